@@ -1,0 +1,199 @@
+"""The change of one domain that is under way: what to do next, what came of it, when to give up.
+
+The driver asks `next_action`, carries it out, and reports: `started`, then one of `plugged`, `guest_shows`,
+`unknown`, `failed`. What a tick observes comes in by `observed`.
+
+Invariants: at most one operation is under way and at most one action in flight; an action whose reply was
+lost is only repeated after a fresh look; a failed change delays further changes in its own direction only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoscaler.core.backoff import LONGEST_S, BackOff
+from autoscaler.core.condition import Condition, stuck
+from autoscaler.core.operation import Action, Direction, Operation, Outcome, Plug, SetOnline, Wait
+from autoscaler.core.reason import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autoscaler.core.decision import Decision
+    from autoscaler.core.demand import Load
+    from autoscaler.core.model import DomainView, GuestVcpus
+
+DEADLINE_S = 30.0
+"""A change that the guest has not followed within this time is stuck."""
+RELIEF_S = 60.0
+"""A growth whose load has not fallen within this time is closed as done, without relief."""
+LOOK_AGAIN_S = 0.05
+"""First wait before a guest that does not list a new vCPU yet is asked again; doubles up to the next."""
+LOOK_AGAIN_MAX_S = 1.0
+
+
+class Actuation:
+    """One domain's operations: the one under way and what the last ones left behind."""
+
+    def __init__(self, view: DomainView) -> None:
+        self.operation: Operation | None = None
+        """The change under way, or the last growth while its relief is awaited."""
+        self.last_change_s: float | None = None
+        """When the last operation settled, well or not."""
+        self._view = view
+        self._closed: list[Operation] = []
+        self._in_flight: Action | None = None
+        self._not_before_s = float("-inf")
+        self._look_again_s = LOOK_AGAIN_S
+        self._unknown_since_s: float | None = None
+        self._back_off = {Direction.UP: BackOff(), Direction.DOWN: BackOff()}
+        self._denied_at: tuple[int, int] | None = None
+        self._trouble: dict[Condition, str] = {}
+        self._last_error = ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a change is under way."""
+        return self._in_flight is not None or (self.operation is not None and not self.operation.settled)
+
+    @property
+    def conditions(self) -> Mapping[Condition, str]:
+        """What the last changes left behind, each with its sentence."""
+        return self._trouble
+
+    def obstacle(self, direction: Direction, now_s: float) -> Reason | None:
+        """Why no change of this direction can begin now; None: it can."""
+        if self.busy:
+            return Reason.IN_PROGRESS
+        return Reason.BACK_OFF if self._back_off[direction].waiting(now_s) else None
+
+    def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
+        """Start the move that `decision` asks for; it must say ``act``, and none may be under way."""
+        assert decision.act, decision
+        assert not self.busy, self.operation
+        if self.operation is not None:
+            self._close(self.operation.ended(Outcome.SUPERSEDED))
+        self._not_before_s, self._look_again_s, self._last_error = now_s, LOOK_AGAIN_S, ""
+        self.operation = Operation(
+            decision_id=decision_id,
+            from_vcpus=decision.online,
+            to_vcpus=decision.next_vcpus,
+            reason=decision.reason,
+            requested_s=now_s,
+        )
+        return self.operation
+
+    def next_action(self, now_s: float) -> Action | Wait | None:
+        """What to do now; a time to come back at; or None: nothing before the next observation."""
+        operation = self.operation
+        if operation is None or operation.settled or self._in_flight is not None:
+            return None
+        if now_s < self._not_before_s:
+            return Wait(until_s=self._not_before_s)
+        unplugged = operation.direction is Direction.UP and self._view.plugged < operation.to_vcpus
+        if not unplugged or operation.accepted_s is not None:
+            return SetOnline(target=operation.to_vcpus)
+        if self._unknown_since_s is not None:
+            return None
+        return Plug(expect=self._view.plugged, target=operation.to_vcpus)
+
+    def started(self, action: Action) -> None:
+        """The driver has handed `action` out."""
+        assert self._in_flight is None, self._in_flight
+        self._in_flight = action
+
+    def plugged(self, now_s: float) -> None:
+        """The hypervisor accepted the `Plug` in flight."""
+        self._in_flight = None
+        if self.operation is not None:
+            self.operation = self.operation.accepted(now_s)
+
+    def guest_shows(self, vcpus: GuestVcpus, now_s: float) -> None:
+        """The `SetOnline` in flight came back with what the guest has now."""
+        self._in_flight = None
+        self._advance(present=vcpus.present, online=vcpus.online, now_s=now_s)
+        self._wait_to_look(now_s)
+
+    def unknown(self, detail: str, now_s: float) -> None:
+        """The action in flight did not come to an answer: look before anything else is done."""
+        if isinstance(self._in_flight, Plug):
+            self._unknown_since_s = now_s
+        self._in_flight = None
+        self._last_error = detail
+        self._wait_to_look(now_s)
+
+    def failed(self, outcome: Outcome, detail: str, now_s: float) -> None:
+        """The action in flight was refused or went wrong: the operation ends, its direction backs off."""
+        self._in_flight = None
+        if self.operation is not None and not self.operation.settled:
+            self._give_up(self.operation, outcome, detail, now_s)
+
+    def observed(self, view: DomainView, online: int | None, load: Load | None, now_s: float) -> None:
+        """Take in what a tick read; `online` and `load` are None where the guest was not seen."""
+        self._view = view
+        if self._denied_at is not None and self._denied_at != (view.plugged, view.maximum):
+            self._denied_at = None
+            self._back_off = dict.fromkeys(self._back_off, BackOff())
+        if self._unknown_since_s is not None and view.at_s > self._unknown_since_s:
+            self._unknown_since_s = None
+        if online is not None:
+            self._advance(present=None, online=online, now_s=now_s)
+        if load is not None:
+            self._relieve(load)
+        self._expire(online, now_s)
+
+    def take_closed(self) -> list[Operation]:
+        """Hand over the operations that ended since the last call."""
+        closed, self._closed = self._closed, []
+        return closed
+
+    def _advance(self, *, present: int | None, online: int, now_s: float) -> None:
+        if self.operation is None or self.operation.settled:
+            return
+        self.operation = operation = self.operation.seen(present=present, online=online, now_s=now_s)
+        if operation.settled:
+            self.last_change_s = now_s
+            self._back_off[operation.direction] = BackOff()
+            self._trouble.clear()
+            if operation.direction is Direction.DOWN:
+                self._close(operation.ended(Outcome.DONE))
+
+    def _relieve(self, load: Load) -> None:
+        """Close a growth once an interval that lies wholly after it is no longer saturated."""
+        operation = self.operation
+        if operation is None or operation.online_s is None or load.saturated:
+            return
+        if load.at_s - load.span_s >= operation.online_s:
+            self._close(operation.relieved(load.at_s))
+
+    def _expire(self, online: int | None, now_s: float) -> None:
+        operation = self.operation
+        if operation is None or self._in_flight is not None:
+            return
+        if operation.online_s is not None:
+            if now_s - operation.online_s > RELIEF_S:
+                self._close(operation.ended(Outcome.DONE))
+        elif now_s - operation.requested_s > DEADLINE_S:
+            detail = stuck(self._view.name, operation, online, DEADLINE_S, self._last_error)
+            self._give_up(operation, Outcome.STUCK, detail, now_s)
+
+    def _give_up(self, operation: Operation, outcome: Outcome, detail: str, now_s: float) -> None:
+        back_off = self._back_off[operation.direction]
+        if outcome is Outcome.DENIED:
+            self._denied_at = (self._view.plugged, self._view.maximum)
+            back_off = BackOff(back_off.failures + 1, now_s + LONGEST_S)
+        elif outcome is not Outcome.CONFLICT:
+            back_off = back_off.failed(self._view.id.uuid, now_s)
+        self._back_off[operation.direction] = back_off
+        if outcome is not Outcome.CONFLICT:
+            self._trouble[Condition.STUCK if outcome is Outcome.STUCK else Condition.FAILED] = detail
+        self.last_change_s = now_s
+        self._close(operation.ended(outcome, detail))
+
+    def _wait_to_look(self, now_s: float) -> None:
+        self._not_before_s = now_s + self._look_again_s
+        self._look_again_s = min(self._look_again_s * 2, LOOK_AGAIN_MAX_S)
+
+    def _close(self, operation: Operation) -> None:
+        self._closed.append(operation)
+        self.operation = None

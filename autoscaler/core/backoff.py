@@ -1,0 +1,33 @@
+"""How long to leave a thing alone after it failed: exponential, with a jitter that is fixed by who waits.
+
+Taking the jitter from the identity of who waits, not from chance, keeps decisions reproducible, and still
+spreads a thousand domains that failed at one moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zlib import crc32
+
+FIRST_S = 5.0
+LONGEST_S = 300.0
+_JITTER = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class BackOff:
+    """Failures in a row, and until when to wait."""
+
+    failures: int = 0
+    until_s: float = float("-inf")
+
+    def failed(self, who: str, now_s: float) -> BackOff:
+        """One more failure: wait 5 s, 10 s, 20 s ... up to 5 minutes, each within 20 % of that."""
+        failures = self.failures + 1
+        wait_s = min(FIRST_S * 2 ** min(failures - 1, 16), LONGEST_S)
+        share = crc32(f"{who}/{failures}".encode()) / 0xFFFFFFFF
+        return BackOff(failures, now_s + wait_s * (1 - _JITTER + 2 * _JITTER * share))
+
+    def waiting(self, now_s: float) -> bool:
+        """Whether it is still too early."""
+        return now_s < self.until_s

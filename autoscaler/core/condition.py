@@ -1,0 +1,70 @@
+"""What is wrong with a domain right now: a closed set of names, each with a sentence that says what to do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from autoscaler.core.operation import Direction, Operation
+
+if TYPE_CHECKING:
+    from autoscaler.core.model import DomainView
+    from autoscaler.core.policy import Policy
+
+
+class Condition(StrEnum):
+    """A closed set: these are metric labels."""
+
+    NO_SAMPLE = "no-sample"
+    """The guest's load cannot be read."""
+    UNCONFIRMED = "unconfirmed"
+    """Only the host side is visible: measured, not resized."""
+    NO_HEADROOM = "no-headroom"
+    """The domain's maximum keeps the policy from being met."""
+    STUCK = "stuck"
+    """The guest does not follow an accepted change."""
+    FAILED = "failed"
+    """The last change was refused or went wrong."""
+
+
+def unconfirmed(name: str) -> str:
+    """Why a domain without an agent is only measured, and what would change that."""
+    return (
+        f"no agent answers in domain {name!r}, so its load is measured from the host and it is not resized: "
+        "give it the channel org.qemu.guest_agent.0 and run qemu-guest-agent in the guest"
+    )
+
+
+def headroom(view: DomainView, policy: Policy, proposed: int) -> str | None:
+    """A sentence where the domain's maximum binds before the policy does, else None."""
+    allowed = policy.max_vcpus
+    if allowed is not None and allowed > view.maximum:
+        wanted, why = allowed, f"policy {policy.name!r} allows {allowed}"
+    elif allowed is None and proposed > view.maximum:
+        wanted, why = proposed, f"its load wants {proposed}"
+    elif policy.min_vcpus > view.maximum:
+        wanted, why = policy.min_vcpus, f"policy {policy.name!r} wants at least {policy.min_vcpus}"
+    elif view.maximum == 1 and allowed is None:
+        wanted, why = 2, "so it can never grow"
+    else:
+        return None
+    return (
+        f"the maximum of domain {view.name!r} is {view.maximum} vCPUs, and {why}: raise it with "
+        f"`virsh setvcpus {view.name} {wanted} --maximum --config`, then stop and start the domain"
+    )
+
+
+def stuck(name: str, operation: Operation, online: int | None, deadline_s: float, last_error: str) -> str:
+    """What a change that nobody followed in time waits for, and where to look."""
+    if last_error:
+        return f"domain {name!r} did not go to {operation.to_vcpus} vCPUs in {deadline_s:.0f} s: {last_error}"
+    if operation.direction is Direction.UP and operation.present_s is None:
+        return (
+            f"the guest of domain {name!r} does not list the vCPUs plugged {deadline_s:.0f} s ago: "
+            "its kernel needs ACPI CPU hotplug (CONFIG_HOTPLUG_CPU)"
+        )
+    runs = "?" if online is None else online
+    return (
+        f"the guest of domain {name!r} runs {runs} vCPUs, not {operation.to_vcpus}, {deadline_s:.0f} s "
+        f"after it was asked: see `virsh guestvcpus {name}` and the guest's kernel log"
+    )

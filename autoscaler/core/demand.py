@@ -1,0 +1,128 @@
+"""From counters to demand: differences two samples, or says why they cannot be compared.
+
+Invariant: an interval whose ends do not belong together (another boot, another set of vCPUs, a counter that
+ran backwards) gives no figure at all, never a wrong one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autoscaler.core.model import CpuSource, DomainView, Sample
+
+SATURATED_RATIO = 0.90
+"""From this utilisation on, busy says only that demand is at least so high."""
+DEMAND_CAP = 2.0
+"""Demand estimated from the run queue counts for at most this many times the online vCPUs."""
+SAME_BOOT_S = 2.0
+"""A guest's boot time is computed from its clock and may wobble by this much within one boot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What a guest did between two samples, in vCPUs (vCPU-seconds per second)."""
+
+    at_s: float
+    span_s: float
+    source: CpuSource
+    online: int
+    busy_vcpus: float
+    steal_vcpus: float
+    demand_vcpus: float
+    """Best estimate of the vCPUs wanted; above `busy_vcpus` only where the guest was saturated."""
+
+    @property
+    def utilization_ratio(self) -> float:
+        """Busy share of the online vCPUs."""
+        return self.busy_vcpus / self.online
+
+    @property
+    def steal_ratio(self) -> float:
+        """Share of the online vCPUs' time that the host withheld."""
+        return self.steal_vcpus / self.online
+
+    @property
+    def saturated(self) -> bool:
+        """Whether the guest could have used more than it got."""
+        return self.utilization_ratio >= SATURATED_RATIO
+
+
+class Dropped(StrEnum):
+    """Why two samples give no load."""
+
+    FIRST = "first sample"
+    TOO_SHORT = "no time between two samples"
+    SOURCE = "another source of the counters"
+    REBOOT = "the guest was booted anew"
+    BACKWARDS = "a counter ran backwards"
+    VCPUS = "the set of online vCPUs changed"
+
+
+class DemandMeter:
+    """Remembers the last sample of one domain and turns the next one into a `Load`."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Sample, DomainView] | None = None
+
+    def feed(self, sample: Sample, view: DomainView) -> Load | Dropped:
+        """Compare with the last sample; `view` supplies how long the vCPU threads waited for a host CPU."""
+        last, self._last = self._last, (sample, view)
+        if last is None:
+            return Dropped.FIRST
+        before, view_before = last
+        dropped = _incomparable(before, sample)
+        if dropped is not None:
+            return dropped
+        span_s = sample.at_s - before.at_s
+        online = len(sample.online)
+        busy = min((sample.busy_s - before.busy_s) / span_s, float(online))
+        steal = max((sample.steal_s - before.steal_s) / span_s, _host_delay_vcpus(view_before, view))
+        return Load(
+            at_s=sample.at_s,
+            span_s=span_s,
+            source=sample.source,
+            online=online,
+            busy_vcpus=busy,
+            steal_vcpus=min(steal, float(online)),
+            demand_vcpus=_demand(busy, online, sample.runnable),
+        )
+
+    def reset(self) -> None:
+        """Forget the last sample: the next one starts anew."""
+        self._last = None
+
+
+def _incomparable(before: Sample, after: Sample) -> Dropped | None:
+    if before.source is not after.source:
+        return Dropped.SOURCE
+    if (
+        before.boot_s is not None
+        and after.boot_s is not None
+        and abs(after.boot_s - before.boot_s) > SAME_BOOT_S
+    ):
+        return Dropped.REBOOT
+    if after.busy_s < before.busy_s or after.steal_s < before.steal_s:
+        return Dropped.BACKWARDS
+    if before.online != after.online:
+        return Dropped.VCPUS
+    if after.at_s <= before.at_s:
+        return Dropped.TOO_SHORT
+    return None
+
+
+def _host_delay_vcpus(before: DomainView, after: DomainView) -> float:
+    """Seconds per second that vCPU threads waited for a host CPU; 0 where the host side cannot see it."""
+    span_s = after.at_s - before.at_s
+    if before.vcpu_delay_s is None or after.vcpu_delay_s is None or span_s <= 0:
+        return 0.0
+    return max(0.0, (after.vcpu_delay_s - before.vcpu_delay_s) / span_s)
+
+
+def _demand(busy: float, online: int, runnable: int | None) -> float:
+    """Busy, and where that is censored by the vCPU count, the tasks that found no vCPU on top."""
+    if busy / online < SATURATED_RATIO or runnable is None:
+        return busy
+    return min(busy + max(0, runnable - online), DEMAND_CAP * online)

@@ -1,0 +1,155 @@
+"""The values that travel through one tick. Frozen, so that a snapshot of them can be read by any thread.
+
+Invariant: what was not seen is a type of its own (`Missing`, ``None`` with a stated meaning), never a zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DomainId:
+    """What identifies a domain for ever: the host connection's label and the domain's UUID.
+
+    Names can change and repeat across hosts, so nothing is keyed by them.
+    """
+
+    host: str
+    """Label of the connection, as in the configuration (``qemu:///system``)."""
+    uuid: str
+    """Canonical lower-case UUID."""
+
+
+class RunState(StrEnum):
+    """What the hypervisor says a domain is doing."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    OTHER = "other"
+    """In transition (shutting down, crashed, suspended, being migrated): looked at, never touched."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainView:
+    """What the host side knows of one active domain at one moment."""
+
+    id: DomainId
+    name: str
+    state: RunState
+    plugged: int
+    """vCPUs that exist in QEMU."""
+    maximum: int
+    """The domain's maxcpus: no change of the running guest goes beyond it."""
+    at_s: float
+    """`Clock.monotonic_s` when this was read."""
+    vcpu_time_s: float | None = None
+    """CPU seconds that all vCPU threads have used since they started; None: the backend cannot see them."""
+    vcpu_delay_s: float | None = None
+    """Seconds that runnable vCPU threads waited for a host CPU: the guest's steal. None: not visible."""
+
+
+class CpuSource(StrEnum):
+    """The rung of the probe ladder that a sample came from, best first."""
+
+    PROC_STAT = "proc-stat"
+    """/proc/stat read by guest-file-open, -read, -close."""
+    CPUSTATS = "guest-get-cpustats"
+    EXEC = "guest-exec"
+    """/proc/stat read by running cat in the guest."""
+    HOST = "host"
+    """The vCPU threads' own CPU time; the guest says nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Cumulative counters of one guest, as read at one moment."""
+
+    at_s: float
+    """`Clock.monotonic_s` when the reply arrived."""
+    source: CpuSource
+    busy_s: float
+    """vCPU-seconds since boot in user, nice, system, irq and softirq."""
+    steal_s: float
+    """vCPU-seconds since boot in which the guest wanted to run and the host did not let it."""
+    online: frozenset[int]
+    """Logical ids of the vCPUs that the guest's kernel runs; for `CpuSource.HOST` the plugged ones."""
+    runnable: int | None = None
+    """Tasks that want a CPU at this instant, the reader itself excluded; None: the source does not say."""
+    boot_s: float | None = None
+    """The guest's boot time (its own wall clock); another value means another boot. None: not said."""
+
+
+class MissingReason(StrEnum):
+    """Why there is no sample. A closed set: these become metric labels."""
+
+    AGENT_ABSENT = "agent-absent"
+    """The domain has no agent channel, or nothing in the guest has it open."""
+    AGENT_BLOCKED = "agent-blocked"
+    """The agent answers but refuses every command that would tell CPU load."""
+    AGENT_UNRESPONSIVE = "agent-unresponsive"
+    AGENT_NONSENSE = "agent-nonsense"
+    """The reply broke the protocol, or its bounds, or cannot be true."""
+    BACKEND_UNAVAILABLE = "backend-unavailable"
+    DOMAIN_GONE = "domain-gone"
+    NOT_RUNNING = "not-running"
+    LATE = "late"
+    """The probe had not come back when the tick was evaluated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """A probe that gave no sample, and why."""
+
+    at_s: float
+    reason: MissingReason
+    detail: str
+    """One sentence for the administrator: what is wrong, on what, and what to do."""
+
+
+Observation = Sample | Missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestVcpu:
+    """One vCPU as the guest's kernel lists it."""
+
+    logical_id: int
+    online: bool
+    can_offline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GuestVcpus:
+    """Every vCPU that the guest's kernel sees, by rising logical id."""
+
+    vcpus: tuple[GuestVcpu, ...] = field(default=())
+
+    @property
+    def present(self) -> int:
+        """VCPUs the guest's kernel knows of, online or not."""
+        return len(self.vcpus)
+
+    @property
+    def online(self) -> int:
+        """VCPUs the guest's kernel runs."""
+        return sum(vcpu.online for vcpu in self.vcpus)
+
+
+class DomainEventKind(StrEnum):
+    """What a backend can report between two sweeps."""
+
+    STARTED = "started"
+    STOPPED = "stopped"
+    REBOOTED = "rebooted"
+    CHANGED = "changed"
+    """Paused, resumed, resized, or its agent came or went: look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainEvent:
+    """Something happened to a domain: a reason to look, never a fact to act on."""
+
+    kind: DomainEventKind
+    domain: DomainId

@@ -1,0 +1,151 @@
+"""From a recommendation to a target and to the next move towards it. Each clamp names its reason.
+
+Two figures leave here: the *target*, which always lies within the bounds, and *next*, the size that this tick
+may go to on the way there: a lowered maximum is reached in steps, too.
+
+Invariants: lower <= target <= upper; next lies between the vCPUs online and the target; both are monotone in
+the recommendation; no guard against shrinking is ever passed over by a recommendation.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from math import floor
+from typing import TYPE_CHECKING
+
+from autoscaler.core.policy import STEP_FLOOR_VCPUS, DownLimits, Mode, UpLimits
+from autoscaler.core.reason import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from autoscaler.core.recommend import Recommendation
+
+STEAL_LIMIT_RATIO = 0.10
+"""Above this share of stolen time another vCPU makes the guest slower, not faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clamp:
+    """One step that changed the figure."""
+
+    reason: Reason
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The vCPUs to have, the size to go to now, the one reason that decided, and every clamp on the way."""
+
+    vcpus: int
+    next_vcpus: int
+    reason: Reason
+    clamps: tuple[Clamp, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What the clamps look at."""
+
+    now_s: float
+    online: int
+    """vCPUs online now: what a move starts from."""
+    lower: int
+    upper: int
+    mode: Mode
+    up: UpLimits
+    down: DownLimits
+    held_vcpus: int
+    """The highest recommendation of the hold time; see `Hold`."""
+    last_change_s: float | None
+    """When the last change of this domain ended; None: never."""
+    saturated: bool
+    steal_ratio: float
+
+
+class Hold:
+    """Remembers recommendations, so that the highest of the hold time keeps the target up."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def highest(self, now_s: float, vcpus: int, hold_s: float) -> int:
+        """Note a recommendation and return the highest of the last `hold_s`, this one included."""
+        while self._seen and self._seen[-1][1] <= vcpus:
+            self._seen.pop()
+        self._seen.append((now_s, vcpus))
+        while now_s - self._seen[0][0] > hold_s:
+            self._seen.popleft()
+        return self._seen[0][1]
+
+
+def stabilize(wish: Recommendation, at: Situation) -> Target:
+    """Turn a recommendation into a target and the next move towards it."""
+    clamps: list[Clamp] = []
+
+    def follow(value: int, steps: Iterator[tuple[Reason, int, int]]) -> int:
+        for reason, low, high in steps:
+            after = min(max(value, low), high)
+            if after != value:
+                clamps.append(Clamp(reason, value, after))
+            value = after
+        return value
+
+    target = follow(wish.vcpus, _bounds(at))
+    following = follow(target, _pace(at))
+    assert at.lower <= target <= at.upper, (target, at)
+    assert min(at.online, target) <= following <= max(at.online, target), (following, target, at)
+    return Target(
+        vcpus=target,
+        next_vcpus=following,
+        reason=_reason(wish, following, at.online, clamps),
+        clamps=tuple(clamps),
+    )
+
+
+def _bounds(at: Situation) -> Iterator[tuple[Reason, int, int]]:
+    """What the target may be: (reason, lowest, highest) in order."""
+    yield Reason.HOLD, min(at.held_vcpus, at.online), _NO_LIMIT
+    yield Reason.AT_MIN, at.lower, _NO_LIMIT
+    yield Reason.AT_MAX, 0, at.upper
+
+
+def _pace(at: Situation) -> Iterator[tuple[Reason, int, int]]:
+    """How far this tick may go: (reason, lowest, highest) in order, each leaving the vCPUs online allowed."""
+    online = at.online
+    since_change_s = float("inf") if at.last_change_s is None else at.now_s - at.last_change_s
+    if at.saturated and online <= at.upper:
+        yield Reason.SATURATED, online, _NO_LIMIT
+    if at.steal_ratio > STEAL_LIMIT_RATIO and online >= at.lower:
+        yield Reason.STOLEN, 0, online
+    if at.mode is Mode.UP_ONLY:
+        yield Reason.UP_ONLY, online, _NO_LIMIT
+    yield (
+        Reason.STEP,
+        online - at.down.step_vcpus,
+        online + max(STEP_FLOOR_VCPUS, floor(at.up.step_ratio * online)),
+    )
+    if since_change_s < at.up.cooldown_s:
+        yield Reason.COOLDOWN, 0, online
+    if since_change_s < at.down.cooldown_s:
+        yield Reason.COOLDOWN, online, _NO_LIMIT
+
+
+_NO_LIMIT = 1 << 20
+"""More vCPUs than any machine type has."""
+
+
+def _reason(wish: Recommendation, following: int, online: int, clamps: list[Clamp]) -> Reason:
+    """The recommendation's own reason where the move follows it, else the clamp that made the difference."""
+    move, wished = _sign(following - online), _sign(wish.vcpus - online)
+    if move == wished and (move != 0 or not clamps):
+        return wish.reason
+    if move == 0:
+        return clamps[-1].reason
+    return next(clamp.reason for clamp in clamps if _sign(clamp.after - online) == move)
+
+
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)

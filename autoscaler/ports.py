@@ -1,0 +1,231 @@
+"""What the service needs from the world, as protocols, and the one tree of errors that the world may raise.
+
+Every call may block for at most its deadline and is made from a worker thread; one call per domain at a time.
+Errors are named by what the caller can do about them, and each message is one whole sentence for the
+administrator: what is wrong, on what, and what to do.
+
+    AutoscalerError
+    |- BackendUnavailable     the host connection is down: back off, reconnect; all its domains are missing
+    |- DomainGone             forget the domain until a sweep lists it again
+    |- DomainBusy             another job or a pause holds the domain: look again later
+    |- Conflict               it was not as expected: observe, then decide anew
+    |- Denied                 the hypervisor refuses for a stated reason: retry when its cause changes
+    |- OutcomeUnknown         the reply was lost: observe, then act; never retry blind
+    |- AgentError
+    |  |- AgentAbsent         no channel, or nobody in the guest has it open
+    |  |- AgentBlocked        this command is not allowed or not known: take the next rung
+    |  |- AgentUnresponsive   no whole answer in time; the channel was put back in step
+    |  |- AgentRefused        the agent understood and could not do it
+    |  `- AgentNonsense       the answer broke the protocol or its bounds: do not believe it
+    `- JournalUnavailable     nothing can be recorded: say so, and try again
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from autoscaler.core.decision import Decision
+    from autoscaler.core.model import DomainEvent, DomainId, DomainView, GuestVcpus, Sample
+    from autoscaler.core.operation import Operation
+
+
+class AutoscalerError(Exception):
+    """Something the autoscaler can name; its text is for the administrator."""
+
+
+class BackendUnavailable(AutoscalerError):
+    """The host connection is down or refuses us."""
+
+
+class DomainGone(AutoscalerError):
+    """The domain does not run (any more)."""
+
+
+class DomainBusy(AutoscalerError):
+    """The domain is held by another job, or paused."""
+
+
+class Conflict(AutoscalerError):
+    """The domain was not in the state that the caller expected."""
+
+
+class Denied(AutoscalerError):
+    """The hypervisor refuses the change for a stated reason."""
+
+
+class OutcomeUnknown(AutoscalerError):
+    """The request left, its answer did not come: it may or may not have been carried out."""
+
+
+class AgentError(AutoscalerError):
+    """The guest agent did not do what was asked."""
+
+
+class AgentAbsent(AgentError):
+    """The domain has no agent channel, or nothing in the guest has it open."""
+
+
+class AgentBlocked(AgentError):
+    """The agent does not know or does not allow the command."""
+
+
+class AgentUnresponsive(AgentError):
+    """No whole answer came within the deadline."""
+
+
+class AgentRefused(AgentError):
+    """The agent understood the command and could not carry it out."""
+
+
+class AgentNonsense(AgentError):
+    """The answer broke the protocol, its bounds, or cannot be true."""
+
+
+class JournalUnavailable(AutoscalerError):
+    """The record of decisions cannot be written or read."""
+
+
+class Clock(Protocol):
+    """Time, read only in the service and by probes that stamp what they read."""
+
+    def monotonic_s(self) -> float:
+        """Seconds that never run backwards; the clock of every ``at_s`` and ``now_s``."""
+        ...
+
+    def wall_s(self) -> float:
+        """Seconds since the epoch, for people and records only."""
+        ...
+
+
+class Hypervisor(Protocol):
+    """The host side of one connection."""
+
+    @property
+    def label(self) -> str:
+        """The connection's name, as in the configuration."""
+        ...
+
+    def domains(self) -> Sequence[DomainView]:
+        """Every active domain, in one call.
+
+        Raises:
+            BackendUnavailable: the connection is down; it is tried anew at the next call.
+        """
+        ...
+
+    def plug(self, domain: DomainId, *, expect: int, target: int) -> None:
+        """Hot-add vCPUs to the running guest until `target` are plugged; returns when QEMU has accepted.
+
+        Raises:
+            Conflict: not `expect` vCPUs were plugged.
+            Denied, DomainBusy, DomainGone, OutcomeUnknown, BackendUnavailable: see the module's tree.
+        """
+        ...
+
+    def troubles(self) -> Mapping[str, str]:
+        """Domains that are configured but cannot be seen: name to a sentence why; empty where none are."""
+        ...
+
+    def subscribe(self, listener: Callable[[DomainEvent], None]) -> None:
+        """Call `listener`, from any thread, when something happens; it must return at once."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection; every guest stays as it is."""
+        ...
+
+
+class AgentChannel(Protocol):
+    """A way to ask the guest agents of one host connection: the transport below both ladders."""
+
+    def ask(
+        self,
+        domain: DomainId,
+        command: str,
+        arguments: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float,
+    ) -> object:
+        """Send one command and return the decoded value of its ``return``.
+
+        The reply's size, depth, numbers and time are bounded; guests are not trusted.
+
+        Raises:
+            AgentError: one of its leaves.
+            DomainGone, DomainBusy, BackendUnavailable: see the module's tree.
+        """
+        ...
+
+
+class GuestProbe(Protocol):
+    """Reads a guest's load."""
+
+    def sample(self, domain: DomainView) -> Sample:
+        """Read the counters by the best source this guest allows.
+
+        Raises:
+            AgentError, DomainGone, DomainBusy, BackendUnavailable: there is no sample, and why.
+        """
+        ...
+
+
+class GuestCpus(Protocol):
+    """Reads and changes which vCPUs a guest's kernel runs."""
+
+    def vcpus(self, domain: DomainId) -> GuestVcpus:
+        """List the vCPUs as the guest's kernel sees them.
+
+        Raises:
+            AgentError, DomainGone, DomainBusy, BackendUnavailable: see the module's tree.
+        """
+        ...
+
+    def set_online(self, domain: DomainId, *, target: int) -> GuestVcpus:
+        """Bring the online vCPUs to `target` as far as the guest allows, and return what it has then.
+
+        Onlines the lowest offline vCPUs, offlines the highest that can go; changes nothing where `target`
+        are online already. A result with another count is an answer, not an error.
+
+        Raises:
+            AgentError, DomainGone, DomainBusy, BackendUnavailable: see the module's tree.
+        """
+        ...
+
+
+class Journal(Protocol):
+    """The lasting record of what was decided and done."""
+
+    def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
+        """Record a decision and return its id; one that repeats the last and moves nothing is folded in.
+
+        Raises:
+            JournalUnavailable: it could not be written.
+        """
+        ...
+
+    def begun(self, decision: Decision, operation: Operation, *, wall_s: float) -> None:
+        """Record that an operation is about to act.
+
+        Raises:
+            JournalUnavailable: it could not be written.
+        """
+        ...
+
+    def ended(self, operation: Operation) -> None:
+        """Record how an operation ended and when it passed each stage.
+
+        Raises:
+            JournalUnavailable: it could not be written.
+        """
+        ...
+
+    def flush(self) -> None:
+        """Put on disk what has only been counted.
+
+        Raises:
+            JournalUnavailable: it could not be written.
+        """
+        ...
