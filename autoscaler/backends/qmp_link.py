@@ -1,0 +1,246 @@
+"""One guest's QEMU: found, kept in touch with, read, and given vCPUs.
+
+Everything here runs in the backend's event loop. A link connects when it is read, and after a failure not
+again before a growing pause is over; nobody waits out that pause.
+
+Invariant: once a command that changes the guest has been sent, only QEMU's own answer ends as anything but
+`OutcomeUnknown`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING
+
+from autoscaler.backends import qmp_replies as replies
+from autoscaler.backends.qmp_identity import QemuIdentity, identify
+from autoscaler.backends.qmp_session import LinkDownError, QmpSession, RefusedError
+from autoscaler.backends.qmp_slots import cpu_adds, device_adds
+from autoscaler.backends.qmp_threads import VcpuThreads
+from autoscaler.core.model import DomainEvent, DomainEventKind, DomainView, RunState
+from autoscaler.ports import Conflict, Denied, DomainBusy, DomainGone, OutcomeUnknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qemu.qmp import Message
+
+    from autoscaler.backends.qmp_guests import QmpGuest
+    from autoscaler.ports import Clock
+
+_GREETING_SHARE = 0.4
+"""Part of the time for one look that QEMU may take to greet, so that a missing greeting is told as such."""
+_FIRST_PAUSE_S = 0.5
+_LAST_PAUSE_S = 5.0
+
+_STATES = {
+    "running": RunState.RUNNING,
+    "paused": RunState.PAUSED,
+    "prelaunch": RunState.PAUSED,
+    "io-error": RunState.PAUSED,
+    "watchdog": RunState.PAUSED,
+    "debug": RunState.PAUSED,
+}
+"""QEMU's word for what it does; any other is `RunState.OTHER`."""
+
+_EVENTS = {
+    "RESET": DomainEventKind.REBOOTED,
+    "SHUTDOWN": DomainEventKind.STOPPED,
+    "STOP": DomainEventKind.CHANGED,
+    "RESUME": DomainEventKind.CHANGED,
+}
+
+
+class QmpLink:
+    """The link to one guest's QEMU."""
+
+    def __init__(
+        self,
+        guest: QmpGuest,
+        *,
+        host: str,
+        clock: Clock,
+        timeout_s: float,
+        notify: Callable[[DomainEvent], None],
+    ) -> None:
+        """Prepare a link, not connected yet. `notify` is called in the loop's thread and never blocks."""
+        self.guest = guest
+        self.reading: asyncio.Task[DomainView] | None = None
+        """The look that a sweep began and none has collected yet."""
+        self.prompt = True
+        """Whether the last look was over when the sweep that began it ended."""
+        self.identity: QemuIdentity | None = None
+        """Of the QEMU that was connected last; None: none ever was."""
+        self._host = host
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._notify = notify
+        self._session: QmpSession | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._threads: VcpuThreads | None = None
+        self._down = LinkDownError(f"domain {guest.name} was not connected yet")
+        self._pause_s = 0.0
+        self._retry_at = float("-inf")
+
+    async def view(self) -> DomainView:
+        """Look at the domain, connecting first where that is due.
+
+        Raises:
+            LinkDownError: the link is down or hangs; it is let go and tried anew after a pause.
+        """
+        if self._session is None and asyncio.get_running_loop().time() < self._retry_at:
+            raise self._down
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                session, identity = await self._connected()
+                view = await self._read(session, identity)
+        except TimeoutError:
+            down = LinkDownError(
+                f"QEMU of domain {self.guest.name} did not answer at {self.guest.qmp} within "
+                f"{self._timeout_s:g} s: see whether its process hangs (on storage, or stopped by a signal)"
+            )
+        except LinkDownError as error:
+            down = error
+        except RefusedError as error:
+            down = LinkDownError(f"QEMU of domain {self.guest.name} refuses to be looked at: {error}")
+        else:
+            self._pause_s = 0.0
+            return view
+        await self._let_go(down)
+        raise down
+
+    async def plug(self, *, expect: int, target: int) -> None:
+        """Add vCPUs until `target` are plugged; the errors are those of `Hypervisor.plug`."""
+        session, identity, name = self._session, self.identity, self.guest.name
+        if session is None or identity is None:
+            raise DomainGone(f"domain {name} is not connected: {self._down}")
+        sent = False
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                command, orders = await self._orders(session, identity, expect=expect, target=target)
+                for arguments in orders:
+                    sent = True
+                    await session.ask(command, replies.ANYTHING, arguments)
+        except RefusedError as error:
+            # QEMU has one error class for all of this, so its text must tell them apart.
+            kind = DomainBusy if "migrat" in str(error) else Denied
+            raise kind(f"QEMU refuses to add a vCPU to domain {name}: {error}") from error
+        except (TimeoutError, LinkDownError) as error:
+            cause = str(error) or f"no answer within {self._timeout_s:g} s"
+            if self._session is session:
+                await self._let_go(LinkDownError(f"the link to domain {name} was given up: {cause}"))
+            if sent:
+                raise OutcomeUnknown(f"whether domain {name} got its vCPUs is not known: {cause}") from error
+            if isinstance(error, TimeoutError):
+                raise DomainBusy(f"nothing was changed on domain {name}: {cause}") from error
+            raise DomainGone(f"nothing was changed on domain {name}: {cause}") from error
+
+    async def close(self, *, gone: bool = False) -> None:
+        """Hang up and stay so; `gone` tells that the guest is, and says so to the listeners."""
+        if self.reading is not None:
+            self.reading.cancel()
+            await asyncio.gather(self.reading, return_exceptions=True)
+        connected = self._session is not None
+        await self._let_go(self._down)
+        if gone and connected:
+            self._tell(DomainEventKind.STOPPED)
+
+    async def _connected(self) -> tuple[QmpSession, QemuIdentity]:
+        if self._session is not None and self.identity is not None:
+            return self._session, self.identity
+        session = QmpSession(self.guest.qmp, self._heard)
+        try:
+            await session.open(timeout_s=self._timeout_s * _GREETING_SHARE)
+            identity = await identify(session, self.guest, host=self._host)
+        except BaseException:
+            await session.end()
+            raise
+        threads = VcpuThreads(session.peer_pid)
+        if self._threads is None or self._threads.process != threads.process:
+            self._threads = threads
+        self._session, self.identity = session, identity
+        self._watch = asyncio.create_task(self._see_it_end(session))
+        self._tell(DomainEventKind.STARTED)
+        return session, identity
+
+    async def _read(self, session: QmpSession, identity: QemuIdentity) -> DomainView:
+        status = await session.ask("query-status", replies.STATUS)
+        cpus = await session.ask("query-cpus-fast", replies.CPUS)
+        times = self._threads.read(cpu.thread_id for cpu in cpus) if self._threads else None
+        return DomainView(
+            id=identity.domain,
+            name=self.guest.name,
+            state=_STATES.get(status.status, RunState.OTHER),
+            plugged=len(cpus),
+            maximum=len(cpus) if identity.maximum is None else identity.maximum,
+            at_s=self._clock.monotonic_s(),
+            vcpu_time_s=times.run_s if times else None,
+            vcpu_delay_s=times.delay_s if times else None,
+        )
+
+    async def _orders(
+        self, session: QmpSession, identity: QemuIdentity, *, expect: int, target: int
+    ) -> tuple[str, tuple[dict[str, object], ...]]:
+        name, maximum = self.guest.name, identity.maximum
+        if maximum is None:
+            raise Denied(f"domain {name} cannot be given vCPUs: its machine type has no vCPU hot-plug")
+        if target > maximum:
+            raise Denied(
+                f"domain {name} has a maximum of {maximum} vCPUs and {target} were asked for: start its QEMU "
+                f"with a higher maxcpus in -smp, or lower the policy's max"
+            )
+        status = await session.ask("query-status", replies.STATUS)
+        if _STATES.get(status.status, RunState.OTHER) is RunState.OTHER:
+            raise DomainBusy(
+                f"domain {name} is in the state {status.status!r}: no vCPU is added until it runs"
+            )
+        cpus = await session.ask("query-cpus-fast", replies.CPUS)
+        if len(cpus) != expect:
+            raise Conflict(f"domain {name} has {len(cpus)} vCPUs plugged, not {expect}: look again")
+        count = max(0, target - expect)
+        try:
+            if identity.uses_cpu_add:
+                used = {cpu.cpu_index for cpu in cpus}
+                return "cpu-add", cpu_adds(used, maximum=maximum, count=count)
+            slots = await session.ask("query-hotpluggable-cpus", replies.SLOTS)
+            return "device_add", device_adds(slots, count)
+        except Denied as error:
+            raise Denied(f"domain {name} cannot be given {target} vCPUs: {error}") from error
+
+    async def _see_it_end(self, session: QmpSession) -> None:
+        await session.ended()
+        if self._session is session:
+            await self._let_go(LinkDownError(f"QEMU of domain {self.guest.name} hung up at {self.guest.qmp}"))
+
+    async def _let_go(self, down: LinkDownError) -> None:
+        self._down = down
+        self._pause_s = min(_LAST_PAUSE_S, self._pause_s * 2 or _FIRST_PAUSE_S)
+        jitter = random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, keeps no secret
+        self._retry_at = asyncio.get_running_loop().time() + self._pause_s * jitter
+        session, self._session = self._session, None
+        watch, self._watch = self._watch, None
+        if watch is not None and watch is not asyncio.current_task():
+            watch.cancel()
+        if session is not None:
+            if session.hung_up:
+                self._tell(DomainEventKind.STOPPED)
+            await session.end()
+
+    def _heard(self, event: Message) -> None:
+        kind = _EVENTS.get(str(event["event"]))
+        data = event.get("data")
+        if isinstance(data, dict):
+            of_agent = event["event"] == "VSERPORT_CHANGE" and self._is_agent_port(str(data.get("id")))
+            # Of a vCPU's two such events the first, its interrupt controller's, names no device.
+            unplugged = event["event"] == "DEVICE_DELETED" and "device" in data
+            kind = DomainEventKind.CHANGED if of_agent or unplugged else kind
+        if kind is not None:
+            self._tell(kind)
+
+    def _is_agent_port(self, device: str) -> bool:
+        return self.identity is not None and device in self.identity.agent_ports
+
+    def _tell(self, kind: DomainEventKind) -> None:
+        if self.identity is not None:
+            self._notify(DomainEvent(kind, self.identity.domain))

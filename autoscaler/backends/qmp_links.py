@@ -1,0 +1,115 @@
+"""The links to all guests, looked at together. Everything here runs in the backend's event loop.
+
+Invariant: a guest that hangs, refuses or vanished costs the others next to nothing. A sweep waits for it
+once; while it stays slow, each later look gets a glance only and its answer is collected when it is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from autoscaler.backends.qmp_link import QmpLink
+from autoscaler.backends.qmp_session import LinkDownError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from autoscaler.backends.qmp_guests import QmpGuest
+    from autoscaler.core.model import DomainEvent, DomainId, DomainView
+    from autoscaler.ports import Clock
+
+_GLANCE_S = 0.05
+"""How long a sweep waits for a guest whose last answer was late; a prompt one takes about 2 ms."""
+
+
+class QmpLinks:
+    """One link a guest, by name."""
+
+    def __init__(
+        self, *, host: str, clock: Clock, timeout_s: float, notify: Callable[[DomainEvent], None]
+    ) -> None:
+        """Start with no links; see `QmpLink` for the arguments."""
+        self.by_domain: Mapping[DomainId, QmpLink] = MappingProxyType({})
+        """Every domain ever seen of the guests there are now; replaced whole, so any thread may look."""
+        self.troubles: Mapping[str, str] = MappingProxyType({})
+        """Guest name -> why the last sweep left it out; replaced whole."""
+        self._host = host
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._notify = notify
+        self._links: dict[str, QmpLink] = {}
+
+    async def sweep(self, guests: Sequence[QmpGuest], *, patience_s: float) -> list[DomainView]:
+        """Look at these guests, and at no others any more; wait `patience_s` for those that were prompt."""
+        await self._follow(guests)
+        begun: list[tuple[QmpLink, asyncio.Task[DomainView]]] = []
+        for link in self._links.values():
+            if link.reading is None:
+                link.reading = asyncio.create_task(link.view())
+                begun.append((link, link.reading))
+        await _wait_for([task for _, task in begun], _GLANCE_S)
+        await _wait_for([task for link, task in begun if link.prompt], patience_s - _GLANCE_S)
+        for link, task in begun:
+            link.prompt = task.done()
+        return self._collect()
+
+    async def close(self) -> None:
+        """Hang up everywhere and wait until nothing of it runs any more."""
+        await asyncio.gather(*(link.close() for link in self._links.values()))
+        leftover = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in leftover:
+            task.cancel()
+        await asyncio.gather(*leftover, return_exceptions=True)
+
+    async def _follow(self, guests: Sequence[QmpGuest]) -> None:
+        wanted = {guest.name: guest for guest in guests}
+        for name, link in list(self._links.items()):
+            if name not in wanted or wanted[name].qmp != link.guest.qmp:
+                del self._links[name]
+                await link.close(gone=True)
+        self._links = {name: self._links.get(name) or self._new_link(guest) for name, guest in wanted.items()}
+        for name, link in self._links.items():
+            link.guest = wanted[name]
+
+    def _new_link(self, guest: QmpGuest) -> QmpLink:
+        return QmpLink(
+            guest, host=self._host, clock=self._clock, timeout_s=self._timeout_s, notify=self._notify
+        )
+
+    def _collect(self) -> list[DomainView]:
+        views: list[DomainView] = []
+        troubles: dict[str, str] = {}
+        by_domain: dict[DomainId, QmpLink] = {}
+        for name, link in self._links.items():
+            try:
+                view = _answer(link)
+            except LinkDownError as error:
+                troubles[name] = str(error)
+                view = None
+            if link.identity is None:
+                continue
+            owner = by_domain.setdefault(link.identity.domain, link)
+            if owner is not link:
+                troubles[name] = (
+                    f"domains {owner.guest.name} and {name} state the same UUID {link.identity.domain.uuid}: "
+                    f"start one of them with another -uuid"
+                )
+            elif view is not None:
+                views.append(view)
+        self.by_domain = MappingProxyType(by_domain)
+        self.troubles = MappingProxyType(troubles)
+        return views
+
+
+def _answer(link: QmpLink) -> DomainView:
+    if link.reading is None or not link.reading.done():
+        raise LinkDownError(f"QEMU of domain {link.guest.name} has not answered yet at {link.guest.qmp}")
+    reading, link.reading = link.reading, None
+    return reading.result()
+
+
+async def _wait_for(tasks: Sequence[asyncio.Task[DomainView]], timeout_s: float) -> None:
+    if tasks:
+        await asyncio.wait(tasks, timeout=max(0.0, timeout_s))

@@ -1,0 +1,72 @@
+"""Which places for vCPUs to fill: the arithmetic of a hot-add, free of any connection.
+
+Invariant: slots are filled lowest first (a guest that is given its highest vCPU first is slow to bring it
+online), topology ids are QEMU's own word for word, and nothing is chosen unless it meets the target exactly.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoscaler.ports import Denied
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from autoscaler.backends.qmp_replies import Slot
+
+_TOPOLOGY = (
+    "drawer-id",
+    "book-id",
+    "socket-id",
+    "die-id",
+    "module-id",
+    "cluster-id",
+    "core-id",
+    "thread-id",
+)
+"""From the widest to the narrowest; a slot's node is left out, as it does not take part in the order."""
+
+
+def in_slot_order(slots: Sequence[Slot]) -> tuple[Slot, ...]:
+    """Put the slots in the order of QEMU's own vCPU numbers.
+
+    ``query-hotpluggable-cpus`` lists them backwards, so where topology ids say nothing it is turned round.
+    """
+    ordered = list(slots)
+    ordered.reverse()
+    ordered.sort(key=lambda slot: tuple(slot.props.get(level, 0) for level in _TOPOLOGY))
+    return tuple(ordered)
+
+
+def device_adds(slots: Sequence[Slot], count: int) -> tuple[dict[str, object], ...]:
+    """Arguments of one ``device_add`` per slot that together add `count` vCPUs.
+
+    Raises:
+        Denied: the free slots cannot add up to exactly `count`.
+    """
+    chosen: list[dict[str, object]] = []
+    missing = count
+    for number, slot in enumerate(in_slot_order(slots)):
+        if slot.qom_path is None and slot.vcpus_count <= missing:
+            missing -= slot.vcpus_count
+            chosen.append({**slot.props, "driver": slot.type, "id": f"vcpu-autoscaler-{number}"})
+    if missing:
+        sizes = sorted({slot.vcpus_count for slot in slots if slot.qom_path is None})
+        raise Denied(
+            f"its free slots hold {' or '.join(map(str, sizes)) or 'no'} vCPUs each and cannot take exactly "
+            f"{count} more: choose bounds that are whole slots"
+        )
+    return tuple(chosen)
+
+
+def cpu_adds(used: Collection[int], *, maximum: int, count: int) -> tuple[dict[str, object], ...]:
+    """Arguments of one ``cpu-add`` for each of the `count` lowest vCPU numbers that are not `used`.
+
+    Raises:
+        Denied: fewer than `count` numbers below `maximum` are free.
+    """
+    free = [number for number in range(maximum) if number not in used]
+    if len(free) < count:
+        raise Denied(f"only {len(free)} of its {maximum} vCPU numbers are free, {count} were asked for")
+    return tuple({"id": number} for number in free[:count])

@@ -1,0 +1,297 @@
+"""A QMP server over a real unix socket, with the vCPUs of one guest behind it and faults on demand.
+
+It behaves as QEMU 7.2, or as 4.2 with ``cpu-add``, was seen to: one client at a time with a backlog of one,
+slots listed backwards, topology ids checked, errors worded as QEMU words them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Reply = Mapping[str, object]
+
+AGENT_PORT_ID = "agent0"
+MODERN = (7, 2, 22)
+BEFORE_5_2 = (4, 2, 0)
+_DRIVER = "qemu64-x86_64-cpu"
+
+
+class Fault(Enum):
+    """What goes wrong with one command. All but `REFUSES` carry the command out."""
+
+    SILENT = auto()
+    """No answer ever comes."""
+    HANGS_UP = auto()
+    """The connection ends in the middle of the answer."""
+    REFUSES = auto()
+    SLOW = auto()
+    """The answer takes `ScriptedQmp.slow_s`."""
+    NONSENSE = auto()
+    """The answer is well-formed and means nothing."""
+
+
+class Refusal(Exception):
+    def __init__(self, desc: str, error_class: str = "GenericError") -> None:
+        super().__init__(desc)
+        self.reply = {"error": {"class": error_class, "desc": desc}}
+
+
+@dataclass
+class _Slot:
+    props: dict[str, int]
+    device: str | None = None
+    """Device id of a hot-added vCPU."""
+    plugged: bool = False
+
+
+@dataclass(kw_only=True)
+class ScriptedQmp:
+    """One guest's QEMU. Use it as a context manager, or call `start` and `stop`."""
+
+    path: Path
+    plugged_at_boot: int = 1
+    maximum: int = 4
+    version: tuple[int, int, int] = MODERN
+    """Before 5.2 it offers ``cpu-add`` as well."""
+    uuid: str = "5f0c6a52-8b1e-4f6c-9a53-3c1c3e0f7a11"
+    threads_per_slot: int = 1
+    hotplug: bool = True
+    chardevs: tuple[str, ...] = ("compat_monitor0", "qga0")
+    agent_ports: tuple[str, ...] = (AGENT_PORT_ID,)
+    on_plug: Callable[[int], None] = lambda _plugged: None
+    """Called with the new count after each vCPU is plugged: the place to let a guest see it."""
+    thread_id: Callable[[int], int] = lambda _number: 0
+    """Host thread of vCPU `number`; 0 stands for one that cannot be seen."""
+    slow_s: float = 0.2
+    refusal: str = "refused by the script"
+    status: str = "running"
+    faults: dict[str, Fault] = field(default_factory=dict)
+    """Command -> what goes wrong with it, for as long as it stands here; ``greeting`` is one too."""
+    heard: list[tuple[str, Reply]] = field(default_factory=list)
+    """Every command that came, with its arguments."""
+
+    def __post_init__(self) -> None:
+        threads = self.threads_per_slot
+        self._slots = [
+            _Slot({"socket-id": 0, "core-id": number, "thread-id": 0})
+            for number in range(self.maximum // threads)
+        ]
+        for number in range(self.plugged_at_boot // threads):
+            self._slots[number].plugged = True
+        self._lock = threading.RLock()
+        self._listener: socket.socket | None = None
+        self._client: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def plugged(self) -> int:
+        return sum(slot.plugged for slot in self._slots) * self.threads_per_slot
+
+    @property
+    def plugged_slots(self) -> list[int]:
+        return [number for number, slot in enumerate(self._slots) if slot.plugged]
+
+    def start(self) -> None:
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.path.unlink(missing_ok=True)
+        self._listener.bind(str(self.path))
+        self._listener.listen(1)
+        self._thread = threading.Thread(target=self._serve, args=(self._listener,), name="scripted-qmp")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End as a killed QEMU does: the socket's file stays, and nobody listens."""
+        listener, self._listener = self._listener, None
+        if not listener or not self._thread:
+            return
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        self.hang_up()
+        self._thread.join()
+        listener.close()
+
+    def hang_up(self) -> None:
+        """End the conversation; the next client is served."""
+        with self._lock:
+            if self._client is not None:
+                with contextlib.suppress(OSError):
+                    self._client.shutdown(socket.SHUT_RDWR)
+
+    def emit(self, event: str, data: Reply | None = None, *, times: int = 1) -> None:
+        """Send an event to the client, if there is one."""
+        message = {"event": event, "timestamp": {"seconds": 1}, **({} if data is None else {"data": data})}
+        self._send(json.dumps(message).encode() + b"\r\n", times=times)
+
+    def unplug(self, number: int) -> None:
+        """Take the vCPU out of a slot, as the guest does when it ejects one."""
+        slot = self._slots[number]
+        device, slot.plugged, slot.device = slot.device, False, None
+        self.emit("DEVICE_DELETED", {"path": f"/machine/peripheral/{device}/lapic"})
+        self.emit("DEVICE_DELETED", {"path": f"/machine/peripheral/{device}", "device": device})
+
+    def _serve(self, listener: socket.socket) -> None:
+        while self._listener is listener:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            with client:
+                with self._lock:
+                    self._client = client
+                    if self._listener is not listener:
+                        return
+                with contextlib.suppress(OSError):
+                    self._converse(client)
+                with self._lock:
+                    self._client = None
+
+    def _converse(self, client: socket.socket) -> None:
+        major, minor, micro = self.version
+        version = {"qemu": {"major": major, "minor": minor, "micro": micro}, "package": ""}
+        greeting = {"QMP": {"version": version, "capabilities": ["oob"]}}
+        lines = _lines(client)
+        if self.faults.get("greeting") is not Fault.SILENT:
+            self._send(json.dumps(greeting).encode() + b"\r\n")
+        for line in lines:
+            request = json.loads(line)
+            command, arguments = request["execute"], request.get("arguments", {})
+            self.heard.append((command, arguments))
+            if not self._answer(request.get("id"), command, arguments):
+                return
+
+    def _answer(self, request_id: object, command: str, arguments: Reply) -> bool:
+        fault = self.faults.get(command)
+        try:
+            reply: dict[str, object] = {"return": self._execute(command, arguments)}
+        except Refusal as refusal:
+            reply = dict(refusal.reply)
+        if fault is Fault.SILENT:
+            return True
+        if fault is Fault.SLOW:
+            time.sleep(self.slow_s)
+        if fault is Fault.NONSENSE:
+            reply = {"return": {"nonsense": [None]}}
+        text = json.dumps({**reply, "id": request_id}).encode() + b"\r\n"
+        if fault is Fault.HANGS_UP:
+            self._send(text[: len(text) // 2])
+            return False
+        self._send(text)
+        return True
+
+    def _send(self, line: bytes, *, times: int = 1) -> None:
+        with self._lock, contextlib.suppress(OSError):
+            if self._client is not None:
+                self._client.sendall(line * times)
+
+    def _execute(self, command: str, arguments: Reply) -> object:
+        if self.faults.get(command) is Fault.REFUSES:
+            raise Refusal(self.refusal)
+        commands: dict[str, Callable[[], object]] = {
+            "qmp_capabilities": dict,
+            "query-status": lambda: {"status": self.status, "running": self.status == "running"},
+            "query-uuid": lambda: {"UUID": self.uuid},
+            "query-chardev": lambda: [{"label": label, "frontend-open": True} for label in self.chardevs],
+            "query-cpus-fast": self._cpus,
+            "query-hotpluggable-cpus": self._slot_list,
+            "query-commands": lambda: [{"name": name} for name in commands],
+            "qom-list": lambda: [
+                {"name": port, "type": "child<virtserialport>"} for port in self.agent_ports
+            ],
+            "qom-get": lambda: self._port_name(str(arguments["path"])),
+            "device_add": lambda: self._device_add(dict(arguments)),
+        }
+        if self._is_old:
+            commands["cpu-add"] = lambda: self._cpu_add(arguments["id"])
+        if command not in commands:
+            raise Refusal(f"The command {command} has not been found", "CommandNotFound")
+        return commands[command]()
+
+    @staticmethod
+    def _port_name(path: str) -> str:
+        return "org.qemu.guest_agent.0" if path.endswith(f"/{AGENT_PORT_ID}") else "lab.load.0"
+
+    @property
+    def _is_old(self) -> bool:
+        return self.version < (5, 2)
+
+    def _cpus(self) -> list[Reply]:
+        era = {"arch": "x86"} if self._is_old else {}
+        threads = self.threads_per_slot
+        indexes = [first * threads + thread for first in self.plugged_slots for thread in range(threads)]
+        return [
+            {**era, "cpu-index": index, "thread-id": self.thread_id(index), "target": "x86_64"}
+            for index in indexes
+        ]
+
+    def _slot_list(self) -> list[Reply]:
+        if not self.hotplug:
+            raise Refusal("The feature 'query-hotpluggable-cpus' is not enabled")
+        slots: list[Reply] = []
+        for number, slot in enumerate(self._slots):
+            taken = {"qom-path": f"/machine/unattached/device[{number}]"} if slot.plugged else {}
+            slots.append(
+                {"props": slot.props, "vcpus-count": self.threads_per_slot, "type": _DRIVER, **taken}
+            )
+        return slots[::-1]
+
+    def _device_add(self, arguments: dict[str, object]) -> Reply:
+        if arguments.pop("driver", None) != _DRIVER:
+            raise Refusal("'driver' is not a valid device model name")
+        device = str(arguments.pop("id"))
+        if device in [slot.device for slot in self._slots]:
+            raise Refusal(f"Duplicate device ID '{device}'")
+        for number, slot in enumerate(self._slots):
+            if slot.props == arguments:
+                self._plug(number, device)
+                return {}
+        raise Refusal(
+            f"Invalid CPU core-id: {arguments.get('core-id')} must be in range 0:{self.maximum - 1}"
+        )
+
+    def _cpu_add(self, number: object) -> Reply:
+        if not isinstance(number, int) or not 0 <= number < self.maximum:
+            raise Refusal(
+                f"Invalid CPU [socket: {number}, die: 0, core: 0, thread: 0] with APIC ID {number}, "
+                f"valid index range 0:{self.maximum - 1}"
+            )
+        self._plug(number, None)
+        return {}
+
+    def _plug(self, number: int, device: str | None) -> None:
+        slot = self._slots[number]
+        if slot.plugged:
+            raise Refusal(f"CPU[{number}] with APIC ID {number:x} exists")
+        slot.plugged, slot.device = True, device
+        self.on_plug(self.plugged)
+
+
+def _lines(client: socket.socket) -> Iterator[bytes]:
+    """Whole JSON messages, one a line or, as the library sends them, one after the other."""
+    decoder, text = json.JSONDecoder(), ""
+    while chunk := client.recv(65536):
+        text += chunk.decode()
+        while text := text.lstrip():
+            try:
+                message, end = decoder.raw_decode(text)
+            except json.JSONDecodeError:
+                break
+            text = text[end:]
+            yield json.dumps(message).encode()

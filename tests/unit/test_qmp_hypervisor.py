@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from autoscaler.backends.address import UnixAddress
+from autoscaler.backends.qmp_guests import GuestFolder, GuestList
+from autoscaler.core.model import DomainId, RunState
+from autoscaler.ports import AgentAbsent, BackendUnavailable, Conflict, Denied, DomainBusy, DomainGone
+from tests.fakes.qmp_room import QmpRoom, guest_of, only
+from tests.fakes.scripted_qmp import BEFORE_5_2, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[QmpRoom]:
+    with QmpRoom(tmp_path) as room:
+        yield room
+
+
+def test_a_domain_is_seen_with_its_vcpus(room: QmpRoom) -> None:
+    server = room.serve(plugged_at_boot=2)
+    before_s = time.monotonic()
+
+    view = only(room.look(server))
+
+    assert view.id == DomainId("qmp", server.uuid)
+    assert (view.name, view.state, view.plugged, view.maximum) == ("web", RunState.RUNNING, 2, 4)
+    assert before_s <= view.at_s <= time.monotonic()
+    assert (view.vcpu_time_s, view.vcpu_delay_s) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        pytest.param("paused", RunState.PAUSED, id="paused"),
+        pytest.param("prelaunch", RunState.PAUSED, id="not started yet"),
+        pytest.param("io-error", RunState.PAUSED, id="paused on an I/O error"),
+        pytest.param("inmigrate", RunState.OTHER, id="waiting for a migration"),
+        pytest.param("shutdown", RunState.OTHER, id="shut down"),
+        pytest.param("a-later-word", RunState.OTHER, id="unknown"),
+    ],
+)
+def test_the_state_of_a_domain_is_what_qemu_says(room: QmpRoom, status: str, expected: RunState) -> None:
+    assert only(room.look_at(GuestList([guest_of(room.serve(status=status))]))).state is expected
+
+
+def test_the_vcpu_threads_of_a_local_qemu_are_timed(room: QmpRoom) -> None:
+    server = room.serve(thread_id=lambda _number: threading.main_thread().native_id)
+
+    assert (only(room.look(server)).vcpu_time_s or 0) > 0
+
+
+def test_the_maximum_is_asked_for_once(room: QmpRoom) -> None:
+    server = room.serve()
+    hypervisor = room.look(server)
+    for _ in range(5):
+        hypervisor.domains()
+
+    assert [command for command, _ in server.heard].count("query-hotpluggable-cpus") == 1
+
+
+def test_a_qemu_without_a_uuid_gets_a_lasting_one_from_its_address(room: QmpRoom) -> None:
+    first, second = (room.serve(name, uuid="00000000-0000-0000-0000-000000000000") for name in ("web", "db"))
+    guests = GuestList([guest_of(first), guest_of(second)])
+    hypervisor = room.look_at(guests)
+
+    seen = [view.id for view in hypervisor.domains()]
+    hypervisor.close()
+
+    assert len(set(seen)) == 2
+    assert [view.id for view in room.look_at(guests).domains()] == seen
+
+
+def test_a_configured_uuid_is_given_to_a_qemu_that_has_none(room: QmpRoom) -> None:
+    uuid = "11111111-2222-4333-8444-555555555555"
+    server = room.serve(uuid="00000000-0000-0000-0000-000000000000")
+
+    assert only(room.look_at(GuestList([guest_of(server, uuid=uuid)]))).id.uuid == uuid
+
+
+@pytest.mark.parametrize(
+    ("version", "command"),
+    [
+        pytest.param((11, 1, 0), "device_add", id="newest"),
+        pytest.param((5, 2, 0), "device_add", id="first without cpu-add"),
+        pytest.param(BEFORE_5_2, "cpu-add", id="before 5.2"),
+    ],
+)
+def test_vcpus_are_plugged_lowest_first_in_the_words_of_each_qemu(
+    room: QmpRoom,
+    version: tuple[int, int, int],
+    command: str,
+) -> None:
+    counts: list[int] = []
+    server = room.serve(version=version, on_plug=counts.append)
+    hypervisor = room.look(server)
+
+    hypervisor.plug(only(hypervisor).id, expect=1, target=3)
+
+    assert server.plugged_slots == [0, 1, 2]
+    assert counts == [2, 3]
+    assert [name for name, _ in server.heard if "add" in name] == [command, command]
+    assert only(hypervisor).plugged == 3
+
+
+def test_a_gap_that_a_removal_left_is_filled_first(room: QmpRoom) -> None:
+    server = room.serve()
+    hypervisor = room.look(server)
+    hypervisor.plug(only(hypervisor).id, expect=1, target=4)
+    server.unplug(1)
+
+    hypervisor.plug(only(hypervisor).id, expect=3, target=4)
+
+    assert server.plugged_slots == [0, 1, 2, 3]
+
+
+def test_cores_of_several_vcpus_are_plugged_whole_or_not_at_all(room: QmpRoom) -> None:
+    server = room.serve(threads_per_slot=2, plugged_at_boot=2, maximum=8)
+    hypervisor = room.look(server)
+    domain = only(hypervisor).id
+
+    with pytest.raises(Denied, match=r"domain web cannot be given 5 vCPUs: .* hold 2 vCPUs each"):
+        hypervisor.plug(domain, expect=2, target=5)
+    hypervisor.plug(domain, expect=2, target=6)
+
+    assert server.plugged == 6
+
+
+def test_plugging_needs_the_expected_count(room: QmpRoom) -> None:
+    server = room.serve(plugged_at_boot=2)
+    hypervisor = room.look(server)
+
+    with pytest.raises(Conflict, match="domain web has 2 vCPUs plugged, not 1"):
+        hypervisor.plug(only(hypervisor).id, expect=1, target=3)
+    assert server.plugged == 2
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error", "complaint"),
+    [
+        pytest.param({}, Denied, "maximum of 4 vCPUs and 5", id="beyond the maximum"),
+        pytest.param({"hotplug": False}, Denied, "no vCPU hot-plug", id="a machine without hot-plug"),
+        pytest.param({"status": "inmigrate"}, DomainBusy, "state 'inmigrate'", id="in transition"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused_before_anything_is_sent(
+    room: QmpRoom,
+    behaviour: dict[str, Any],
+    error: type[Exception],
+    complaint: str,
+) -> None:
+    server = room.serve(**behaviour)
+    hypervisor = room.look(server)
+
+    with pytest.raises(error, match=complaint):
+        hypervisor.plug(only(hypervisor).id, expect=1, target=4 if behaviour.get("status") else 5)
+    assert not [name for name, _ in server.heard if "add" in name]
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        pytest.param("device_add not allowed while migrating", DomainBusy, id="migrating"),
+        pytest.param("CPU[1] with APIC ID 1 exists", Denied, id="anything else"),
+    ],
+)
+def test_a_refusal_of_qemu_is_passed_on_in_its_own_words(
+    room: QmpRoom,
+    reason: str,
+    error: type[Exception],
+) -> None:
+    server = room.serve(refusal=reason, faults={"device_add": Fault.REFUSES})
+    hypervisor = room.look(server)
+
+    with pytest.raises(error) as caught:
+        hypervisor.plug(only(hypervisor).id, expect=1, target=2)
+    assert str(caught.value) == f"QEMU refuses to add a vCPU to domain web: {reason}"
+
+
+def test_an_unknown_domain_is_gone(room: QmpRoom) -> None:
+    hypervisor = room.look_at(GuestList([]))
+    stranger = DomainId("qmp", "11111111-2222-4333-8444-555555555555")
+
+    with pytest.raises(DomainGone):
+        hypervisor.plug(stranger, expect=1, target=2)
+    with pytest.raises(DomainGone):
+        hypervisor.agent_address(stranger)
+    assert hypervisor.qemu_version(stranger) is None
+
+
+def test_the_agent_is_where_the_guest_says(room: QmpRoom) -> None:
+    with_agent, without = room.serve("web"), room.serve("db", uuid="11111111-2222-4333-8444-555555555555")
+    hypervisor = room.look_at(GuestList([guest_of(with_agent, agent="/run/agent"), guest_of(without)]))
+    web, db = hypervisor.domains()
+
+    assert hypervisor.agent_address(web.id) == UnixAddress("/run/agent")
+    with pytest.raises(AgentAbsent, match="domain db has no agent socket"):
+        hypervisor.agent_address(db.id)
+
+
+def test_the_version_of_qemu_is_told(room: QmpRoom) -> None:
+    hypervisor = room.look_at(GuestList([guest_of(room.serve(version=BEFORE_5_2))]))
+
+    assert hypervisor.qemu_version(only(hypervisor).id) == "4.2.0"
+
+
+def test_guests_of_a_folder_come_and_go(room: QmpRoom) -> None:
+    hypervisor = room.look_at(GuestFolder(room.folder))
+    assert hypervisor.domains() == []
+
+    server = room.serve("web")
+    domain = only(hypervisor).id
+    (room.folder / "web" / "agent.sock").touch()
+    hypervisor.domains()
+    assert str(hypervisor.agent_address(domain)) == f"unix:{room.folder}/web/agent.sock"
+
+    server.path.unlink()
+    assert hypervisor.domains() == []
+    assert hypervisor.troubles() == {}
+    with pytest.raises(DomainGone):
+        hypervisor.plug(domain, expect=1, target=2)
+
+
+def test_closing_leaves_the_guest_as_it_is_and_no_thread_behind(room: QmpRoom) -> None:
+    server, before = room.serve(), set(threading.enumerate())
+    hypervisor = room.look(server)
+    hypervisor.plug(only(hypervisor).id, expect=1, target=2)
+
+    hypervisor.close()
+    hypervisor.close()
+
+    assert set(threading.enumerate()) == before
+    assert server.plugged == 2
+    with pytest.raises(BackendUnavailable, match="is closed"):
+        hypervisor.domains()
