@@ -1,0 +1,261 @@
+"""One tick after the other: observe, decide, act, verify, record. The only driver of the core and the ports.
+
+Everything here runs on one thread. What may block goes through `Submit` and comes back as a call on that
+thread, so nothing in this file waits, and one hung guest delays only itself: a tick is evaluated when every
+probe is back, or at its deadline.
+
+Invariants: only this thread changes state; every governed domain is decided in every tick; a result is taken
+only by the state that asked for it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from autoscaler.core.domain_state import DomainState
+from autoscaler.core.model import Missing
+from autoscaler.core.operation import Wait
+from autoscaler.core.policy import Mode
+from autoscaler.service.acting import carry_out, take_in
+from autoscaler.service.lanes import Lane
+from autoscaler.service.narrator import Narrator
+from autoscaler.service.sampling import Sampling
+from autoscaler.service.snapshot import DomainSnapshot, HostSnapshot, Snapshot
+from autoscaler.service.tally import TallyCounter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from autoscaler.core.model import DomainId, DomainView, GuestVcpus, Observation
+    from autoscaler.core.operation import Action, Operation
+    from autoscaler.core.policy import Policy, PolicySet
+    from autoscaler.ports import AutoscalerError, Clock
+    from autoscaler.service.host import Host
+    from autoscaler.service.instruments import Instruments
+    from autoscaler.service.lanes import Submit
+    from autoscaler.service.recorder import Recorder
+
+
+@dataclass(slots=True)
+class _Governed:
+    """A domain under a policy, with what the service counts of it."""
+
+    state: DomainState
+    host: Host
+    tally: TallyCounter = field(default_factory=TallyCounter)
+    last_operation: Operation | None = None
+
+
+class Controller:
+    """Holds every governed domain and moves it on."""
+
+    def __init__(
+        self,
+        hosts: Sequence[Host],
+        *,
+        policies: PolicySet,
+        recorder: Recorder,
+        clock: Clock,
+        submit: Submit,
+        instruments: Instruments,
+        publish: Callable[[Snapshot], None],
+        probe_deadline_s: float,
+    ) -> None:
+        self._hosts = {host.label: host for host in hosts}
+        self._policies = policies
+        self._recorder = recorder
+        self._clock = clock
+        self._submit = submit
+        self._instruments = instruments
+        self._publish = publish
+        self._probe_deadline_s = probe_deadline_s
+        self._sampling = Sampling(
+            hosts, clock=clock, submit=submit, governs=lambda view: self._policy_of(view) is not None
+        )
+        self._governed: dict[DomainId, _Governed] = {}
+        self._wakes: dict[DomainId, float] = {}
+        """When to look again at a domain whose guest has not followed yet."""
+        self._ungoverned: tuple[DomainView, ...] = ()
+        self._narrator = Narrator()
+        self._round_started_s: float | None = None
+        self._ticks = 0
+
+    def tick(self) -> None:
+        """Begin a tick; where one is waiting for its probes already, that one serves."""
+        if self._round_started_s is None:
+            self._round_started_s = self._clock.monotonic_s()
+            self._sampling.begin()
+
+    def settle(self) -> float | None:
+        """Do whatever is due: to be called after every call that came back and at the time it returns.
+
+        Returns:
+            When to call again at the latest (`Clock.monotonic_s`), or None: not before something comes back.
+        """
+        if self._round_started_s is not None and (
+            self._sampling.complete
+            or self._clock.monotonic_s() >= self._round_started_s + self._probe_deadline_s
+        ):
+            self._evaluate()
+        now_s = self._clock.monotonic_s()
+        for domain in [domain for domain, wake_s in self._wakes.items() if wake_s <= now_s]:
+            self._drive(self._governed[domain])
+        due = list(self._wakes.values())
+        if self._round_started_s is not None:
+            due.append(self._round_started_s + self._probe_deadline_s)
+        return min(due, default=None)
+
+    def apply(self, policies: PolicySet) -> None:
+        """Put another set of policies in force, between two ticks."""
+        self._policies = policies
+        for domain, governed in list(self._governed.items()):
+            policy = self._policy_of(governed.state.view)
+            if policy is None:
+                self._drop(domain)
+            else:
+                governed.state.policy = policy
+
+    def _policy_of(self, view: DomainView) -> Policy | None:
+        policy = self._policies.governing(view.name, view.id.uuid)
+        return None if policy is None or policy.mode is Mode.OFF else policy
+
+    def _evaluate(self) -> None:
+        """Take what this round has read, decide every governed domain, begin the moves, publish."""
+        assert self._round_started_s is not None
+        started_s, self._round_started_s = self._round_started_s, None
+        readings = list(self._sampling.readings())
+        present = {view.id for view, _ in readings}
+        for domain in [domain for domain in self._governed if domain not in present]:
+            self._drop(domain)
+        ungoverned = []
+        for view, observation in readings:
+            governed = self._govern(view)
+            if governed is None:
+                ungoverned.append(view)
+            else:
+                self._decide(governed, view, observation)
+        self._ungoverned = tuple(ungoverned)
+        self._ticks += 1
+        self._instruments.tick_duration.observe(self._clock.monotonic_s() - started_s)
+        self._publish_snapshot()
+
+    def _govern(self, view: DomainView) -> _Governed | None:
+        """The governed domain of this view, made if it is new; None where no policy fits."""
+        policy = self._policy_of(view)
+        if policy is None:
+            self._drop(view.id)
+            return None
+        governed = self._governed.get(view.id)
+        if governed is None:
+            state = DomainState(view, policy, self._clock.monotonic_s())
+            governed = self._governed[view.id] = _Governed(state, self._hosts[view.id.host])
+            self._narrator.governed(view, policy)
+        governed.state.policy = policy
+        return governed
+
+    def _drop(self, domain: DomainId) -> None:
+        self._wakes.pop(domain, None)
+        governed = self._governed.pop(domain, None)
+        if governed is not None:
+            self._narrator.forget(governed.state.view.name)
+
+    def _decide(self, governed: _Governed, view: DomainView, observation: Observation) -> None:
+        state, now_s = governed.state, self._clock.monotonic_s()
+        state.observe(view, observation, now_s)
+        if isinstance(observation, Missing):
+            governed.tally.missed(observation)
+        self._close_operations(governed)
+        decision = state.decide(now_s)
+        governed.tally.decided(decision)
+        wall_s = self._clock.wall_s()
+        decision_id = self._recorder.decided(decision, wall_s=wall_s, digest=self._policies.digest)
+        if decision.act:
+            operation = state.actuation.begin(decision, decision_id, now_s)
+            self._recorder.begun(decision, operation, wall_s=wall_s)
+            governed.tally.begun(operation)
+            self._narrator.begun(decision, operation)
+        self._drive(governed)
+        self._narrator.conditions(view.name, state.conditions)
+
+    def _drive(self, governed: _Governed) -> None:
+        """Hand out the next action of a domain, or note when to look again."""
+        self._wakes.pop(governed.state.view.id, None)
+        self._close_operations(governed)
+        actuation = governed.state.actuation
+        action = actuation.next_action(self._clock.monotonic_s())
+        if isinstance(action, Wait):
+            self._wakes[governed.state.view.id] = action.until_s
+        elif action is not None:
+            actuation.started(action)
+            work = partial(carry_out, governed.host, governed.state.view.id, action)
+            self._submit(Lane.ACT, work, partial(self._acted, governed, action))
+
+    def _acted(
+        self, governed: _Governed, action: Action, result: GuestVcpus | AutoscalerError | None
+    ) -> None:
+        """Take in how an action came out; one of a domain that was dropped meanwhile concerns nobody."""
+        state = governed.state
+        take_in(state, action, result, self._clock.monotonic_s())
+        if self._governed.get(state.view.id) is governed:
+            self._drive(governed)
+
+    def _close_operations(self, governed: _Governed) -> None:
+        for operation in governed.state.actuation.take_closed():
+            self._recorder.ended(operation)
+            self._instruments.operation_ended(operation)
+            governed.tally.ended(operation)
+            governed.last_operation = operation
+            self._narrator.ended(governed.state.view.name, operation)
+
+    def _publish_snapshot(self) -> None:
+        wall_minus_monotonic_s = self._clock.wall_s() - self._clock.monotonic_s()
+        hosts = tuple(
+            HostSnapshot(
+                label=label, trouble=self._sampling.trouble(label), unseen=host.hypervisor.troubles()
+            )
+            for label, host in self._hosts.items()
+        )
+        for host in hosts:
+            trouble = {} if host.trouble is None else {"trouble": host.trouble}
+            self._narrator.conditions(host.label, {**trouble, **host.unseen})
+        names = Counter(domain.state.view.name for domain in self._governed.values())
+        domains = [
+            _frozen(domain, wall_minus_monotonic_s, unique=names[domain.state.view.name] == 1)
+            for domain in self._governed.values()
+        ]
+        snapshot = Snapshot(
+            wall_s=self._clock.wall_s(),
+            tick=self._ticks,
+            hosts=hosts,
+            domains=tuple(sorted(domains, key=lambda domain: domain.label)),
+            ungoverned=self._ungoverned,
+            policies=len(self._policies.policies),
+            policy_digest=self._policies.digest,
+            troubles=self._recorder.troubles,
+        )
+        self._narrator.nothing_to_do(snapshot)
+        self._narrator.conditions("journal", self._recorder.troubles)
+        self._publish(snapshot)
+
+
+def _frozen(governed: _Governed, wall_minus_monotonic_s: float, *, unique: bool) -> DomainSnapshot:
+    state = governed.state
+    name = state.view.name
+    last_s = state.last_sample_s
+    return DomainSnapshot(
+        label=name if unique else f"{name}@{state.view.id.host}",
+        view=state.view,
+        policy=state.policy,
+        online=state.online,
+        load=state.load,
+        source=state.source,
+        last_sample_wall_s=None if last_s is None else last_s + wall_minus_monotonic_s,
+        decision=state.decision,
+        operation=state.actuation.operation,
+        last_operation=governed.last_operation,
+        conditions=dict(state.conditions),
+        tally=governed.tally.frozen(),
+    )

@@ -1,0 +1,212 @@
+"""The service, put together: connections, policies, journal, web and schedule around one controller.
+
+Invariants: what can fail for a reason an administrator can mend fails in `__init__`, before anything runs;
+one state directory has one service; stopping leaves every guest as it is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, TextIO
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from autoscaler.core.model import DomainEvent, DomainEventKind
+from autoscaler.policyfile.load import load_policies
+from autoscaler.ports import AutoscalerError
+from autoscaler.service.clock import SystemClock
+from autoscaler.service.composition import connect
+from autoscaler.service.controller import Controller
+from autoscaler.service.inbox import Inbox
+from autoscaler.service.instruments import Instruments
+from autoscaler.service.journal import SqliteJournal
+from autoscaler.service.lanes import Lane
+from autoscaler.service.metrics import SnapshotCollector
+from autoscaler.service.recorder import Recorder
+from autoscaler.service.schedule import Schedule
+from autoscaler.service.snapshot import Snapshot
+from autoscaler.service.web import Sources, WebServer
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from autoscaler.core.model import DomainId
+    from autoscaler.core.policy import PolicySet
+    from autoscaler.service.config import Config
+    from autoscaler.service.host import Versions
+
+_log = logging.getLogger("autoscaler")
+
+_WORKERS = {Lane.SWEEP: 4, Lane.PROBE: 16, Lane.ACT: 8}
+_STALE_TICKS = 5
+"""A service that has not finished a tick for so many intervals is not healthy."""
+_STALE_AT_LEAST_S = 15.0
+
+
+class StateDirectory(AutoscalerError):
+    """The state directory cannot be used."""
+
+
+class Service:
+    """Everything that runs; made once, run once."""
+
+    def __init__(self, config: Config) -> None:
+        """Open what the service needs.
+
+        Raises:
+            AutoscalerError: one whole sentence that says what to mend; nothing is left open.
+        """
+        self.config = config
+        self._clock = SystemClock()
+        self.snapshot = Snapshot(wall_s=self._clock.wall_s(), tick=0)
+        self._tick_over: threading.Event | None = None
+        registry = _registry(lambda: self.snapshot)
+        self._instruments = Instruments(registry)
+        policies = self._first_policies()
+        with ExitStack() as opened:
+            opened.enter_context(_lock(config))
+            self.journal_path = config.state / "journal.sqlite"
+            journal = SqliteJournal(self.journal_path)
+            opened.callback(journal.close)
+            self._recorder = Recorder(journal)
+            sources = Sources(
+                newest=lambda: self.snapshot,
+                registry=registry,
+                journal=self.journal_path,
+                healthy=self._trouble,
+            )
+            self.web = WebServer(sources, host=config.listen.host, port=config.listen.port)
+            opened.callback(self.web.close)
+            self._hosts = connect(config, self._clock, self._instruments, opened)
+            self._inbox = Inbox(self._clock, _WORKERS)
+            opened.callback(self._inbox.close)
+            self._controller = Controller(
+                self._hosts,
+                policies=policies,
+                recorder=self._recorder,
+                clock=self._clock,
+                submit=self._inbox.submit,
+                instruments=self._instruments,
+                publish=self._publish,
+                probe_deadline_s=config.interval_s / 2,
+            )
+            self._schedule = Schedule(
+                interval_s=config.interval_s,
+                tick=lambda over: self._inbox.post(partial(self._tick, over)),
+                flush=lambda: self._inbox.post(self._recorder.flush),
+                clock=self._clock,
+                instruments=self._instruments,
+            )
+            self._opened = opened.pop_all()
+
+    def run(self) -> None:
+        """Work until `stop`; the calling thread becomes the controller's. Closes everything at the end."""
+        with self._opened:
+            for host in self._hosts:
+                host.hypervisor.subscribe(self._happened)
+            self.web.start()
+            self._schedule.start()
+            self._opened.callback(self._schedule.close)
+            self._greet()
+            self._inbox.run(self._controller)
+        _log.info("stopped; every guest stays as it is")
+
+    def versions(self, domain: DomainId) -> Versions:
+        """What a domain runs on; may ask its host."""
+        host = next(host for host in self._hosts if host.label == domain.host)
+        return host.versions(domain)
+
+    def _greet(self) -> None:
+        _log.info(
+            "watching %s every %g s; metrics at http://%s/metrics",
+            ", ".join(host.label for host in self._hosts),
+            self.config.interval_s,
+            "{}:{}".format(*self.web.address),
+        )
+
+    def stop(self) -> None:
+        """Let `run` end; safe from any thread and from a signal handler."""
+        self._inbox.stop()
+
+    def reload(self) -> None:
+        """Read the policy files again; safe from any thread and from a signal handler."""
+        self._inbox.post(self._reload)
+
+    def _first_policies(self) -> PolicySet:
+        policies = self._read_policies()
+        if policies is None:
+            paths = " ".join(str(path) for path in self.config.policies)
+            raise AutoscalerError(f"the policies have errors, see above and `autoscaler check {paths}`")
+        return policies
+
+    def _read_policies(self) -> PolicySet | None:
+        loaded = load_policies(self.config.policies)
+        for problem in loaded.warnings:
+            _log.warning("%s", problem)
+        for problem in loaded.errors:
+            _log.error("%s", problem)
+        self._instruments.policies_read(in_force=loaded.policy_set is not None, wall_s=self._clock.wall_s())
+        return loaded.policy_set
+
+    def _reload(self) -> None:
+        policies = self._read_policies()
+        if policies is None:
+            _log.error("the policies were not reloaded: the last good set stays in force")
+            return
+        self._controller.apply(policies)
+        _log.info("%d policies reloaded", len(policies.policies))
+
+    def _tick(self, over: threading.Event) -> None:
+        self._tick_over = over
+        self._controller.tick()
+
+    def _publish(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        if self._tick_over is not None:
+            self._tick_over.set()
+
+    def _happened(self, event: DomainEvent) -> None:
+        """A domain came or went: look now, not at the next interval. Called on a backend's thread."""
+        if event.kind is not DomainEventKind.CHANGED:
+            self._inbox.post(self._controller.tick)
+
+    def _trouble(self) -> str | None:
+        """Why the service is not healthy, or None."""
+        limit_s = max(_STALE_TICKS * self.config.interval_s, _STALE_AT_LEAST_S)
+        silent_s = self._clock.wall_s() - self.snapshot.wall_s
+        return f"no tick was finished for {silent_s:.0f} s" if silent_s > limit_s else None
+
+
+def _registry(newest: Callable[[], Snapshot]) -> CollectorRegistry:
+    """Every metric of this service and of its process."""
+    registry = CollectorRegistry()
+    registry.register(SnapshotCollector(newest))
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+def _lock(config: Config) -> TextIO:
+    """Take the state directory for this process alone, making it if need be."""
+    try:
+        config.state.mkdir(parents=True, exist_ok=True, mode=0o750)
+        lock = (config.state / "lock").open("w")
+    except OSError as error:
+        raise StateDirectory(
+            f"the state directory {config.state} cannot be used ({error.strerror}): give it to the user "
+            "that runs the service, or set another one with the key 'state'"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise StateDirectory(
+            f"another autoscaler already uses the state directory {config.state}: stop that one, or give "
+            "this one a directory of its own with the key 'state'"
+        ) from error
+    return lock

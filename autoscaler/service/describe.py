@@ -1,0 +1,90 @@
+"""The snapshot as plain JSON values: the one shape that the HTTP API and every ``--output json`` share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoscaler.core.reason import SENTENCES
+from autoscaler.service.metrics import vcpu_counts
+from autoscaler.service.narrator import idle_sentence
+
+if TYPE_CHECKING:
+    from autoscaler.core.operation import Operation
+    from autoscaler.service.snapshot import DomainSnapshot, Snapshot
+
+
+def status_of(snapshot: Snapshot) -> dict[str, object]:
+    """The service as a whole: hosts, counts, troubles."""
+    idle = idle_sentence(snapshot)
+    return {
+        "at_wall_s": snapshot.wall_s,
+        "ticks": snapshot.tick,
+        "policies": snapshot.policies,
+        "policy_digest": snapshot.policy_digest,
+        "domains": len(snapshot.domains),
+        "ungoverned": [view.name for view in snapshot.ungoverned],
+        "hosts": [
+            {"label": host.label, "connected": host.trouble is None, "trouble": host.trouble}
+            | {"unseen": dict(host.unseen)}
+            for host in snapshot.hosts
+        ],
+        "troubles": dict(snapshot.troubles) | ({} if idle is None else {"idle": idle}),
+    }
+
+
+def domain_of(domain: DomainSnapshot) -> dict[str, object]:
+    """One governed domain, whole."""
+    decision, load = domain.decision, domain.load
+    return {
+        "name": domain.label,
+        "uuid": domain.view.id.uuid,
+        "host": domain.view.id.host,
+        "state": domain.view.state,
+        "policy": domain.policy.name,
+        "policy_source": domain.policy.source,
+        "mode": domain.policy.mode,
+        "vcpus": vcpu_counts(domain),
+        "cpu_source": domain.source,
+        "last_sample_wall_s": domain.last_sample_wall_s,
+        "load": None
+        if load is None
+        else {
+            "busy_vcpus": load.busy_vcpus,
+            "demand_vcpus": load.demand_vcpus,
+            "utilization_ratio": load.utilization_ratio,
+            "steal_ratio": load.steal_ratio,
+            "span_s": load.span_s,
+        },
+        "decision": None
+        if decision is None
+        else {
+            "verdict": decision.verdict,
+            "reason": decision.reason,
+            "sentence": SENTENCES[decision.reason],
+            "act": decision.act,
+            "proposed": decision.proposed,
+            "target": decision.target,
+            "next_vcpus": decision.next_vcpus,
+            "clamps": [
+                {"reason": clamp.reason, "before": clamp.before, "after": clamp.after}
+                for clamp in decision.clamps
+            ],
+        },
+        "operation": None if domain.operation is None else operation_of(domain.operation),
+        "last_operation": None if domain.last_operation is None else operation_of(domain.last_operation),
+        "conditions": dict(domain.conditions),
+    }
+
+
+def operation_of(operation: Operation) -> dict[str, object]:
+    """One change, with the seconds from its request to each stage reached."""
+    return {
+        "decision_id": operation.decision_id,
+        "direction": operation.direction,
+        "from_vcpus": operation.from_vcpus,
+        "to_vcpus": operation.to_vcpus,
+        "reason": operation.reason,
+        "stages_s": operation.stages_s(),
+        "outcome": operation.outcome,
+        "detail": operation.detail,
+    }

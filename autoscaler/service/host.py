@@ -1,0 +1,39 @@
+"""One host connection as the controller uses it: the ports that belong together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autoscaler.core.model import DomainId
+    from autoscaler.ports import GuestCpus, GuestProbe, Hypervisor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versions:
+    """What a domain runs on; None: not known, or not part of the way to it."""
+
+    qemu: str | None
+    libvirt: str | None
+    agent: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A hypervisor connection and the guests behind it."""
+
+    hypervisor: Hypervisor
+    probe: GuestProbe
+    cpus: GuestCpus
+    forget: Callable[[DomainId], None]
+    """Drop what the guest side remembers of a domain that is gone."""
+    versions: Callable[[DomainId], Versions]
+    """May ask the host; never the guest."""
+
+    @property
+    def label(self) -> str:
+        """The connection's name, as in the configuration."""
+        return self.hypervisor.label

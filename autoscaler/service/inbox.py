@@ -1,0 +1,71 @@
+"""The controller's thread: calls come in from workers, schedules and signals, and run there one at a time."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, TypeVar
+
+from autoscaler.service.lanes import Lane, outcome_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from autoscaler.ports import AutoscalerError, Clock
+    from autoscaler.service.controller import Controller
+
+T = TypeVar("T")
+
+
+class Inbox:
+    """Runs calls on the thread that is in `run`, and lends the worker pools."""
+
+    def __init__(self, clock: Clock, workers: Mapping[Lane, int]) -> None:
+        self._clock = clock
+        self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._pools = {
+            lane: ThreadPoolExecutor(count, thread_name_prefix=lane) for lane, count in workers.items()
+        }
+        self._open = True
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Have `call` run on the controller's thread; safe from any thread and from signal handlers."""
+        self._calls.put(call)
+
+    def submit(self, lane: Lane, work: Callable[[], T], then: Callable[[T | AutoscalerError], None]) -> None:
+        """Run `work` on a worker; see `autoscaler.service.lanes.Submit`."""
+
+        def run() -> None:
+            result = outcome_of(work)
+            self.post(partial(then, result))
+
+        if self._open:
+            self._pools[lane].submit(run)
+
+    def run(self, controller: Controller) -> None:
+        """Work until `stop`; the calling thread becomes the controller's."""
+        wake_s: float | None = None
+        while self._open:
+            timeout_s = None if wake_s is None else max(0.0, wake_s - self._clock.monotonic_s())
+            try:
+                call = self._calls.get(timeout=timeout_s)
+            except Empty:
+                pass
+            else:
+                call()
+            wake_s = controller.settle()
+
+    def stop(self) -> None:
+        """Let `run` return; work that is out is neither waited for nor taken in any more."""
+
+        def close() -> None:
+            self._open = False
+
+        self.post(close)
+
+    def close(self) -> None:
+        """End the pools; a worker that is still in a call ends with it."""
+        self._open = False
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)

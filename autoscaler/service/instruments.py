@@ -1,0 +1,95 @@
+"""Metrics of things that happen, counted where they happen; what *is* comes from the snapshot (metrics.py).
+
+No label here names a domain, so that none of these series outlives one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Gauge, Histogram, Info
+
+from autoscaler import __version__
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from autoscaler.core.operation import Operation
+
+PREFIX = "vcpu_autoscaler"
+_STAGE_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_CALL_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Instruments:
+    """Every event-driven metric, registered in one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.tick_duration = Histogram(
+            f"{PREFIX}_tick_duration_seconds",
+            "From the start of a tick to the end of its decisions, probes included.",
+            buckets=_CALL_BUCKETS_S,
+            registry=registry,
+        )
+        self.tick_lateness = Histogram(
+            f"{PREFIX}_tick_lateness_seconds",
+            "How much later than scheduled a tick started.",
+            buckets=_CALL_BUCKETS_S,
+            registry=registry,
+        )
+        self._ticks_missed = Counter(
+            f"{PREFIX}_ticks_missed",
+            "Scheduled ticks that did not run: late beyond use, or the one before was still running.",
+            ["cause"],
+            registry=registry,
+        )
+        for cause in ("late", "overrun"):
+            self._ticks_missed.labels(cause)
+        self._stage_duration = Histogram(
+            f"{PREFIX}_scaling_stage_duration_seconds",
+            "From the request of a change to each of its stages.",
+            ["direction", "stage"],
+            buckets=_STAGE_BUCKETS_S,
+            registry=registry,
+        )
+        self._agent_requests = Histogram(
+            f"{PREFIX}_guest_agent_request_duration_seconds",
+            "Time of one request to a guest agent, failed ones included.",
+            ["command"],
+            buckets=_CALL_BUCKETS_S,
+            registry=registry,
+        )
+        self._reloads = Counter(
+            f"{PREFIX}_policy_reloads", "Times the policy files were read.", ["result"], registry=registry
+        )
+        self._reload_ok = Gauge(
+            f"{PREFIX}_policy_reload_successful",
+            "Whether the policy files, as last read, are in force (1) or the set before them is (0).",
+            registry=registry,
+        )
+        self._reload_at = Gauge(
+            f"{PREFIX}_policy_reload_last_success_timestamp_seconds",
+            "When the policies in force were read.",
+            registry=registry,
+        )
+        Info(f"{PREFIX}_build", "The running version.", registry=registry).info({"version": __version__})
+
+    def operation_ended(self, operation: Operation) -> None:
+        """Note how long each stage of a change took."""
+        for stage, seconds in operation.stages_s().items():
+            self._stage_duration.labels(operation.direction, stage).observe(seconds)
+
+    def agent_asked(self, command: str, seconds: float) -> None:
+        """Note one request to a guest agent; `command` is one of the few that the service uses."""
+        self._agent_requests.labels(command).observe(seconds)
+
+    def tick_missed(self, cause: str) -> None:
+        """Note a scheduled tick that did not run; `cause` is ``late`` or ``overrun``."""
+        self._ticks_missed.labels(cause).inc()
+
+    def policies_read(self, *, in_force: bool, wall_s: float) -> None:
+        """Note that the policy files were read, and whether what they say is in force now."""
+        self._reloads.labels("success" if in_force else "failure").inc()
+        self._reload_ok.set(in_force)
+        if in_force:
+            self._reload_at.set(wall_s)

@@ -1,0 +1,48 @@
+"""Where blocking work runs: three bounded pools, so that hung guests never hold up the sweep or a change.
+
+A piece of work runs on a worker thread and its result comes back as a call on the controller's own thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from autoscaler.ports import AutoscalerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class Lane(StrEnum):
+    """Which pool a piece of work runs in."""
+
+    SWEEP = "sweep"
+    PROBE = "probe"
+    ACT = "act"
+
+
+class Submit(Protocol):
+    """Gets work done elsewhere."""
+
+    def __call__(
+        self, lane: Lane, work: Callable[[], T], then: Callable[[T | AutoscalerError], None]
+    ) -> None:
+        """Run `work` on the lane's pool; `then` gets its value, or its error, on the controller's thread."""
+        ...
+
+
+def outcome_of(work: Callable[[], T]) -> T | AutoscalerError:
+    """Run `work`; an error comes back as a value. One that has no name is logged and given one."""
+    try:
+        return work()
+    except AutoscalerError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - one bad call must not end the service for every domain
+        _log.exception("a call failed in a way that it should not")
+        return AutoscalerError(f"internal error: {error!r}; please report it with the log")

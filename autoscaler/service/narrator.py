@@ -1,0 +1,95 @@
+"""What the log says of a domain: each thing once, when it begins and when it ends, never every tick."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from autoscaler.core.operation import Direction, Outcome
+from autoscaler.core.reason import SENTENCES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autoscaler.core.condition import Condition
+    from autoscaler.core.decision import Decision
+    from autoscaler.core.model import DomainView
+    from autoscaler.core.operation import Operation
+    from autoscaler.core.policy import Policy
+    from autoscaler.service.snapshot import Snapshot
+
+_log = logging.getLogger("autoscaler")
+
+
+class Narrator:
+    """Remembers what was said, to say only what is new."""
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[str, str], str] = {}
+
+    def conditions(self, subject: str, found: Mapping[Condition, str] | Mapping[str, str]) -> None:
+        """Say which conditions of `subject` are new and which are over."""
+        for name, sentence in found.items():
+            if (subject, name) not in self._said:
+                _log.warning("%s: %s", subject, sentence)
+            self._said[subject, name] = sentence
+        for key in [key for key in self._said if key[0] == subject and key[1] not in found]:
+            del self._said[key]
+            _log.info("%s: no longer %s", subject, key[1])
+
+    def forget(self, subject: str) -> None:
+        """The subject is gone, and so is what was said of it."""
+        for key in [key for key in self._said if key[0] == subject]:
+            del self._said[key]
+
+    def governed(self, view: DomainView, policy: Policy) -> None:
+        """Say that a domain came under a policy."""
+        _log.info(
+            "%s: governed by policy %s (%s), %d of %d vCPUs plugged",
+            view.name,
+            policy.name,
+            policy.mode,
+            view.plugged,
+            view.maximum,
+        )
+
+    def nothing_to_do(self, snapshot: Snapshot) -> None:
+        """Say once when no running domain is governed, and what runs there instead."""
+        sentence = idle_sentence(snapshot)
+        self.conditions("policies", {} if sentence is None else {"idle": sentence})
+
+    def begun(self, decision: Decision, operation: Operation) -> None:
+        """Say that a change begins, and why."""
+        load = decision.load
+        demand = "" if load is None else f", demand {load.demand_vcpus:.2f} vCPUs"
+        _log.info(
+            "%s: %s from %d to %d vCPUs: %s%s",
+            decision.name,
+            "growing" if operation.direction is Direction.UP else "shrinking",
+            operation.from_vcpus,
+            operation.to_vcpus,
+            SENTENCES[decision.reason],
+            demand,
+        )
+
+    def ended(self, name: str, operation: Operation) -> None:
+        """Say how a change ended; one that failed is a condition and said there."""
+        if operation.outcome in {Outcome.DONE, Outcome.SUPERSEDED}:
+            stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in operation.stages_s().items())
+            _log.info("%s: %d vCPUs online (%s)", name, operation.to_vcpus, stages)
+        elif operation.outcome is Outcome.CONFLICT:
+            _log.info("%s: change to %d vCPUs dropped: %s", name, operation.to_vcpus, operation.detail)
+
+
+def idle_sentence(snapshot: Snapshot) -> str | None:
+    """Why there is nothing to do, where no domain is governed though every host answers; else None."""
+    if snapshot.domains or any(host.trouble for host in snapshot.hosts):
+        return None
+    if not snapshot.ungoverned:
+        return "no domain is running: start one, and a policy whose match fits its name governs it"
+    names = ", ".join(repr(view.name) for view in snapshot.ungoverned[:_NAMED])
+    more = "" if len(snapshot.ungoverned) <= _NAMED else f" and {len(snapshot.ungoverned) - _NAMED} more"
+    return f"no policy matches any running domain ({names}{more}): add its name to a policy's match"
+
+
+_NAMED = 5

@@ -1,0 +1,57 @@
+"""Keeps the service going when its journal cannot be written: says so, and goes on without a record.
+
+Invariant: a failure to record is never silent; it is a trouble of the snapshot until an entry succeeds again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoscaler.ports import JournalUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from autoscaler.core.decision import Decision
+    from autoscaler.core.operation import Operation
+    from autoscaler.ports import Journal
+
+
+class Recorder:
+    """A journal that does not raise."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._troubles: Mapping[str, str] = {}
+
+    @property
+    def troubles(self) -> Mapping[str, str]:
+        """Why the last entry could not be written; empty where it was."""
+        return self._troubles
+
+    def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
+        """Record a decision and return its id; 0 where it could not be recorded."""
+        return self._attempt(lambda: self._journal.decided(decision, wall_s=wall_s, digest=digest)) or 0
+
+    def begun(self, decision: Decision, operation: Operation, *, wall_s: float) -> None:
+        """Record that an operation is about to act."""
+        if operation.decision_id:
+            self._attempt(lambda: self._journal.begun(decision, operation, wall_s=wall_s))
+
+    def ended(self, operation: Operation) -> None:
+        """Record how an operation ended."""
+        if operation.decision_id:
+            self._attempt(lambda: self._journal.ended(operation))
+
+    def flush(self) -> None:
+        """Put on disk what has only been counted."""
+        self._attempt(self._journal.flush)
+
+    def _attempt(self, entry: Callable[[], int | None]) -> int | None:
+        try:
+            result = entry()
+        except JournalUnavailable as error:
+            self._troubles = {"journal": str(error)}
+            return None
+        self._troubles = {}
+        return result

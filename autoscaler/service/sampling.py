@@ -1,0 +1,130 @@
+"""Observe: sweep every host, probe every governed guest, each on its own, and gather what came back in time.
+
+Invariants: at most one sweep per host and one probe per domain is out; what is still out from an earlier
+round is not waited for again; every view that is handed on has an observation, if only a `Missing` with the
+reason.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from autoscaler.core.model import DomainView, Missing, MissingReason, Observation, RunState, Sample
+from autoscaler.ports import (
+    AgentAbsent,
+    AgentBlocked,
+    AgentError,
+    AgentNonsense,
+    AutoscalerError,
+    DomainBusy,
+    DomainGone,
+)
+from autoscaler.service.lanes import Lane
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from autoscaler.core.model import DomainId
+    from autoscaler.ports import Clock
+    from autoscaler.service.host import Host
+    from autoscaler.service.lanes import Submit
+
+_REASONS: tuple[tuple[type[AutoscalerError], MissingReason], ...] = (
+    (AgentAbsent, MissingReason.AGENT_ABSENT),
+    (AgentBlocked, MissingReason.AGENT_BLOCKED),
+    (AgentNonsense, MissingReason.AGENT_NONSENSE),
+    (AgentError, MissingReason.AGENT_UNRESPONSIVE),
+    (DomainGone, MissingReason.DOMAIN_GONE),
+    (DomainBusy, MissingReason.NOT_RUNNING),
+    (AutoscalerError, MissingReason.BACKEND_UNAVAILABLE),
+)
+"""First fit, most special first."""
+
+
+class Sampling:
+    """The observations of the round under way and the views of the last good sweeps."""
+
+    def __init__(
+        self, hosts: Sequence[Host], *, clock: Clock, submit: Submit, governs: Callable[[DomainView], bool]
+    ) -> None:
+        self._hosts = {host.label: host for host in hosts}
+        self._clock = clock
+        self._submit = submit
+        self._governs = governs
+        self._views: dict[str, dict[DomainId, DomainView]] = {}
+        self._troubles: dict[str, str] = {host.label: "not asked yet" for host in hosts}
+        self._observed: dict[DomainId, Observation] = {}
+        self._sweeping: set[str] = set()
+        self._probing: set[DomainId] = set()
+        self._waiting: set[str | DomainId] = set()
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that this round waits for is back."""
+        return not self._waiting
+
+    def begin(self) -> None:
+        """Start a round: sweep every host that is not still being swept."""
+        self._waiting.clear()
+        for label, host in self._hosts.items():
+            if label not in self._sweeping:
+                self._sweeping.add(label)
+                self._waiting.add(label)
+                self._submit(Lane.SWEEP, host.hypervisor.domains, partial(self._swept, host))
+
+    def readings(self) -> Iterator[tuple[DomainView, Observation]]:
+        """Close the round: every active domain with what is known of its guest."""
+        self._waiting.clear()
+        observed, self._observed = self._observed, {}
+        for label, views in self._views.items():
+            for domain, view in views.items():
+                yield view, observed.get(domain) or self._silence(label, view)
+
+    def trouble(self, label: str) -> str | None:
+        """Why the host could not be swept the last time, or None."""
+        return self._troubles.get(label)
+
+    def _silence(self, label: str, view: DomainView) -> Missing:
+        """Why there is no observation of a domain."""
+        now_s = self._clock.monotonic_s()
+        if label in self._troubles:
+            return Missing(at_s=now_s, reason=MissingReason.BACKEND_UNAVAILABLE, detail=self._troubles[label])
+        if label in self._sweeping:
+            detail = f"{label} has not answered yet: is its daemon hung?"
+            return Missing(at_s=now_s, reason=MissingReason.BACKEND_UNAVAILABLE, detail=detail)
+        if view.state is not RunState.RUNNING:
+            detail = f"domain {view.name!r} is {view.state}, not running"
+            return Missing(at_s=now_s, reason=MissingReason.NOT_RUNNING, detail=detail)
+        detail = f"the agent of domain {view.name!r} has not answered yet"
+        return Missing(at_s=now_s, reason=MissingReason.LATE, detail=detail)
+
+    def _swept(self, host: Host, result: Sequence[DomainView] | AutoscalerError) -> None:
+        self._sweeping.discard(host.label)
+        waited_for = host.label in self._waiting
+        self._waiting.discard(host.label)
+        if isinstance(result, AutoscalerError):
+            self._troubles[host.label] = str(result)
+            return
+        self._troubles.pop(host.label, None)
+        before = self._views.get(host.label, {})
+        self._views[host.label] = now = {view.id: view for view in result}
+        for domain in before.keys() - now.keys():
+            self._observed.pop(domain, None)
+            host.forget(domain)
+        for view in result:
+            if view.state is RunState.RUNNING and view.id not in self._probing and self._governs(view):
+                self._probing.add(view.id)
+                if waited_for:
+                    self._waiting.add(view.id)
+                self._submit(Lane.PROBE, partial(host.probe.sample, view), partial(self._probed, view.id))
+
+    def _probed(self, domain: DomainId, result: Sample | AutoscalerError) -> None:
+        self._probing.discard(domain)
+        self._waiting.discard(domain)
+        if isinstance(result, AutoscalerError):
+            reason = next(reason for error, reason in _REASONS if isinstance(result, error))
+            result_at_s = self._clock.monotonic_s()
+            self._observed[domain] = Missing(at_s=result_at_s, reason=reason, detail=str(result))
+        else:
+            self._observed[domain] = result

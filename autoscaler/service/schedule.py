@@ -1,0 +1,95 @@
+"""When ticks happen: APScheduler's clockwork, and what it did not manage.
+
+One tick at a time; a late one runs late rather than not at all; several missed ones run as one and are
+counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_SUBMITTED
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from apscheduler.events import JobSubmissionEvent
+
+    from autoscaler.ports import Clock
+    from autoscaler.service.instruments import Instruments
+
+_TICK = "tick"
+_FLUSH_EVERY_S = 60
+
+
+class Schedule:
+    """Calls `tick` every interval and `flush` every minute, each on a thread of its own."""
+
+    def __init__(
+        self,
+        *,
+        interval_s: float,
+        tick: Callable[[threading.Event], None],
+        flush: Callable[[], None],
+        clock: Clock,
+        instruments: Instruments,
+    ) -> None:
+        """`tick` gets an event to set when the tick is over: until then no other one starts."""
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # what it would warn of is counted here
+        self._interval_s = interval_s
+        self._tick = tick
+        self._clock = clock
+        self._instruments = instruments
+        self._last_scheduled_s: float | None = None
+        self._overruns = 0
+        self._closed = threading.Event()
+        self._scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(2)},
+            job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
+            timezone="UTC",
+        )
+        self._scheduler.add_listener(self._submitted, EVENT_JOB_SUBMITTED)
+        self._scheduler.add_listener(self._overrun, EVENT_JOB_MAX_INSTANCES)
+        self._scheduler.add_job(self._run_tick, "interval", seconds=interval_s, id=_TICK)
+        self._scheduler.add_job(flush, "interval", seconds=_FLUSH_EVERY_S, id="flush")
+
+    def start(self) -> None:
+        """Run the first tick now, the others at their interval."""
+        self._scheduler.start()
+        first = self._scheduler.get_job(_TICK)
+        first.modify(next_run_time=first.trigger.start_date.now(first.trigger.timezone))
+
+    def close(self) -> None:
+        """No further calls; one that is out is not waited for."""
+        self._closed.set()
+        self._scheduler.shutdown(wait=False)
+
+    def _run_tick(self) -> None:
+        over = threading.Event()
+        self._tick(over)
+        while not over.wait(timeout=_PATIENCE_S) and not self._closed.is_set():
+            pass
+
+    def _submitted(self, event: JobSubmissionEvent) -> None:
+        if event.job_id != _TICK:
+            return
+        scheduled_s = event.scheduled_run_times[-1].timestamp()
+        self._instruments.tick_lateness.observe(max(0.0, self._clock.wall_s() - scheduled_s))
+        if self._last_scheduled_s is not None:
+            skipped = round((scheduled_s - self._last_scheduled_s) / self._interval_s) - 1
+            for _ in range(skipped - self._overruns):
+                self._instruments.tick_missed("late")
+        self._last_scheduled_s, self._overruns = scheduled_s, 0
+
+    def _overrun(self, event: JobSubmissionEvent) -> None:
+        if event.job_id == _TICK:
+            self._overruns += 1
+            self._instruments.tick_missed("overrun")
+
+
+_PATIENCE_S = 0.5
+"""How often a tick that does not end looks whether the service does."""

@@ -1,0 +1,103 @@
+"""What the service is configured to do: values in their units, every path absolute.
+
+Invariant: each default is stated here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autoscaler.backends.qmp_guests import QmpGuest
+
+
+class LogLevel(StrEnum):
+    """The least grave message that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class LibvirtConnection:
+    """The domains of one libvirt connection."""
+
+    uri: str
+
+    @property
+    def label(self) -> str:
+        """The host of its `DomainId`s."""
+        return self.uri
+
+
+@dataclass(frozen=True, slots=True)
+class QmpFolderConnection:
+    """The guests whose sockets lie in one folder."""
+
+    folder: Path
+    """Absolute; holds ``NAME/qmp.sock`` and, where there is an agent, ``NAME/agent.sock``."""
+
+    @property
+    def label(self) -> str:
+        """The host of its `DomainId`s."""
+        return f"qmp:{self.folder}"
+
+
+@dataclass(frozen=True, slots=True)
+class QmpListConnection:
+    """The guests that the configuration lists one by one."""
+
+    guests: tuple[QmpGuest, ...]
+
+    @property
+    def label(self) -> str:
+        """The host of its `DomainId`s; one for all lists, so a configuration has at most one."""
+        return "qmp"
+
+
+Connection = LibvirtConnection | QmpFolderConnection | QmpListConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the web server waits for requests."""
+
+    host: str
+    """Name or IP address, an IPv6 one without its brackets."""
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this host can connect, as far as the text tells."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole configuration."""
+
+    connections: tuple[Connection, ...]
+    """At least one; no two have the same label."""
+    policies: tuple[Path, ...] = (Path("/etc/vcpu-autoscaler/policies"),)
+    """Policy files, and folders of them."""
+    state: Path = Path("/var/lib/vcpu-autoscaler")
+    """The folder of the journal."""
+    interval_s: float = 5.0
+    """Between two samples of a guest."""
+    agent_timeout_s: float = 2.0
+    """Longest that one command to a guest agent may take."""
+    listen: Listen = field(default_factory=lambda: Listen("127.0.0.1", 9752))
+    log_level: LogLevel = LogLevel.INFO

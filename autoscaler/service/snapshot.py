@@ -1,0 +1,83 @@
+"""What the last tick left behind, whole and frozen: the only thing that metrics, web and status read.
+
+Invariant: a snapshot is made by the controller's thread and never changes, so any thread may read it, and two
+figures in it always belong to the same tick.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autoscaler.core.condition import Condition
+    from autoscaler.core.decision import Decision, Verdict
+    from autoscaler.core.demand import Load
+    from autoscaler.core.model import CpuSource, DomainView
+    from autoscaler.core.operation import Direction, Operation, Outcome
+    from autoscaler.core.policy import Policy
+    from autoscaler.core.reason import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What has happened to one domain since the service first saw it; kept only while the domain runs."""
+
+    decisions: Mapping[tuple[Verdict, Reason], int] = field(default_factory=dict)
+    operations: Mapping[Direction, int] = field(default_factory=dict)
+    failures: Mapping[tuple[Direction, Outcome], int] = field(default_factory=dict)
+    agent_errors: Mapping[str, int] = field(default_factory=dict)
+    """By the name of the error or of the reason why there was no sample."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainSnapshot:
+    """One governed domain."""
+
+    label: str
+    """The domain's name; followed by ``@host`` where two connections have a domain of that name."""
+    view: DomainView
+    policy: Policy
+    online: int
+    load: Load | None
+    source: CpuSource | None
+    last_sample_wall_s: float | None
+    """Seconds since the epoch; None: there was no sample yet."""
+    decision: Decision | None
+    operation: Operation | None
+    last_operation: Operation | None
+    """The one that ended last."""
+    conditions: Mapping[Condition, str]
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSnapshot:
+    """One host connection."""
+
+    label: str
+    trouble: str | None
+    """Why it cannot be used; None: it answered the last sweep."""
+    unseen: Mapping[str, str] = field(default_factory=dict)
+    """Domains that are configured but cannot be seen: name to a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything, as of one tick."""
+
+    wall_s: float
+    tick: int
+    """Ticks completed."""
+    hosts: tuple[HostSnapshot, ...] = ()
+    domains: tuple[DomainSnapshot, ...] = ()
+    """Governed domains, by name."""
+    ungoverned: tuple[DomainView, ...] = ()
+    """Domains that run and that no policy fits: left alone."""
+    policies: int = 0
+    """Policies in force."""
+    policy_digest: str = ""
+    troubles: Mapping[str, str] = field(default_factory=dict)
+    """What is wrong with the service itself: a name to a sentence."""

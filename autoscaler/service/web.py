@@ -1,0 +1,175 @@
+"""HTTP: metrics, health and the read-only API. Nothing here changes anything, and nothing waits for a tick.
+
+Invariant: every answer is made from the newest snapshot or read from the journal file; no request reaches the
+controller, a guest, or a file that is not the journal.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from dataclasses import dataclass
+from pathlib import Path  # noqa: TC003 - the dataclass below is resolved at run time
+from typing import TYPE_CHECKING
+
+import uvicorn
+from prometheus_client.exposition import choose_encoder
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from autoscaler.ports import AutoscalerError, JournalUnavailable
+from autoscaler.service.describe import domain_of, status_of
+from autoscaler.service.journal_reader import events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prometheus_client import CollectorRegistry
+    from starlette.requests import Request
+
+    from autoscaler.service.snapshot import Snapshot
+
+_MOST_EVENTS = 1000
+_MOST_IDS = 1 << 62
+"""SQLite's ids are 64-bit; a larger number would not even be compared."""
+
+
+class AddressTaken(AutoscalerError):
+    """The web address cannot be listened on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What the pages are made from."""
+
+    newest: Callable[[], Snapshot]
+    registry: CollectorRegistry
+    journal: Path
+    healthy: Callable[[], str | None]
+    """None, or a sentence why the service is not well."""
+
+
+def application(sources: Sources) -> Starlette:
+    """The ASGI application."""
+    pages = _Pages(sources)
+    return Starlette(
+        routes=[
+            Route("/metrics", pages.metrics),
+            Route("/-/healthy", pages.healthy),
+            Route("/-/ready", pages.ready),
+            Route("/api/v1/status", pages.status),
+            Route("/api/v1/domains", pages.domains),
+            Route("/api/v1/domains/{domain}", pages.domain),
+            Route("/api/v1/decisions", pages.decisions),
+        ]
+    )
+
+
+class _Pages:
+    """One method a page."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    async def metrics(self, request: Request) -> Response:
+        encoder, content_type = choose_encoder(request.headers.get("accept", ""))
+        body = await run_in_threadpool(encoder, self._sources.registry)
+        return Response(body, headers={"content-type": content_type})
+
+    async def healthy(self, _: Request) -> Response:
+        trouble = self._sources.healthy()
+        return PlainTextResponse("OK\n") if trouble is None else PlainTextResponse(f"{trouble}\n", 503)
+
+    async def ready(self, _: Request) -> Response:
+        if self._sources.newest().tick == 0:
+            return PlainTextResponse("not ready: the first tick is not over\n", 503)
+        return PlainTextResponse("READY\n")
+
+    async def status(self, _: Request) -> Response:
+        return JSONResponse(status_of(self._sources.newest()))
+
+    async def domains(self, _: Request) -> Response:
+        return JSONResponse([domain_of(domain) for domain in self._sources.newest().domains])
+
+    async def domain(self, request: Request) -> Response:
+        wanted = request.path_params["domain"]
+        for candidate in self._sources.newest().domains:
+            if wanted in {candidate.label, candidate.view.name, candidate.view.id.uuid}:
+                return JSONResponse(domain_of(candidate))
+        return _problem(404, f"no governed domain is called {wanted!r}")
+
+    async def decisions(self, request: Request) -> Response:
+        query = request.query_params
+        try:
+            after, limit = int(query.get("after", "0")), int(query.get("limit", "100"))
+        except ValueError:
+            return _problem(400, "'after' and 'limit' are whole numbers")
+        if not (0 <= after < _MOST_IDS and 1 <= limit <= _MOST_EVENTS):
+            return _problem(400, f"'after' is a decision's id, 'limit' is from 1 to {_MOST_EVENTS}")
+        try:
+            found = await run_in_threadpool(
+                events, self._sources.journal, domain=query.get("domain"), after=after, limit=limit
+            )
+        except JournalUnavailable as error:
+            return _problem(503, str(error))
+        return JSONResponse(found)
+
+
+def _problem(status: int, sentence: str) -> Response:
+    return JSONResponse({"error": sentence}, status)
+
+
+class WebServer:
+    """Serves the application on its own thread."""
+
+    def __init__(self, sources: Sources, *, host: str, port: int) -> None:
+        self._socket = _listen(host, port)
+        self.address: tuple[str, int] = self._socket.getsockname()[:2]
+        config = uvicorn.Config(
+            application(sources),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_keep_alive=5,
+            timeout_graceful_shutdown=1,
+            limit_concurrency=200,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, name="web", daemon=True
+        )
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop answering and free the address."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+        self._socket.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, made before anything else starts so that a taken port is said at once.
+
+    Raises:
+        AddressTaken: with what to do.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise AddressTaken(
+            f"cannot listen on {host}:{port} ({error.strerror}): see what uses it with "
+            f"`ss -ltnp 'sport = :{port}'`, or give web.listen another address"
+        ) from error
+    return listener

@@ -1,0 +1,336 @@
+"""A host in memory whose guests behave: they saturate, list a new vCPU late, refuse, hang, reboot.
+
+Time is a number that the test moves; nothing sleeps. `Simulation` drives the real controller over it, letting
+work take as long as the guest says.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry
+
+from autoscaler.core.model import (
+    CpuSource,
+    DomainEvent,
+    DomainEventKind,
+    DomainId,
+    DomainView,
+    GuestVcpu,
+    GuestVcpus,
+    RunState,
+    Sample,
+)
+from autoscaler.core.policy import Policy, PolicySet
+from autoscaler.ports import AgentAbsent, AutoscalerError, BackendUnavailable, Conflict, Denied, DomainGone
+from autoscaler.service.controller import Controller
+from autoscaler.service.host import Host, Versions
+from autoscaler.service.instruments import Instruments
+from autoscaler.service.journal import SqliteJournal
+from autoscaler.service.lanes import Lane, outcome_of
+from autoscaler.service.recorder import Recorder
+from autoscaler.service.snapshot import DomainSnapshot, Snapshot
+
+T = TypeVar("T")
+
+EPOCH_S = 1_800_000_000.0
+
+
+class SimulatedClock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def monotonic_s(self) -> float:
+        return self.now_s
+
+    def wall_s(self) -> float:
+        return EPOCH_S + self.now_s
+
+
+@dataclass
+class SimulatedGuest:
+    """One guest and its QEMU; every field may be changed while it runs."""
+
+    name: str
+    clock: SimulatedClock
+    plugged: int = 1
+    maximum: int = 4
+    demand: float = 0.2
+    lists_after_s: float = 0.05
+    """From a plug until the guest's kernel lists the vCPU."""
+    onlines_itself: bool = False
+    lists: bool = True
+    onlines: bool = True
+    stolen: float = 0.0
+    """Share of the online vCPUs' time that the host withholds."""
+    state: RunState = RunState.RUNNING
+    agent_error: AutoscalerError | None = None
+    """What every call to the agent raises."""
+    plug_error: AutoscalerError | None = None
+    """What a plug raises, having done nothing."""
+    plug_reply_lost: AutoscalerError | None = None
+    """What a plug raises, having done it."""
+    agent_takes_s: float = 0.01
+    host_only: bool = False
+    plugs: list[int] = field(default_factory=list)
+    """The targets of every plug that QEMU carried out."""
+
+    def __post_init__(self) -> None:
+        self.online = set(range(self.plugged))
+        self._listed_at_s = dict.fromkeys(range(self.plugged), self.clock.now_s)
+        self._busy_s = self._steal_s = 0.0
+        self._boot_s = self._since_s = self.clock.now_s
+
+    @property
+    def id(self) -> DomainId:
+        return DomainId("sim", f"uuid-{self.name}")
+
+    def advance(self) -> None:
+        """Let the time since the last call have happened."""
+        now_s, span_s = self.clock.now_s, self.clock.now_s - self._since_s
+        if self.state is RunState.RUNNING:
+            can = len(self.online) * (1 - self.stolen)
+            self._busy_s += min(self.demand, can) * span_s
+            self._steal_s += len(self.online) * self.stolen * span_s
+        if self.onlines_itself:
+            self.online |= self.listed()
+        self._since_s = now_s
+
+    def set(self, **changes: object) -> None:
+        """Change fields from now on."""
+        self.advance()
+        for name, value in changes.items():
+            assert hasattr(self, name), name
+            setattr(self, name, value)
+
+    def listed(self) -> set[int]:
+        """The vCPUs that the guest's kernel knows of."""
+        return {number for number, at_s in self._listed_at_s.items() if at_s <= self.clock.now_s}
+
+    def plug(self, target: int) -> None:
+        self.advance()
+        for number in range(self.plugged, target):
+            self._listed_at_s[number] = self.clock.now_s + (
+                self.lists_after_s if self.lists else float("inf")
+            )
+        self.plugged = target
+        self.plugs.append(target)
+
+    def reboot(self) -> None:
+        """Boot anew: every plugged vCPU comes up online, every counter starts at nothing."""
+        self.advance()
+        self._listed_at_s = dict.fromkeys(range(self.plugged), self.clock.now_s)
+        self.online = set(range(self.plugged))
+        self._busy_s = self._steal_s = 0.0
+        self._boot_s = self.clock.now_s
+
+    def sample(self) -> Sample:
+        self.advance()
+        wanting = max(0, round(self.demand))
+        return Sample(
+            at_s=self.clock.now_s,
+            source=CpuSource.HOST if self.host_only else CpuSource.PROC_STAT,
+            busy_s=self._busy_s,
+            steal_s=self._steal_s,
+            online=frozenset(range(self.plugged)) if self.host_only else frozenset(self.online),
+            runnable=None if self.host_only else wanting,
+            boot_s=self._boot_s,
+        )
+
+
+class SimulatedHost:
+    """The three ports over a set of simulated guests."""
+
+    label = "sim"
+
+    def __init__(self, clock: SimulatedClock, guests: Sequence[SimulatedGuest] = ()) -> None:
+        self.clock = clock
+        self.guests = {guest.id: guest for guest in guests}
+        self.down: str | None = None
+        """Why the connection is down."""
+        self.listeners: list[Callable[[DomainEvent], None]] = []
+        self.forgotten: list[DomainId] = []
+
+    def add(self, guest: SimulatedGuest) -> None:
+        self.guests[guest.id] = guest
+        self._tell(DomainEventKind.STARTED, guest.id)
+
+    def stop(self, guest: SimulatedGuest) -> None:
+        del self.guests[guest.id]
+        self._tell(DomainEventKind.STOPPED, guest.id)
+
+    def domains(self) -> Sequence[DomainView]:
+        if self.down is not None:
+            raise BackendUnavailable(self.down)
+        return [
+            DomainView(
+                id=guest.id,
+                name=guest.name,
+                state=guest.state,
+                plugged=guest.plugged,
+                maximum=guest.maximum,
+                at_s=self.clock.now_s,
+            )
+            for guest in self.guests.values()
+        ]
+
+    def plug(self, domain: DomainId, *, expect: int, target: int) -> None:
+        guest = self._guest(domain)
+        if guest.plug_error is not None:
+            raise guest.plug_error
+        if guest.plugged != expect:
+            raise Conflict(f"domain {guest.name} has {guest.plugged} vCPUs plugged, not {expect}")
+        if target > guest.maximum:
+            raise Denied(f"domain {guest.name} cannot have {target} vCPUs, its maximum is {guest.maximum}")
+        guest.plug(target)
+        if guest.plug_reply_lost is not None:
+            raise guest.plug_reply_lost
+
+    def troubles(self) -> dict[str, str]:
+        return {}
+
+    def subscribe(self, listener: Callable[[DomainEvent], None]) -> None:
+        self.listeners.append(listener)
+
+    def close(self) -> None:
+        self.listeners.clear()
+
+    def sample(self, domain: DomainView) -> Sample:
+        return self._answering(domain.id).sample()
+
+    def vcpus(self, domain: DomainId) -> GuestVcpus:
+        guest = self._answering(domain)
+        guest.advance()
+        return GuestVcpus(
+            tuple(
+                GuestVcpu(logical_id=number, online=number in guest.online, can_offline=number > 0)
+                for number in sorted(guest.listed())
+            )
+        )
+
+    def set_online(self, domain: DomainId, *, target: int) -> GuestVcpus:
+        guest = self._answering(domain)
+        guest.advance()
+        while len(guest.online) > max(1, target):
+            guest.online.discard(max(guest.online))
+        for number in sorted(guest.listed()):
+            if len(guest.online) < target and guest.onlines:
+                guest.online.add(number)
+        return self.vcpus(domain)
+
+    def as_host(self) -> Host:
+        return Host(
+            hypervisor=self,
+            probe=self,
+            cpus=self,
+            forget=self.forgotten.append,
+            versions=lambda _: Versions(qemu=None, libvirt=None, agent=None),
+        )
+
+    def _guest(self, domain: DomainId) -> SimulatedGuest:
+        if self.down is not None:
+            raise BackendUnavailable(self.down)
+        if domain not in self.guests:
+            raise DomainGone(f"domain {domain.uuid} does not run")
+        return self.guests[domain]
+
+    def _answering(self, domain: DomainId) -> SimulatedGuest:
+        guest = self._guest(domain)
+        if guest.agent_error is not None:
+            raise guest.agent_error
+        return guest
+
+    def _tell(self, kind: DomainEventKind, domain: DomainId) -> None:
+        for listener in self.listeners:
+            listener(DomainEvent(kind, domain))
+
+
+NO_AGENT = AgentAbsent("no agent in this guest")
+
+
+class Simulation:
+    """The real controller over a simulated host, with a tick every `interval_s`."""
+
+    def __init__(
+        self,
+        host: SimulatedHost,
+        policies: Sequence[Policy],
+        *,
+        folder: Path,
+        interval_s: float = 1.0,
+    ) -> None:
+        self.host = host
+        self.clock = host.clock
+        self.interval_s = interval_s
+        self.snapshots: list[Snapshot] = []
+        self.registry = CollectorRegistry()
+        self.journal = SqliteJournal(folder / "journal.sqlite")
+        self.recorder = Recorder(self.journal)
+        self.controller = Controller(
+            [host.as_host()],
+            policies=PolicySet(policies=tuple(policies), digest="test"),
+            recorder=self.recorder,
+            clock=self.clock,
+            submit=self._submit,
+            instruments=Instruments(self.registry),
+            publish=self.snapshots.append,
+            probe_deadline_s=interval_s / 2,
+        )
+        self.hung: set[str] = set()
+        """Names of guests whose agent never comes back with an answer."""
+        self._number = itertools.count()
+        self._pending: list[tuple[float, int, Callable[[], None]]] = []
+        self._next_tick_s = self.clock.now_s
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.snapshots[-1]
+
+    def domain(self, name: str) -> DomainSnapshot:
+        return next(domain for domain in self.snapshot.domains if domain.view.name == name)
+
+    def run(self, seconds: float) -> None:
+        """Let this much time pass, everything that is due in it done at its time."""
+        end_s = self.clock.now_s + seconds
+        while True:
+            wake_s = self.controller.settle()
+            due_s = min(
+                self._next_tick_s,
+                wake_s if wake_s is not None else float("inf"),
+                self._pending[0][0] if self._pending else float("inf"),
+            )
+            if due_s > end_s:
+                break
+            self.clock.now_s = max(self.clock.now_s, due_s)
+            if self._pending and self._pending[0][0] <= self.clock.now_s:
+                heapq.heappop(self._pending)[2]()
+            elif self._next_tick_s <= self.clock.now_s:
+                self._next_tick_s += self.interval_s
+                self.controller.tick()
+        self.clock.now_s = end_s
+
+    def _submit(self, lane: Lane, work: Callable[[], T], then: Callable[[T | AutoscalerError], None]) -> None:
+        guest = self._guest_of(work)
+        takes_s = 0.001
+        if guest is not None and lane is not Lane.SWEEP:
+            takes_s = float("inf") if guest.name in self.hung else guest.agent_takes_s
+        self._at(takes_s, lambda: then(outcome_of(work)))
+
+    def _at(self, after_s: float, call: Callable[[], None]) -> None:
+        heapq.heappush(self._pending, (self.clock.now_s + after_s, next(self._number), call))
+
+    def _guest_of(self, work: Callable[[], object]) -> SimulatedGuest | None:
+        """The guest that a piece of work is about, by its arguments."""
+        for argument in work.args if isinstance(work, partial) else ():
+            domain = argument.id if isinstance(argument, DomainView) else argument
+            if isinstance(domain, DomainId) and domain in self.host.guests:
+                return self.host.guests[domain]
+        return None
