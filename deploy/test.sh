@@ -1,0 +1,51 @@
+#!/bin/sh
+# Runs every check of the project: sets up what is missing, then the linters, the types and all tests.
+set -eu
+
+repo=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
+# shellcheck source=deploy/lib/setup.sh
+. "$repo/deploy/lib/setup.sh"
+
+usage() {
+    cat <<'END'
+Usage: sh deploy/test.sh [PYTEST-ARGUMENT...]
+
+Runs shellcheck, ruff, mypy and pytest, real guests included; exits 1 if any of them failed.
+Installs first what is missing (see deploy/README.md). Arguments go to pytest, and paths in them count
+from the project's folder:  sh deploy/test.sh tests/unit -k policy
+END
+}
+
+# part NAME COMMAND...: run one check and remember how it went; a failure does not keep the next from running.
+part() {
+    part_name=$1
+    shift
+    printf '\n== %s\n' "$part_name"
+    if "$@"; then
+        ran="$ran${ran:+, }$part_name ok"
+    else
+        ran="$ran${ran:+, }$part_name FAILED"
+        failed=yes
+    fi
+}
+
+case ${1:-} in
+    -h | --help)
+        usage
+        exit 0
+        ;;
+esac
+
+set_up libvirt dev
+cd "$repo"
+PATH=$venv/bin:$PATH
+# The checks' caches stay out of the checkout too.
+export RUFF_CACHE_DIR="$venv/ruff" MYPY_CACHE_DIR="$venv/mypy" HYPOTHESIS_STORAGE_DIRECTORY="$venv/hypothesis"
+ran='' failed=''
+part shellcheck shellcheck --external-sources --check-sourced deploy/*.sh .ci/run
+part "ruff check" ruff check
+part "ruff format" ruff format --check
+part mypy mypy
+part pytest python -m pytest -o cache_dir="$venv/pytest" "$@"
+printf '\n%s: %s\n' "$me" "$ran"
+[ -z "$failed" ]

@@ -1,0 +1,264 @@
+"""The scripts in deploy/: what they install, what they leave alone, and what they say when stuck."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fakes.pretended_host import PATIENCE_S, PretendedHost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> PretendedHost:
+    """Has all that the demo over bare QEMU needs, and neither apt nor sudo; the user is root."""
+    return PretendedHost(tmp_path)
+
+
+@pytest.fixture
+def full_host(host: PretendedHost) -> PretendedHost:
+    """Has all that any of the scripts needs."""
+    host.install_all()
+    return host
+
+
+@pytest.mark.parametrize("script", ["demo.sh", "test.sh", "bench.sh"])
+def test_help_is_printed_and_nothing_is_set_up(host: PretendedHost, script: str) -> None:
+    code, out, err = host.run(f"deploy/{script}", "--help")
+
+    assert (code, err) == (0, "")
+    assert f"Usage: sh deploy/{script}" in out
+    assert not host.cache.exists()
+
+
+def test_a_host_that_has_everything_needs_neither_apt_nor_sudo_and_stdout_is_the_commands_own(
+    host: PretendedHost,
+) -> None:
+    code, out, err = host.run("deploy/demo.sh", "--backend", "qmp", "--output", "json")
+
+    assert (code, out) == (0, "autoscaler demo --backend qmp --output json\n"), err
+    assert "installing Python packages ... " in err
+    assert "chatter" not in err
+    assert "chatter of pip" in (host.cache / "setup.log").read_text()
+
+
+def test_a_second_run_installs_nothing_and_says_nothing(host: PretendedHost) -> None:
+    host.run("deploy/demo.sh", "--backend=qmp")
+    host.journal.unlink()
+
+    code, out, err = host.run("deploy/demo.sh", "--backend=qmp", "--keep")
+
+    assert (code, out, err) == (0, "autoscaler demo --backend=qmp --keep\n", "")
+    assert not host.journal.exists()
+
+
+def test_libvirt_is_added_to_an_environment_that_was_made_without_it(full_host: PretendedHost) -> None:
+    full_host.run("deploy/demo.sh", "--backend", "qmp")
+    assert "[libvirt]" not in full_host.notes("pip")[0]
+
+    code, _, err = full_host.run("deploy/demo.sh")
+
+    assert code == 0, err
+    assert len(full_host.notes("venv")) == 1
+    assert "a checkout[libvirt]" in full_host.notes("pip")[1]
+    assert full_host.run("deploy/demo.sh", "--backend", "qmp")[2] == ""
+
+
+def test_another_pyproject_means_another_environment_and_the_old_one_goes(host: PretendedHost) -> None:
+    host.run("deploy/demo.sh", "--backend", "qmp")
+    (old,) = (host.cache / "venv").iterdir()
+    with (host.checkout / "pyproject.toml").open("a") as file:
+        file.write("# changed\n")
+
+    host.run("deploy/demo.sh", "--backend", "qmp")
+
+    (new,) = (host.cache / "venv").iterdir()
+    assert new != old
+
+
+def test_an_environment_that_a_program_runs_from_stays(host: PretendedHost) -> None:
+    host.run("deploy/demo.sh", "--backend", "qmp")
+    (old,) = (host.cache / "venv").iterdir()
+    (host.checkout / "pyproject.toml").write_text("")
+
+    with (old / "in-use").open() as in_use:
+        fcntl.flock(in_use, fcntl.LOCK_SH)
+        host.run("deploy/demo.sh", "--backend", "qmp")
+
+    assert old.is_dir()
+
+
+def test_root_installs_what_is_missing_and_only_that(host: PretendedHost) -> None:
+    (host.bin / "qemu-system-x86_64").unlink()
+    host.install_apt()
+
+    code, out, err = host.run("deploy/demo.sh", "--backend", "qmp")
+
+    assert (code, out) == (0, "autoscaler demo --backend qmp\n"), err
+    assert "packages to install: qemu-system-x86\n" in err
+    assert host.notes("apt-get") == [
+        "apt-get update as self noninteractive",
+        (
+            "apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 qemu-system-x86"
+            " as self noninteractive"
+        ),
+    ]
+
+
+def test_a_user_installs_through_sudo(host: PretendedHost) -> None:
+    (host.bin / "qemu-system-x86_64").unlink()
+    host.install_apt()
+    host.become_user(sudo="")
+
+    assert host.run("deploy/demo.sh", "--backend", "qmp")[0] == 0
+    assert "qemu-system-x86 as root noninteractive" in host.notes("apt-get")[-1]
+
+
+def without_apt(host: PretendedHost) -> None:
+    (host.bin / "qemu-system-x86_64").unlink()
+
+
+def without_sudo(host: PretendedHost) -> None:
+    without_apt(host)
+    host.install_apt()
+    host.become_user()
+
+
+def sudo_refuses(host: PretendedHost) -> None:
+    without_apt(host)
+    host.install_apt()
+    host.become_user(sudo="exit 1")
+
+
+def offline_apt(host: PretendedHost) -> None:
+    without_apt(host)
+    host.install_apt()
+    host.offline.touch()
+
+
+def offline_pip(host: PretendedHost) -> None:
+    host.offline.touch()
+
+
+def without_package_lists(host: PretendedHost) -> None:
+    host.install_apt()
+    host.package_lists.write_text("")
+
+
+def old_python(host: PretendedHost) -> None:
+    host.install_python("3.10.12")
+
+
+def no_python(host: PretendedHost) -> None:
+    host.env["PYTHON"] = "/bin/false"
+
+
+def no_home(host: PretendedHost) -> None:
+    del host.env["VCPU_AUTOSCALER_CACHE"]
+
+
+def blocked_cache(host: PretendedHost) -> None:
+    host.cache.touch()
+
+
+REMEDY = "apt-get install -y --no-install-recommends qemu-system-x86\n"
+
+
+@pytest.mark.parametrize(
+    ("arrange", "said"),
+    [
+        pytest.param(
+            without_apt, ["qemu-system-x86_64", "no apt-get here", REMEDY, "dnf install"], id="no-apt"
+        ),
+        pytest.param(without_sudo, ["no sudo here", REMEDY], id="no-sudo"),
+        pytest.param(sudo_refuses, ["sudo refuses joe", REMEDY], id="sudo-refuses"),
+        pytest.param(offline_apt, ["| chatter of apt", "setup.log", REMEDY], id="apt-offline"),
+        pytest.param(offline_pip, ["| no index here", "setup.log", "HTTPS_PROXY"], id="pip-offline"),
+        pytest.param(
+            without_package_lists, ["apt's package lists", "apt-get update\n"], id="no-package-lists"
+        ),
+        pytest.param(old_python, ["is not Python 3.11 or newer but Python 3.10.12"], id="old-python"),
+        pytest.param(no_python, ["PYTHON=/bin/false is not Python"], id="no-python"),
+        pytest.param(no_home, ["no HOME", "VCPU_AUTOSCALER_CACHE="], id="no-home"),
+        pytest.param(blocked_cache, ["cannot write in the cache folder", "as root"], id="unwritable-cache"),
+    ],
+)
+def test_what_cannot_be_had_is_named_with_its_remedy_and_exit_code_2(
+    host: PretendedHost, arrange: Callable[[PretendedHost], None], said: list[str]
+) -> None:
+    arrange(host)
+
+    code, out, err = host.run("deploy/demo.sh", "--backend", "qmp")
+
+    assert (code, out) == (2, ""), err
+    assert [words for words in said if words not in err] == [], err
+
+
+def test_an_unknown_backend_is_refused_before_anything_is_installed(host: PretendedHost) -> None:
+    code, out, err = host.run("deploy/demo.sh", "--backend", "xen")
+
+    assert (code, out, err) == (2, "", "demo.sh: --backend is libvirt or qmp, not xen\n")
+    assert not host.cache.exists()
+
+
+def test_an_interrupted_set_up_exits_130_and_what_it_left_is_not_believed(host: PretendedHost) -> None:
+    host.hold.touch()
+    with host.start("deploy/demo.sh", "--backend", "qmp") as process:
+        host.await_note("pip")
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE_S)
+    host.hold.unlink()
+
+    assert process.returncode == 130
+    assert "stopped during set-up" in err
+    assert host.run("deploy/demo.sh", "--backend", "qmp")[0] == 0
+    assert len(host.notes("venv")) == 2
+
+
+def test_a_second_set_up_waits_for_the_first_and_finds_its_work_done(host: PretendedHost) -> None:
+    host.hold.touch()
+    with host.start("deploy/demo.sh", "--backend", "qmp") as first:
+        host.await_note("pip")
+        with host.start("deploy/demo.sh", "--backend", "qmp") as second:
+            assert second.stderr is not None
+            assert "another set-up is at work" in second.stderr.readline()
+            with pytest.raises(subprocess.TimeoutExpired):
+                second.wait(0.8)
+            host.hold.unlink()
+            assert second.communicate(timeout=PATIENCE_S)[0] == "autoscaler demo --backend qmp\n"
+        first.communicate(timeout=PATIENCE_S)
+
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert len(host.notes("pip")) == 1
+
+
+def test_ci_runs_every_check_with_the_development_packages(full_host: PretendedHost) -> None:
+    code, out, err = full_host.run(".ci/run")
+
+    assert code == 0, err
+    assert out.endswith("\ntest.sh: shellcheck ok, ruff check ok, ruff format ok, mypy ok, pytest ok\n")
+    assert "pytest>=8" in full_host.notes("pip")[0].split()
+
+
+def test_a_failed_check_fails_the_run_and_the_others_still_run(full_host: PretendedHost) -> None:
+    full_host.program("mypy", "exit 1")
+
+    code, out, _ = full_host.run("deploy/test.sh", "tests/unit", "-k", "two words")
+
+    assert code == 1
+    assert "mypy FAILED, pytest ok" in out
+    assert "tests/unit -k two words\n" in out
+
+
+def test_benchmark_names_go_to_the_runner(full_host: PretendedHost) -> None:
+    code, out, err = full_host.run("deploy/bench.sh", "reaction", "--output", "json")
+
+    assert (code, out) == (0, "python -m tests.bench reaction --output json\n"), err
