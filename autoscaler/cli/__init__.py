@@ -1,0 +1,1 @@
+"""The command line: thin; every command parses its arguments, calls, and prints."""

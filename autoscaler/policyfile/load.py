@@ -1,0 +1,140 @@
+"""Loads policy files: from paths to the policy set, or to everything that is wrong with them.
+
+Invariant: a set is handed out only when no file has an error, so that a set in force is always whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoscaler.core.policy import PolicySet
+from autoscaler.policyfile.checks import PlacedPolicy, check_names, check_policy
+from autoscaler.policyfile.compile import compile_policy
+from autoscaler.policyfile.problem import Problem, shown
+from autoscaler.policyfile.schema import PolicyFileKeys, PolicyKeys
+from autoscaler.policyfile.shadows import shadowed
+from autoscaler.policyfile.strict_yaml import read_document
+from autoscaler.policyfile.text_file import read_text_file
+from autoscaler.policyfile.typed import read_section
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from autoscaler.core.policy import Policy
+    from autoscaler.policyfile.strict_yaml import Document
+    from autoscaler.policyfile.text_file import TextFile
+
+_SUFFIXES = frozenset({".yaml", ".yml"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedPolicies:
+    """What came of some policy files."""
+
+    policy_set: PolicySet | None
+    """None exactly when there are errors."""
+    errors: tuple[Problem, ...]
+    """By file in the order of loading, then by line."""
+    warnings: tuple[Problem, ...]
+
+
+def load_policies(paths: Sequence[Path]) -> LoadedPolicies:
+    """Load policy files, and those in folders, in the order given; within a folder in name order.
+
+    Never raises for anything that a path or a file holds: all errors of all files are in the result.
+    """
+    listed, errors = policy_files(paths)
+    files = [read_text_file(path) for path in listed]
+    placed: list[PlacedPolicy] = []
+    for file in files:
+        of_file, problems = _read(file)
+        errors += problems
+        placed += of_file
+    errors += check_names(placed)
+    policies = [compile_policy(policy.keys, policy.source) for policy in placed]
+    whole = not errors
+    return LoadedPolicies(
+        policy_set=PolicySet(policies=tuple(policies), digest=_digest(files)) if whole else None,
+        errors=_in_order(errors, files),
+        warnings=_in_order(_shadow_warnings(placed, policies), files),
+    )
+
+
+def policy_files(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
+    """The files that these paths stand for, each once, and what is wrong with the folders among them."""
+    files: dict[Path, Path] = {}
+    problems: list[Problem] = []
+    for path in paths:
+        found, problem = _files_of(path)
+        problems += [problem] if problem else []
+        for file in found:
+            files.setdefault(file.absolute(), file)
+    return list(files.values()), problems
+
+
+def _files_of(path: Path) -> tuple[list[Path], Problem | None]:
+    try:
+        if not path.is_dir():
+            return [path], None
+        # Editors keep locks and copies under names that start with a dot.
+        entries = [entry for entry in path.iterdir() if entry.suffix in _SUFFIXES and entry.name[0] != "."]
+        files = sorted(entry for entry in entries if not entry.is_dir())
+    except OSError as error:
+        return [], Problem(str(path), 1, 1, f"this path cannot be read: {error.strerror}")
+    if files:
+        return files, None
+    return [], Problem(
+        str(path), 1, 1, "the folder holds no policy file; put one there, named *.yaml or *.yml"
+    )
+
+
+def _read(file: TextFile) -> tuple[list[PlacedPolicy], list[Problem]]:
+    """The policies of one file, as far as they can be read, and every problem but those between policies."""
+    document = read_document(file)
+    problems = list(document.problems)
+    if document.data is None:
+        return [], problems
+    problems += read_section(PolicyFileKeys, document).problems
+    placed = list(_place(document))
+    problems += [problem for policy in placed for problem in check_policy(policy)]
+    return placed, problems
+
+
+def _place(document: Document) -> Iterator[PlacedPolicy]:
+    # Each on its own, so that a fault in one policy does not keep the others from being checked.
+    written = document.data.get("policies") if isinstance(document.data, dict) else None
+    for index in range(len(written) if isinstance(written, list) else 0):
+        path = ("policies", index)
+        reading = read_section(PolicyKeys, document, path)
+        if reading.value is not None:
+            yield PlacedPolicy(keys=reading.value, document=document, path=path, reading=reading)
+
+
+def _shadow_warnings(placed: Sequence[PlacedPolicy], policies: Sequence[Policy]) -> Iterator[Problem]:
+    for index, earlier in shadowed([policy.match for policy in policies]):
+        policy, cover = placed[index], placed[earlier]
+        if policy.read("match") and cover.read("match"):
+            message = (
+                f"the policy {shown(policy.keys.name)} never governs a domain; {shown(cover.keys.name)} at "
+                f"{cover.source} comes first and fits all that this one fits"
+            )
+            yield policy.problem(message)
+
+
+def _in_order(problems: Iterable[Problem], files: Sequence[TextFile]) -> tuple[Problem, ...]:
+    """Folders first, then the files as they were read, each by line."""
+    order = {file.name: number for number, file in enumerate(files)}
+    return tuple(sorted(problems, key=lambda found: (order.get(found.file, -1), found)))
+
+
+def _digest(files: Sequence[TextFile]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        for part in (os.fsencode(Path(file.name).name), file.content):
+            # The length before each part: moving bytes from one file to the next is another set.
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()

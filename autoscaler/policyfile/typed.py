@@ -1,0 +1,176 @@
+"""Reads a document as a pydantic model and says what is wrong in the file's own terms.
+
+Shared by every YAML file that the service reads. Pydantic finds the faults and knows where they are in the
+data; here they become sentences at a line and a column. What is right is handed back even where something
+else is wrong, so that checks which span several keys run in the same pass and all faults come at once.
+
+Invariant: every validation error becomes exactly one `Problem`, unless its value was complained of already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from autoscaler.policyfile.guess import did_you_mean
+from autoscaler.policyfile.problem import Problem, shown
+from autoscaler.policyfile.strict_yaml import Data, Document, KeyPath, Scalar
+from autoscaler.policyfile.values import SAID, WRONG
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from pydantic_core import ErrorDetails
+
+
+class Section(BaseModel):
+    """A group of keys as it is written; unknown ones are refused. Attribute docstrings describe the keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading(Generic[SectionT]):
+    """What could be read of a part of a document."""
+
+    value: SectionT | None
+    """None: not even a remainder made sense. With problems: what was refused is at its default."""
+    refused: frozenset[KeyPath]
+    """The paths, from the document's root, whose written value is not in `value`."""
+    problems: tuple[Problem, ...]
+
+    def has(self, *paths: KeyPath) -> bool:
+        """Whether `value` holds, at each of these paths and below, what was written or its true default."""
+        return not any(
+            path[: len(refused)] == refused[: len(path)] for path in paths for refused in self.refused
+        )
+
+
+def read_section(model: type[SectionT], document: Document, at: KeyPath = ()) -> Reading[SectionT]:
+    """Read the part of a document at `at` as `model`; its data must have been composed."""
+    data: Data | None = document.data
+    for step in at:
+        data = data[step]  # type: ignore[index]  # a path of this document leads somewhere
+    refused = {path for path in document.holes if path[: len(at)] == at}
+    problems: tuple[Problem, ...] | None = None
+    value: SectionT | None = None
+    while value is None and data is not None:
+        try:
+            value = model.model_validate(data)
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+            if problems is None:
+                problems = tuple(_problems(model, document, at, details))
+            bad = {_refused_key(detail) for detail in details}
+            refused |= {at + path for path in bad}
+            data = _without(data, bad)
+    return Reading(value=value, refused=frozenset(refused), problems=problems or ())
+
+
+def _problems(
+    model: type[Section], document: Document, at: KeyPath, details: Sequence[ErrorDetails]
+) -> Iterator[Problem]:
+    for detail in details:
+        location = _path(detail)
+        path = at + location
+        if any(path[: len(hole)] == hole for hole in document.holes):
+            continue
+        is_key = detail["type"] == "extra_forbidden"
+        yield document.problem(path, _sentence(model, location, detail), key=is_key)
+
+
+def _path(detail: ErrorDetails) -> KeyPath:
+    """Where an error lies, without the ``<...>`` that name the branches of a union."""
+    steps = detail["loc"]
+    # An error about a key ends with it, and a key that nobody knows may look like a branch.
+    branches = steps[:-1] if detail["type"] in ("missing", "extra_forbidden") else steps
+    path = tuple(step for step in branches if not str(step).startswith("<"))
+    return path + steps[len(branches) :]
+
+
+def _sentence(model: type[Section], path: KeyPath, detail: ErrorDetails) -> str:
+    name, value = _name(path), detail["input"]
+    kind = detail["type"]
+    if kind == "missing":
+        return f"the key {name} is missing here"
+    if kind == "extra_forbidden":
+        hint = _known_instead(str(path[-1]), _known_keys(model, path[:-1]))
+        return f"the key {name} is not known here{hint}"
+    if kind == SAID:
+        return str(detail["ctx"]["sentence"])
+    if kind == WRONG:
+        rule = detail["ctx"]["rule"]
+    elif kind == "tuple_type":
+        rule = "write a list, such as [a, b]"
+    elif keys := _known_keys(model, path):
+        rule = f"it takes keys: {', '.join(keys)}"
+    else:
+        rule = detail["msg"]
+    if isinstance(value, Scalar) and value.plain and not value.text:
+        return f"{name} has no value; {rule}"
+    return f"{name} cannot be {_shown_value(value)}; {rule}"
+
+
+def _name(path: KeyPath) -> str:
+    """The last key of a path, with the list indices after it."""
+    if not path:
+        return "the file"
+    keys = [index for index, step in enumerate(path) if isinstance(step, str)]
+    start = keys[-1] if keys else 0
+    return shown(str(path[start]) + "".join(f"[{step}]" for step in path[start + 1 :]))
+
+
+def _shown_value(value: Any) -> str:  # noqa: ANN401 - pydantic hands back whatever it was given
+    if isinstance(value, Scalar):
+        return shown(value.text)
+    if not value:
+        return "empty"
+    return "a list" if isinstance(value, list | tuple) else "a group of keys"
+
+
+def _known_instead(key: str, known: Sequence[str]) -> str:
+    before_colon = key.partition(":")[0]
+    if before_colon != key and before_colon in known:
+        return "; write a space after the colon"
+    return did_you_mean(key, known) or f"; known here: {', '.join(known)}"
+
+
+def _known_keys(model: type[Section], path: KeyPath) -> list[str]:
+    sections = [model]
+    for step in path:
+        if isinstance(step, str):
+            fields = [section.model_fields[step] for section in sections if step in section.model_fields]
+            sections = [found for field in fields for found in _sections_in(field.annotation)]
+    return list(dict.fromkeys(key for section in sections for key in section.model_fields))
+
+
+def _sections_in(annotation: object) -> Iterator[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _sections_in(argument)
+
+
+def _refused_key(detail: ErrorDetails) -> KeyPath:
+    """The path of the key to leave out for this error; whole lists go, so that no index shifts."""
+    path = _path(detail)
+    if detail["type"] == "missing":
+        path = path[:-1]
+    return tuple(takewhile(lambda step: isinstance(step, str), path))
+
+
+def _without(data: Data, paths: AbstractSet[KeyPath], at: KeyPath = ()) -> Data | None:
+    """The data without the keys at `paths`; None where that is all of it."""
+    if at in paths:
+        return None
+    if not isinstance(data, dict):
+        return data
+    rest = {key: _without(part, paths, (*at, key)) for key, part in data.items()}
+    return {key: part for key, part in rest.items() if part is not None}

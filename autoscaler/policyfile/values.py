@@ -1,0 +1,188 @@
+"""How each kind of value is written: the annotations from which the models of all our YAML files are built.
+
+A value is read only here, from its text, by the key that wants it. Units are obligatory, so that nobody has
+to know whether a bare `5` meant seconds or minutes, and are converted here, once.
+
+Invariant: a refusal carries the rule that was broken, as the second half of a sentence.
+"""
+
+import re
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+from autoscaler.policyfile.guess import did_you_mean
+from autoscaler.policyfile.strict_yaml import Scalar
+
+WRONG = "wrong"
+"""Type of the error that a refused value raises; its context holds the `rule`."""
+SAID = "said"
+"""Type of the error whose context holds a whole `sentence`, from a reader that writes its own."""
+
+_NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
+_MOST_TEXT = 1024
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,8})")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?")
+_PERCENT = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?%")
+_DURATION = re.compile(r"((?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}(\1[0-9a-fA-F]{4}){2}\1[0-9a-fA-F]{12}")
+_UNIT_S = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
+
+
+def said(sentence: str) -> PydanticCustomError:
+    """The error of a value about which a whole sentence is known already."""
+    return PydanticCustomError(SAID, "{sentence}", {"sentence": sentence})
+
+
+def wrong(rule: str) -> PydanticCustomError:
+    """The error of a value that breaks `rule`."""
+    return PydanticCustomError(WRONG, "{rule}", {"rule": rule})
+
+
+def written(value: object, rule: str) -> Scalar:
+    """The value as one scalar with something in it; `rule` says what to write instead of a list or keys."""
+    if not isinstance(value, Scalar) or (value.plain and value.text in _NOTHING):
+        raise wrong(rule)
+    return value
+
+
+def read_text(value: object) -> str:
+    """Any printable text, quoted or not, that is not empty."""
+    text = written(value, "write some text, in quotes if it is meant as it stands").text
+    if not text:
+        raise wrong("it must not be empty")
+    if not text.isprintable():
+        raise wrong("it must be one line of printable text")
+    if len(text) > _MOST_TEXT:
+        raise wrong(f"it must not be longer than {_MOST_TEXT} characters")
+    return text
+
+
+def read_uuid(value: object) -> str:
+    """A domain's UUID, with or without hyphens; lower-case with hyphens as the result."""
+    rule = "write the UUID that `virsh domuuid DOMAIN` prints"
+    text = written(value, rule).text
+    if not _UUID.fullmatch(text):
+        raise wrong(rule)
+    return str(UUID(text))
+
+
+def read_some(value: object) -> object:
+    """Whatever is written, but not a list without entries."""
+    if value == []:
+        raise wrong("it needs at least one entry")
+    return value
+
+
+NotEmpty = BeforeValidator(read_some)
+Text = Annotated[str, BeforeValidator(read_text)]
+Uuid = Annotated[str, BeforeValidator(read_uuid)]
+
+
+def matching(pattern: str, rule: str) -> BeforeValidator:
+    """Text that the whole of `pattern` fits; `rule` says so in words."""
+    compiled = re.compile(pattern)
+
+    def read(value: object) -> str:
+        text = read_text(value)
+        if not compiled.fullmatch(text):
+            raise wrong(rule)
+        return text
+
+    return BeforeValidator(read)
+
+
+Name = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}",
+        "write up to 63 letters, digits, '.', '_' and '-', a letter or digit first",
+    ),
+]
+"""What people call a thing, fit for a metric label, a file name and the command line."""
+
+
+def integer(at_least: int, at_most: int) -> BeforeValidator:
+    """A whole number in plain decimal digits, without quotes."""
+    allowed = f"a whole number from {at_least} to {at_most}" if at_least < at_most else f"{at_least}"
+    rule = f"write {allowed}"
+
+    def read(value: object) -> int:
+        scalar = written(value, rule)
+        if not _INTEGER.fullmatch(scalar.text):
+            raise wrong(f"{rule} in plain digits" if scalar.text[:1].isdigit() else rule)
+        if not scalar.plain:
+            raise wrong(f"{rule} without quotes")
+        if not at_least <= int(scalar.text) <= at_most:
+            raise wrong(rule)
+        return int(scalar.text)
+
+    return BeforeValidator(read)
+
+
+def ratio(at_least: str, at_most: str) -> BeforeValidator:
+    """A share in percent, bounds as they are written; 0.8 for ``80%``."""
+    low, high = _percent(at_least), _percent(at_most)
+    rule = f"write a share from {at_least} to {at_most}"
+
+    def read(value: object) -> float:
+        text = written(value, rule).text
+        if _NUMBER.fullmatch(text):
+            number = Decimal(text)
+            guess = number * 100 if number.copy_abs() <= 1 else number
+            raise wrong(f"{rule} with its percent sign, such as {_plain(min(max(guess, low), high))}%")
+        if not _PERCENT.fullmatch(text) or not low <= _percent(text) <= high:
+            raise wrong(rule)
+        return float(_percent(text) / 100)
+
+    return BeforeValidator(read)
+
+
+def duration(at_least: str, at_most: str) -> BeforeValidator:
+    """A time with its unit, bounds as they are written; seconds as the result."""
+    low, high = _seconds(at_least), _seconds(at_most)
+    rule = f"write a duration from {at_least} to {at_most}"
+
+    def read(value: object) -> float:
+        text = written(value, rule).text
+        if _NUMBER.fullmatch(text):
+            raise wrong(f"{rule} with its unit (ms, s, m, h or d), such as {text.removeprefix('-')}s")
+        if not _DURATION.fullmatch(text):
+            raise wrong(f"{rule}, one number and its unit (ms, s, m, h or d)")
+        if not low <= _seconds(text) <= high:
+            raise wrong(rule)
+        return float(_seconds(text))
+
+    return BeforeValidator(read)
+
+
+def one_of(words: type[StrEnum]) -> BeforeValidator:
+    """One word of an enumeration; its member as the result."""
+    members = {str(word): word for word in words}
+    rule = f"write one of {', '.join(members)}"
+
+    def read(value: object) -> StrEnum:
+        text = written(value, rule).text
+        if text not in members:
+            raise wrong(rule + did_you_mean(text, members))
+        return members[text]
+
+    return BeforeValidator(read)
+
+
+def _percent(text: str) -> Decimal:
+    return Decimal(text.removesuffix("%"))
+
+
+def _seconds(text: str) -> Decimal:
+    match = _DURATION.fullmatch(text)
+    assert match, text
+    return Decimal(match[1]) * _UNIT_S[match[2]]
+
+
+def _plain(number: Decimal) -> str:
+    return f"{number:f}".rstrip("0").rstrip(".") if "." in f"{number:f}" else f"{number:f}"

@@ -1,0 +1,245 @@
+"""The service's configuration file, key by key as it is written, and its loading.
+
+Read by the same strict reader as policies, with the same guarantee: every fault at once, each at its file,
+line and column.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Tag, model_validator
+
+from autoscaler.backends.address import Address, parse_address
+from autoscaler.backends.qmp_guests import GuestList, QmpGuest
+from autoscaler.policyfile.problem import Problem, shown
+from autoscaler.policyfile.strict_yaml import Document, read_document
+from autoscaler.policyfile.text_file import read_text_file
+from autoscaler.policyfile.typed import Section, read_section
+from autoscaler.policyfile.values import (
+    Name,
+    NotEmpty,
+    Text,
+    Uuid,
+    duration,
+    integer,
+    matching,
+    one_of,
+    read_text,
+    said,
+    written,
+    wrong,
+)
+from autoscaler.service.settings import (
+    Config,
+    Connection,
+    LibvirtConnection,
+    Listen,
+    LogLevel,
+    QmpFolderConnection,
+    QmpListConnection,
+)
+
+__all__ = [
+    "Config",
+    "Connection",
+    "LibvirtConnection",
+    "Listen",
+    "LoadedConfig",
+    "LogLevel",
+    "QmpFolderConnection",
+    "QmpListConnection",
+    "load_config",
+]
+
+_LAST_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedConfig:
+    """What came of a configuration file."""
+
+    config: Config | None
+    """None exactly when there are errors."""
+    errors: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+_DEFAULT = Config(connections=())
+
+
+def _read_address(value: object) -> Address:
+    try:
+        return parse_address(read_text(value))
+    except ValueError as error:
+        raise said(str(error)) from None
+
+
+def _read_folder(value: object) -> str:
+    return read_text(written(value, "write the path of a folder, or a list of guests"))
+
+
+def _read_listen(value: object) -> Listen:
+    rule = f"write HOST:PORT with a port of 1 to {_LAST_PORT}, an IPv6 host in brackets"
+    host, _, port = read_text(value).rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if bracketed else host
+    if not host or (":" in host) is not bracketed:
+        raise wrong(rule)
+    if not (port.isascii() and port.isdigit() and 0 < int(port) <= _LAST_PORT):
+        raise wrong(rule)
+    return Listen(host, int(port))
+
+
+class GuestKeys(Section):
+    """One guest that QEMU runs without libvirt."""
+
+    name: Name
+    """What policies match, and people read."""
+    qmp: Annotated[Address, BeforeValidator(_read_address)]
+    """Socket of QEMU's monitor: ``unix:/absolute/path`` or ``tcp:host:port``."""
+    agent: Annotated[Address, BeforeValidator(_read_address)] | None = None
+    """Socket of the guest agent's channel; without it, the guest's load is seen from the host only."""
+    uuid: Uuid | None = None
+    """UUID that QEMU must have, or that stands for a QEMU started without one."""
+
+
+def _distinct(guests: tuple[GuestKeys, ...]) -> tuple[GuestKeys, ...]:
+    try:
+        GuestList(_guest(guest) for guest in guests)
+    except ValueError as error:
+        raise said(str(error)) from None
+    return guests
+
+
+def _guest(keys: GuestKeys) -> QmpGuest:
+    return QmpGuest(name=keys.name, qmp=keys.qmp, agent=keys.agent, uuid=keys.uuid)
+
+
+def _branch(value: object) -> str:
+    """Which form the guests of a `qmp` connection are written in."""
+    return "<guests>" if isinstance(value, list | tuple) else "<folder>"
+
+
+class ConnectionKeys(Section):
+    """One source of guests: either `libvirt` or `qmp`."""
+
+    libvirt: (
+        Annotated[str, matching(r"[a-z][a-z0-9+.-]*://.*", "write a URI, such as qemu:///system")] | None
+    ) = None
+    """A libvirt URI, as for ``virsh -c``."""
+    qmp: (
+        Annotated[
+            Annotated[str, BeforeValidator(_read_folder), Tag("<folder>")]
+            | Annotated[tuple[GuestKeys, ...], NotEmpty, AfterValidator(_distinct), Tag("<guests>")],
+            Discriminator(_branch),
+        ]
+        | None
+    ) = None
+    """A folder with ``NAME/qmp.sock`` and ``NAME/agent.sock`` for each guest, or a list of guests."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.libvirt is None) is (self.qmp is None):
+            raise said("a connection takes exactly one of the keys libvirt and qmp")
+        return self
+
+    def at(self, home: Path) -> Connection:
+        """What this means in a configuration that lies in the folder `home`."""
+        if self.libvirt is not None:
+            return LibvirtConnection(self.libvirt)
+        if isinstance(self.qmp, str):
+            return QmpFolderConnection(home / self.qmp)
+        return QmpListConnection(tuple(_guest(guest) for guest in self.qmp or ()))
+
+
+class AgentKeys(Section):
+    """How guest agents are asked."""
+
+    timeout: Annotated[float, duration("100ms", "1m")] = _DEFAULT.agent_timeout_s
+    """Longest that one command may take."""
+
+
+class WebKeys(Section):
+    """Metrics, health and status pages."""
+
+    listen: Annotated[Listen, BeforeValidator(_read_listen)] = _DEFAULT.listen
+    """``HOST:PORT`` to listen on."""
+
+
+class LogKeys(Section):
+    """What the service says of itself."""
+
+    level: Annotated[LogLevel, one_of(LogLevel)] = _DEFAULT.log_level
+    """The least grave message that is logged."""
+
+
+class ConfigKeys(Section):
+    """A configuration file. A path in it that is not absolute starts from the file's own folder."""
+
+    version: Annotated[int, integer(1, 1)]
+    """Version of this format."""
+    connections: Annotated[tuple[ConnectionKeys, ...], NotEmpty]
+    """Where the guests are."""
+    policies: Annotated[tuple[Text, ...], NotEmpty] = tuple(map(str, _DEFAULT.policies))
+    """Policy files, and folders of them, in the order in which they are tried."""
+    state: Text = str(_DEFAULT.state)
+    """The folder of the journal."""
+    interval: Annotated[float, duration("200ms", "5m")] = _DEFAULT.interval_s
+    """Between two samples of a guest."""
+    agent: AgentKeys = AgentKeys()
+    """How guest agents are asked."""
+    web: WebKeys = WebKeys()
+    """Metrics, health and status pages."""
+    log: LogKeys = LogKeys()
+    """What the service says of itself."""
+
+
+def load_config(path: Path) -> LoadedConfig:
+    """Read a configuration file. Never raises for anything the path or the file holds.
+
+    Whether the paths and URIs in it lead anywhere is not looked at.
+    """
+    document = read_document(read_text_file(path))
+    errors, warnings = list(document.problems), list[Problem]()
+    config: Config | None = None
+    if document.data is not None:
+        reading = read_section(ConfigKeys, document)
+        errors += reading.problems
+        if reading.value is not None:
+            config = _config(reading.value, path.absolute().parent)
+            errors += _repeated(config, document)
+            warnings += _exposed(config, document)
+    return LoadedConfig(
+        config=None if errors else config, errors=tuple(sorted(errors)), warnings=tuple(warnings)
+    )
+
+
+def _config(keys: ConfigKeys, home: Path) -> Config:
+    return Config(
+        connections=tuple(connection.at(home) for connection in keys.connections),
+        policies=tuple(home / path for path in keys.policies),
+        state=home / keys.state,
+        interval_s=keys.interval,
+        agent_timeout_s=keys.agent.timeout,
+        listen=keys.web.listen,
+        log_level=keys.log.level,
+    )
+
+
+def _repeated(config: Config, document: Document) -> Iterator[Problem]:
+    labels = [connection.label for connection in config.connections]
+    for index, label in enumerate(labels):
+        if label in labels[:index]:
+            message = f"the connection {shown(label)} is given twice; merge the two"
+            yield document.problem(("connections", index), message)
+
+
+def _exposed(config: Config, document: Document) -> Iterator[Problem]:
+    if not config.listen.is_loopback:
+        message = (
+            f"{shown(str(config.listen))} may be reached from other hosts, without a password; "
+            f"listen on 127.0.0.1 unless a firewall guards it"
+        )
+        yield document.problem(("web", "listen"), message)

@@ -1,0 +1,230 @@
+"""The service's configuration file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autoscaler.backends.address import TcpAddress, UnixAddress
+from autoscaler.backends.qmp_guests import QmpGuest
+from autoscaler.service.config import (
+    Config,
+    LibvirtConnection,
+    Listen,
+    LoadedConfig,
+    LogLevel,
+    QmpFolderConnection,
+    QmpListConnection,
+    load_config,
+)
+
+LISTEN_RULE = "write HOST:PORT with a port of 1 to 65535, an IPv6 host in brackets"
+LIBVIRT = "version: 1\nconnections: [{libvirt: qemu:///system}]\n"
+
+
+def load(folder: Path, text: str) -> LoadedConfig:
+    path = folder / "config.yaml"
+    path.write_text(text)
+    return load_config(path)
+
+
+def said(loaded: LoadedConfig) -> list[str]:
+    return [f"{problem.line}:{problem.column}: {problem.message}" for problem in loaded.errors]
+
+
+def test_every_key_arrives_in_its_unit_and_every_path_absolute(tmp_path: Path) -> None:
+    loaded = load(
+        tmp_path,
+        """\
+version: 1
+connections:
+  - libvirt: qemu:///system
+  - qmp: guests
+  - qmp:
+      - name: web-1
+        qmp: unix:/run/web-1/qmp.sock
+        agent: tcp:127.0.0.1:4000
+        uuid: 4DEA22B3-1D52-D8F3-2516-782E98AB3FA0
+      - {name: web-2, qmp: /run/web-2/qmp.sock}
+policies: [/etc/policies, own.yaml]
+state: state
+interval: 500ms
+agent: {timeout: 1.5s}
+web: {listen: "[::1]:80"}
+log: {level: debug}
+""",
+    )
+    assert loaded.errors == ()
+    assert loaded.config == Config(
+        connections=(
+            LibvirtConnection("qemu:///system"),
+            QmpFolderConnection(tmp_path / "guests"),
+            QmpListConnection(
+                (
+                    QmpGuest(
+                        name="web-1",
+                        qmp=UnixAddress("/run/web-1/qmp.sock"),
+                        agent=TcpAddress("127.0.0.1", 4000),
+                        uuid="4dea22b3-1d52-d8f3-2516-782e98ab3fa0",
+                    ),
+                    QmpGuest(name="web-2", qmp=UnixAddress("/run/web-2/qmp.sock")),
+                )
+            ),
+        ),
+        policies=(Path("/etc/policies"), tmp_path / "own.yaml"),
+        state=tmp_path / "state",
+        interval_s=0.5,
+        agent_timeout_s=1.5,
+        listen=Listen("::1", 80),
+        log_level=LogLevel.DEBUG,
+    )
+
+
+def test_connections_alone_make_a_configuration(tmp_path: Path) -> None:
+    assert load(tmp_path, LIBVIRT).config == Config(connections=(LibvirtConnection("qemu:///system"),))
+
+
+def test_connections_have_labels_that_tell_them_apart(tmp_path: Path) -> None:
+    connections = '{libvirt: "test:///default"}, {qmp: /run/g}, {qmp: [{name: a, qmp: /a}]}'
+    text = f"version: 1\nconnections: [{connections}]\n"
+    config = load(tmp_path, text).config
+    assert config is not None
+    assert [connection.label for connection in config.connections] == ["test:///default", "qmp:/run/g", "qmp"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("version: 1\n", "1:1: the key 'connections' is missing here", id="no connections"),
+        pytest.param(
+            "version: 1\nconnections: []\n",
+            "2:14: 'connections' cannot be empty; it needs at least one entry",
+            id="empty",
+        ),
+        pytest.param(
+            "version: 1\nconnections: [{}]\n",
+            "2:15: a connection takes exactly one of the keys libvirt and qmp",
+            id="nothing in it",
+        ),
+        pytest.param(
+            "version: 1\nconnections: [{libvirt: qemu:///system, qmp: /run}]\n",
+            "2:15: a connection takes exactly one of the keys libvirt and qmp",
+            id="both kinds",
+        ),
+        pytest.param(
+            "version: 1\nconnections: [{libvirt: system}]\n",
+            "2:25: 'libvirt' cannot be 'system'; write a URI, such as qemu:///system",
+            id="URI",
+        ),
+        pytest.param(
+            "version: 1\nconnections: [{libvirt: a://b}, {libvirt: a://b}]\n",
+            "2:33: the connection 'a://b' is given twice; merge the two",
+            id="twice",
+        ),
+        pytest.param(
+            "version: 1\nconnections: [{qmp: [{name: a, qmp: /a}]}, {qmp: [{name: b, qmp: /b}]}]\n",
+            "2:44: the connection 'qmp' is given twice; merge the two",
+            id="two lists",
+        ),
+        pytest.param(
+            "version: 1\nconnections: [{qmp: [{name: a, qmp: /a}, {name: a, qmp: /b}]}]\n",
+            "2:21: two guests are called a: give each guest a name of its own",
+            id="two guests",
+        ),
+        pytest.param(
+            "version: 1\nconnections: [{qmp: [{name: a}]}]\n",
+            "2:22: the key 'qmp' is missing here",
+            id="no socket",
+        ),
+        pytest.param(
+            "version: 1\nconnections: [{qmp: [{name: a, qmp: run/a}]}]\n",
+            "2:37: 'run/a' is no socket address: write unix:/absolute/path or tcp:host:port",
+            id="address",
+        ),
+        pytest.param(
+            "version: 1\nconnections: [{qmp: {}}]\n",
+            "2:21: 'qmp' cannot be empty; write the path of a folder, or a list of guests",
+            id="guests as keys",
+        ),
+        pytest.param(
+            LIBVIRT + "interval: 5\n",
+            "3:11: 'interval' cannot be '5'; write a duration from 200ms to 5m with its unit"
+            " (ms, s, m, h or d), such as 5s",
+            id="unit",
+        ),
+        pytest.param(
+            LIBVIRT + "interval: 100ms\n",
+            "3:11: 'interval' cannot be '100ms'; write a duration from 200ms to 5m",
+            id="interval",
+        ),
+        pytest.param(
+            LIBVIRT + "policies: []\n",
+            "3:11: 'policies' cannot be empty; it needs at least one entry",
+            id="policies",
+        ),
+        pytest.param(
+            LIBVIRT + "web: {listen: 22:30:99}\n",
+            f"3:15: 'listen' cannot be '22:30:99'; {LISTEN_RULE}",
+            id="listen",
+        ),
+        pytest.param(
+            LIBVIRT + "web: {listen: localhost:0}\n",
+            f"3:15: 'listen' cannot be 'localhost:0'; {LISTEN_RULE}",
+            id="port",
+        ),
+        pytest.param(
+            LIBVIRT + "log: {level: warn}\n",
+            "3:14: 'level' cannot be 'warn'; write one of debug, info, warning, error;"
+            " did you mean 'warning'?",
+            id="level",
+        ),
+        pytest.param(
+            LIBVIRT + "intervall: 5s\n",
+            "3:1: the key 'intervall' is not known here; did you mean 'interval'?",
+            id="unknown key",
+        ),
+    ],
+)
+def test_a_mistake_is_named_at_its_place(tmp_path: Path, text: str, expected: str) -> None:
+    loaded = load(tmp_path, text)
+    assert said(loaded) == [expected]
+    assert loaded.config is None
+
+
+def test_all_mistakes_come_at_once(tmp_path: Path) -> None:
+    connections = "{libvirt: x}, {qmp: [{name: a, qmp: b}, {nam: c}]}"
+    text = f"version: 1\nconnections: [{connections}]\nstate:\nlog: {{level: 1}}\n"
+    assert [problem.split(": ", 1)[0] for problem in said(load(tmp_path, text))] == [
+        "2:25",
+        "2:51",
+        "2:55",
+        "2:55",
+        "2:56",
+        "3:7",
+        "4:14",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("listen", "warned"),
+    [
+        ("127.0.0.1:9752", False),
+        ("127.9.9.9:9752", False),
+        ("localhost:9752", False),
+        ("[::1]:9752", False),
+        ("0.0.0.0:9752", True),
+        ("[::]:9752", True),
+        ("host.example:9752", True),
+    ],
+)
+def test_listening_beyond_this_host_is_warned_of(tmp_path: Path, listen: str, *, warned: bool) -> None:
+    loaded = load(tmp_path, LIBVIRT + f'web: {{listen: "{listen}"}}\n')
+    assert loaded.config is not None
+    assert str(loaded.config.listen) == listen
+    assert [problem.line for problem in loaded.warnings] == ([3] if warned else [])
+
+
+def test_a_missing_file_is_a_problem(tmp_path: Path) -> None:
+    loaded = load_config(tmp_path / "none.yaml")
+    assert said(loaded) == ["1:1: the file cannot be read: No such file or directory"]
