@@ -5,12 +5,13 @@ thread, so nothing in this file waits, and one hung guest delays only itself: a 
 probe is back, or at its deadline.
 
 Invariants: only this thread changes state; every governed domain is decided in every tick; a result is taken
-only by the state that asked for it.
+only by the state that asked for it; a domain has one action out at most; a fault in one domain's step costs
+that domain its state, and no other domain anything.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import logging
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from autoscaler.service.acting import carry_out, take_in
 from autoscaler.service.lanes import Lane
 from autoscaler.service.narrator import Narrator
 from autoscaler.service.sampling import Sampling
-from autoscaler.service.snapshot import DomainSnapshot, HostSnapshot, Snapshot
+from autoscaler.service.snapshot import DomainSnapshot, HostSnapshot, Snapshot, labels_of
 from autoscaler.service.tally import TallyCounter
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from autoscaler.service.instruments import Instruments
     from autoscaler.service.lanes import Submit
     from autoscaler.service.recorder import Recorder
+
+_log = logging.getLogger("autoscaler")
 
 
 @dataclass(slots=True)
@@ -78,6 +81,8 @@ class Controller:
         self._governed: dict[DomainId, _Governed] = {}
         self._wakes: dict[DomainId, float] = {}
         """When to look again at a domain whose guest has not followed yet."""
+        self._acting: set[DomainId] = set()
+        """Domains with an action out, though the state that asked for it may be gone."""
         self._ungoverned: tuple[DomainView, ...] = ()
         self._narrator = Narrator()
         self._round_started_s: float | None = None
@@ -102,7 +107,7 @@ class Controller:
             self._evaluate()
         now_s = self._clock.monotonic_s()
         for domain in [domain for domain, wake_s in self._wakes.items() if wake_s <= now_s]:
-            self._drive(self._governed[domain])
+            self._contained(self._governed[domain], partial(self._drive, self._governed[domain]))
         due = list(self._wakes.values())
         if self._round_started_s is not None:
             due.append(self._round_started_s + self._probe_deadline_s)
@@ -114,7 +119,7 @@ class Controller:
         for domain, governed in list(self._governed.items()):
             policy = self._policy_of(governed.state.view)
             if policy is None:
-                self._drop(domain)
+                self._drop(domain, "its policy let it go")
             else:
                 governed.state.policy = policy
 
@@ -129,14 +134,14 @@ class Controller:
         readings = list(self._sampling.readings())
         present = {view.id for view, _ in readings}
         for domain in [domain for domain in self._governed if domain not in present]:
-            self._drop(domain)
+            self._drop(domain, "the domain stopped")
         ungoverned = []
         for view, observation in readings:
             governed = self._govern(view)
             if governed is None:
                 ungoverned.append(view)
             else:
-                self._decide(governed, view, observation)
+                self._contained(governed, partial(self._decide, governed, view, observation))
         self._ungoverned = tuple(ungoverned)
         self._ticks += 1
         self._instruments.tick_duration.observe(self._clock.monotonic_s() - started_s)
@@ -146,7 +151,7 @@ class Controller:
         """The governed domain of this view, made if it is new; None where no policy fits."""
         policy = self._policy_of(view)
         if policy is None:
-            self._drop(view.id)
+            self._drop(view.id, "its policy let it go")
             return None
         governed = self._governed.get(view.id)
         if governed is None:
@@ -156,11 +161,25 @@ class Controller:
         governed.state.policy = policy
         return governed
 
-    def _drop(self, domain: DomainId) -> None:
-        self._wakes.pop(domain, None)
-        governed = self._governed.pop(domain, None)
+    def _drop(self, domain: DomainId, why: str) -> None:
+        governed = self._forget(domain)
         if governed is not None:
-            self._narrator.forget(governed.state.view.name)
+            governed.state.actuation.abandon(why)
+            self._close_operations(governed)
+
+    def _forget(self, domain: DomainId) -> _Governed | None:
+        self._wakes.pop(domain, None)
+        self._narrator.forget(domain)
+        return self._governed.pop(domain, None)
+
+    def _contained(self, governed: _Governed, step: Callable[[], None]) -> None:
+        """Take a step of one domain; a fault in it is kept from the others, and that domain starts afresh."""
+        try:
+            step()
+        except Exception:
+            view = governed.state.view
+            _log.exception("%s: internal error, please report it; the domain is taken up anew", view.name)
+            self._forget(view.id)
 
     def _decide(self, governed: _Governed, view: DomainView, observation: Observation) -> None:
         state, now_s = governed.state, self._clock.monotonic_s()
@@ -178,29 +197,35 @@ class Controller:
             governed.tally.begun(operation)
             self._narrator.begun(decision, operation)
         self._drive(governed)
-        self._narrator.conditions(view.name, state.conditions)
+        self._narrator.of_domain(view, state.conditions)
 
     def _drive(self, governed: _Governed) -> None:
         """Hand out the next action of a domain, or note when to look again."""
-        self._wakes.pop(governed.state.view.id, None)
+        domain, actuation = governed.state.view.id, governed.state.actuation
+        self._wakes.pop(domain, None)
         self._close_operations(governed)
-        actuation = governed.state.actuation
         action = actuation.next_action(self._clock.monotonic_s())
         if isinstance(action, Wait):
-            self._wakes[governed.state.view.id] = action.until_s
-        elif action is not None:
+            self._wakes[domain] = action.until_s
+        elif action is not None and domain not in self._acting:
+            self._acting.add(domain)
             actuation.started(action)
-            work = partial(carry_out, governed.host, governed.state.view.id, action)
+            work = partial(carry_out, governed.host, domain, action)
             self._submit(Lane.ACT, work, partial(self._acted, governed, action))
 
     def _acted(
         self, governed: _Governed, action: Action, result: GuestVcpus | AutoscalerError | None
     ) -> None:
-        """Take in how an action came out; one of a domain that was dropped meanwhile concerns nobody."""
-        state = governed.state
-        take_in(state, action, result, self._clock.monotonic_s())
-        if self._governed.get(state.view.id) is governed:
-            self._drive(governed)
+        """Take in how an action came out; one of a domain that was dropped meanwhile only clears the way."""
+        domain = governed.state.view.id
+        self._acting.discard(domain)
+        now = self._governed.get(domain)
+        if now is None:
+            return
+        if now is governed:
+            self._contained(now, partial(take_in, now.state, action, result, self._clock.monotonic_s()))
+        if self._governed.get(domain) is now:
+            self._contained(now, partial(self._drive, now))
 
     def _close_operations(self, governed: _Governed) -> None:
         for operation in governed.state.actuation.take_closed():
@@ -220,11 +245,11 @@ class Controller:
         )
         for host in hosts:
             trouble = {} if host.trouble is None else {"trouble": host.trouble}
-            self._narrator.conditions(host.label, {**trouble, **host.unseen})
-        names = Counter(domain.state.view.name for domain in self._governed.values())
+            self._narrator.of_service(host.label, {**trouble, **host.unseen})
+        labels = labels_of([domain.state.view for domain in self._governed.values()])
         domains = [
-            _frozen(domain, wall_minus_monotonic_s, unique=names[domain.state.view.name] == 1)
-            for domain in self._governed.values()
+            _frozen(governed, labels[domain], wall_minus_monotonic_s)
+            for domain, governed in self._governed.items()
         ]
         snapshot = Snapshot(
             wall_s=self._clock.wall_s(),
@@ -237,16 +262,15 @@ class Controller:
             troubles=self._recorder.troubles,
         )
         self._narrator.nothing_to_do(snapshot)
-        self._narrator.conditions("journal", self._recorder.troubles)
+        self._narrator.of_service("journal", self._recorder.troubles)
         self._publish(snapshot)
 
 
-def _frozen(governed: _Governed, wall_minus_monotonic_s: float, *, unique: bool) -> DomainSnapshot:
+def _frozen(governed: _Governed, label: str, wall_minus_monotonic_s: float) -> DomainSnapshot:
     state = governed.state
-    name = state.view.name
     last_s = state.last_sample_s
     return DomainSnapshot(
-        label=name if unique else f"{name}@{state.view.id.host}",
+        label=label,
         view=state.view,
         policy=state.policy,
         online=state.online,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import Counter, Gauge, Histogram, Info
+from prometheus_client import Counter, Gauge, Histogram, Info, disable_created_metrics
 
 from autoscaler import __version__
 
@@ -25,6 +25,7 @@ class Instruments:
     """Every event-driven metric, registered in one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        disable_created_metrics()
         self.tick_duration = Histogram(
             f"{PREFIX}_tick_duration_seconds",
             "From the start of a tick to the end of its decisions, probes included.",

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from autoscaler.core.operation import Outcome
 from autoscaler.ports import JournalUnavailable
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from autoscaler.core.operation import Operation
 
 SCHEMA_VERSION = 1
+_LOCK_PATIENCE_S = 0.1
+"""The writer is the controller's thread: somebody else's lock costs an entry, not the tick of every guest."""
+_FOLD_WITHIN_S = 3600.0
+"""A domain that was not decided for so long is gone: its last row is not folded into any more."""
+_ABANDONED = "the service ended before this change did"
 
 _SCHEMA = """
 CREATE TABLE decisions (
@@ -72,6 +78,8 @@ class _Last:
     key: tuple[object, ...]
     until_wall_s: float
     repeats: int = 0
+    written: int = 0
+    """How many of the repeats are on disk."""
 
 
 class SqliteJournal:
@@ -81,7 +89,7 @@ class SqliteJournal:
         self._path = path
         self._last: dict[DomainId, _Last] = {}
         with self._named_errors():
-            self._db = sqlite3.connect(path, check_same_thread=False)
+            self._db = sqlite3.connect(path, check_same_thread=False, timeout=_LOCK_PATIENCE_S)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -91,6 +99,11 @@ class SqliteJournal:
                 raise JournalUnavailable(
                     f"the journal {path} has schema {version}, this version of the service writes "
                     f"{SCHEMA_VERSION}: move the file away, or run the version that wrote it"
+                )
+            with self._db:
+                self._db.execute(
+                    "UPDATE operations SET outcome = ?, detail = ? WHERE outcome IS NULL",
+                    (Outcome.ABANDONED, _ABANDONED),
                 )
 
     def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
@@ -150,10 +163,15 @@ class SqliteJournal:
             )
 
     def flush(self) -> None:
-        """Write what has been folded so far."""
+        """Write what has been folded so far, and forget the domains that are gone."""
         with self._named_errors(), self._db:
             for last in self._last.values():
                 self._write_fold(last)
+        newest_s = max((last.until_wall_s for last in self._last.values()), default=0.0)
+        for domain, last in list(self._last.items()):
+            last.written = last.repeats
+            if newest_s - last.until_wall_s > _FOLD_WITHIN_S:
+                del self._last[domain]
 
     def close(self) -> None:
         """Flush and close."""
@@ -161,6 +179,8 @@ class SqliteJournal:
         self._db.close()
 
     def _write_fold(self, last: _Last) -> None:
+        if last.repeats == last.written:
+            return
         self._db.execute(
             "UPDATE decisions SET until_wall_s = ?, repeats = ? WHERE id = ?",
             (last.until_wall_s, last.repeats, last.row),

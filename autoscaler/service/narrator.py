@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from autoscaler.core.condition import Condition
     from autoscaler.core.decision import Decision
-    from autoscaler.core.model import DomainView
+    from autoscaler.core.model import DomainId, DomainView
     from autoscaler.core.operation import Operation
     from autoscaler.core.policy import Policy
     from autoscaler.service.snapshot import Snapshot
@@ -25,22 +25,32 @@ class Narrator:
     """Remembers what was said, to say only what is new."""
 
     def __init__(self) -> None:
-        self._said: dict[tuple[str, str], str] = {}
+        self._said: dict[DomainId | str, set[str]] = {}
 
-    def conditions(self, subject: str, found: Mapping[Condition, str] | Mapping[str, str]) -> None:
-        """Say which conditions of `subject` are new and which are over."""
-        for name, sentence in found.items():
-            if (subject, name) not in self._said:
-                _log.warning("%s: %s", subject, sentence)
-            self._said[subject, name] = sentence
-        for key in [key for key in self._said if key[0] == subject and key[1] not in found]:
-            del self._said[key]
-            _log.info("%s: no longer %s", subject, key[1])
+    def of_domain(self, view: DomainView, found: Mapping[Condition, str]) -> None:
+        """Say which conditions of a domain are new and which are over."""
+        self._compare(view.id, view.name, found)
 
-    def forget(self, subject: str) -> None:
-        """The subject is gone, and so is what was said of it."""
-        for key in [key for key in self._said if key[0] == subject]:
-            del self._said[key]
+    def of_service(self, subject: str, found: Mapping[str, str]) -> None:
+        """Say which troubles of a part of the service, or of a host, are new and which are over."""
+        self._compare(subject, subject, found)
+
+    def _compare(
+        self, who: DomainId | str, name: str, found: Mapping[Condition, str] | Mapping[str, str]
+    ) -> None:
+        """`who` tells two domains of one name apart, and a domain from a host that is called as it is."""
+        said = self._said.pop(who, set())
+        for condition, sentence in found.items():
+            if condition not in said:
+                _log.warning("%s: %s", name, sentence)
+        for condition in sorted(said - found.keys()):
+            _log.info("%s: no longer %s", name, condition)
+        if found:
+            self._said[who] = set(found)
+
+    def forget(self, domain: DomainId) -> None:
+        """The domain is gone, and so is what was said of it."""
+        self._said.pop(domain, None)
 
     def governed(self, view: DomainView, policy: Policy) -> None:
         """Say that a domain came under a policy."""
@@ -56,7 +66,7 @@ class Narrator:
     def nothing_to_do(self, snapshot: Snapshot) -> None:
         """Say once when no running domain is governed, and what runs there instead."""
         sentence = idle_sentence(snapshot)
-        self.conditions("policies", {} if sentence is None else {"idle": sentence})
+        self.of_service("policies", {} if sentence is None else {"idle": sentence})
 
     def begun(self, decision: Decision, operation: Operation) -> None:
         """Say that a change begins, and why."""

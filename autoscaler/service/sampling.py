@@ -53,7 +53,7 @@ class Sampling:
         self._submit = submit
         self._governs = governs
         self._views: dict[str, dict[DomainId, DomainView]] = {}
-        self._troubles: dict[str, str] = {host.label: "not asked yet" for host in hosts}
+        self._troubles: dict[str, str] = {}
         self._observed: dict[DomainId, Observation] = {}
         self._sweeping: set[str] = set()
         self._probing: set[DomainId] = set()
@@ -83,16 +83,18 @@ class Sampling:
 
     def trouble(self, label: str) -> str | None:
         """Why the host could not be swept the last time, or None."""
-        return self._troubles.get(label)
+        return self._unanswered(label) if label in self._sweeping else self._troubles.get(label)
+
+    def _unanswered(self, label: str) -> str:
+        """A sweep that is still out when its round is over; what was wrong before it says more, if anything."""
+        return self._troubles.get(label, f"{label} has not answered yet: is its daemon hung?")
 
     def _silence(self, label: str, view: DomainView) -> Missing:
         """Why there is no observation of a domain."""
         now_s = self._clock.monotonic_s()
-        if label in self._troubles:
-            return Missing(at_s=now_s, reason=MissingReason.BACKEND_UNAVAILABLE, detail=self._troubles[label])
-        if label in self._sweeping:
-            detail = f"{label} has not answered yet: is its daemon hung?"
-            return Missing(at_s=now_s, reason=MissingReason.BACKEND_UNAVAILABLE, detail=detail)
+        trouble = self.trouble(label)
+        if trouble is not None:
+            return Missing(at_s=now_s, reason=MissingReason.BACKEND_UNAVAILABLE, detail=trouble)
         if view.state is not RunState.RUNNING:
             detail = f"domain {view.name!r} is {view.state}, not running"
             return Missing(at_s=now_s, reason=MissingReason.NOT_RUNNING, detail=detail)

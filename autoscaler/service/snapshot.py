@@ -6,16 +6,17 @@ figures in it always belong to the same tick.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from autoscaler.core.condition import Condition
     from autoscaler.core.decision import Decision, Verdict
     from autoscaler.core.demand import Load
-    from autoscaler.core.model import CpuSource, DomainView
+    from autoscaler.core.model import CpuSource, DomainId, DomainView
     from autoscaler.core.operation import Direction, Operation, Outcome
     from autoscaler.core.policy import Policy
     from autoscaler.core.reason import Reason
@@ -37,7 +38,7 @@ class DomainSnapshot:
     """One governed domain."""
 
     label: str
-    """The domain's name; followed by ``@host`` where two connections have a domain of that name."""
+    """The domain's name, made unique among all governed ones; see `labels_of`."""
     view: DomainView
     policy: Policy
     online: int
@@ -81,3 +82,18 @@ class Snapshot:
     policy_digest: str = ""
     troubles: Mapping[str, str] = field(default_factory=dict)
     """What is wrong with the service itself: a name to a sentence."""
+
+
+def labels_of(views: Collection[DomainView]) -> dict[DomainId, str]:
+    """What to call each domain: its name; where others have it too, with its host; or else with its UUID.
+
+    No two domains get one label, whatever they are called: two series of one name would spoil every scrape.
+    """
+    names = Counter(view.name for view in views)
+    labels = {
+        view.id: view.name if names[view.name] == 1 else f"{view.name}@{view.id.host}" for view in views
+    }
+    uses = Counter(labels.values())
+    return {
+        domain: label if uses[label] == 1 else f"{label}#{domain.uuid}" for domain, label in labels.items()
+    }

@@ -39,6 +39,7 @@ from autoscaler.service.snapshot import DomainSnapshot, Snapshot
 
 T = TypeVar("T")
 
+Ids = set[int]
 EPOCH_S = 1_800_000_000.0
 
 
@@ -84,7 +85,7 @@ class SimulatedGuest:
     """The targets of every plug that QEMU carried out."""
 
     def __post_init__(self) -> None:
-        self.online = set(range(self.plugged))
+        self.online: Ids = set(range(self.plugged))
         self._listed_at_s = dict.fromkeys(range(self.plugged), self.clock.now_s)
         self._busy_s = self._steal_s = 0.0
         self._boot_s = self._since_s = self.clock.now_s
@@ -111,7 +112,7 @@ class SimulatedGuest:
             assert hasattr(self, name), name
             setattr(self, name, value)
 
-    def listed(self) -> set[int]:
+    def listed(self) -> Ids:
         """The vCPUs that the guest's kernel knows of."""
         return {number for number, at_s in self._listed_at_s.items() if at_s <= self.clock.now_s}
 

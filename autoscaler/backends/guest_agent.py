@@ -1,0 +1,152 @@
+"""Reads a guest's load and changes its online vCPUs, over any way to its agent.
+
+Invariant: host-side counters stand in only for an agent that is not there or allows nothing. One that is
+slow, lies or is frozen gives an error instead: it may be back at the next sample, and two sources must not
+alternate.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from autoscaler.backends.agent_deadline import Deadline
+from autoscaler.backends.agent_files import GuestFiles
+from autoscaler.backends.agent_session import AgentSession
+from autoscaler.backends.agent_vcpus import OnlineLadder
+from autoscaler.backends.probe_ladder import ProbeLadder
+from autoscaler.core.model import CpuSource, Sample
+from autoscaler.ports import AgentAbsent, AgentBlocked, AgentRefused, AutoscalerError, DomainBusy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from autoscaler.core.model import DomainId, DomainView, GuestVcpus
+    from autoscaler.ports import AgentChannel, AgentError, Clock
+
+_CLOSE_S = 2.0
+_CLOSE_ONE_S = 0.2
+
+
+class _Guest:
+    """What is kept for one guest; `turn` is held by the one call that uses it."""
+
+    def __init__(self, channel: AgentChannel, domain: DomainId) -> None:
+        self.turn = threading.Lock()
+        self.session = AgentSession(channel, domain)
+        files = GuestFiles(self.session)
+        self.probe = ProbeLadder(self.session, files)
+        self.online = OnlineLadder(self.session, files)
+
+
+class GuestAgent:
+    """A `GuestProbe` and `GuestCpus`. Any thread may call; one call a domain at a time."""
+
+    def __init__(self, channel: AgentChannel, clock: Clock, *, timeout_s: float) -> None:
+        """Remember the way to the agents; none is asked yet.
+
+        Args:
+            channel: carries the requests.
+            clock: stamps samples.
+            timeout_s: longest that one call may take over one guest, however many requests it is made of.
+        """
+        self._channel = channel
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._guests: dict[DomainId, _Guest] = {}
+        self._finding = threading.Lock()
+
+    def sample(self, domain: DomainView) -> Sample:
+        """Read the counters by the best source this guest allows; see `GuestProbe`.
+
+        Raises:
+            AgentAbsent, AgentBlocked: and the host cannot see the vCPUs' own time either.
+            AgentError, DomainGone, DomainBusy, BackendUnavailable: see `GuestProbe`.
+        """
+        try:
+            with self._call(domain.id, domain.name) as guest:
+                source, counters = guest.probe.read(self._clock.monotonic_s())
+                at_s = self._clock.monotonic_s()
+        except (AgentAbsent, AgentBlocked) as error:
+            return _from_host(domain, error)
+        return Sample(
+            at_s=at_s,
+            source=source,
+            busy_s=counters.busy_s,
+            steal_s=counters.steal_s,
+            online=counters.online,
+            runnable=counters.runnable,
+            boot_s=counters.boot_s,
+        )
+
+    def vcpus(self, domain: DomainId) -> GuestVcpus:
+        """List the vCPUs as the guest's kernel sees them; see `GuestCpus`."""
+        with self._call(domain) as guest:
+            return guest.online.vcpus()
+
+    def set_online(self, domain: DomainId, *, target: int) -> GuestVcpus:
+        """Bring the online vCPUs to `target`, and return what the guest has then; see `GuestCpus`.
+
+        Raises:
+            AgentRefused: the guest's kernel refused, and nothing was changed.
+            AgentError, DomainGone, DomainBusy, BackendUnavailable: some vCPUs may have been changed.
+        """
+        with self._call(domain) as guest:
+            return guest.online.set_online(target)
+
+    def agent_version(self, domain: DomainId) -> str | None:
+        """Version of the guest's agent; None where it was not heard yet, or not since it last went away."""
+        with self._finding:
+            guest = self._guests.get(domain)
+        return guest.session.version if guest else None
+
+    def forget(self, domain: DomainId) -> None:
+        """Drop what is known of a domain's agent: the guest went away or was booted anew."""
+        with self._finding:
+            self._guests.pop(domain, None)
+
+    def close(self) -> None:
+        """Close what is open in the guests, as far as they answer within 2 s in all."""
+        deadline = Deadline.after(_CLOSE_S)
+        with self._finding:
+            guests, self._guests = list(self._guests.values()), {}
+        for guest in guests:
+            if guest.turn.acquire(blocking=False):
+                with suppress(AutoscalerError):
+                    guest.session.begin(timeout_s=min(_CLOSE_ONE_S, deadline.left_s()))
+                    guest.probe.release()
+                guest.turn.release()
+
+    @contextmanager
+    def _call(self, domain: DomainId, name: str | None = None) -> Iterator[_Guest]:
+        deadline = Deadline.after(self._timeout_s)
+        with self._finding:
+            guest = self._guests.get(domain)
+            if guest is None:
+                guest = self._guests[domain] = _Guest(self._channel, domain)
+        if not guest.turn.acquire(timeout=self._timeout_s):
+            raise DomainBusy(f"an earlier call to the agent of domain {guest.session.name} is still out")
+        try:
+            guest.session.begin(timeout_s=deadline.left_s(), name=name)
+            yield guest
+        except (AgentBlocked, AgentRefused):
+            raise
+        except AutoscalerError:
+            # Whoever answers next may be another agent, or the same with other rules.
+            guest.session.forget_info()
+            raise
+        finally:
+            guest.turn.release()
+
+
+def _from_host(domain: DomainView, error: AgentError) -> Sample:
+    if domain.vcpu_time_s is None:
+        raise error
+    return Sample(
+        at_s=domain.at_s,
+        source=CpuSource.HOST,
+        busy_s=domain.vcpu_time_s,
+        steal_s=domain.vcpu_delay_s or 0.0,
+        online=frozenset(range(domain.plugged)),
+    )

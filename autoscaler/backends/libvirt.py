@@ -1,0 +1,163 @@
+"""The libvirt backend: the host side of one connection, whatever its URI.
+
+Reading and changing have a connection each, so that a change in progress never holds up a sweep; the
+sweep's is read-only. libvirt gives no call a deadline. A dead peer is noticed by keepalive
+(libvirt_link.py); a QEMU that does not answer its monitor holds up one sweep for 3 s (libvirt_late.py), and
+a `plug` for as long as it is silent: that is bounded by the caller's own deadline for its worker thread.
+
+Invariant: nothing here shrinks a guest, and every write says VIR_DOMAIN_AFFECT_LIVE: left out, libvirt
+would ask for the right to edit the stored configuration as well.
+"""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from autoscaler.backends.libvirt_binding import libvirt
+from autoscaler.backends.libvirt_errors import look_failed, plug_failed, sweep_failed
+from autoscaler.backends.libvirt_events import EventFeed
+from autoscaler.backends.libvirt_late import LateCalls
+from autoscaler.backends.libvirt_link import LibvirtLink, is_active, is_alive
+from autoscaler.backends.libvirt_stats import DomainViews
+from autoscaler.ports import BackendUnavailable, Conflict, Denied
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from autoscaler.core.model import DomainEvent, DomainId, DomainView
+    from autoscaler.ports import Clock
+
+_GROUPS = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_VCPU
+_FLAGS = (
+    libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
+    # Without it a removal in progress on one domain holds up the statistics of all.
+    | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+)
+_LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
+_QEMU = "QEMU"
+
+SWEEP_PATIENCE_S = (3.0, 12.0)
+"""How long a sweep's first and second try may take: a QEMU that hangs spoils the first, and thousands of
+domains, at about 2 ms each, are waited for by the second."""
+_PLACES = 4
+"""Sweeps that may be out at once: a libvirtd takes 5 requests of one connection."""
+
+
+class LibvirtHypervisor:
+    """A `Hypervisor` over libvirt; opens its connections when first used and again whenever they broke."""
+
+    def __init__(self, uri: str, *, clock: Clock, label: str | None = None) -> None:
+        """Remember how to connect; nothing is opened yet.
+
+        Args:
+            uri: any that libvirt takes, ``qemu:///embed?root=/absolute/folder`` too.
+            clock: stamps what is read and times the back-off.
+            label: the connection's name; None: the URI.
+        """
+        self._uri = uri
+        self._label = uri if label is None else label
+        self._clock = clock
+        self._events = EventFeed(self._label)
+        self._reader = LibvirtLink(uri, clock=clock, read_only=True, events=self._events)
+        self._writer = LibvirtLink(uri, clock=clock)
+        self._views = DomainViews(self._label)
+        self._late = LateCalls(_PLACES)
+
+    @property
+    def label(self) -> str:
+        """The connection's name, as in the configuration."""
+        return self._label
+
+    def domains(self) -> Sequence[DomainView]:
+        """Every active domain, in one call to libvirt.
+
+        Raises:
+            BackendUnavailable: the connection is down; it is tried anew at a later call, within 8 s.
+        """
+        try:
+            records = self._statistics()
+            return self._views.sweep(records, at_s=self._clock.monotonic_s())
+        except libvirt.libvirtError as error:
+            raise sweep_failed(error, self._uri) from error
+
+    def troubles(self) -> Mapping[str, str]:
+        """Nothing: libvirt lists its domains itself, none is configured here."""
+        return {}
+
+    def plug(self, domain: DomainId, *, expect: int, target: int) -> None:
+        """Hot-add vCPUs until `target` are plugged; see `Hypervisor.plug`.
+
+        A paused domain is given them too: QEMU accepts that, and the guest meets them when it goes on.
+
+        Raises:
+            ValueError: `target` is below `expect`; this never removes.
+        """
+        if target < expect:
+            raise ValueError(f"plug only adds vCPUs: {target} is below {expect}")
+        handle = self._as_expected(domain, expect=expect, target=target)
+        try:
+            handle.setVcpusFlags(target, _LIVE)
+        except libvirt.libvirtError as error:
+            alive = is_alive(handle.connect())
+            raise plug_failed(error, handle.name(), alive=alive, active=is_active(handle)) from error
+
+    def subscribe(self, listener: Callable[[DomainEvent], None]) -> None:
+        """Call `listener` on libvirt's event loop; events flow while the connection that sweeps is up."""
+        self._events.subscribe(listener)
+
+    def versions(self) -> tuple[str, str | None]:
+        """Version of libvirt and of its default QEMU, as ``9.0.0`` and ``7.2.22``; None without QEMU.
+
+        libvirt may probe QEMU to answer this, for seconds.
+
+        Raises:
+            BackendUnavailable: the connection is down.
+        """
+        connection = self._reader.connection()
+        try:
+            library = _version(connection.getLibVersion())
+            return library, _version(connection.getVersion()) if connection.getType() == _QEMU else None
+        except libvirt.libvirtError as error:
+            raise sweep_failed(error, self._uri) from error
+
+    def close(self) -> None:
+        """Let go of the connections; every guest stays as it is."""
+        self._reader.close()
+        self._writer.close()
+
+    def _statistics(self) -> Sequence[tuple[libvirt.virDomain, Mapping[str, int]]]:
+        ask = partial(self._reader.connection().getAllDomainStats, _GROUPS, _FLAGS)
+        for patience_s in SWEEP_PATIENCE_S:
+            with suppress(TimeoutError):
+                return self._late.run(ask, patience_s=patience_s)
+        raise BackendUnavailable(
+            f"libvirt at {self._uri} did not list its domains within {sum(SWEEP_PATIENCE_S):.0f} s: "
+            f"either its daemon is stuck, or the QEMU of several domains is; "
+            f"`virsh -c {shlex.quote(self._uri)} domstats --vcpu DOMAIN --nowait` tells which"
+        )
+
+    def _as_expected(self, domain: DomainId, *, expect: int, target: int) -> libvirt.virDomain:
+        connection = self._writer.connection()
+        name = domain.uuid
+        try:
+            handle = connection.lookupByUUIDString(domain.uuid)
+            name = handle.name()
+            plugged = handle.vcpusFlags(_LIVE)
+            maximum = handle.vcpusFlags(_LIVE | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
+        except libvirt.libvirtError as error:
+            raise look_failed(error, name, alive=is_alive(connection)) from error
+        if plugged != expect:
+            raise Conflict(f"domain {name} has {plugged} vCPUs plugged where {expect} were expected")
+        if target > maximum:
+            raise Denied(
+                f"domain {name} cannot have {target} vCPUs, its maximum is {maximum}: `virsh setvcpus "
+                f"{shlex.quote(name)} {target} --maximum --config`, then shut it down and start it"
+            )
+        return handle
+
+
+def _version(number: int) -> str:
+    return f"{number // 1_000_000}.{number // 1_000 % 1_000}.{number % 1_000}"

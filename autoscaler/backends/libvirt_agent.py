@@ -1,0 +1,119 @@
+"""Asks guest agents through libvirt, so that no guest can starve another of its turn or of libvirtd.
+
+A libvirtd has 20 workers and takes 5 requests of one connection at a time, and an agent call holds a worker
+until the guest answers. So calls are spread over a few connections of their own, `CALLS_PER_CONNECTION` on
+each, and a domain has one call out.
+
+What a call can cost, with a guest that does not answer: libvirt first puts the channel back in step, up to
+5 s twice, then waits `timeout_s` in whole seconds, and before both up to 30 s when someone else is asking
+that agent. agentSetResponseTimeout would shorten the first, but it is a property of the domain, not of this
+connection: every other user's fsfreeze would inherit it, and a backup that needs 20 s to freeze would fail.
+So it is not touched; whoever calls has a deadline of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import queue
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from autoscaler.backends.agent_wire import decode_reply, encode_request
+from autoscaler.backends.libvirt_agent_errors import ask_failed
+from autoscaler.backends.libvirt_binding import libvirt, libvirt_qemu
+from autoscaler.backends.libvirt_link import LibvirtLink, is_active, is_alive
+from autoscaler.ports import AgentNonsense, BackendUnavailable, DomainBusy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from autoscaler.core.model import DomainId
+    from autoscaler.ports import Clock
+
+CONNECTIONS = 3
+CALLS_PER_CONNECTION = 4
+
+
+class LibvirtAgentChannel:
+    """An `AgentChannel` over libvirt's qemuAgentCommand. libvirt marks the domain as tainted, no more."""
+
+    def __init__(self, uri: str, *, clock: Clock) -> None:
+        """Remember how to connect; nothing is opened yet.
+
+        Args:
+            uri: any that libvirt takes; the user needs the right domain:write on it.
+            clock: times the deadlines.
+        """
+        self._uri = uri
+        self._clock = clock
+        self._links = [LibvirtLink(uri, clock=clock) for _ in range(CONNECTIONS)]
+        self._slots: queue.SimpleQueue[LibvirtLink] = queue.SimpleQueue()
+        for link in itertools.chain.from_iterable(itertools.repeat(self._links, CALLS_PER_CONNECTION)):
+            self._slots.put(link)
+        self._turns: WeakValueDictionary[DomainId, threading.Lock] = WeakValueDictionary()
+        self._taking_turns = threading.Lock()
+
+    def ask(
+        self,
+        domain: DomainId,
+        command: str,
+        arguments: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float,
+    ) -> object:
+        """Send one command and return the decoded value of its ``return``; see `AgentChannel`.
+
+        `timeout_s` bounds the waiting for a turn and, rounded up to whole seconds, the guest's answer.
+        """
+        deadline_s = self._clock.monotonic_s() + timeout_s
+        request = encode_request(command, arguments).decode()
+        with self._turn(domain, timeout_s), self._slot(deadline_s) as link:
+            connection = link.connection()
+            left_s = max(1, math.ceil(deadline_s - self._clock.monotonic_s()))
+            name, handle = domain.uuid, None
+            try:
+                handle = connection.lookupByUUIDString(domain.uuid)
+                name = handle.name()
+                reply = libvirt_qemu.qemuAgentCommand(handle, request, left_s, 0)
+            except libvirt.libvirtError as error:
+                alive = is_alive(connection)
+                active = handle is not None and is_active(handle)
+                raise ask_failed(error, name, command, alive=alive, active=active) from error
+            except UnicodeDecodeError as error:
+                raise AgentNonsense(
+                    f"the agent of domain {name} answered {command} in bytes that are no UTF-8"
+                ) from error
+        return decode_reply(reply, domain_name=name, command=command)
+
+    def close(self) -> None:
+        """Let go of the connections; calls still out end by themselves."""
+        for link in self._links:
+            link.close()
+
+    @contextmanager
+    def _turn(self, domain: DomainId, patience_s: float) -> Iterator[None]:
+        with self._taking_turns:
+            turn = self._turns.setdefault(domain, threading.Lock())
+        if not turn.acquire(timeout=max(0.0, patience_s)):
+            raise DomainBusy(f"an earlier call to the agent of domain {domain.uuid} is still out")
+        try:
+            yield
+        finally:
+            turn.release()
+
+    @contextmanager
+    def _slot(self, deadline_s: float) -> Iterator[LibvirtLink]:
+        try:
+            link = self._slots.get(timeout=max(0.0, deadline_s - self._clock.monotonic_s()))
+        except queue.Empty:
+            raise BackendUnavailable(
+                f"all {CONNECTIONS * CALLS_PER_CONNECTION} places for agent calls to {self._uri} are taken "
+                f"by guests that do not answer"
+            ) from None
+        try:
+            yield link
+        finally:
+            self._slots.put(link)

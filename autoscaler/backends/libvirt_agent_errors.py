@@ -1,0 +1,117 @@
+"""How a call to a guest agent through libvirt fails, as an `AgentError` that says what to do.
+
+libvirt passes on the agent's own words, not its error class, so what the agent refuses is told by those
+words. They come from the guest: all that a lying guest gains is the choice of the `AgentError` it is given.
+
+Invariant: no answer of a guest is taken for a broken host connection; only `alive` decides that.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from autoscaler.backends.agent_wire import refusal
+from autoscaler.backends.libvirt_binding import libvirt
+from autoscaler.backends.libvirt_errors import DENIED, GONE, gone, is_held, said
+from autoscaler.ports import (
+    AgentAbsent,
+    AgentError,
+    AgentNonsense,
+    AgentUnresponsive,
+    AutoscalerError,
+    BackendUnavailable,
+    DomainBusy,
+)
+
+CHANNEL_XML = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+
+# libvirt 11.2 brought these codes; a binding built against an older one has no name for them.
+AGENT_COMMAND_TIMEOUT = 112
+AGENT_COMMAND_FAILED = 113
+
+_SILENT = frozenset(
+    {libvirt.VIR_ERR_AGENT_UNRESPONSIVE, libvirt.VIR_ERR_AGENT_UNSYNCED, AGENT_COMMAND_TIMEOUT}
+)
+_ANSWERED = re.compile(r"unable to execute QEMU agent command '[^']*': (.*)")
+_NOT_FOUND = ("has not been found", "disabled by policy")
+_BROKEN_OFF = ("End of file from agent", "Unable to read from agent", "Unable to write to agent")
+
+
+def ask_failed(
+    error: libvirt.libvirtError, name: str, command: str, *, alive: bool, active: bool
+) -> AutoscalerError:
+    """Why an agent gave no answer.
+
+    Args:
+        error: what libvirt raised.
+        name: the domain, for the message.
+        command: what the agent was asked.
+        alive: whether the connection outlived the error.
+        active: whether the domain runs or is paused after it.
+    """
+    code, text = error.get_error_code(), said(error)
+    on_host = _host_side(error, name, alive=alive, active=active)
+    if on_host is not None:
+        return on_host
+    if code in (libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED, libvirt.VIR_ERR_NO_SUPPORT):
+        return _no_channel(name, text)
+    if code in _SILENT:
+        return _silent(name, command, text)
+    return _odd(name, command, text)
+
+
+def _host_side(
+    error: libvirt.libvirtError, name: str, *, alive: bool, active: bool
+) -> AutoscalerError | None:
+    """Why the agent was not even asked; None: it was."""
+    code, text = error.get_error_code(), said(error)
+    if not alive:
+        return BackendUnavailable(
+            f"the connection to libvirt broke while the agent of domain {name} was asked: {text}"
+        )
+    if code in GONE or (code == libvirt.VIR_ERR_OPERATION_INVALID and not active):
+        return gone(name)
+    if code == libvirt.VIR_ERR_OPERATION_INVALID:
+        return DomainBusy(f"domain {name} is paused: `virsh resume {shlex.quote(name)}`")
+    if is_held(error):
+        return DomainBusy(f"the agent of domain {name} is being used by someone else ({text})")
+    if code in DENIED:
+        return AgentAbsent(
+            f"this user may not ask the agent of domain {name} ({text}): give it "
+            f"org.libvirt.api.domain.write by a polkit rule, or connect as a user that has it"
+        )
+    return None
+
+
+def _no_channel(name: str, text: str) -> AgentAbsent:
+    return AgentAbsent(
+        f"domain {name} has no guest agent channel ({text}): put {CHANNEL_XML} into a file and "
+        f"`virsh attach-device {shlex.quote(name)} FILE --live --config`"
+    )
+
+
+def _silent(name: str, command: str, text: str) -> AgentError:
+    if "not connected" in text:
+        return AgentAbsent(
+            f"nothing in the guest of domain {name} has its agent channel open: in the guest, install "
+            f"qemu-guest-agent and `systemctl start qemu-guest-agent`"
+        )
+    if "due to an error" in text:
+        # libvirt says so from the first reply that it could not parse until the agent opens its channel anew.
+        return AgentNonsense(
+            f"libvirt gave up the agent of domain {name} after a broken reply: "
+            f"`systemctl restart qemu-guest-agent` in the guest"
+        )
+    return AgentUnresponsive(f"the agent of domain {name} did not answer {command} in time ({text})")
+
+
+def _odd(name: str, command: str, text: str) -> AutoscalerError:
+    answered = _ANSWERED.search(text)
+    if answered:
+        words = answered[1]
+        kind = "CommandNotFound" if any(lost in words for lost in _NOT_FOUND) else "GenericError"
+        return refusal(kind, words, domain_name=name, command=command)
+    if any(broken_off in text for broken_off in _BROKEN_OFF):
+        return AgentUnresponsive(f"the agent of domain {name} went away during {command} ({text})")
+    return AgentNonsense(f"the agent of domain {name} answered {command} against the protocol: {text}")

@@ -1,0 +1,166 @@
+"""Every libvirtError as an error of ports.py, with a sentence for the administrator.
+
+Invariant: a write whose refusal is not certain becomes `OutcomeUnknown`. Text in an error is shown only after
+`said` has bounded it: parts of it can come from a guest. How agent calls fail is in libvirt_agent_errors.py.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import shlex
+
+from autoscaler.backends.libvirt_binding import libvirt
+from autoscaler.ports import (
+    AutoscalerError,
+    BackendUnavailable,
+    Denied,
+    DomainBusy,
+    DomainGone,
+    OutcomeUnknown,
+)
+
+GONE = frozenset({libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_DOMAIN})
+DENIED = frozenset(
+    {libvirt.VIR_ERR_ACCESS_DENIED, libvirt.VIR_ERR_OPERATION_DENIED, libvirt.VIR_ERR_AUTH_UNAVAILABLE}
+)
+REFUSED = frozenset(
+    {
+        libvirt.VIR_ERR_INVALID_ARG,
+        libvirt.VIR_ERR_NO_SUPPORT,
+        libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED,
+        libvirt.VIR_ERR_CONFIG_UNSUPPORTED,
+        libvirt.VIR_ERR_OPERATION_UNSUPPORTED,
+    }
+)
+"""libvirt checked the request and turned it down before it reached QEMU."""
+
+_NO_DAEMON = frozenset({errno.ENOENT, errno.ECONNREFUSED})
+_NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM})
+_LONGEST_TEXT = 300
+
+
+def said(error: libvirt.libvirtError) -> str:
+    """Return libvirt's own words on one line, of bounded length, printable."""
+    words = " ".join((error.get_error_message() or str(error)).split())
+    return "".join(letter if letter.isprintable() else "?" for letter in words)[:_LONGEST_TEXT]
+
+
+def opening_failed(error: libvirt.libvirtError, uri: str) -> BackendUnavailable:
+    """Why a connection could not be opened, and what to do."""
+    code, text = error.get_error_code(), said(error)
+    number = error.get_int1() if code == libvirt.VIR_ERR_SYSTEM_ERROR else None
+    where = f"libvirt at {uri}"
+    if "/embed" in uri:
+        return BackendUnavailable(f"{where} cannot start its embedded driver: {text}{_embed_advice(text)}")
+    if number in _NO_DAEMON:
+        return BackendUnavailable(
+            f"{where} cannot be reached ({text}): is libvirtd (or virtqemud) running? "
+            f"`systemctl start virtqemud.socket` or `systemctl start libvirtd`"
+        )
+    if number in _NO_PERMISSION or code in DENIED or "polkit" in text:
+        return BackendUnavailable(
+            f"{where} does not let user {_user()} in ({text}): `usermod -aG libvirt {_user()}` "
+            f"and log in anew, or add a polkit rule for org.libvirt.unix.manage"
+        )
+    if code in (libvirt.VIR_ERR_AUTH_FAILED, libvirt.VIR_ERR_AUTH_CANCELLED):
+        return BackendUnavailable(
+            f"{where} refuses the credentials of user {_user()} ({text}): "
+            f"see `virsh -c {shlex.quote(uri)} uri` and ~/.config/libvirt/auth.conf"
+        )
+    if code == libvirt.VIR_ERR_NO_CONNECT:
+        return BackendUnavailable(
+            f"{where} is no address that libvirt knows ({text}): write one as qemu:///system, "
+            f"or install the driver, `apt install libvirt-daemon-driver-qemu`"
+        )
+    return BackendUnavailable(f"{where} cannot be opened: {text}; try `virsh -c {shlex.quote(uri)} list`")
+
+
+def sweep_failed(error: libvirt.libvirtError, uri: str) -> BackendUnavailable:
+    """Why the domains of a connection could not be listed."""
+    return BackendUnavailable(
+        f"libvirt at {uri} did not list its domains ({said(error)}): try `virsh -c {shlex.quote(uri)} list`"
+    )
+
+
+def look_failed(error: libvirt.libvirtError, name: str, *, alive: bool) -> AutoscalerError:
+    """Why one domain could not be looked at; nothing was changed.
+
+    Args:
+        error: what libvirt raised.
+        name: the domain, for the message.
+        alive: whether the connection outlived the error.
+    """
+    code = error.get_error_code()
+    if alive and (code in GONE or code == libvirt.VIR_ERR_OPERATION_INVALID):
+        return gone(name)
+    if alive and code in DENIED:
+        return denied(error, name)
+    return BackendUnavailable(f"libvirt could not look at domain {name}: {said(error)}")
+
+
+def plug_failed(error: libvirt.libvirtError, name: str, *, alive: bool, active: bool) -> AutoscalerError:
+    """Why vCPUs were not added, or that nobody can know.
+
+    Args:
+        error: what libvirt raised.
+        name: the domain, for the message.
+        alive: whether the connection outlived the error.
+        active: whether the domain runs after it.
+    """
+    code, text = error.get_error_code(), said(error)
+    if alive:
+        if code in GONE or (code == libvirt.VIR_ERR_OPERATION_INVALID and not active):
+            return gone(name)
+        if is_held(error) or code == libvirt.VIR_ERR_OPERATION_INVALID:
+            return DomainBusy(
+                f"domain {name} is held by another job ({text}): see `virsh domjobinfo {shlex.quote(name)}`"
+            )
+        if code in DENIED:
+            return denied(error, name)
+        if code in REFUSED or "unable to execute QEMU command" in text:
+            return Denied(
+                f"domain {name} was not given vCPUs: {text}; see `virsh vcpucount {shlex.quote(name)}`"
+            )
+    return OutcomeUnknown(
+        f"the answer of domain {name} to adding vCPUs was lost ({text}): "
+        f"`virsh vcpucount {shlex.quote(name)}` tells what it has"
+    )
+
+
+def gone(name: str) -> DomainGone:
+    """Say that a domain does not run."""
+    return DomainGone(f"domain {name} does not run (any more): see `virsh list --all`")
+
+
+def denied(error: libvirt.libvirtError, name: str) -> Denied:
+    """Say that this user may not do it."""
+    return Denied(
+        f"user {_user()} may not change domain {name} ({said(error)}): give it org.libvirt.api.domain.write "
+        f"by a polkit rule, or connect as a user that has it"
+    )
+
+
+def is_held(error: libvirt.libvirtError) -> bool:
+    """Whether another job held the domain all the time, so that nothing was begun."""
+    code = error.get_error_code()
+    waited = code == libvirt.VIR_ERR_OPERATION_TIMEOUT and "state change lock" in said(error)
+    return waited or code == libvirt.VIR_ERR_RESOURCE_BUSY
+
+
+def _embed_advice(text: str) -> str:
+    if "Failed to parse user" in text:
+        return "; `apt install libvirt-daemon-system` makes that user, or start this service without root"
+    if "already open" in text:
+        return "; a process can have one such folder: write the same root in every URI"
+    if "root" in text:
+        return "; write it as qemu:///embed?root=/absolute/folder"
+    return ""
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

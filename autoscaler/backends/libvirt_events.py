@@ -1,0 +1,85 @@
+"""libvirt's events as `DomainEvent`: hints that make the next look come sooner, never facts.
+
+libvirt tells nothing while a connection is down, and nothing when a vCPU was added; the sweep finds what was
+missed. Callbacks run on libvirt's one event loop, so a listener must return at once.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from autoscaler.backends.libvirt_binding import libvirt
+from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LIFECYCLE = {
+    libvirt.VIR_DOMAIN_EVENT_STARTED: DomainEventKind.STARTED,
+    libvirt.VIR_DOMAIN_EVENT_STOPPED: DomainEventKind.STOPPED,
+    libvirt.VIR_DOMAIN_EVENT_SUSPENDED: DomainEventKind.CHANGED,
+    libvirt.VIR_DOMAIN_EVENT_RESUMED: DomainEventKind.CHANGED,
+    libvirt.VIR_DOMAIN_EVENT_PMSUSPENDED: DomainEventKind.CHANGED,
+    # The guest has ended but its domain may be kept (on_crash, -no-shutdown): STOPPED follows when it goes.
+    libvirt.VIR_DOMAIN_EVENT_SHUTDOWN: DomainEventKind.CHANGED,
+    libvirt.VIR_DOMAIN_EVENT_CRASHED: DomainEventKind.CHANGED,
+}
+"""What is not here (a definition changed) says nothing about a running guest."""
+
+
+class EventFeed:
+    """The events of one host connection, through however many reconnects."""
+
+    def __init__(self, host: str) -> None:
+        """Start without listeners.
+
+        Args:
+            host: the `host` of every `DomainId` that is told of.
+        """
+        self._host = host
+        self._listeners: tuple[Callable[[DomainEvent], None], ...] = ()
+        self._callbacks: list[int] = []
+
+    def subscribe(self, listener: Callable[[DomainEvent], None]) -> None:
+        """Call `listener` on libvirt's event loop from now on."""
+        self._listeners = (*self._listeners, listener)
+
+    def attach(self, connection: libvirt.virConnect) -> None:
+        """Ask a fresh connection for its events.
+
+        Raises:
+            libvirtError: it broke, or forbids listening.
+        """
+        for event, callback in (
+            (libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._lifecycle),
+            (libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, self._rebooted),
+            (libvirt.VIR_DOMAIN_EVENT_ID_TUNABLE, self._changed),
+            (libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, self._changed),
+        ):
+            self._callbacks.append(connection.domainEventRegisterAny(None, event, callback, None))
+
+    def detach(self, connection: libvirt.virConnect) -> None:
+        """Stop listening; each callback left behind would keep the connection open for ever."""
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            with suppress(libvirt.libvirtError):
+                connection.domainEventDeregisterAny(callback)
+
+    def _lifecycle(
+        self, _connection: object, domain: libvirt.virDomain, event: int, _detail: int, _opaque: object
+    ) -> None:
+        kind = _LIFECYCLE.get(event)
+        if kind is not None:
+            self._tell(kind, domain)
+
+    def _rebooted(self, _connection: object, domain: libvirt.virDomain, _opaque: object) -> None:
+        self._tell(DomainEventKind.REBOOTED, domain)
+
+    def _changed(self, _connection: object, domain: libvirt.virDomain, *_details: object) -> None:
+        self._tell(DomainEventKind.CHANGED, domain)
+
+    def _tell(self, kind: DomainEventKind, domain: libvirt.virDomain) -> None:
+        event = DomainEvent(kind, DomainId(self._host, domain.UUIDString()))
+        for listener in self._listeners:
+            listener(event)

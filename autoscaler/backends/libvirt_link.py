@@ -1,0 +1,136 @@
+"""One connection to libvirt: opened when first used, opened anew after it broke, never retried in a hurry.
+
+Invariant: `connection` returns a connection that was alive a moment ago or raises; it never sleeps. What
+may block is the opening itself, which libvirt does not bound: a daemon that accepts and stays silent holds
+the one thread that opens, while the others give up after `OPEN_PATIENCE_S`. Once open, a peer that fell
+silent is noticed by keepalive after about `KEEPALIVE_INTERVAL_S` times `KEEPALIVE_COUNT`, and every call on
+it then fails.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from autoscaler.backends.libvirt_binding import libvirt
+from autoscaler.backends.libvirt_errors import opening_failed
+from autoscaler.backends.libvirt_loop import ensure_event_loop
+from autoscaler.ports import BackendUnavailable
+
+if TYPE_CHECKING:
+    from autoscaler.backends.libvirt_events import EventFeed
+    from autoscaler.ports import Clock
+
+KEEPALIVE_INTERVAL_S = 3
+KEEPALIVE_COUNT = 3
+OPEN_PATIENCE_S = 5.0
+
+_FIRST_WAIT_S = 0.5
+_LONGEST_WAIT_S = 8.0
+
+
+def is_alive(connection: libvirt.virConnect) -> bool:
+    """Whether a call on the connection could succeed; asks nobody, so it cannot block."""
+    try:
+        return bool(connection.isAlive())
+    except libvirt.libvirtError:
+        return False
+
+
+def is_active(domain: libvirt.virDomain) -> bool:
+    """Whether the domain runs or is paused; False also where nobody can say."""
+    try:
+        return bool(domain.isActive())
+    except libvirt.libvirtError:
+        return False
+
+
+class LibvirtLink:
+    """A connection that mends itself; any thread may use it."""
+
+    def __init__(
+        self, uri: str, *, clock: Clock, read_only: bool = False, events: EventFeed | None = None
+    ) -> None:
+        """Remember how to connect; nothing is opened yet.
+
+        Args:
+            uri: any that libvirt takes.
+            clock: times the back-off.
+            read_only: open without the right to change anything.
+            events: fed from this connection, whenever it is up.
+        """
+        self._uri = uri
+        self._clock = clock
+        self._open = libvirt.openReadOnly if read_only else libvirt.open
+        self._events = events
+        self._opening = threading.Lock()
+        self._connection: libvirt.virConnect | None = None
+        self._closed = False
+        self._failure: BackendUnavailable | None = None
+        self._wait_s = _FIRST_WAIT_S
+        self._retry_at_s = float("-inf")
+
+    def connection(self) -> libvirt.virConnect:
+        """Return the connection, opening it where needed.
+
+        Raises:
+            BackendUnavailable: it cannot be opened, or the last failure is too recent to try again.
+        """
+        connection = self._connection
+        if connection is not None and is_alive(connection):
+            return connection
+        if not self._opening.acquire(timeout=OPEN_PATIENCE_S):
+            raise BackendUnavailable(
+                f"libvirt at {self._uri} accepts connections but does not answer: is its daemon stuck? "
+                f"`systemctl status libvirtd virtqemud`"
+            )
+        try:
+            return self._reopened()
+        finally:
+            self._opening.release()
+
+    def close(self) -> None:
+        """Let go of the connection for good."""
+        self._closed = True
+        free = self._opening.acquire(timeout=OPEN_PATIENCE_S)
+        self._drop()
+        if free:
+            self._opening.release()
+
+    def _reopened(self) -> libvirt.virConnect:
+        if self._closed:
+            raise BackendUnavailable(f"the connection to {self._uri} was closed by this service")
+        if self._connection is not None and is_alive(self._connection):
+            return self._connection
+        self._drop()
+        if self._failure is not None and self._clock.monotonic_s() < self._retry_at_s:
+            raise BackendUnavailable(*self._failure.args)
+        ensure_event_loop()
+        try:
+            return self._set_up()
+        except libvirt.libvirtError as error:
+            self._drop()
+            self._failure = opening_failed(error, self._uri)
+            self._retry_at_s = self._clock.monotonic_s() + self._wait_s
+            self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
+            raise self._failure from error
+
+    def _set_up(self) -> libvirt.virConnect:
+        self._connection = connection = self._open(self._uri)
+        # Drivers inside this process have no peer to keep alive, and say so.
+        with suppress(libvirt.libvirtError):
+            connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
+        if self._events is not None:
+            self._events.attach(connection)
+        self._failure, self._wait_s = None, _FIRST_WAIT_S
+        return connection
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._events is not None:
+            self._events.detach(connection)
+        with suppress(libvirt.libvirtError):
+            connection.close()

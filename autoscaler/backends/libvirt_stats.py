@@ -1,0 +1,135 @@
+"""One bulk statistics reply of libvirt as `DomainView` values.
+
+Invariant: the CPU seconds of a domain never run backwards while it runs, though the counters of its vCPU
+threads come and go with the vCPUs. What libvirt did not report is None, never zero.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from autoscaler.backends.libvirt_binding import libvirt
+from autoscaler.core.model import DomainId, DomainView, RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_STATES = {
+    libvirt.VIR_DOMAIN_RUNNING: RunState.RUNNING,
+    libvirt.VIR_DOMAIN_PAUSED: RunState.PAUSED,
+}
+_NS = 1e9
+
+
+class GrowingSum:
+    """The sum of counters that may vanish, return or start anew, which only ever grows."""
+
+    def __init__(self) -> None:
+        self._ended = 0
+        self._last: dict[str, int] = {}
+
+    def add(self, counters: Mapping[str, int]) -> int:
+        """Take the newest readings and return the sum over all counters ever seen.
+
+        One that is missing keeps its last reading; one that went back belongs to a new thread and starts from
+        zero, on top of what the old one had.
+        """
+        for name, value in counters.items():
+            last = self._last.get(name, 0)
+            if value < last:
+                self._ended += last
+            self._last[name] = value
+        return self._ended + sum(self._last.values())
+
+
+class _Run(NamedTuple):
+    """One life of a domain, from start to stop: the scope of its counters."""
+
+    uuid: str
+    number: int
+    """libvirt's id of the running domain; another one after a restart."""
+
+
+@dataclass(slots=True)
+class _Sums:
+    time: GrowingSum = field(default_factory=GrowingSum)
+    delay: GrowingSum = field(default_factory=GrowingSum)
+
+
+class DomainViews:
+    """Turns sweep after sweep into views; remembers only what the sums need."""
+
+    def __init__(self, host: str) -> None:
+        """Start with no domain seen.
+
+        Args:
+            host: the `host` of every `DomainId`.
+        """
+        self._host = host
+        self._sums: dict[_Run, _Sums] = {}
+        self._sweeping = threading.Lock()
+
+    def sweep(
+        self, records: Sequence[tuple[libvirt.virDomain, Mapping[str, int]]], *, at_s: float
+    ) -> tuple[DomainView, ...]:
+        """View every domain of one reply.
+
+        Args:
+            records: as getAllDomainStats returns them, the state and vcpu groups asked for.
+            at_s: when the reply came.
+
+        Raises:
+            libvirtError: a count that was not in the reply could not be asked for either.
+        """
+        with self._sweeping:
+            before, self._sums = self._sums, {}
+            return tuple(self._views(records, before, at_s))
+
+    def _views(
+        self,
+        records: Sequence[tuple[libvirt.virDomain, Mapping[str, int]]],
+        before: Mapping[_Run, _Sums],
+        at_s: float,
+    ) -> Iterator[DomainView]:
+        for domain, record in records:
+            counts = _counts(domain, record)
+            if counts is None:
+                continue
+            plugged, maximum = counts
+            run = _Run(domain.UUIDString(), domain.ID())
+            sums = self._sums[run] = before.get(run) or _Sums()
+            yield DomainView(
+                id=DomainId(self._host, run.uuid),
+                name=domain.name(),
+                state=_STATES.get(record.get("state.state", -1), RunState.OTHER),
+                plugged=plugged,
+                maximum=maximum,
+                at_s=at_s,
+                vcpu_time_s=_seconds(sums.time, record, ".time"),
+                vcpu_delay_s=_seconds(sums.delay, record, ".delay"),
+            )
+
+
+def _counts(domain: libvirt.virDomain, record: Mapping[str, int]) -> tuple[int, int] | None:
+    """Plugged and maximum vCPUs; None when the domain ended since the reply.
+
+    libvirt's test driver leaves both out of its statistics.
+    """
+    if "vcpu.current" in record and "vcpu.maximum" in record:
+        return record["vcpu.current"], record["vcpu.maximum"]
+    live = libvirt.VIR_DOMAIN_AFFECT_LIVE
+    try:
+        return domain.vcpusFlags(live), domain.vcpusFlags(live | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID):
+            return None
+        raise
+
+
+def _seconds(sums: GrowingSum, record: Mapping[str, int], counter: str) -> float | None:
+    readings = {
+        name: value for name, value in record.items() if name.startswith("vcpu.") and name.endswith(counter)
+    }
+    return sums.add(readings) / _NS if readings else None

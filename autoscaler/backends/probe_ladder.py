@@ -1,0 +1,75 @@
+"""Chooses, guest by guest, the best way in which its agent tells CPU load.
+
+Invariant: a rung that failed is not tried again until guest-info was asked anew, so that a guest which blocks
+the best one is not asked in vain at each sample; and the best one is shut for at most `RECHECK_S` at a time,
+so that it is found when it is allowed again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoscaler.backends.probe_rungs import CpuStats, ProcStatExec, ProcStatFile
+from autoscaler.ports import AgentBlocked, AgentRefused
+
+if TYPE_CHECKING:
+    from autoscaler.backends.agent_files import GuestFiles
+    from autoscaler.backends.agent_session import AgentInfo, AgentSession
+    from autoscaler.backends.probe_rungs import Rung
+    from autoscaler.backends.proc_stat import Counters
+    from autoscaler.core.model import CpuSource
+
+RECHECK_S = 60.0
+
+
+class ProbeLadder:
+    """The rungs of one guest, and which of them are shut."""
+
+    def __init__(self, session: AgentSession, files: GuestFiles) -> None:
+        self._session = session
+        self._file = ProcStatFile(session, files)
+        self._rungs: tuple[Rung, ...] = (self._file, CpuStats(session), ProcStatExec(session))
+        self._shut: set[CpuSource] = set()
+        self._info: AgentInfo | None = None
+        self._asked_at_s = 0.0
+
+    def read(self, now_s: float) -> tuple[CpuSource, Counters]:
+        """Read by the best rung that works.
+
+        Raises:
+            AgentBlocked: none does.
+            AutoscalerError: as `AgentSession.ask`.
+        """
+        if self._file.source in self._shut and now_s - self._asked_at_s >= RECHECK_S:
+            self._session.forget_info()
+        self._look_anew(now_s)
+        for rung in self._rungs:
+            if rung.source not in self._shut:
+                try:
+                    return rung.source, rung.read()
+                except (AgentBlocked, AgentRefused) as error:
+                    self._session.check_not_frozen()
+                    if isinstance(error, AgentBlocked):
+                        self._session.forget_info()
+                        self._look_anew(now_s)
+                    self._shut.add(rung.source)
+        raise AgentBlocked(
+            f"the agent of domain {self._session.name} allows nothing that tells CPU load: by BLOCK_RPCS or "
+            f"ALLOW_RPCS of qemu-guest-agent in the guest, allow guest-get-cpustats, or guest-file-open, "
+            f"-seek, -read and -close"
+        )
+
+    def release(self) -> None:
+        """Leave nothing open in the guest."""
+        self._file.release()
+
+    def _look_anew(self, now_s: float) -> None:
+        """Where guest-info is not the one that was looked at last, shut the rungs that it rules out."""
+        info = self._session.info()
+        if info is self._info:
+            return
+        shut = {rung.source for rung in self._rungs if not info.allows(rung.commands)}
+        if len(shut) == len(self._rungs):
+            # A frozen agent lists nearly everything as blocked.
+            self._session.check_not_frozen()
+        self._info, self._shut, self._asked_at_s = info, shut, now_s

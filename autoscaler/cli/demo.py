@@ -1,0 +1,111 @@
+"""The command `demo`: the whole loop on a real guest, in a few minutes, leaving nothing behind."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from autoscaler.cli.demo_view import LiveView, PlainView
+from autoscaler.cli.output import Output, OutputOption, print_json
+from autoscaler.core.reason import SENTENCES, Reason
+from autoscaler.lab.demo import Backend, run_demo
+from autoscaler.lab.stopping import exit_on_sigterm
+
+if TYPE_CHECKING:
+    from autoscaler.lab.demo import Report
+
+_STAGES = ("accepted", "present", "online", "relieved")
+
+
+def demo(
+    *,
+    backend: Annotated[
+        Backend, typer.Option(help="Talk to QEMU by libvirt, or by raw QMP.")
+    ] = Backend.LIBVIRT,
+    keep: Annotated[bool, typer.Option("--keep", help="Go on until Ctrl-C.")] = False,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Boot a small guest, load it, and watch the service add vCPUs and take them back.
+
+    Nothing of yours is touched: the guest, the service and their files are the demo's own and end with it.
+    With --output json one object is printed at the end, and progress goes to standard error. Exit code 0
+    where the guest got what it needed and gave it back.
+    """
+    as_json = output is Output.JSON
+    console = Console(stderr=as_json)
+    live = not as_json and sys.stdout.isatty()
+    reports: list[Report] = []
+    try:
+        with exit_on_sigterm(), (LiveView if live else PlainView)(console) as view:
+            run_demo(backend, view, done=reports.append, keep=keep)
+    except KeyboardInterrupt:
+        if not reports:
+            raise typer.Exit(130) from None
+    report = reports[0]
+    if as_json:
+        print_json(_plain(report))
+    else:
+        _summarise(report, console)
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def _plain(report: Report) -> dict[str, object]:
+    return {
+        "backend": report.backend,
+        "accel": report.accel,
+        "qemu_version": report.versions.qemu,
+        "libvirt_version": report.versions.libvirt,
+        "agent_version": report.versions.agent,
+        "moves": [
+            {
+                "at_s": round(move.at_s, 3),
+                "from": move.from_vcpus,
+                "to": move.to_vcpus,
+                "reason": move.reason,
+                "stages": {
+                    f"{stage}_s": round(move.stages_s[stage], 3) if stage in move.stages_s else None
+                    for stage in _STAGES
+                },
+            }
+            for move in report.moves
+        ],
+        "plugged_max": report.plugged_max,
+        "online_max": report.online_max,
+        "online_end": report.online_end,
+        "metrics_samples": report.metrics_samples,
+        "ok": report.ok,
+    }
+
+
+def _summarise(report: Report, console: Console) -> None:
+    table = Table(title="What the service did", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for heading in ("at", "vCPUs", "why", *_STAGES):
+        table.add_column(heading)
+    for move in report.moves:
+        stages = (f"{move.stages_s[stage]:.2f} s" if stage in move.stages_s else "-" for stage in _STAGES)
+        sizes = f"{move.from_vcpus} -> {move.to_vcpus}"
+        table.add_row(f"{move.at_s:.1f} s", sizes, SENTENCES[Reason(move.reason)], *stages)
+    console.print()
+    console.print(table)
+    versions = report.versions
+    libvirt = "" if versions.libvirt is None else f", libvirt {versions.libvirt}"
+    for line in (
+        "",
+        "Seconds from the request. accepted: the hypervisor (for vCPUs kept plugged: the guest's agent) took it;",
+        "present: the guest's kernel lists the vCPUs; online: it runs them; relieved: the load fits.",
+        "",
+        f"QEMU {versions.qemu} ({report.accel}){libvirt}, guest agent {versions.agent}",
+        f"vCPUs online: {report.online_max} at most, {report.online_end} at the end; plugged: {report.plugged_max}.",
+        f"Metrics were at {report.metrics_url}: {report.metrics_samples} samples in the last scrape.",
+        "",
+        "What next: the policy that ran is policies/demo.yaml, and policies/README.md explains each key;",
+        "`autoscaler lab up web-1` boots a guest to play with; `autoscaler run --help` tells of the service.",
+    ):
+        console.print(Text(line), soft_wrap=True)
+    if not report.ok:
+        console.print(Text("It did not go as it should: see the lines above.", style="bold red"))

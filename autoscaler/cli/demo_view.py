@@ -1,0 +1,128 @@
+"""How the demonstration looks: live on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from autoscaler.core.reason import SENTENCES
+from autoscaler.policyfile.problem import printable
+from autoscaler.service.metrics import vcpu_counts
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.console import Console, RenderableType
+
+    from autoscaler.lab.demo import Phase
+    from autoscaler.service.snapshot import DomainSnapshot
+
+_LINES = 10
+_PLAIN_EVERY_S = 5.0
+
+
+class PlainView:
+    """One line for each thing that happens, and the guest's state every few seconds."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._started_s = time.monotonic()
+        self._shown: tuple[object, ...] = ()
+        self._shown_s = float("-inf")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        """Print it, with the time since the start."""
+        elapsed_s = time.monotonic() - self._started_s
+        self._console.print(f"{elapsed_s:6.1f} s  {printable(text)}", markup=False, highlight=False)
+
+    def show(self, phase: Phase, domain: DomainSnapshot | None) -> None:
+        """Print the state where it changed, and else now and then."""
+        if domain is None:
+            return
+        shown = (phase, domain.online, domain.view.plugged)
+        now_s = time.monotonic()
+        if shown != self._shown or now_s - self._shown_s >= _PLAIN_EVERY_S:
+            self._shown, self._shown_s = shown, now_s
+            self.say(f"[{phase}] {_sizes(domain)}; {_load(domain)}")
+
+
+class LiveView:
+    """A picture of the guest that is drawn anew as it changes, with the newest messages under it."""
+
+    def __init__(self, console: Console) -> None:
+        self._started_s = time.monotonic()
+        self._lines: deque[str] = deque(maxlen=_LINES)
+        self._phase: str = "getting ready"
+        self._domain: DomainSnapshot | None = None
+        self._live = Live(
+            console=console, get_renderable=self._picture, refresh_per_second=5, transient=False
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Add it to the messages."""
+        elapsed_s = time.monotonic() - self._started_s
+        self._lines.append(f"{elapsed_s:6.1f} s  {printable(text)}")
+
+    def show(self, phase: Phase, domain: DomainSnapshot | None) -> None:
+        """Draw this from now on."""
+        self._phase, self._domain = phase, domain
+
+    def _picture(self) -> RenderableType:
+        parts: list[RenderableType] = []
+        if self._domain is not None:
+            parts.append(_guest(self._domain))
+        parts += [Text(line, overflow="fold", style="dim") for line in self._lines]
+        elapsed_s = time.monotonic() - self._started_s
+        return Panel(
+            Group(*parts), title=Text(self._phase), subtitle=f"{elapsed_s:.0f} s", title_align="left"
+        )
+
+
+def _guest(domain: DomainSnapshot) -> Table:
+    counts = vcpu_counts(domain)
+    bar = Text()
+    bar.append("■ " * counts["online"], style="bold green")
+    bar.append("■ " * max(0, counts["plugged"] - counts["online"]), style="yellow")
+    bar.append("□ " * (counts["maximum"] - counts["plugged"]), style="dim")
+    table = Table.grid(padding=(0, 2))
+    table.add_row("vCPUs", bar, Text(_sizes(domain)))
+    load = domain.load
+    share = 0 if load is None else round(load.utilization_ratio * 20)
+    color = "red" if load is not None and load.saturated else "green"
+    table.add_row("load", Text("▬" * share + " " * (20 - share), style=color), Text(_load(domain)))
+    if domain.decision is not None:
+        table.add_row("why", "", Text(SENTENCES[domain.decision.reason]))
+    return table
+
+
+def _sizes(domain: DomainSnapshot) -> str:
+    counts = vcpu_counts(domain)
+    target = f", target {counts['target']}" if "target" in counts else ""
+    return f"{counts['online']} online, {counts['plugged']} plugged of {counts['maximum']}{target}"
+
+
+def _load(domain: DomainSnapshot) -> str:
+    load = domain.load
+    if load is None:
+        return "measuring"
+    return f"busy {load.busy_vcpus:.2f} vCPUs ({load.utilization_ratio:.0%}), demand {load.demand_vcpus:.2f}"

@@ -1,0 +1,154 @@
+"""The commands that look: `status`, `list`, `show` and `events`; each asks the running service."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any, cast
+
+import typer
+
+from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ask
+from autoscaler.cli.output import Output, OutputOption, print_json, print_table
+from autoscaler.core.reason import SENTENCES, Reason
+from autoscaler.policyfile.problem import printable
+
+_POLL_S = 1.0
+Json = dict[str, Any]
+
+
+def status(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption = Output.TEXT) -> None:
+    """Say whether the service is well: its hosts, its policies and what troubles it.
+
+    Exit code 1 where something is wrong.
+    """
+    found = cast("Json", ask(server, "status"))
+    wrong = [host["trouble"] for host in found["hosts"] if host["trouble"]]
+    wrong += [sentence for host in found["hosts"] for sentence in host["unseen"].values()]
+    wrong += found["troubles"].values()
+    if output is Output.JSON:
+        print_json(found)
+    else:
+        typer.echo(
+            f"{found['domains']} domains governed, {found['policies']} policies, {found['ticks']} ticks"
+        )
+        rows = [(host["label"], "connected" if host["connected"] else "lost") for host in found["hosts"]]
+        print_table(("Host", "State"), rows)
+        if found["ungoverned"]:
+            typer.echo("Without a policy: " + printable(", ".join(found["ungoverned"])))
+        for sentence in wrong:
+            typer.echo(f"! {printable(sentence)}")
+    raise typer.Exit(1 if wrong else 0)
+
+
+def list_domains(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption = Output.TEXT) -> None:
+    """List the governed domains with their vCPUs, load and last decision."""
+    found = cast("list[Json]", ask(server, "domains"))
+    if output is Output.JSON:
+        print_json(found)
+        return
+    rows = [
+        (
+            domain["name"],
+            domain["policy"],
+            domain["mode"],
+            domain["vcpus"]["online"],
+            domain["vcpus"]["plugged"],
+            domain["vcpus"].get("target"),
+            domain["vcpus"]["maximum"],
+            "-" if domain["load"] is None else f"{domain['load']['utilization_ratio']:.0%}",
+            "-" if domain["decision"] is None else domain["decision"]["reason"],
+            " ".join(domain["conditions"]) or "ok",
+        )
+        for domain in found
+    ]
+    print_table(
+        ("Domain", "Policy", "Mode", "Online", "Plugged", "Target", "Max", "Used", "Why", "State"), rows
+    )
+
+
+def show(
+    domain: Annotated[str, typer.Argument(help="A domain's name or UUID.")],
+    *,
+    server: ServerOption = DEFAULT_SERVER,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Show everything that is known of one domain, and why it has the size it has."""
+    found = cast("Json", ask(server, "domains", domain))
+    if output is Output.JSON:
+        print_json(found)
+        return
+    vcpus, load, decision = found["vcpus"], found["load"], found["decision"]
+    lines = [
+        ("Domain", f"{found['name']} ({found['uuid']})"),
+        ("Host", f"{found['host']}, {found['state']}"),
+        ("Policy", f"{found['policy']} ({found['mode']}), {found['policy_source']}"),
+        ("vCPUs", f"{vcpus['online']} online, {vcpus['plugged']} plugged, maximum {vcpus['maximum']}"),
+        ("Bounds", f"{vcpus['min']} to {vcpus['max']}"),
+        ("Source", found["cpu_source"] or "no sample yet"),
+    ]
+    if load is not None:
+        used = f"busy {load['busy_vcpus']:.2f} of {vcpus['online']} vCPUs ({load['utilization_ratio']:.0%})"
+        lines.append(("Load", f"{used}, demand {load['demand_vcpus']:.2f}, steal {load['steal_ratio']:.0%}"))
+    if decision is not None:
+        wants = f"strategy wants {decision['proposed']}, target {decision['target']}"
+        lines.append(("Decision", f"{decision['verdict']}: {decision['sentence']} ({wants})"))
+    for title, key in (("Change", "operation"), ("Last change", "last_operation")):
+        if found[key] is not None:
+            lines.append((title, _change(found[key])))
+    lines += [("Problem", sentence) for sentence in found["conditions"].values()]
+    for title, text in lines:
+        typer.echo(f"{title + ':':<13}{printable(text)}")
+
+
+def events(
+    domain: Annotated[str | None, typer.Argument(help="A domain's name; without, all of them.")] = None,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as new ones come.")] = False,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=1000, help="How many to begin with.")
+    ] = 20,
+    server: ServerOption = DEFAULT_SERVER,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Print the newest decisions, one a line: when, what, why, and what came of it.
+
+    A decision that repeats is one line with the time it went on until. With --output json and --follow, each
+    line is one JSON object.
+    """
+    query: dict[str, str | int] = {"limit": limit} if domain is None else {"limit": limit, "domain": domain}
+    found = cast("list[Json]", ask(server, "decisions", **query))
+    if output is Output.JSON and not follow:
+        print_json(found)
+        return
+    while True:
+        for event in found:
+            typer.echo(json.dumps(event) if output is Output.JSON else _line(event))
+        if not follow:
+            return
+        after = found[-1]["id"] if found else query.get("after", 0)
+        query |= {"after": after, "limit": 1000}
+        time.sleep(_POLL_S)
+        found = cast("list[Json]", ask(server, "decisions", **query))
+
+
+def _line(event: Json) -> str:
+    at = datetime.fromtimestamp(event["at_wall_s"], UTC).astimezone()
+    sizes = f"{event['online']} -> {event['next_vcpus']}"
+    operation = event["operation"]
+    outcome = "" if operation is None else f"; {_outcome(operation)}"
+    lasted = "" if event["repeats"] == 0 else f" (for {event['until_wall_s'] - event['at_wall_s']:.0f} s)"
+    sentence = SENTENCES[Reason(event["reason"])]
+    parts = (f"{at:%Y-%m-%d %H:%M:%S}", event["domain"], f"{event['verdict']:<6}", sizes, sentence)
+    return printable("  ".join(parts) + lasted + outcome)
+
+
+def _change(operation: Json) -> str:
+    return f"{operation['from_vcpus']} -> {operation['to_vcpus']}: {_outcome(operation)}"
+
+
+def _outcome(operation: Json) -> str:
+    stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in operation["stages_s"].items())
+    outcome = operation["outcome"] or "under way"
+    return " ".join(part for part in (outcome, stages and f"({stages})", operation["detail"]) if part)

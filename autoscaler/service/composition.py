@@ -1,0 +1,89 @@
+"""From a configured connection to the backends behind it: the one place that knows which class serves what."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from autoscaler.backends.agent_socket import SocketAgentChannel
+from autoscaler.backends.guest_agent import GuestAgent
+from autoscaler.backends.qmp import QmpHypervisor
+from autoscaler.backends.qmp_guests import GuestFolder, GuestList
+from autoscaler.service.config import LibvirtConnection, QmpFolderConnection
+from autoscaler.service.host import Host, Versions
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from autoscaler.core.model import DomainId
+    from autoscaler.ports import AgentChannel, Clock
+    from autoscaler.service.config import Config, Connection, QmpListConnection
+    from autoscaler.service.instruments import Instruments
+
+
+def connect(config: Config, clock: Clock, instruments: Instruments, opened: ExitStack) -> tuple[Host, ...]:
+    """Make a host of every connection; what is to be closed later goes onto `opened`.
+
+    Raises:
+        AutoscalerError: a connection needs something that is not installed.
+    """
+    composer = _Composer(config.agent_timeout_s, clock, instruments, opened)
+    return tuple(composer.host(connection) for connection in config.connections)
+
+
+class _Composer:
+    def __init__(
+        self, agent_timeout_s: float, clock: Clock, instruments: Instruments, opened: ExitStack
+    ) -> None:
+        self._agent_timeout_s = agent_timeout_s
+        self._clock = clock
+        self._instruments = instruments
+        self._opened = opened
+
+    def host(self, connection: Connection) -> Host:
+        if isinstance(connection, LibvirtConnection):
+            return self._libvirt(connection)
+        return self._qmp(connection)
+
+    def _qmp(self, connection: QmpFolderConnection | QmpListConnection) -> Host:
+        source = (
+            GuestFolder(connection.folder)
+            if isinstance(connection, QmpFolderConnection)
+            else GuestList(connection.guests)
+        )
+        hypervisor = QmpHypervisor(label=connection.label, guests=source, clock=self._clock)
+        self._opened.callback(hypervisor.close)
+        channel = SocketAgentChannel(hypervisor.agent_address)
+        self._opened.callback(channel.close)
+        agent = self._agent(channel)
+
+        def forget(domain: DomainId) -> None:
+            channel.forget(domain)
+            agent.forget(domain)
+
+        def versions(domain: DomainId) -> Versions:
+            return Versions(
+                qemu=hypervisor.qemu_version(domain), libvirt=None, agent=agent.agent_version(domain)
+            )
+
+        return Host(hypervisor=hypervisor, probe=agent, cpus=agent, forget=forget, versions=versions)
+
+    def _libvirt(self, connection: LibvirtConnection) -> Host:
+        # Imported late: a host that only runs bare QEMU needs no libvirt.
+        from autoscaler.backends.libvirt import LibvirtHypervisor  # noqa: PLC0415
+        from autoscaler.backends.libvirt_agent import LibvirtAgentChannel  # noqa: PLC0415
+
+        hypervisor = LibvirtHypervisor(connection.uri, clock=self._clock)
+        self._opened.callback(hypervisor.close)
+        channel = LibvirtAgentChannel(connection.uri, clock=self._clock)
+        self._opened.callback(channel.close)
+        agent = self._agent(channel)
+
+        def versions(domain: DomainId) -> Versions:
+            libvirt, qemu = hypervisor.versions()
+            return Versions(qemu=qemu, libvirt=libvirt, agent=agent.agent_version(domain))
+
+        return Host(hypervisor=hypervisor, probe=agent, cpus=agent, forget=agent.forget, versions=versions)
+
+    def _agent(self, channel: AgentChannel) -> GuestAgent:
+        return GuestAgent(channel, clock=self._clock, timeout_s=self._agent_timeout_s)

@@ -1,0 +1,44 @@
+"""`python -m tests.bench [NAME...] [--output json]`: measures, prints, judges nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from tests.bench.figures import machine
+from tests.bench.loop import overhead, reaction, warm
+
+BENCHMARKS = {"reaction": reaction, "warm": warm, "overhead": overhead}
+
+
+def main() -> None:
+    """Run the benchmarks that were named, or all of them."""
+    parser = argparse.ArgumentParser(
+        prog="sh deploy/bench.sh", description="Measure the service on real guests."
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--output", choices=("text", "json"), default="text")
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    for name in options.names or BENCHMARKS:
+        for found in BENCHMARKS[name](_say):
+            plain = found.plain()
+            if options.output == "json":
+                print(json.dumps(plain), flush=True)  # noqa: T201 - the answer
+            else:
+                spread = f"{plain['min']:>9} to {plain['max']:<9}"
+                line = f"{found.name:<20} {plain['median']:>9} {found.unit:<12} {spread} {plain['runs']} runs"
+                print(line, flush=True)  # noqa: T201 - the answer
+    if options.output == "text":
+        print(f"on {machine()}")  # noqa: T201 - the answer
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    main()

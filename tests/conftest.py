@@ -1,0 +1,104 @@
+"""Fixtures that boot real guests, shared by every suite that needs one.
+
+A test that only reads, loads or grows a guest takes a shared one and leaves it without load; a test that
+breaks its guest boots one of its own by `boot_qemu_guest` or `boot_libvirt_guest`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import pytest
+
+from autoscaler.lab.embed import embedded_libvirt
+from autoscaler.lab.guest import Guest
+from autoscaler.lab.image import Image, build_image
+from autoscaler.lab.qemu_guest import QemuGuest
+from autoscaler.lab.spec import GuestSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from autoscaler.lab.libvirt_guest import LibvirtGuest
+
+_Booted = TypeVar("_Booted", bound=Guest)
+_Booted_co = TypeVar("_Booted_co", bound=Guest, covariant=True)
+
+
+class Boot(Protocol[_Booted_co]):
+    """Boots a guest that ends with the test."""
+
+    def __call__(self, spec: GuestSpec) -> _Booted_co:
+        """Return the guest when it is up and its agent, if it is to have one, answers."""
+
+
+@pytest.fixture(scope="session")
+def lab_image() -> Image:
+    """The guest image, built at most once."""
+    return build_image()
+
+
+@pytest.fixture(scope="session")
+def qemu_root() -> Iterator[Path]:
+    """The folder of the session's bare QEMU guests: NAME/qmp.sock and NAME/agent.sock."""
+    root = Path(tempfile.mkdtemp(prefix="vcpu-lab-"))
+    yield root
+    for guest in QemuGuest.find_all(root):
+        guest.destroy()
+    shutil.rmtree(root)
+
+
+@pytest.fixture(scope="session")
+def embedded_uri() -> Iterator[str]:
+    """The URI of the one libvirt driver that this process may have inside itself."""
+    with embedded_libvirt() as uri:
+        yield uri
+
+
+@pytest.fixture
+def boot_qemu_guest(lab_image: Image, qemu_root: Path) -> Iterator[Boot[QemuGuest]]:
+    """Boots guests of the test's own under bare QEMU."""
+    with ExitStack() as guests:
+        yield lambda spec: _ready(guests.enter_context(QemuGuest.start(spec, lab_image, qemu_root)), spec)
+
+
+@pytest.fixture
+def boot_libvirt_guest(lab_image: Image, embedded_uri: str) -> Iterator[Boot[LibvirtGuest]]:
+    """Boots guests of the test's own under the embedded libvirt driver."""
+    from autoscaler.lab.libvirt_guest import LibvirtGuest, connect  # noqa: PLC0415 - libvirt is optional
+
+    with contextlib.closing(connect(embedded_uri)) as connection, ExitStack() as guests:
+        yield lambda spec: _ready(guests.enter_context(LibvirtGuest.start(spec, lab_image, connection)), spec)
+
+
+@pytest.fixture(scope="session")
+def shared_qemu_guest(lab_image: Image, qemu_root: Path) -> Iterator[QemuGuest]:
+    """One guest under bare QEMU that booted with 1 of 4 vCPUs."""
+    spec = GuestSpec(name="shared-qemu")
+    with QemuGuest.start(spec, lab_image, qemu_root) as guest:
+        yield _ready(guest, spec)
+
+
+@pytest.fixture(scope="session")
+def shared_libvirt_guest(lab_image: Image, embedded_uri: str) -> Iterator[LibvirtGuest]:
+    """One guest under the embedded libvirt driver that booted with 1 of 4 vCPUs."""
+    from autoscaler.lab.libvirt_guest import LibvirtGuest, connect  # noqa: PLC0415 - libvirt is optional
+
+    spec = GuestSpec(name="shared-libvirt")
+    with (
+        contextlib.closing(connect(embedded_uri)) as connection,
+        LibvirtGuest.start(spec, lab_image, connection) as guest,
+    ):
+        yield _ready(guest, spec)
+
+
+def _ready(guest: _Booted, spec: GuestSpec) -> _Booted:
+    guest.wait_up()
+    if spec.agent:
+        guest.wait_agent()
+    return guest

@@ -1,0 +1,312 @@
+"""The backend over a real libvirtd and real QEMU, through everything that a daemon can do to it."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import libvirt
+import pytest
+
+from autoscaler.backends import libvirt as libvirt_backend
+from autoscaler.backends import libvirt_link
+from autoscaler.backends.libvirt import LibvirtHypervisor
+from autoscaler.backends.libvirt_agent import LibvirtAgentChannel
+from autoscaler.backends.libvirt_loop import ensure_event_loop
+from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId, DomainView
+from autoscaler.lab.spec import GuestSpec
+from autoscaler.ports import (
+    AgentAbsent,
+    AgentBlocked,
+    AgentUnresponsive,
+    BackendUnavailable,
+    DomainBusy,
+    DomainGone,
+    OutcomeUnknown,
+)
+from tests.fakes.libvirt_daemon import LibvirtDaemon, libvirt_daemon
+from tests.fakes.libvirt_domains import AGENT_CHANNEL, RealClock, bare_qemu_domain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from autoscaler.lab.image import Image
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a private libvirtd needs root")
+
+LABEL = "host"
+PATIENCE_S = 30.0
+NOT_YET = (AgentAbsent, AgentUnresponsive)
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[LibvirtDaemon]:
+    folder = Path(tempfile.mkdtemp(prefix="lv-"))
+    with libvirt_daemon(folder) as daemon:
+        yield daemon
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def hypervisor(daemon: LibvirtDaemon) -> Iterator[LibvirtHypervisor]:
+    hypervisor = LibvirtHypervisor(daemon.uri, clock=RealClock(), label=LABEL)
+    yield hypervisor
+    hypervisor.close()
+
+
+@pytest.fixture
+def agents(daemon: LibvirtDaemon) -> Iterator[LibvirtAgentChannel]:
+    agents = LibvirtAgentChannel(daemon.uri, clock=RealClock())
+    yield agents
+    agents.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    id: DomainId
+    name: str
+    pid: int
+    """Of its QEMU."""
+
+
+_numbers = itertools.count(1)
+
+
+@contextlib.contextmanager
+def running(daemon: LibvirtDaemon, kind: str, *, devices: str = "", boot: str = "") -> Iterator[Guest]:
+    """Run a guest, and end it by its process: its daemon may have been restarted meanwhile."""
+    ensure_event_loop()
+    name = f"{kind}-{next(_numbers)}"  # libvirt needs a moment to see that the one before has ended
+    administrator = libvirt.open(daemon.uri)
+    domain = administrator.createXML(bare_qemu_domain(name, devices=devices, boot=boot), 0)
+    pid = int((daemon.folder / f"run/qemu/{name}.pid").read_text())
+    try:
+        yield Guest(DomainId(LABEL, domain.UUIDString()), name, pid)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        administrator.close()
+
+
+@pytest.fixture
+def bare(daemon: LibvirtDaemon) -> Iterator[Guest]:
+    """A guest without an operating system or an agent channel."""
+    with running(daemon, "bare") as domain:
+        yield domain
+
+
+@pytest.fixture(scope="module")
+def linux(daemon: LibvirtDaemon, lab_image: Image) -> Iterator[Guest]:
+    """A Linux whose agent answers, and blocks guest-exec; tests leave it running."""
+    spec = GuestSpec(name="linux", block=("guest-exec",))
+    boot = (
+        f"<kernel>{lab_image.kernel}</kernel><initrd>{lab_image.initrd}</initrd>"
+        f"<cmdline>{spec.kernel_arguments}</cmdline>"
+    )
+    agents = LibvirtAgentChannel(daemon.uri, clock=RealClock())
+    with running(daemon, spec.name, devices=AGENT_CHANNEL, boot=boot) as domain:
+        eventually(lambda: agents.ask(domain.id, "guest-ping", timeout_s=2), unless=NOT_YET)
+        yield domain
+    agents.close()
+
+
+def eventually(look: Callable[[], object], *, unless: tuple[type[Exception], ...]) -> object:
+    """Look until it works; errors in `unless` mean not yet."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return look()
+        except unless:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+
+
+def view_of(hypervisor: LibvirtHypervisor, domain: DomainId) -> DomainView:
+    return next(view for view in hypervisor.domains() if view.id == domain)
+
+
+def test_vcpus_are_added_to_a_real_guest_and_counted(hypervisor: LibvirtHypervisor, bare: Guest) -> None:
+    before = view_of(hypervisor, bare.id)
+
+    hypervisor.plug(bare.id, expect=1, target=3)
+
+    after = view_of(hypervisor, bare.id)
+    assert (before.plugged, after.plugged, after.maximum) == (1, 3, 4)
+    assert after.vcpu_time_s is not None
+    assert before.vcpu_time_s is not None
+    assert after.vcpu_time_s >= before.vcpu_time_s
+    assert after.vcpu_delay_s is not None
+
+
+def test_a_daemon_that_was_killed_is_missed_and_found_again(
+    daemon: LibvirtDaemon, hypervisor: LibvirtHypervisor, bare: Guest
+) -> None:
+    heard = threading.Event()
+    hypervisor.subscribe(lambda event: heard.set() if event.kind is DomainEventKind.CHANGED else None)
+    hypervisor.plug(bare.id, expect=1, target=2)
+    hypervisor.domains()
+    daemon.kill()
+
+    with pytest.raises(BackendUnavailable):
+        hypervisor.domains()
+    with pytest.raises(BackendUnavailable, match="is libvirtd"):
+        hypervisor.domains()
+    with pytest.raises(BackendUnavailable):
+        hypervisor.plug(bare.id, expect=2, target=3)
+
+    daemon.start()
+    eventually(hypervisor.domains, unless=(BackendUnavailable,))
+    assert view_of(hypervisor, bare.id).plugged == 2
+    eventually(lambda: hypervisor.plug(bare.id, expect=2, target=3), unless=(BackendUnavailable,))
+    assert view_of(hypervisor, bare.id).plugged == 3
+    other = libvirt.open(daemon.uri)
+    other.lookupByUUIDString(bare.id.uuid).suspend()
+    assert heard.wait(5), "no event after the reconnect"
+    other.close()
+
+
+def test_a_daemon_that_stops_answering_leaves_a_write_unknown_and_a_read_unavailable(
+    daemon: LibvirtDaemon, hypervisor: LibvirtHypervisor, bare: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(libvirt_link, "KEEPALIVE_INTERVAL_S", 1)
+    monkeypatch.setattr(libvirt_link, "KEEPALIVE_COUNT", 1)
+    hypervisor.plug(bare.id, expect=1, target=2)
+    hypervisor.domains()
+    os.kill(bare.pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        growth = pool.submit(hypervisor.plug, bare.id, expect=2, target=3)
+        time.sleep(0.3)  # the request is with the daemon, which waits for QEMU
+        os.kill(daemon.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(BackendUnavailable):
+                hypervisor.domains()
+            assert isinstance(growth.exception(10), OutcomeUnknown)
+        finally:
+            os.kill(bare.pid, signal.SIGCONT)
+            os.kill(daemon.pid, signal.SIGCONT)
+    eventually(hypervisor.domains, unless=(BackendUnavailable,))
+
+
+def test_a_guest_that_was_killed_is_gone(hypervisor: LibvirtHypervisor, bare: Guest) -> None:
+    stopped = threading.Event()
+
+    def listen(event: DomainEvent) -> None:
+        if event == DomainEvent(DomainEventKind.STOPPED, bare.id):
+            stopped.set()
+
+    hypervisor.subscribe(listen)
+    hypervisor.domains()
+
+    os.kill(bare.pid, signal.SIGKILL)
+
+    assert stopped.wait(5)
+    with pytest.raises(DomainGone):
+        hypervisor.plug(bare.id, expect=1, target=2)
+    assert bare.id not in {view.id for view in hypervisor.domains()}
+
+
+def test_a_domain_without_an_agent_channel_says_how_to_add_one(
+    agents: LibvirtAgentChannel, bare: Guest
+) -> None:
+    with pytest.raises(AgentAbsent, match="virsh attach-device bare"):
+        agents.ask(bare.id, "guest-ping", timeout_s=1)
+
+
+def test_a_channel_that_nobody_has_open_says_what_to_start(
+    daemon: LibvirtDaemon, agents: LibvirtAgentChannel
+) -> None:
+    with (
+        running(daemon, "silent", devices=AGENT_CHANNEL) as silent,
+        pytest.raises(AgentAbsent, match="systemctl start qemu-guest-agent"),
+    ):
+        agents.ask(silent.id, "guest-ping", timeout_s=1)
+
+
+def test_an_agent_answers(agents: LibvirtAgentChannel, linux: Guest) -> None:
+    vcpus = agents.ask(linux.id, "guest-get-vcpus", timeout_s=5)
+
+    assert vcpus == [{"online": True, "can-offline": False, "logical-id": 0}]
+
+
+def test_a_command_that_the_agent_does_not_allow_is_blocked(
+    agents: LibvirtAgentChannel, linux: Guest
+) -> None:
+    with pytest.raises(AgentBlocked, match="guest-exec"):
+        agents.ask(linux.id, "guest-exec", {"path": "/bin/true"}, timeout_s=5)
+
+
+def test_more_callers_than_places_all_get_their_answer(agents: LibvirtAgentChannel, linux: Guest) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: agents.ask(linux.id, "guest-ping", timeout_s=20), range(20)))
+
+    assert answers == [{}] * 20
+
+
+@contextlib.contextmanager
+def hung(guest: Guest) -> Iterator[None]:
+    """Stop the guest's QEMU as a lost disk would: it answers neither its monitor nor its agent channel."""
+    os.kill(guest.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(guest.pid, signal.SIGCONT)
+
+
+def test_a_qemu_that_hangs_costs_one_sweep_its_patience_and_hides_no_domain(
+    hypervisor: LibvirtHypervisor, linux: Guest, bare: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(libvirt_backend, "SWEEP_PATIENCE_S", (0.5, 0.5))
+    hypervisor.domains()
+    with hung(linux):
+        begun_s = time.monotonic()
+        first = {view.id for view in hypervisor.domains()}
+        then_s = time.monotonic()
+        second = {view.id for view in hypervisor.domains()}
+        ended_s = time.monotonic()
+        hypervisor.plug(bare.id, expect=1, target=2)
+
+    assert {linux.id, bare.id} <= first & second
+    assert then_s - begun_s < 1.0
+    assert ended_s - then_s < 0.3
+
+
+def test_a_guest_that_hangs_keeps_no_other_agent_waiting_and_is_back_in_step_later(
+    agents: LibvirtAgentChannel, linux: Guest, bare: Guest
+) -> None:
+    with hung(linux), ThreadPoolExecutor(1) as pool:
+        silence = pool.submit(agents.ask, linux.id, "guest-ping", timeout_s=2)
+        begun_s = time.monotonic()
+        with pytest.raises(AgentAbsent):
+            agents.ask(bare.id, "guest-ping", timeout_s=1)
+        with pytest.raises(DomainBusy, match="still out"):
+            agents.ask(linux.id, "guest-ping", timeout_s=0.1)
+        assert time.monotonic() - begun_s < 1.0
+        assert isinstance(silence.exception(10), AgentUnresponsive)
+
+    vcpus = eventually(lambda: agents.ask(linux.id, "guest-get-vcpus", timeout_s=5), unless=NOT_YET)
+
+    assert isinstance(vcpus, list)
+
+
+def test_a_paused_guest_is_busy_rather_than_gone(
+    daemon: LibvirtDaemon, agents: LibvirtAgentChannel, linux: Guest
+) -> None:
+    administrator = libvirt.open(daemon.uri)
+    domain = administrator.lookupByUUIDString(linux.id.uuid)
+    domain.suspend()
+    try:
+        with pytest.raises(DomainBusy, match="virsh resume linux"):
+            agents.ask(linux.id, "guest-ping", timeout_s=1)
+    finally:
+        domain.resume()
+        administrator.close()

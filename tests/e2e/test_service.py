@@ -1,0 +1,182 @@
+"""The installed command against real guests: it grows them, follows what happens to them, and recovers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from autoscaler.lab.image import Image
+from autoscaler.lab.qemu_guest import QemuGuest
+from autoscaler.lab.spec import GuestSpec, Onlining
+from tests.fakes.running_service import QUICK_POLICY, RunningService, running_service
+
+
+class Scene:
+    """A service and the folder of guests that it watches."""
+
+    def __init__(self, service: RunningService, guests: Path, image: Image) -> None:
+        self.service = service
+        self.guests = guests
+        self.image = image
+
+    def boot(self, spec: GuestSpec) -> QemuGuest:
+        guest = QemuGuest.start(spec, self.image, self.guests)
+        guest.wait_up()
+        return guest
+
+    def grow(self, guest: QemuGuest) -> None:
+        """Load a guest until the service has given it the vCPUs."""
+        guest.load(1.8)
+        self.service.wait_for(guest.name, lambda domain: domain["vcpus"]["online"] == 3)
+
+
+@pytest.fixture(scope="module")
+def scene(lab_image: Image) -> Iterator[Scene]:
+    folder = Path(tempfile.mkdtemp(prefix="vcpu-e2e-"))
+    guests = folder / "guests"
+    guests.mkdir()
+    try:
+        with running_service(folder, f"qmp: {guests}") as service:
+            yield Scene(service, guests, lab_image)
+    finally:
+        for guest in QemuGuest.find_all(guests):
+            guest.destroy()
+        shutil.rmtree(folder)
+
+
+def test_a_loaded_guest_grows_is_relieved_and_shrinks_back(scene: Scene) -> None:
+    with scene.boot(GuestSpec(name="whole")) as guest:
+        scene.service.wait_for("whole", lambda domain: domain["load"] is not None)
+        scene.grow(guest)
+        scene.service.wait_for(
+            "whole", lambda domain: "relieved" in (domain["last_operation"] or {}).get("stages_s", {})
+        )
+        guest.load(0.1)
+        small = scene.service.wait_for("whole", lambda domain: domain["vcpus"]["online"] == 1)
+        assert small["vcpus"]["plugged"] == 3
+
+
+def test_a_guest_killed_under_load_vanishes_and_its_successor_is_governed(scene: Scene) -> None:
+    guest = scene.boot(GuestSpec(name="killed"))
+    scene.grow(guest)
+    guest.kill()
+    scene.service.wait_gone("killed")
+    assert 'domain="killed"' not in scene.service.get("/metrics")
+    with scene.boot(GuestSpec(name="killed")) as successor:
+        scene.grow(successor)
+
+
+def test_a_guest_that_reboots_under_load_is_grown_again_when_it_needs_it(scene: Scene) -> None:
+    with scene.boot(GuestSpec(name="rebooted")) as guest:
+        scene.grow(guest)
+        guest.reboot()
+        guest.wait_up()
+        scene.service.wait_for(
+            "rebooted", lambda domain: domain["load"] is not None and not domain["conditions"]
+        )
+        scene.service.wait_for("rebooted", lambda domain: domain["vcpus"]["online"] == 1)
+        scene.grow(guest)
+
+
+def test_an_agent_restarted_under_load_costs_no_vcpu(scene: Scene) -> None:
+    with scene.boot(GuestSpec(name="restarted")) as guest:
+        scene.grow(guest)
+        guest.command("agent stop")
+        silent = scene.service.wait_for("restarted", lambda domain: "no-sample" in domain["conditions"])
+        assert silent["vcpus"]["online"] == 3
+        guest.load(0.1)
+        time.sleep(6)
+        still = scene.service.domain("restarted")
+        assert still is not None
+        assert still["vcpus"]["online"] == 3
+        guest.command("agent start")
+        scene.service.wait_for("restarted", lambda domain: domain["vcpus"]["online"] == 1)
+
+
+def test_a_guest_without_an_agent_is_measured_reported_and_not_resized(scene: Scene) -> None:
+    with scene.boot(GuestSpec(name="silent", agent=False)) as guest:
+        guest.load(1.5)
+        found = scene.service.wait_for("silent", lambda domain: bool(domain["conditions"]), timeout_s=60)
+        assert found["vcpus"]["plugged"] == 1
+        assert any("agent" in sentence for sentence in found["conditions"].values())
+
+
+def test_a_guest_that_blocks_files_and_exec_is_read_another_way_and_grown(scene: Scene) -> None:
+    block = ("guest-file-open", "guest-exec")
+    with scene.boot(GuestSpec(name="hardened", block=block)) as guest:
+        found = scene.service.wait_for("hardened", lambda domain: domain["load"] is not None)
+        assert found["cpu_source"] == "guest-get-cpustats"
+        scene.grow(guest)
+
+
+def test_a_guest_that_onlines_by_itself_is_grown_too(scene: Scene) -> None:
+    with scene.boot(GuestSpec(name="udev", onlining=Onlining.BY_GUEST)) as guest:
+        scene.grow(guest)
+
+
+def test_a_guest_whose_maximum_is_reached_names_the_line_that_raises_it(scene: Scene) -> None:
+    with scene.boot(GuestSpec(name="full", vcpus=1, maximum=1)) as guest:
+        guest.load(1.5)
+        found = scene.service.wait_for("full", lambda domain: "no-headroom" in domain["conditions"])
+        assert "virsh setvcpus full" in found["conditions"]["no-headroom"]
+
+
+def test_a_hangup_reloads_and_a_broken_edit_keeps_the_last_good_policies(scene: Scene) -> None:
+    service = scene.service
+    with scene.boot(GuestSpec(name="policed")):
+        service.wait_for("policed", lambda domain: domain["policy"] == "quick")
+        service.policy.write_text(QUICK_POLICY.replace("quick", "changed"))
+        service.process.send_signal(signal.SIGHUP)
+        service.wait_for("policed", lambda domain: domain["policy"] == "changed")
+        service.policy.write_text("version: 1\npolicies: [{name: x, matches: {}}]\n")
+        service.process.send_signal(signal.SIGHUP)
+        end_s = time.monotonic() + 10
+        while "policy_reload_successful 0.0" not in service.get("/metrics"):
+            assert time.monotonic() < end_s
+            time.sleep(0.1)
+        assert "did you mean 'match'" in service.log.read_text()
+        service.wait_for("policed", lambda domain: domain["policy"] == "changed")
+        service.policy.write_text(QUICK_POLICY)
+        service.process.send_signal(signal.SIGHUP)
+        service.wait_for("policed", lambda domain: domain["policy"] == "quick")
+
+
+def test_the_commands_that_look_agree_with_the_service(scene: Scene) -> None:
+    with scene.boot(GuestSpec(name="shown")) as guest:
+        scene.grow(guest)
+        listed = json.loads(scene.service.ask("list", "--output", "json").stdout)
+        assert [domain["name"] for domain in listed if domain["name"] == "shown"] == ["shown"]
+        assert "3 online" in scene.service.ask("show", "shown").stdout
+        assert "shown" in scene.service.ask("events", "shown").stdout
+        status = scene.service.ask("status")
+        assert "domains governed" in status.stdout
+        unknown = scene.service.ask("show", "nobody")
+        assert unknown.returncode == 1
+        assert "'nobody'" in unknown.stderr
+
+
+def test_a_service_killed_and_restarted_leaves_the_guest_and_goes_on(scene: Scene) -> None:
+    with scene.boot(GuestSpec(name="kept")) as guest:
+        scene.grow(guest)
+        scene.service.stop(signal.SIGKILL)
+        assert guest.vcpus() == (3, 4)
+        scene.service.start()
+        scene.service.wait_for("kept", lambda domain: domain["vcpus"]["online"] == 3)
+        guest.load(0.1)
+        scene.service.wait_for("kept", lambda domain: domain["vcpus"]["online"] == 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_service_cleanly(scene: Scene, number: int) -> None:
+    scene.service.wait_for_tick()
+    assert scene.service.stop(number) == 0
+    assert "stopped; every guest stays as it is" in scene.service.log.read_text()
+    scene.service.start()
+    scene.service.wait_for_tick()

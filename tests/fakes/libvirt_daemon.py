@@ -1,0 +1,131 @@
+"""A real libvirtd of the test's own, beside whatever the host runs.
+
+Invariant: the daemon sees private folders wherever libvirt keeps state, so it shares no socket, lock, guest
+or cache with another libvirtd; leaving the context leaves no process, mount or file outside the given
+folder. Needs root.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.fakes.libvirt_namespace import QEMU_CONF, in_namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START_PATIENCE_S = 60.0
+
+STATE_FOLDERS = {
+    "etc": Path("/etc/libvirt"),
+    "run": Path("/run/libvirt"),
+    "lib": Path("/var/lib/libvirt"),
+    "cache": Path("/var/cache/libvirt"),
+    "log": Path("/var/log/libvirt"),
+}
+"""Private folder -> where libvirtd looks for it."""
+
+LIBVIRTD_CONF = """\
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+unix_sock_group = "root"
+unix_sock_dir = "{sockets}"
+"""
+
+
+@dataclass(slots=True)
+class LibvirtDaemon:
+    """One libvirtd and the folder that holds all it has."""
+
+    folder: Path
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def uri(self) -> str:
+        """What to connect to."""
+        return f"qemu+unix:///system?socket={self.folder}/s/libvirt-sock"
+
+    @property
+    def pid(self) -> int:
+        """The running daemon's process."""
+        assert self._process is not None, "the daemon does not run"
+        return self._process.pid
+
+    def prepare(self) -> None:
+        """Lay out the private folders and the configuration."""
+        for name in (*STATE_FOLDERS, "s"):
+            (self.folder / name).mkdir()
+        (self.folder / "libvirtd.conf").write_text(LIBVIRTD_CONF.format(sockets=self.folder / "s"))
+        (self.folder / "etc/qemu.conf").write_text(QEMU_CONF)
+
+    def start(self) -> None:
+        """Start the daemon and wait until its socket answers."""
+        binary = shutil.which("libvirtd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        assert binary, "libvirtd is not installed: apt install libvirt-daemon libvirt-daemon-driver-qemu"
+        command = [binary, "-f", f"{self.folder}/libvirtd.conf", "-p", f"{self.folder}/libvirtd.pid"]
+        binds = {place: self.folder / name for name, place in STATE_FOLDERS.items()}
+        with (self.folder / "libvirtd.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                in_namespace(command, self.folder, binds=binds),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self._await_socket()
+
+    def kill(self) -> None:
+        """End the daemon without warning; its guests go on."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        # A killed libvirtd leaves its sockets' files; without them it looks like a service that was stopped.
+        for leftover in (self.folder / "s").iterdir():
+            leftover.unlink(missing_ok=True)
+
+    def restart(self) -> None:
+        """Kill the daemon and start it anew over the same guests."""
+        self.kill()
+        self.start()
+
+    def end_guests(self) -> None:
+        """Kill every QEMU that this daemon started."""
+        for pidfile in (self.folder / "run/qemu").glob("*.pid"):
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError, ValueError):
+                os.kill(int(pidfile.read_text()), signal.SIGKILL)
+
+    def _await_socket(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + START_PATIENCE_S
+        while subprocess.run(["virsh", "-c", self.uri, "uri"], capture_output=True, check=False).returncode:
+            log = (self.folder / "libvirtd.log").read_text(errors="replace")
+            assert self._process.poll() is None, f"libvirtd ended: {log}"
+            assert time.monotonic() < deadline, f"libvirtd did not answer in {START_PATIENCE_S:.0f} s: {log}"
+            time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def libvirt_daemon(folder: Path) -> Iterator[LibvirtDaemon]:
+    """Run a private libvirtd in `folder`, an empty one with a short path: sockets live in it."""
+    missing = [place for place in STATE_FOLDERS.values() if not place.exists()]
+    for place in missing:
+        place.mkdir()
+    daemon = LibvirtDaemon(folder)
+    try:
+        daemon.prepare()
+        daemon.start()
+        yield daemon
+    finally:
+        daemon.end_guests()
+        daemon.kill()
+        for place in missing:
+            with contextlib.suppress(OSError):
+                place.rmdir()

@@ -1,0 +1,132 @@
+"""The installed command `autoscaler run` as a process, and how a test asks it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+COMMAND = Path(sys.executable).parent / "autoscaler"
+
+QUICK_POLICY = """\
+version: 1
+policies:
+  - name: quick
+    match: {name: ["*"]}
+    vcpus: {min: 1, max: 4}
+    strategy: {target: {utilization: 70%, tolerance: 10%, hold: 3s}}
+    limits: {up: {cooldown: 0s}, down: {step: 1, cooldown: 1s}}
+    missing: {stale_after: 10s}
+"""
+
+
+class RunningService:
+    """A service with one connection, in a folder of its own."""
+
+    def __init__(self, folder: Path, connection: str, *, policy: str = QUICK_POLICY) -> None:
+        """`connection` is the configuration's entry, as ``qmp: /folder``."""
+        self.folder = folder
+        self.policy = folder / "policy.yaml"
+        self.policy.write_text(policy)
+        self.port = _free_port()
+        self.server = f"http://127.0.0.1:{self.port}"
+        self.config = folder / "config.yaml"
+        self.config.write_text(
+            f"version: 1\nconnections: [{{{connection}}}]\npolicies: [policy.yaml]\nstate: state\n"
+            f'interval: 1s\nweb: {{listen: "127.0.0.1:{self.port}"}}\n'
+        )
+        self.log = folder / "service.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None
+        return self._process
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                (COMMAND, "run", "--config.file", self.config), stderr=log, stdout=log
+            )
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it as a signal does, and return its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=20)
+
+    def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        with build_opener(ProxyHandler({})).open(f"{self.server}{path}", timeout=10) as answer:
+            text = answer.read().decode()
+        return json.loads(text) if "/api/" in path else text
+
+    def wait_for_tick(self, *, timeout_s: float = 20) -> None:
+        """Wait until it has finished its first tick."""
+        end_s = time.monotonic() + timeout_s
+        while True:
+            with contextlib.suppress(URLError, ConnectionError):
+                self.get("/-/ready")
+                return
+            assert time.monotonic() < end_s, self.log.read_text()
+            time.sleep(0.1)
+
+    def domain(self, name: str) -> dict[str, Any] | None:
+        """What the service says of a domain; None while it says nothing."""
+        with contextlib.suppress(URLError, ConnectionError):
+            return next((found for found in self.get("/api/v1/domains") if found["name"] == name), None)
+        return None
+
+    def wait_for(
+        self, name: str, until: Callable[[dict[str, Any]], bool], *, timeout_s: float = 40
+    ) -> dict[str, Any]:
+        """Wait until what it says of a domain is as wanted, and return that."""
+        end_s, found = time.monotonic() + timeout_s, None
+        while time.monotonic() < end_s:
+            assert self.process.poll() is None, f"the service ended:\n{self.log.read_text()}"
+            found = self.domain(name)
+            if found is not None and until(found):
+                return found
+            time.sleep(0.1)
+        raise AssertionError(f"{name} did not get there: {found}\n{self.log.read_text()}")
+
+    def wait_gone(self, name: str, *, timeout_s: float = 20) -> None:
+        """Wait until the service no longer governs a domain."""
+        end_s = time.monotonic() + timeout_s
+        while self.domain(name) is not None:
+            assert time.monotonic() < end_s, f"{name} is still there\n{self.log.read_text()}"
+            time.sleep(0.1)
+
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another command against this service."""
+        environment = {**os.environ, "VCPU_AUTOSCALER_SERVER": self.server}
+        return subprocess.run(
+            (COMMAND, *arguments), capture_output=True, text=True, env=environment, timeout=30, check=False
+        )
+
+
+@contextlib.contextmanager
+def running_service(folder: Path, connection: str, *, policy: str = QUICK_POLICY) -> Iterator[RunningService]:
+    """Run the service for the block; it is ended however the block ends."""
+    service = RunningService(folder, connection, policy=policy)
+    service.start()
+    try:
+        yield service
+    finally:
+        if service.process.poll() is None:
+            service.process.kill()
+            service.process.wait(timeout=20)
+
+
+def _free_port() -> int:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
