@@ -84,7 +84,7 @@ def call_failed(
             )
         case TimeoutError():
             return AgentUnresponsive(
-                f"the agent of domain {name} gave {command} no whole answer within {timeout_s:g} s"
+                f"the agent of domain {name} gave {command} no whole answer within {timeout_s:.3g} s"
             )
         case _:
             return AgentUnresponsive(

@@ -104,6 +104,11 @@ class QmpHypervisor:
             )
         return guest.agent
 
+    def name_of(self, domain: DomainId) -> str:
+        """The domain's configured name; its UUID where no sweep has seen it."""
+        link = self._links.by_domain.get(domain)
+        return link.guest.name if link else domain.uuid
+
     def qemu_version(self, domain: DomainId) -> str | None:
         """Version of the domain's QEMU, as ``7.2.22``; None where no sweep has seen the domain."""
         link = self._links.by_domain.get(domain)

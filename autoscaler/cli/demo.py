@@ -13,11 +13,12 @@ from rich.text import Text
 from autoscaler.cli.demo_view import LiveView, PlainView
 from autoscaler.cli.output import Output, OutputOption, print_json
 from autoscaler.core.reason import SENTENCES, Reason
-from autoscaler.lab.demo import Backend, run_demo
+from autoscaler.lab.demo import run_demo
+from autoscaler.lab.demo_story import Backend
 from autoscaler.lab.stopping import exit_on_sigterm
 
 if TYPE_CHECKING:
-    from autoscaler.lab.demo import Report
+    from autoscaler.lab.demo_story import Report
 
 _STAGES = ("accepted", "present", "online", "relieved")
 
@@ -88,19 +89,21 @@ def _summarise(report: Report, console: Console) -> None:
         table.add_column(heading)
     for move in report.moves:
         stages = (f"{move.stages_s[stage]:.2f} s" if stage in move.stages_s else "-" for stage in _STAGES)
-        sizes = f"{move.from_vcpus} -> {move.to_vcpus}"
-        table.add_row(f"{move.at_s:.1f} s", sizes, SENTENCES[Reason(move.reason)], *stages)
+        change = f"{move.from_vcpus} -> {move.to_vcpus}"
+        table.add_row(f"{move.at_s:.1f} s", change, SENTENCES[Reason(move.reason)], *stages)
     console.print()
     console.print(table)
     versions = report.versions
     libvirt = "" if versions.libvirt is None else f", libvirt {versions.libvirt}"
+    sizes = f"{report.online_max} vCPUs online at most, {report.online_end} at the end; "
+    sizes += f"{report.plugged_max} stay plugged."
     for line in (
         "",
-        "Seconds from the request. accepted: the hypervisor (for vCPUs kept plugged: the guest's agent) took it;",
+        "Seconds from the request. accepted: the hypervisor, or for vCPUs kept plugged the agent, took it;",
         "present: the guest's kernel lists the vCPUs; online: it runs them; relieved: the load fits.",
         "",
         f"QEMU {versions.qemu} ({report.accel}){libvirt}, guest agent {versions.agent}",
-        f"vCPUs online: {report.online_max} at most, {report.online_end} at the end; plugged: {report.plugged_max}.",
+        sizes,
         f"Metrics were at {report.metrics_url}: {report.metrics_samples} samples in the last scrape.",
         "",
         "What next: the policy that ran is policies/demo.yaml, and policies/README.md explains each key;",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-    from autoscaler.lab.demo import Phase
+    from autoscaler.lab.demo_story import Phase
     from autoscaler.service.snapshot import DomainSnapshot
 
 _LINES = 10

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.core.backoff import LONGEST_S, BackOff
-from autoscaler.core.condition import Condition, stuck
+from autoscaler.core.condition import Condition, stuck, unanswered
 from autoscaler.core.operation import Action, Direction, Operation, Outcome, Plug, SetOnline, Wait
 from autoscaler.core.reason import Reason
 
@@ -39,7 +39,7 @@ class Actuation:
         self.operation: Operation | None = None
         """The change under way, or the last growth while its relief is awaited."""
         self.last_change_s: float | None = None
-        """When the last operation settled, well or not."""
+        """When the last operation ended that changed the domain, or may have."""
         self._view = view
         self._closed: list[Operation] = []
         self._in_flight: Action | None = None
@@ -48,6 +48,8 @@ class Actuation:
         self._unknown_since_s: float | None = None
         self._back_off = {Direction.UP: BackOff(), Direction.DOWN: BackOff()}
         self._denied_at: tuple[int, int] | None = None
+        self._failed: Operation | None = None
+        """The last change, where it did not end well."""
         self._trouble: dict[Condition, str] = {}
         self._last_error = ""
 
@@ -104,13 +106,13 @@ class Actuation:
 
     def plugged(self, now_s: float) -> None:
         """The hypervisor accepted the `Plug` in flight."""
-        self._in_flight = None
+        self._in_flight, self._last_error = None, ""
         if self.operation is not None:
             self.operation = self.operation.accepted(now_s)
 
     def guest_shows(self, vcpus: GuestVcpus, now_s: float) -> None:
         """The `SetOnline` in flight came back with what the guest has now."""
-        self._in_flight = None
+        self._in_flight, self._last_error = None, ""
         self._advance(present=vcpus.present, online=vcpus.online, now_s=now_s)
         self._wait_to_look(now_s)
 
@@ -138,9 +140,18 @@ class Actuation:
             self._unknown_since_s = None
         if online is not None:
             self._advance(present=None, online=online, now_s=now_s)
+            self._follow_late(online)
         if load is not None:
             self._relieve(load)
         self._expire(online, now_s)
+
+    def abandon(self, why: str) -> None:
+        """Nobody will see how the change goes on: close it with what was seen."""
+        if self.operation is not None:
+            settled = self.operation.settled
+            self._close(
+                self.operation.ended(Outcome.DONE if settled else Outcome.ABANDONED, "" if settled else why)
+            )
 
     def take_closed(self) -> list[Operation]:
         """Hand over the operations that ended since the last call."""
@@ -153,10 +164,19 @@ class Actuation:
         self.operation = operation = self.operation.seen(present=present, online=online, now_s=now_s)
         if operation.settled:
             self.last_change_s = now_s
-            self._back_off[operation.direction] = BackOff()
-            self._trouble.clear()
+            self._forgive(operation.direction)
             if operation.direction is Direction.DOWN:
                 self._close(operation.ended(Outcome.DONE))
+
+    def _follow_late(self, online: int) -> None:
+        """Forgive a failed change that the guest has made after all."""
+        if self._failed is not None and self._failed.reached(online):
+            self._forgive(self._failed.direction)
+
+    def _forgive(self, direction: Direction) -> None:
+        self._back_off[direction] = BackOff()
+        self._failed = None
+        self._trouble.clear()
 
     def _relieve(self, load: Load) -> None:
         """Close a growth once an interval that lies wholly after it is no longer saturated."""
@@ -168,12 +188,16 @@ class Actuation:
 
     def _expire(self, online: int | None, now_s: float) -> None:
         operation = self.operation
-        if operation is None or self._in_flight is not None:
+        if operation is None:
             return
         if operation.online_s is not None:
-            if now_s - operation.online_s > RELIEF_S:
+            if self._in_flight is None and now_s - operation.online_s > RELIEF_S:
                 self._close(operation.ended(Outcome.DONE))
-        elif now_s - operation.requested_s > DEADLINE_S:
+        elif now_s - operation.requested_s <= DEADLINE_S:
+            return
+        elif self._in_flight is not None:
+            self._trouble[Condition.STUCK] = unanswered(self._view.name, operation, DEADLINE_S)
+        else:
             detail = stuck(self._view.name, operation, online, DEADLINE_S, self._last_error)
             self._give_up(operation, Outcome.STUCK, detail, now_s)
 
@@ -185,9 +209,12 @@ class Actuation:
         elif outcome is not Outcome.CONFLICT:
             back_off = back_off.failed(self._view.id.uuid, now_s)
         self._back_off[operation.direction] = back_off
+        self._trouble.clear()
         if outcome is not Outcome.CONFLICT:
             self._trouble[Condition.STUCK if outcome is Outcome.STUCK else Condition.FAILED] = detail
-        self.last_change_s = now_s
+            self._failed = operation
+        if operation.accepted_s is not None or outcome is Outcome.STUCK:
+            self.last_change_s = now_s
         self._close(operation.ended(outcome, detail))
 
     def _wait_to_look(self, now_s: float) -> None:

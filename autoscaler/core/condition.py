@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Direction, Operation
@@ -50,7 +51,7 @@ def headroom(view: DomainView, policy: Policy, proposed: int) -> str | None:
         return None
     return (
         f"the maximum of domain {view.name!r} is {view.maximum} vCPUs, and {why}: raise it with "
-        f"`virsh setvcpus {view.name} {wanted} --maximum --config`, then stop and start the domain"
+        f"`virsh setvcpus {quote(view.name)} {wanted} --maximum --config`, then stop and start the domain"
     )
 
 
@@ -66,5 +67,13 @@ def stuck(name: str, operation: Operation, online: int | None, deadline_s: float
     runs = "?" if online is None else online
     return (
         f"the guest of domain {name!r} runs {runs} vCPUs, not {operation.to_vcpus}, {deadline_s:.0f} s "
-        f"after it was asked: see `virsh guestvcpus {name}` and the guest's kernel log"
+        f"after it was asked: see `virsh guestvcpus {quote(name)}` and the guest's kernel log"
+    )
+
+
+def unanswered(name: str, operation: Operation, deadline_s: float) -> str:
+    """A request that is still out and cannot be taken back, and what would end it."""
+    return (
+        f"a request to bring domain {name!r} to {operation.to_vcpus} vCPUs has not come back for "
+        f"{deadline_s:.0f} s: see whether `virsh domstate {quote(name)}` answers, its QEMU or daemon may hang"
     )

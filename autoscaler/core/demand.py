@@ -17,6 +17,8 @@ SATURATED_RATIO = 0.90
 """From this utilisation on, busy says only that demand is at least so high."""
 DEMAND_CAP = 2.0
 """Demand estimated from the run queue counts for at most this many times the online vCPUs."""
+SHORTEST_S = 0.1
+"""Counters tick in hundredths of a second: over less than this they say more about chance than about load."""
 SAME_BOOT_S = 2.0
 """A guest's boot time is computed from its clock and may wobble by this much within one boot."""
 
@@ -54,7 +56,7 @@ class Dropped(StrEnum):
     """Why two samples give no load."""
 
     FIRST = "first sample"
-    TOO_SHORT = "no time between two samples"
+    TOO_SHORT = "too little time between two samples"
     SOURCE = "another source of the counters"
     REBOOT = "the guest was booted anew"
     BACKWARDS = "a counter ran backwards"
@@ -74,6 +76,8 @@ class DemandMeter:
             return Dropped.FIRST
         before, view_before = last
         dropped = _incomparable(before, sample)
+        if dropped is Dropped.TOO_SHORT:
+            self._last = last
         if dropped is not None:
             return dropped
         span_s = sample.at_s - before.at_s
@@ -108,7 +112,7 @@ def _incomparable(before: Sample, after: Sample) -> Dropped | None:
         return Dropped.BACKWARDS
     if before.online != after.online:
         return Dropped.VCPUS
-    if after.at_s <= before.at_s:
+    if after.at_s - before.at_s < SHORTEST_S:
         return Dropped.TOO_SHORT
     return None
 

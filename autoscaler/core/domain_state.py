@@ -43,6 +43,7 @@ class DomainState:
         self._meter = DemandMeter()
         self._hold = Hold()
         self._online: int | None = None
+        self._online_at_s = float("-inf")
         self._known_since_s = now_s
 
     @property
@@ -69,18 +70,21 @@ class DomainState:
         seen_online = None
         if isinstance(observation, Missing):
             self.missing, self.load = observation, None
+            if view.state is not RunState.RUNNING or self._stale(now_s):
+                self._meter.reset()
         else:
             self.missing, self.source, self.last_sample_s = None, observation.source, observation.at_s
-            self._online = len(observation.online)
             measured = self._meter.feed(observation, view)
             self.load = measured if isinstance(measured, Load) else None
-            if observation.source is not CpuSource.HOST:
-                seen_online = self._online
+            if observation.at_s >= self._online_at_s:
+                self._see_online(len(observation.online), observation.at_s)
+                if observation.source is not CpuSource.HOST:
+                    seen_online = self._online
         self.actuation.observed(view, seen_online, self.load, now_s)
 
     def guest_shows(self, vcpus: GuestVcpus, now_s: float) -> None:
         """The guest answered a change with what it has now."""
-        self._online = vcpus.online
+        self._see_online(vcpus.online, now_s)
         self.actuation.guest_shows(vcpus, now_s)
 
     def decide(self, now_s: float) -> Decision:
@@ -113,6 +117,16 @@ class DomainState:
         )
         return self.decision
 
+    def _see_online(self, online: int, at_s: float) -> None:
+        """Note what the guest runs; what it ran when first seen counts as wanted, for nobody knows better."""
+        if self._online is None:
+            self._hold.highest(at_s, online, self.policy.strategy.hold_s)
+        self._online, self._online_at_s = online, at_s
+
+    def _stale(self, now_s: float) -> bool:
+        since_s = self._known_since_s if self.last_sample_s is None else self.last_sample_s
+        return now_s - since_s > self.policy.missing.stale_after_s
+
     def _wish(self, now_s: float) -> Recommendation:
         """What the load asks for, or what its absence does."""
         if self.missing is None and self.load is not None:
@@ -120,9 +134,8 @@ class DomainState:
         if self.missing is None:
             return Recommendation(vcpus=self.online, reason=Reason.WARMING_UP)
         rule = self.policy.missing
-        since_s = self._known_since_s if self.last_sample_s is None else self.last_sample_s
         raise_to = rule.raise_to_vcpus if rule.then is Fallback.RAISE_TO else None
-        if raise_to is not None and raise_to > self.online and now_s - since_s > rule.stale_after_s:
+        if raise_to is not None and raise_to > self.online and self._stale(now_s):
             return Recommendation(vcpus=raise_to, reason=Reason.RAISED)
         return Recommendation(vcpus=self.online, reason=Reason.MISSING)
 

@@ -34,6 +34,8 @@ class Outcome(StrEnum):
     """The domain was changed by somebody else in between."""
     SUPERSEDED = "superseded"
     """Online, but a further change came before relief was seen."""
+    ABANDONED = "abandoned"
+    """Nobody saw its end: the domain stopped, its policy let it go, or the service ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +98,14 @@ class Operation:
         """The request was taken."""
         return self if self.accepted_s is not None else replace(self, accepted_s=now_s)
 
+    def reached(self, online: int) -> bool:
+        """Whether a guest that runs `online` vCPUs has what was asked for."""
+        return online >= self.to_vcpus if self.direction is Direction.UP else online <= self.to_vcpus
+
     def seen(self, *, present: int | None, online: int, now_s: float) -> Operation:
         """Note what the guest shows; `present` is None where only the online vCPUs were read."""
         operation = self
-        up = self.direction is Direction.UP
-        reached = online >= self.to_vcpus if up else online <= self.to_vcpus
+        up, reached = self.direction is Direction.UP, self.reached(online)
         listed = reached or (present is not None and present >= self.to_vcpus)
         if up and listed and self.present_s is None:
             operation = replace(operation.accepted(now_s), present_s=now_s)

@@ -32,7 +32,7 @@ class Reason(StrEnum):
     SATURATED = "saturated"
     """The guest is busy on every vCPU: nothing is taken away."""
     STOLEN = "stolen"
-    """The host does not run the vCPUs that there are: more would make it worse."""
+    """The host does not run the vCPUs that there are: more would make it worse, fewer cannot be judged."""
     MISSING = "missing"
     """No sample; the last size stays."""
     RAISED = "missing-raised"
@@ -59,7 +59,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.AT_MIN: "the policy's minimum binds",
     Reason.AT_MAX: "the policy's or the domain's maximum binds",
     Reason.SATURATED: "every vCPU is busy, none is taken away",
-    Reason.STOLEN: "the host does not run the vCPUs there are, more would not help",
+    Reason.STOLEN: "the host does not run the vCPUs there are: more would not help, fewer cannot be judged",
     Reason.MISSING: "no sample from the guest, the size stays",
     Reason.RAISED: "no sample for too long, raised as the policy asks",
     Reason.UNCONFIRMED: "no agent in the guest can confirm a change, measured only",

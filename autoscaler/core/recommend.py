@@ -31,13 +31,13 @@ def by_target(load: Load, strategy: TargetStrategy) -> Recommendation:
     """The rule of the Kubernetes HorizontalPodAutoscaler, on vCPUs: ceil(demand / target utilisation).
 
     Inside the tolerance of the target the vCPUs online are right as they are; at saturation there is no
-    tolerance, for demand is only known to be at least so high.
+    tolerance for too few of them, for demand is only known to be at least so high.
     """
     wanted = max(1, ceil(load.demand_vcpus / strategy.utilization_ratio - _ROUNDING))
     usage = load.demand_vcpus / (load.online * strategy.utilization_ratio)
     if wanted == load.online:
         return Recommendation(vcpus=wanted, reason=Reason.STEADY)
-    if not load.saturated and abs(usage - 1) <= strategy.tolerance_ratio:
+    if abs(usage - 1) <= strategy.tolerance_ratio and (wanted < load.online or not load.saturated):
         return Recommendation(vcpus=load.online, reason=Reason.TOLERANCE)
     return Recommendation(
         vcpus=wanted, reason=Reason.DEMAND_HIGH if wanted > load.online else Reason.DEMAND_LOW

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from autoscaler.core.recommend import Recommendation
 
 STEAL_LIMIT_RATIO = 0.10
-"""Above this share of stolen time another vCPU makes the guest slower, not faster."""
+"""Above this share of stolen time another vCPU makes the guest slower, and its demand cannot be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,13 @@ def _pace(at: Situation) -> Iterator[tuple[Reason, int, int]]:
     since_change_s = float("inf") if at.last_change_s is None else at.now_s - at.last_change_s
     if at.saturated and online <= at.upper:
         yield Reason.SATURATED, online, _NO_LIMIT
-    if at.steal_ratio > STEAL_LIMIT_RATIO and online >= at.lower:
-        yield Reason.STOLEN, 0, online
+    if at.steal_ratio > STEAL_LIMIT_RATIO:
+        # Stolen time also hides demand, so that a starved guest looks as if it needed less.
+        yield (
+            Reason.STOLEN,
+            online if online <= at.upper else 0,
+            online if online >= at.lower else _NO_LIMIT,
+        )
     if at.mode is Mode.UP_ONLY:
         yield Reason.UP_ONLY, online, _NO_LIMIT
     yield (

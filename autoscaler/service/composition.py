@@ -1,10 +1,10 @@
-"""From a configured connection to the backends behind it: the one place that knows which class serves what."""
+"""From a configured connection to the backends behind it: the one place that knows which class does what."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
+from autoscaler.backends.agent_measured import MeasuredChannel
 from autoscaler.backends.agent_socket import SocketAgentChannel
 from autoscaler.backends.guest_agent import GuestAgent
 from autoscaler.backends.qmp import QmpHypervisor
@@ -53,7 +53,7 @@ class _Composer:
         )
         hypervisor = QmpHypervisor(label=connection.label, guests=source, clock=self._clock)
         self._opened.callback(hypervisor.close)
-        channel = SocketAgentChannel(hypervisor.agent_address)
+        channel = SocketAgentChannel(hypervisor.agent_address, name_of=hypervisor.name_of)
         self._opened.callback(channel.close)
         agent = self._agent(channel)
 
@@ -86,4 +86,10 @@ class _Composer:
         return Host(hypervisor=hypervisor, probe=agent, cpus=agent, forget=agent.forget, versions=versions)
 
     def _agent(self, channel: AgentChannel) -> GuestAgent:
-        return GuestAgent(channel, clock=self._clock, timeout_s=self._agent_timeout_s)
+        def observe(command: str, seconds: float, _error: str | None) -> None:
+            self._instruments.agent_asked(command, seconds)
+
+        measured = MeasuredChannel(channel, observe)
+        agent = GuestAgent(measured, clock=self._clock, timeout_s=self._agent_timeout_s)
+        self._opened.callback(agent.close)
+        return agent

@@ -176,7 +176,7 @@ class Controller:
         """Take a step of one domain; a fault in it is kept from the others, and that domain starts afresh."""
         try:
             step()
-        except Exception:
+        except Exception:  # noqa: BLE001 - a guest that finds a fault in us must not take the others along
             view = governed.state.view
             _log.exception("%s: internal error, please report it; the domain is taken up anew", view.name)
             self._forget(view.id)

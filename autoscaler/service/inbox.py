@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from autoscaler.service.lanes import Lane, outcome_of
 
@@ -13,9 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from autoscaler.ports import AutoscalerError, Clock
-    from autoscaler.service.controller import Controller
 
 T = TypeVar("T")
+
+
+class Settling(Protocol):
+    """What the thread serves: the controller."""
+
+    def settle(self) -> float | None:
+        """Do what is due, and say when to be called again at the latest (`Clock.monotonic_s`)."""
+        ...
 
 
 class Inbox:
@@ -43,8 +50,12 @@ class Inbox:
         if self._open:
             self._pools[lane].submit(run)
 
-    def run(self, controller: Controller) -> None:
-        """Work until `stop`; the calling thread becomes the controller's."""
+    def run(self, controller: Settling) -> None:
+        """Work until `stop`; the calling thread becomes the controller's.
+
+        What a call raises ends the run and leaves by here: a service in a state that nobody foresaw is
+        better started anew than going on.
+        """
         wake_s: float | None = None
         while self._open:
             timeout_s = None if wake_s is None else max(0.0, wake_s - self._clock.monotonic_s())

@@ -25,7 +25,7 @@ class Instruments:
     """Every event-driven metric, registered in one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.tick_duration = Histogram(
             f"{PREFIX}_tick_duration_seconds",
             "From the start of a tick to the end of its decisions, probes included.",

@@ -86,7 +86,7 @@ class Sampling:
         return self._unanswered(label) if label in self._sweeping else self._troubles.get(label)
 
     def _unanswered(self, label: str) -> str:
-        """A sweep that is still out when its round is over; what was wrong before it says more, if anything."""
+        """Why a sweep is still out when its round is over: what was wrong before says more, if anything."""
         return self._troubles.get(label, f"{label} has not answered yet: is its daemon hung?")
 
     def _silence(self, label: str, view: DomainView) -> Missing:

@@ -130,6 +130,7 @@ class WebServer:
         config = uvicorn.Config(
             application(sources),
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             lifespan="off",

@@ -1,0 +1,68 @@
+"""The sentences for the administrator: what is wrong, on what, and a line that can be pasted as it is."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+import pytest
+
+from autoscaler.core.condition import headroom, stuck
+from autoscaler.core.model import DomainView
+from autoscaler.core.policy import Policy
+from tests.fakes.examples import OPERATION, POLICY, VIEW
+
+DOWN = replace(OPERATION, from_vcpus=3, to_vcpus=2)
+
+
+@pytest.mark.parametrize(
+    ("view", "policy", "proposed", "part"),
+    [
+        pytest.param(VIEW, replace(POLICY, max_vcpus=8), 1, "setvcpus web-1 8 --maximum", id="policy allows"),
+        pytest.param(VIEW, POLICY, 6, "its load wants 6", id="load wants"),
+        pytest.param(
+            VIEW, replace(POLICY, min_vcpus=5, max_vcpus=4), 1, "wants at least 5", id="policy wants"
+        ),
+        pytest.param(replace(VIEW, maximum=1), POLICY, 1, "it can never grow", id="nothing to grow into"),
+    ],
+)
+def test_a_maximum_in_the_way_is_told_with_the_line_that_raises_it(
+    view: DomainView, policy: Policy, proposed: int, part: str
+) -> None:
+    sentence = headroom(view, policy, proposed)
+    assert sentence is not None
+    assert part in sentence
+    assert "--maximum --config" in sentence
+
+
+@pytest.mark.parametrize(
+    ("view", "policy", "proposed"),
+    [
+        pytest.param(VIEW, POLICY, 4, id="the load fits"),
+        pytest.param(VIEW, replace(POLICY, max_vcpus=4), 9, id="the policy binds first"),
+        pytest.param(replace(VIEW, maximum=1), replace(POLICY, max_vcpus=1), 1, id="meant to stay at one"),
+    ],
+)
+def test_a_maximum_that_is_not_in_the_way_is_not_mentioned(
+    view: DomainView, policy: Policy, proposed: int
+) -> None:
+    assert headroom(view, policy, proposed) is None
+
+
+def test_a_hostile_name_does_not_turn_the_advice_into_another_command() -> None:
+    name = "web; rm -rf $HOME `id` '\"\n"
+    for sentence in (
+        headroom(replace(VIEW, name=name), replace(POLICY, max_vcpus=8), 1),
+        stuck(name, DOWN, 3, 30.0, ""),
+    ):
+        assert sentence is not None
+        line = sentence[sentence.index("virsh") :]
+        assert shlex.split(line.rpartition("`")[0])[2] == name
+
+
+def test_a_stuck_change_names_what_is_missing() -> None:
+    assert "does not list" in stuck("web-1", OPERATION, 1, 30.0, "")
+    assert "runs 1 vCPUs, not 3" in stuck("web-1", replace(OPERATION, present_s=101.0), 1, 30.0, "")
+    assert "runs 3 vCPUs, not 2" in stuck("web-1", DOWN, 3, 30.0, "")
+    assert "runs ? vCPUs" in stuck("web-1", DOWN, None, 30.0, "")
+    assert stuck("web-1", DOWN, None, 30.0, "the agent is silent").endswith("the agent is silent")

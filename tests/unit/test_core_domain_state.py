@@ -1,0 +1,147 @@
+"""One domain: what is decided from what was seen, and what may not be concluded from what was not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from autoscaler.core.condition import Condition
+from autoscaler.core.decision import Decision
+from autoscaler.core.domain_state import DomainState
+from autoscaler.core.model import CpuSource, DomainView, Missing, Observation, RunState, Sample
+from autoscaler.core.policy import DownLimits, Fallback, MissingRule, Mode, Policy, TargetStrategy
+from autoscaler.core.reason import Reason
+from tests.fakes.examples import MISSING, POLICY, SAMPLE, VIEW, guest_vcpus
+
+QUICK = replace(
+    POLICY,
+    strategy=TargetStrategy(utilization_ratio=0.7, hold_s=10.0),
+    down=DownLimits(cooldown_s=0.0),
+    missing=MissingRule(stale_after_s=30.0),
+)
+FOUR = replace(VIEW, plugged=4)
+
+
+class Life:
+    """A domain that is observed and decided second by second."""
+
+    def __init__(self, view: DomainView = FOUR, policy: Policy = QUICK) -> None:
+        self.now_s = 100.0
+        self.view = view
+        self.state = DomainState(view, policy, self.now_s)
+        self.busy_s = 50.0
+        self.online = view.plugged
+
+    def sampled(self, busy: float, *, seconds: float = 1.0) -> Sample:
+        self.now_s += seconds
+        self.busy_s += busy * seconds
+        online = frozenset(range(self.online))
+        return replace(SAMPLE, at_s=self.now_s, busy_s=self.busy_s, online=online)
+
+    def sees(self, observation: Observation) -> Decision:
+        self.state.observe(replace(self.view, at_s=self.now_s), observation, self.now_s)
+        return self.state.decide(self.now_s)
+
+    def lives(self, busy: float, *, seconds: int) -> Decision:
+        for _ in range(seconds):
+            decision = self.sees(self.sampled(busy))
+        return decision
+
+    def misses(self, missing: Missing = MISSING, *, seconds: int = 1) -> Decision:
+        for _ in range(seconds):
+            self.now_s += 1.0
+            decision = self.sees(missing)
+        return decision
+
+
+def test_the_first_sample_decides_nothing() -> None:
+    decision = Life().lives(0.0, seconds=1)
+    assert (decision.reason, decision.act, decision.next_vcpus) == (Reason.WARMING_UP, False, 4)
+
+
+def test_a_domain_that_is_new_to_the_service_keeps_its_vcpus_for_the_hold() -> None:
+    life = Life()
+    assert life.lives(0.2, seconds=10).reason is Reason.HOLD
+    assert life.lives(0.2, seconds=3).act
+
+
+def test_a_guest_that_was_paused_is_not_taken_for_idle() -> None:
+    life = Life()
+    life.lives(2.5, seconds=20)
+    life.view = replace(FOUR, state=RunState.PAUSED)
+    assert life.misses(seconds=60).reason is Reason.NOT_RUNNING
+    life.view = FOUR
+    for _ in range(5):
+        assert not life.sees(life.sampled(2.5)).act
+
+
+def test_a_guest_that_was_not_seen_for_long_is_not_judged_by_what_it_did_meanwhile() -> None:
+    life = Life()
+    life.lives(2.5, seconds=20)
+    assert life.misses(seconds=40).reason is Reason.MISSING
+    assert life.sees(life.sampled(0.1, seconds=600.0)).reason is Reason.WARMING_UP
+
+
+def test_a_guest_that_answers_every_other_time_is_still_measured() -> None:
+    life = Life()
+    for _ in range(20):
+        life.misses()
+        decision = life.sees(life.sampled(3.9))
+    assert decision.load is not None
+
+
+@pytest.mark.parametrize("seconds", [1, 29, 31, 5000])
+def test_a_missing_sample_never_shrinks(seconds: int) -> None:
+    life = Life()
+    life.lives(0.1, seconds=5)
+    decision = life.misses(seconds=seconds)
+    assert (decision.reason, decision.act, decision.online) == (Reason.MISSING, False, 4)
+
+
+def test_missing_for_too_long_raises_where_the_policy_says_so_and_never_lowers() -> None:
+    rule = MissingRule(stale_after_s=30.0, then=Fallback.RAISE_TO, raise_to_vcpus=2)
+    small = Life(VIEW, replace(QUICK, missing=rule))
+    small.lives(0.1, seconds=5)
+    assert not small.misses(seconds=30).act
+    decision = small.misses()
+    assert (decision.reason, decision.act, decision.next_vcpus) == (Reason.RAISED, True, 2)
+    large = Life(FOUR, replace(QUICK, missing=rule))
+    assert large.misses(seconds=100).next_vcpus == 4
+
+
+def test_a_sample_from_before_a_confirmed_change_does_not_undo_it() -> None:
+    life = Life(VIEW)
+    life.lives(0.97, seconds=2)
+    late = life.sampled(0.97)
+    life.state.actuation.begin(replace(life.lives(0.97, seconds=0 + 1), act=True), 1, life.now_s)
+    life.now_s += 0.5
+    life.state.guest_shows(guest_vcpus(present=2, online=2), life.now_s)
+    life.state.observe(replace(VIEW, plugged=2, at_s=life.now_s), late, life.now_s)
+    assert life.state.online == 2
+
+
+def test_a_guest_seen_only_from_the_host_is_measured_and_not_resized() -> None:
+    life = Life(VIEW)
+    for _ in range(5):
+        decision = life.sees(replace(life.sampled(1.0), source=CpuSource.HOST))
+    assert (decision.reason, decision.act) == (Reason.UNCONFIRMED, False)
+    assert decision.proposed > 1
+    assert Condition.UNCONFIRMED in life.state.conditions
+
+
+@pytest.mark.parametrize(
+    ("mode", "act"), [(Mode.AUTO, True), (Mode.UP_ONLY, True), (Mode.RECOMMEND, False)], ids=str
+)
+def test_a_mode_decides_whether_a_wanted_growth_is_made(mode: Mode, *, act: bool) -> None:
+    decision = Life(VIEW, replace(QUICK, mode=mode)).lives(1.0, seconds=3)
+    assert (decision.act, decision.next_vcpus) == (act, 2)
+
+
+def test_the_upper_bound_is_the_smaller_of_the_policys_and_the_domains() -> None:
+    assert Life(VIEW, replace(QUICK, max_vcpus=64)).lives(1.0, seconds=3).target <= 4
+    assert Life(VIEW, replace(QUICK, max_vcpus=1)).lives(1.0, seconds=3).target == 1
+
+
+def test_a_minimum_above_the_maximum_asks_for_the_maximum() -> None:
+    assert Life(VIEW, replace(QUICK, min_vcpus=9)).lives(0.0, seconds=3).target == 4

@@ -1,0 +1,42 @@
+"""Which policy governs which domain."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from autoscaler.core.policy import Match, PolicySet
+from tests.fakes.examples import DOMAIN, POLICY
+
+
+@pytest.mark.parametrize(
+    ("match", "name", "fits"),
+    [
+        pytest.param(Match(name=("web-*",)), "web-1", True, id="pattern"),
+        pytest.param(Match(name=("web-*",)), "Web-1", False, id="case counts"),
+        pytest.param(Match(name=("web-*",)), "my-web-1", False, id="the whole name"),
+        pytest.param(Match(name=("db", "web-?")), "web-1", True, id="any of the patterns"),
+        pytest.param(Match(name=("web-[12]",)), "web-3", False, id="set of characters"),
+        pytest.param(Match(name=("*",), not_name=("web-1",)), "web-1", False, id="taken out"),
+        pytest.param(Match(uuid=(DOMAIN.uuid,)), "anything", True, id="by uuid"),
+        pytest.param(Match(uuid=(DOMAIN.uuid,), not_name=("any*",)), "anything", False, id="uuid taken out"),
+        pytest.param(Match(), "web-1", False, id="a match of nothing fits nothing"),
+        pytest.param(Match(name=("web-*",)), "web-\n\u202e" + "x" * 200, True, id="hostile name"),
+    ],
+)
+def test_a_match_fits_by_name_or_uuid_unless_taken_out(match: Match, name: str, *, fits: bool) -> None:
+    assert match.fits(name, DOMAIN.uuid) is fits
+
+
+def test_the_first_policy_that_fits_governs() -> None:
+    first = replace(POLICY, name="first", match=Match(name=("web-1",)))
+    second = replace(POLICY, name="second", match=Match(name=("*",)))
+    policies = PolicySet(policies=(first, second))
+    assert policies.governing("web-1", "u") is first
+    assert policies.governing("web-2", "u") is second
+
+
+def test_a_domain_that_no_policy_fits_is_left_alone() -> None:
+    assert PolicySet(policies=(POLICY,)).governing("db", "u") is None
+    assert PolicySet().governing("web-1", "u") is None

@@ -1,0 +1,231 @@
+"""The controller: what it does with domains that come, go, hang or break while something is under way."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from autoscaler.core.policy import DownLimits, Match, Mode, Policy, PolicySet, TargetStrategy
+from autoscaler.ports import AutoscalerError, JournalUnavailable
+from autoscaler.service.journal_reader import events
+from autoscaler.service.lanes import Lane
+from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+
+T = TypeVar("T")
+
+POLICY = Policy(
+    name="web",
+    match=Match(name=("web-*",)),
+    strategy=TargetStrategy(utilization_ratio=0.70, hold_s=10),
+    down=DownLimits(cooldown_s=5),
+)
+SET = PolicySet(policies=(POLICY,), digest="test")
+
+
+class Site:
+    """Guests under the real controller, with a count of the actions that are out."""
+
+    def __init__(self, folder: Path, *names: str) -> None:
+        self.clock = SimulatedClock()
+        self.guests = [SimulatedGuest(name, self.clock) for name in names or ("web-1",)]
+        self.guest = self.guests[0]
+        self.host = SimulatedHost(self.clock, self.guests)
+        self.simulation = Simulation(self.host, [POLICY], folder=folder)
+        self.controller = self.simulation.controller
+        self.run = self.simulation.run
+        self.acting = self.acted = self.most_acting = 0
+        self._submit = self.controller._submit
+        self.controller._submit = self._counted
+
+    def _counted(
+        self, lane: Lane, work: Callable[[], T], then: Callable[[T | AutoscalerError], None]
+    ) -> None:
+        if lane is not Lane.ACT:
+            self._submit(lane, work, then)
+            return
+
+        def back(result: T | AutoscalerError) -> None:
+            self.acting -= 1
+            then(result)
+
+        self.acting, self.acted = self.acting + 1, self.acted + 1
+        self.most_acting = max(self.most_acting, self.acting)
+        self._submit(lane, work, back)
+
+    def operations(self) -> list[dict[str, object]]:
+        found = events(self.simulation.journal._path, limit=1000)
+        return [event["operation"] for event in found if isinstance(event["operation"], dict)]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def asked_to_grow(site: Site) -> Site:
+    """A site whose guest has a plug out that takes its time."""
+    site.run(3)
+    site.guest.set(demand=1.8, agent_takes_s=0.4)
+    while site.acting == 0:
+        site.run(0.1)
+    return site
+
+
+def test_a_guest_that_finds_a_fault_in_the_service_costs_no_other_guest_anything(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = Site(tmp_path, "web-1", "web-2")
+    site.run(3)
+    site.guests[0].set(online=set())
+    site.guests[1].set(demand=1.8)
+    with caplog.at_level(logging.ERROR):
+        site.run(6)
+    assert len(site.guests[1].online) == 3
+    assert "web-1: internal error" in caplog.text
+    site.guests[0].set(online={0}, demand=1.8)
+    site.run(6)
+    assert len(site.guests[0].online) == 3
+
+
+def test_a_domain_that_stops_with_a_change_under_way_leaves_it_closed(site: Site) -> None:
+    asked_to_grow(site)
+    site.host.stop(site.guest)
+    site.run(3)
+    (operation,) = site.operations()
+    assert (operation["outcome"], operation["detail"]) == ("abandoned", "the domain stopped")
+
+
+def test_a_domain_that_stops_and_comes_back_with_an_action_out_gets_no_second_one(site: Site) -> None:
+    asked_to_grow(site)
+    site.simulation.hung.add("web-1")
+    site.host.stop(site.guest)
+    site.run(1)
+    site.host.add(SimulatedGuest("web-1", site.clock, demand=1.8))
+    site.run(20)
+    assert site.most_acting == 1
+
+
+def test_a_domain_that_comes_back_is_served_when_the_old_action_is_over(site: Site) -> None:
+    asked_to_grow(site)
+    site.host.stop(site.guest)
+    again = SimulatedGuest("web-1", site.clock, demand=1.8)
+    site.run(1)
+    site.host.add(again)
+    site.run(15)
+    assert len(again.online) == 3
+    assert site.most_acting == 1
+
+
+def test_a_policy_that_lets_go_and_takes_up_again_at_once_asks_nothing_twice(site: Site) -> None:
+    asked_to_grow(site)
+    site.controller.apply(PolicySet())
+    site.controller.apply(SET)
+    site.run(15)
+    assert site.guest.plugs == [3]
+    assert len(site.guest.online) == 3
+    assert site.most_acting == 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param(replace(POLICY, max_vcpus=2), id="a lower maximum"),
+        pytest.param(replace(POLICY, mode=Mode.RECOMMEND), id="mode recommend"),
+        pytest.param(replace(POLICY, name="other"), id="another name"),
+    ],
+)
+def test_a_reload_lets_a_change_under_way_finish(site: Site, changed: Policy) -> None:
+    asked_to_grow(site)
+    site.controller.apply(PolicySet(policies=(changed,)))
+    site.run(2)
+    assert len(site.guest.online) == 3
+    assert site.operations()[0]["outcome"] != "abandoned"
+
+
+def test_a_lowered_maximum_takes_hold_after_the_change_under_way(site: Site) -> None:
+    asked_to_grow(site)
+    site.controller.apply(PolicySet(policies=(replace(POLICY, max_vcpus=2),)))
+    site.run(30)
+    assert len(site.guest.online) == 2
+
+
+def test_mode_off_closes_a_change_under_way_and_touches_nothing_more(site: Site) -> None:
+    asked_to_grow(site)
+    site.controller.apply(PolicySet(policies=(replace(POLICY, mode=Mode.OFF),)))
+    acted = site.acted
+    site.run(20)
+    assert site.acted == acted
+    assert [operation["outcome"] for operation in site.operations()] == ["abandoned"]
+
+
+def test_waiting_for_a_guest_that_does_not_follow_does_not_spin(site: Site) -> None:
+    site.guest.set(onlines=False, demand=1.8)
+    settled = 0
+    settle = site.controller.settle
+
+    def counted() -> float | None:
+        nonlocal settled
+        settled += 1
+        wake_s = settle()
+        assert wake_s is None or wake_s > site.clock.now_s
+        return wake_s
+
+    site.controller.settle = counted  # type: ignore[method-assign]
+    site.run(120)
+    assert settled < 120 * 12
+    assert site.acted < 120 * 2
+
+
+def test_a_tick_that_comes_while_one_is_under_way_is_served_by_that_one(site: Site) -> None:
+    site.controller.tick()
+    site.controller.tick()
+    site.run(0.2)
+    assert site.simulation.snapshot.tick == 1
+
+
+def test_domains_of_one_name_on_two_hosts_are_told_apart(tmp_path: Path) -> None:
+    site = Site(tmp_path, "web-1")
+    twin = SimulatedGuest("web-1", site.clock)
+    site.host.guests[replace(twin.id, uuid="uuid-twin")] = twin
+    original = site.host.domains
+    site.host.domains = lambda: [  # type: ignore[method-assign]
+        replace(view, id=domain) for view, domain in zip(original(), site.host.guests, strict=True)
+    ]
+    site.run(3)
+    labels = Counter(domain.label for domain in site.simulation.snapshot.domains)
+    assert len(labels) == 2
+    assert set(labels.values()) == {1}
+
+
+def test_a_journal_that_cannot_be_written_stops_no_growth(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise JournalUnavailable("the disk is full")
+
+    monkeypatch.setattr(site.simulation.journal, "decided", full)
+    site.guest.set(demand=1.8)
+    site.run(6)
+    assert len(site.guest.online) == 3
+    assert site.simulation.snapshot.troubles == {"journal": "the disk is full"}
+
+
+def test_what_is_counted_never_runs_backwards(site: Site) -> None:
+    asked_to_grow(site)
+    site.run(30)
+    site.guest.set(demand=0.1)
+    site.run(60)
+    seen: Counter[object] = Counter()
+    for snapshot in site.simulation.snapshots:
+        for domain in snapshot.domains:
+            for counts in (domain.tally.decisions, domain.tally.operations, domain.tally.failures):
+                for key, count in counts.items():
+                    assert count >= seen[key]
+                    seen[key] = count
+    assert sum(domain.tally.decisions.values()) == site.simulation.snapshot.tick

@@ -1,0 +1,76 @@
+"""The JSON shapes: plain values only, for every state a domain can be in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from autoscaler.core.condition import Condition
+from autoscaler.core.operation import Outcome
+from autoscaler.core.reason import Reason
+from autoscaler.core.stabilize import Clamp
+from autoscaler.service.describe import domain_of, operation_of, status_of
+from autoscaler.service.snapshot import DomainSnapshot, HostSnapshot
+from tests.fakes.examples import DECISION, DOMAIN_SNAPSHOT, OPERATION, SNAPSHOT, VIEW
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        pytest.param(DOMAIN_SNAPSHOT, id="ordinary"),
+        pytest.param(
+            replace(DOMAIN_SNAPSHOT, load=None, decision=None, source=None, last_sample_wall_s=None),
+            id="just seen",
+        ),
+        pytest.param(
+            replace(
+                DOMAIN_SNAPSHOT,
+                decision=replace(DECISION, clamps=(Clamp(Reason.HOLD, 1, 2),)),
+                operation=OPERATION,
+                last_operation=OPERATION.ended(Outcome.STUCK, "it did not go"),
+                conditions={Condition.STUCK: "it did not go"},
+            ),
+            id="in trouble",
+        ),
+    ],
+)
+def test_a_domain_is_plain_json_with_the_same_keys_whatever_is_known(domain: DomainSnapshot) -> None:
+    described = domain_of(domain)
+    assert json.loads(json.dumps(described, allow_nan=False)) == described
+    assert described.keys() == domain_of(DOMAIN_SNAPSHOT).keys()
+
+
+def test_a_decision_is_told_with_its_sentence() -> None:
+    decision = domain_of(DOMAIN_SNAPSHOT)["decision"]
+    assert isinstance(decision, dict)
+    assert decision["reason"] == "steady"
+    assert decision["sentence"] == "the vCPUs online fit the demand"
+
+
+def test_an_operation_tells_its_stages_from_the_request_on() -> None:
+    described = operation_of(OPERATION.accepted(100.25))
+    assert described["stages_s"] == {"accepted": 0.25}
+    assert described["outcome"] is None
+
+
+def test_a_status_names_each_host_and_its_trouble() -> None:
+    hosts = (
+        HostSnapshot(label="a", trouble="it is away"),
+        HostSnapshot(label="b", trouble=None, unseen={"db": "no socket"}),
+    )
+    status = status_of(replace(SNAPSHOT, hosts=hosts, troubles={"journal": "full"}))
+    assert status["hosts"] == [
+        {"label": "a", "connected": False, "trouble": "it is away", "unseen": {}},
+        {"label": "b", "connected": True, "trouble": None, "unseen": {"db": "no socket"}},
+    ]
+    assert status["troubles"] == {"journal": "full"}
+    assert json.dumps(status)
+
+
+def test_a_service_with_nothing_to_do_says_why() -> None:
+    troubles = status_of(replace(SNAPSHOT, domains=(), ungoverned=(VIEW,)))["troubles"]
+    assert isinstance(troubles, dict)
+    assert "no policy matches" in troubles["idle"]
+    assert "'web-1'" in troubles["idle"]

@@ -1,0 +1,230 @@
+"""The journal: written by one thread, folded where nothing changes, read while it is written."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autoscaler.core.decision import Decision
+from autoscaler.core.model import DomainId
+from autoscaler.core.operation import Outcome
+from autoscaler.core.reason import Reason
+from autoscaler.core.stabilize import Clamp
+from autoscaler.ports import JournalUnavailable
+from autoscaler.service.journal import SqliteJournal
+from autoscaler.service.journal_reader import events
+from tests.fakes.examples import DECISION, GROWTH, LOAD, MISSING, OPERATION
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal with a # and a ?.sqlite"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[SqliteJournal]:
+    journal = SqliteJournal(path)
+    yield journal
+    journal.close()
+
+
+def rows(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as db:
+        count: int = db.execute("SELECT count(*) FROM decisions").fetchone()[0]
+        return count
+
+
+def decided(journal: SqliteJournal, decision: Decision, wall_s: float = 1000.0, digest: str = "d") -> int:
+    return journal.decided(decision, wall_s=wall_s, digest=digest)
+
+
+def test_a_decision_comes_back_with_what_it_was_made_on(journal: SqliteJournal, path: Path) -> None:
+    clamps = (Clamp(Reason.STEP, 9, 3),)
+    decided(journal, replace(GROWTH, load=LOAD, missing=MISSING, clamps=clamps))
+    (event,) = events(path)
+    assert event["domain"] == "web-1"
+    assert (event["verdict"], event["reason"], event["act"]) == ("grow", "demand-high", True)
+    assert event["inputs"] == {
+        "clamps": [["step", 9, 3]],
+        "load": {
+            "source": "proc-stat",
+            "span_s": 1.0,
+            "busy_vcpus": 1.0,
+            "steal_vcpus": 0.0,
+            "demand_vcpus": 1.0,
+        },
+        "missing": {"reason": "agent-absent", "detail": "no agent in this guest"},
+    }
+
+
+def test_repeats_are_folded_and_reach_the_disk_with_a_flush(journal: SqliteJournal, path: Path) -> None:
+    ids = {decided(journal, DECISION, 1000.0 + second) for second in range(10)}
+    assert len(ids) == 1
+    assert events(path)[0]["repeats"] == 0
+    journal.flush()
+    (event,) = events(path)
+    assert (event["repeats"], event["at_wall_s"], event["until_wall_s"]) == (9, 1000.0, 1009.0)
+
+
+def test_a_fold_reaches_the_disk_with_the_next_entry_of_its_domain(
+    journal: SqliteJournal, path: Path
+) -> None:
+    for second in range(3):
+        decided(journal, DECISION, 1000.0 + second)
+    decided(journal, GROWTH, 1003.0)
+    assert [event["repeats"] for event in events(path)] == [2, 0]
+
+
+def test_a_fold_reaches_the_disk_at_the_close(path: Path) -> None:
+    journal = SqliteJournal(path)
+    for _ in range(3):
+        decided(journal, DECISION)
+    journal.close()
+    assert events(path)[0]["repeats"] == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(replace(DECISION, reason=Reason.HOLD), id="reason"),
+        pytest.param(replace(DECISION, plugged=2), id="plugged"),
+        pytest.param(replace(DECISION, online=2, next_vcpus=2), id="online"),
+        pytest.param(replace(DECISION, target=2), id="target"),
+        pytest.param(replace(DECISION, policy="other"), id="policy"),
+    ],
+)
+def test_a_decision_that_differs_is_an_entry_of_its_own(
+    journal: SqliteJournal, path: Path, other: Decision
+) -> None:
+    decided(journal, DECISION)
+    decided(journal, other)
+    decided(journal, DECISION)
+    assert rows(path) == 3
+
+
+def test_another_policy_set_is_an_entry_of_its_own(journal: SqliteJournal, path: Path) -> None:
+    decided(journal, DECISION, digest="one")
+    decided(journal, DECISION, digest="two")
+    assert rows(path) == 2
+
+
+def test_a_load_that_wobbles_is_no_new_entry(journal: SqliteJournal, path: Path) -> None:
+    for busy in (0.1, 0.2, 0.3):
+        decided(journal, replace(DECISION, load=replace(LOAD, busy_vcpus=busy)))
+    assert rows(path) == 1
+
+
+def test_a_decision_to_act_is_never_folded(journal: SqliteJournal, path: Path) -> None:
+    assert decided(journal, GROWTH) != decided(journal, GROWTH)
+    assert rows(path) == 2
+
+
+def test_domains_of_one_name_on_two_hosts_do_not_fold_into_each_other(
+    journal: SqliteJournal, path: Path
+) -> None:
+    other = replace(DECISION, domain=DomainId("other", DECISION.domain.uuid))
+    assert decided(journal, DECISION) != decided(journal, other)
+    assert decided(journal, DECISION) != decided(journal, other)
+    assert rows(path) == 2
+
+
+def test_domains_that_are_long_gone_are_not_kept_in_memory(journal: SqliteJournal) -> None:
+    for number in range(50):
+        decided(journal, replace(DECISION, domain=DomainId("h", str(number))), 1000.0)
+    decided(journal, DECISION, 1000.0 + 7200.0)
+    journal.flush()
+    assert len(journal._last) == 1
+
+
+def test_an_operation_shows_how_it_went(journal: SqliteJournal, path: Path) -> None:
+    operation = replace(OPERATION, decision_id=decided(journal, GROWTH))
+    journal.begun(GROWTH, operation, wall_s=1000.0)
+    (event,) = events(path)
+    assert isinstance(event["operation"], dict)
+    assert event["operation"]["outcome"] is None
+    done = operation.seen(present=3, online=3, now_s=100.5).ended(Outcome.STUCK, "it did not go")
+    journal.ended(done)
+    (event,) = events(path)
+    assert event["operation"] == {
+        "direction": "up",
+        "from_vcpus": 1,
+        "to_vcpus": 3,
+        "stages_s": {"accepted": 0.5, "present": 0.5, "online": 0.5},
+        "outcome": "stuck",
+        "detail": "it did not go",
+    }
+
+
+def test_what_a_killed_service_left_under_way_is_closed_at_the_next_start(path: Path) -> None:
+    killed = SqliteJournal(path)
+    operation = replace(OPERATION, decision_id=decided(killed, GROWTH))
+    killed.begun(GROWTH, operation, wall_s=1000.0)
+    SqliteJournal(path).close()
+    (event,) = events(path)
+    assert isinstance(event["operation"], dict)
+    assert event["operation"]["outcome"] == "abandoned"
+    killed.close()
+
+
+def test_entries_of_a_service_before_stay(path: Path) -> None:
+    for _ in range(3):
+        journal = SqliteJournal(path)
+        decided(journal, DECISION)
+        journal.close()
+    assert [event["id"] for event in events(path)] == [1, 2, 3]
+
+
+def test_the_newest_entries_come_oldest_first(journal: SqliteJournal, path: Path) -> None:
+    for number in range(5):
+        decided(journal, replace(DECISION, target=number, name=f"web-{number % 2}"))
+    assert [event["target"] for event in events(path, limit=2)] == [3, 4]
+    assert [event["target"] for event in events(path, after=3)] == [3, 4]
+    assert [event["target"] for event in events(path, domain="web-1")] == [1, 3]
+    assert events(path, domain="nobody") == []
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb", "'; DROP TABLE decisions; --", "\u202eabc", "x" * 200, "\0", "", "🦆"]
+)
+def test_a_hostile_name_is_only_a_name(journal: SqliteJournal, path: Path, name: str) -> None:
+    decided(journal, replace(DECISION, name=name))
+    assert [event["domain"] for event in events(path, domain=name)] == [name]
+
+
+def test_a_lock_of_somebody_else_is_named_soon_and_the_fold_is_not_lost(
+    journal: SqliteJournal, path: Path
+) -> None:
+    decided(journal, DECISION)
+    decided(journal, DECISION, 1001.0)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalUnavailable, match="locked"):
+            decided(journal, GROWTH)
+    decided(journal, GROWTH)
+    assert [event["repeats"] for event in events(path)] == [1, 0]
+
+
+def test_a_journal_of_another_version_is_refused_and_left_as_it_is(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(JournalUnavailable, match=r"schema 99.*move the file away"):
+        SqliteJournal(path)
+
+
+def test_a_file_that_is_no_journal_is_refused(path: Path) -> None:
+    path.write_text("this is not a database, and it is long enough to be seen as that " * 20)
+    with pytest.raises(JournalUnavailable, match="cannot be used"):
+        SqliteJournal(path)
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["no file", "no journal"])
+def test_reading_what_is_not_there_is_named(path: Path, *, made: bool) -> None:
+    if made:
+        path.touch()
+    with pytest.raises(JournalUnavailable, match="cannot be read"):
+        events(path)

@@ -1,0 +1,202 @@
+"""The exposition: valid in both formats, one series a name, nothing left of what is gone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.openmetrics import parser as openmetrics_parser
+from prometheus_client.parser import text_string_to_metric_families
+
+from autoscaler.core.condition import Condition
+from autoscaler.core.decision import Verdict
+from autoscaler.core.model import DomainId
+from autoscaler.core.operation import Direction, Outcome
+from autoscaler.core.reason import Reason
+from autoscaler.service.instruments import Instruments
+from autoscaler.service.metrics import SnapshotCollector
+from autoscaler.service.snapshot import DomainSnapshot, HostSnapshot, Snapshot, Tally, labels_of
+from tests.fakes.examples import DOMAIN, DOMAIN_SNAPSHOT, OPERATION, SNAPSHOT, VIEW
+
+NAMES = [
+    pytest.param("plain", id="plain"),
+    pytest.param("a\nb", id="newline"),
+    pytest.param('say "hi"', id="quotes"),
+    pytest.param("back\\slash\\n", id="backslashes"),
+    pytest.param("x" * 200, id="long"),
+    pytest.param("\u202eevil\u202c", id="right to left"),
+    pytest.param('",domain="other', id="injection"),
+    pytest.param("{} # HELP x", id="syntax"),
+    pytest.param("", id="empty"),
+    pytest.param("🦆\t\r", id="emoji and control"),
+]
+BUSY = Tally(
+    decisions={(Verdict.GROW, Reason.DEMAND_HIGH): 2, (Verdict.HOLD, Reason.STEADY): 9},
+    operations={Direction.UP: 2},
+    failures={(Direction.UP, Outcome.STUCK): 1},
+    agent_errors={"late": 3},
+)
+
+
+def registry_of(snapshot: Snapshot) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(SnapshotCollector(lambda: snapshot))
+    instruments = Instruments(registry)
+    instruments.tick_duration.observe(0.01)
+    instruments.tick_missed("late")
+    instruments.agent_asked("guest-info", 0.1)
+    instruments.policies_read(in_force=True, wall_s=1.0)
+    instruments.operation_ended(OPERATION.seen(present=3, online=3, now_s=100.5).relieved(101.0))
+    return registry
+
+
+def openmetrics_of(snapshot: Snapshot) -> str:
+    encode, _ = choose_encoder("application/openmetrics-text; version=1.0.0")
+    return encode(registry_of(snapshot)).decode()
+
+
+def families(snapshot: Snapshot) -> dict[str, Metric]:
+    text = generate_latest(registry_of(snapshot)).decode()
+    return {family.name: family for family in text_string_to_metric_families(text)}
+
+
+def value(found: dict[str, Metric], sample: str, **labels: str) -> float:
+    (only,) = (
+        entry.value
+        for family in found.values()
+        for entry in family.samples
+        if entry.name == f"vcpu_autoscaler_{sample}" and entry.labels == labels
+    )
+    return only
+
+
+def named(name: str) -> Snapshot:
+    domain = replace(DOMAIN_SNAPSHOT, label=name, view=replace(VIEW, name=name), tally=BUSY)
+    return replace(SNAPSHOT, domains=(domain,))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_a_domain_is_called_its_series_can_be_read_back(name: str) -> None:
+    found = families(named(name))
+    assert value(found, "domain_vcpus", domain=name, state="plugged") == 1.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_other_format_is_valid_as_well(name: str) -> None:
+    text = openmetrics_of(named(name))
+    assert list(openmetrics_parser.text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
+
+
+def test_every_family_has_a_help_and_a_type_and_appears_once() -> None:
+    text = generate_latest(registry_of(named("web-1"))).decode()
+    helps = Counter(line.split()[2] for line in text.splitlines() if line.startswith("# HELP"))
+    types = Counter(line.split()[2] for line in text.splitlines() if line.startswith("# TYPE"))
+    assert helps == types
+    assert set(helps.values()) == {1}
+    for family in text_string_to_metric_families(text):
+        assert family.documentation, family.name
+        assert family.type != "unknown", family.name
+        assert family.name.startswith("vcpu_autoscaler_")
+
+
+def test_no_series_tells_when_it_was_created() -> None:
+    assert "_created" not in generate_latest(registry_of(named("web-1"))).decode()
+    assert "_created" not in openmetrics_of(named("web-1"))
+
+
+def test_no_series_appears_twice() -> None:
+    views = [
+        replace(VIEW, name=name, id=DomainId(host, f"{number}"))
+        for number, (host, name) in enumerate(
+            [("a", "web"), ("b", "web"), ("c", "web@a"), ("c", "other"), ("b", "web@a@c")]
+        )
+    ]
+    labels = labels_of(views)
+    domains = tuple(replace(DOMAIN_SNAPSHOT, view=view, label=labels[view.id], tally=BUSY) for view in views)
+    series = Counter(
+        (sample.name, tuple(sorted(sample.labels.items())))
+        for family in families(replace(SNAPSHOT, domains=domains)).values()
+        for sample in family.samples
+    )
+    assert [key for key, count in series.items() if count > 1] == []
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        pytest.param([("a", "web"), ("a", "db")], ["web", "db"], id="unique"),
+        pytest.param([("a", "web"), ("b", "web")], ["web@a", "web@b"], id="on two hosts"),
+        pytest.param(
+            [("a", "web"), ("b", "web"), ("c", "web@a")], ["web@a#0", "web@b", "web@a#2"], id="a copycat"
+        ),
+        pytest.param([("a", "web"), ("a", "web")], ["web@a#0", "web@a#1"], id="twice on one host"),
+    ],
+)
+def test_each_domain_has_a_label_of_its_own(names: list[tuple[str, str]], labels: list[str]) -> None:
+    views = [
+        replace(VIEW, name=name, id=DomainId(host, str(number))) for number, (host, name) in enumerate(names)
+    ]
+    assert list(labels_of(views).values()) == labels
+
+
+def test_a_domain_that_is_gone_leaves_no_series() -> None:
+    snapshots = [named("web-1")]
+    registry = CollectorRegistry()
+    registry.register(SnapshotCollector(lambda: snapshots[-1]))
+    assert b"web-1" in generate_latest(registry)
+    snapshots.append(replace(SNAPSHOT, domains=()))
+    assert b"web-1" not in generate_latest(registry)
+
+
+def test_what_is_not_known_has_no_series_rather_than_a_zero() -> None:
+    unseen: DomainSnapshot = replace(
+        DOMAIN_SNAPSHOT, load=None, last_sample_wall_s=None, decision=None, source=None
+    )
+    found = families(replace(SNAPSHOT, domains=(unseen,)))
+    for family in ("domain_busy_vcpus", "domain_demand_vcpus", "domain_last_sample_timestamp_seconds"):
+        assert found[f"vcpu_autoscaler_{family}"].samples == []
+    states = {sample.labels["state"] for sample in found["vcpu_autoscaler_domain_vcpus"].samples}
+    assert states == {"plugged", "online", "min", "max", "maximum"}
+
+
+def test_figures_are_those_of_the_snapshot() -> None:
+    domain = replace(DOMAIN_SNAPSHOT, tally=BUSY, conditions={Condition.STUCK: "it is stuck"})
+    hosts = (
+        HostSnapshot(label="a", trouble="gone"),
+        HostSnapshot(label="b", trouble=None, unseen={"x": "y"}),
+    )
+    found = families(replace(SNAPSHOT, domains=(domain,), hosts=hosts, ungoverned=(VIEW, VIEW)))
+    assert value(found, "domain_busy_vcpus", domain="web-1") == 1.0
+    assert value(found, "domain_utilization_ratio", domain="web-1") == 0.5
+    assert value(found, "domain_condition", domain="web-1", condition="stuck") == 1.0
+    assert value(found, "domain_condition", domain="web-1", condition="failed") == 0.0
+    assert value(found, "decisions_total", domain="web-1", action="hold", reason="steady") == 9.0
+    assert value(found, "scaling_operations_total", domain="web-1", direction="up") == 2.0
+    assert value(found, "scaling_operations_total", domain="web-1", direction="down") == 0.0
+    assert value(found, "scaling_failures_total", domain="web-1", direction="up", outcome="stuck") == 1.0
+    assert value(found, "guest_agent_errors_total", domain="web-1", error="late") == 3.0
+    assert value(found, "host_connected", host="a") == 0.0
+    assert value(found, "host_connected", host="b") == 1.0
+    assert value(found, "host_unseen_domains", host="b") == 1.0
+    assert value(found, "domains", governed="false") == 2.0
+    assert value(found, "scaling_stage_duration_seconds_count", direction="up", stage="relieved") == 1.0
+    assert value(found, "ticks_missed_total", cause="overrun") == 0.0
+
+
+def test_a_domain_says_what_governs_it() -> None:
+    (sample,) = families(SNAPSHOT)["vcpu_autoscaler_domain_info"].samples
+    assert sample.labels == {
+        "domain": "web-1",
+        "uuid": DOMAIN.uuid,
+        "host": DOMAIN.host,
+        "policy": "web",
+        "mode": "auto",
+        "cpu_source": "proc-stat",
+    }
+
+
+def test_a_service_that_has_seen_nothing_yet_is_valid_too() -> None:
+    assert families(Snapshot(wall_s=0.0, tick=0))

@@ -1,0 +1,193 @@
+"""The pages, over a real server on a loopback port of the system's choice."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from autoscaler.service.instruments import Instruments
+from autoscaler.service.journal import SqliteJournal
+from autoscaler.service.metrics import SnapshotCollector
+from autoscaler.service.snapshot import Snapshot
+from autoscaler.service.web import AddressTaken, Sources, WebServer
+from tests.fakes.examples import DECISION, DOMAIN, DOMAIN_SNAPSHOT, GROWTH, SNAPSHOT, VIEW
+
+HOSTILE = ["a b", "\u202eevil", "x" * 200, "100%", "ü&?#", "🦆", "..", "a\nb"]
+
+
+class Site:
+    """A served snapshot that can be changed."""
+
+    def __init__(self, journal: Path) -> None:
+        self.snapshot = SNAPSHOT
+        self.trouble: str | None = None
+        registry = CollectorRegistry()
+        registry.register(SnapshotCollector(self.newest))
+        Instruments(registry)
+        sources = Sources(
+            newest=self.newest, registry=registry, journal=journal, healthy=lambda: self.trouble
+        )
+        self.server = WebServer(sources, host="127.0.0.1", port=0)
+        self.server.start()
+        self.client = httpx.Client(base_url="http://{}:{}".format(*self.server.address), trust_env=False)
+
+    def newest(self) -> Snapshot:
+        return self.snapshot
+
+    def get(self, path: str) -> httpx.Response:
+        return self.client.get(path)
+
+    def close(self) -> None:
+        self.client.close()
+        self.server.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    path = tmp_path_factory.mktemp("web") / "journal.sqlite"
+    journal = SqliteJournal(path)
+    for number in range(5):
+        decision = GROWTH if number == 4 else replace(DECISION, target=number)
+        journal.decided(decision, wall_s=1000.0 + number, digest="d")
+    journal.close()
+    site = Site(path)
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def site(served: Site) -> Site:
+    served.snapshot, served.trouble = SNAPSHOT, None
+    return served
+
+
+def test_metrics_are_in_the_format_that_was_asked_for(site: Site) -> None:
+    plain = site.get("/metrics")
+    assert plain.headers["content-type"].startswith("text/plain; version=")
+    assert list(text_string_to_metric_families(plain.text))
+    accept = {"accept": "application/openmetrics-text; version=1.0.0"}
+    other = site.client.get("/metrics", headers=accept)
+    assert other.headers["content-type"].startswith("application/openmetrics-text")
+    assert other.text.endswith("# EOF\n")
+
+
+def test_health_says_what_is_wrong(site: Site) -> None:
+    assert (site.get("/-/healthy").status_code, site.get("/-/healthy").text) == (200, "OK\n")
+    site.trouble = "no tick was finished for 99 s"
+    assert (site.get("/-/healthy").status_code, site.get("/-/healthy").text) == (503, f"{site.trouble}\n")
+
+
+def test_the_service_is_ready_after_its_first_tick(site: Site) -> None:
+    site.snapshot = replace(SNAPSHOT, tick=0)
+    assert site.get("/-/ready").status_code == 503
+    site.snapshot = SNAPSHOT
+    assert site.get("/-/ready").status_code == 200
+
+
+def test_status_and_domains_are_those_of_the_snapshot(site: Site) -> None:
+    assert site.get("/api/v1/status").json()["ticks"] == 5
+    assert [domain["name"] for domain in site.get("/api/v1/domains").json()] == ["web-1"]
+
+
+@pytest.mark.parametrize("name", ["web-1", DOMAIN.uuid])
+def test_a_domain_is_found_by_name_and_by_uuid(site: Site, name: str) -> None:
+    assert site.get(f"/api/v1/domains/{name}").json()["uuid"] == DOMAIN.uuid
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_domain_of_any_name_is_found_by_it(site: Site, name: str) -> None:
+    domain = replace(DOMAIN_SNAPSHOT, label=name, view=replace(VIEW, name=name))
+    site.snapshot = replace(SNAPSHOT, domains=(domain,))
+    assert site.get(f"/api/v1/domains/{quote(name, safe='').replace('.', '%2E')}").json()["name"] == name
+    assert site.get("/api/v1/domains").json()[0]["name"] == name
+    assert site.get("/metrics").status_code == 200
+
+
+def test_an_unknown_domain_is_a_sentence_and_not_found(site: Site) -> None:
+    reply = site.get("/api/v1/domains/nobody")
+    assert (reply.status_code, reply.json()) == (404, {"error": "no governed domain is called 'nobody'"})
+
+
+def test_decisions_come_from_the_journal(site: Site) -> None:
+    assert [event["id"] for event in site.get("/api/v1/decisions").json()] == [1, 2, 3, 4, 5]
+    assert [event["id"] for event in site.get("/api/v1/decisions?after=3&limit=1").json()] == [5]
+    assert site.get("/api/v1/decisions?domain=nobody").json() == []
+    assert site.get("/api/v1/decisions?domain=';DROP TABLE decisions").json() == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=-1",
+        "limit=1001",
+        "limit=many",
+        "limit=1.5",
+        "limit=",
+        "after=-1",
+        f"after={10**30}",
+        f"after={'9' * 5000}",
+        "after=x",
+    ],
+)
+def test_figures_out_of_bounds_are_refused_with_a_sentence(site: Site, query: str) -> None:
+    reply = site.get(f"/api/v1/decisions?{query}")
+    assert reply.status_code == 400
+    assert "'after'" in reply.json()["error"]
+
+
+def test_a_journal_that_cannot_be_read_is_said_and_the_rest_is_served(tmp_path: Path) -> None:
+    site = Site(tmp_path / "none")
+    with closing(site):
+        reply = site.get("/api/v1/decisions")
+        assert reply.status_code == 503
+        assert "cannot be read" in reply.json()["error"]
+        assert site.get("/-/healthy").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+@pytest.mark.parametrize("path", ["/metrics", "/api/v1/domains", "/api/v1/domains/web-1"])
+def test_nothing_can_be_changed_here(site: Site, method: str, path: str) -> None:
+    assert site.client.request(method, path).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/", "/etc/passwd", "/api/v1/domains/../../../etc/passwd", "/metrics/"])
+def test_there_is_nothing_else(site: Site, path: str) -> None:
+    assert site.client.get(path, follow_redirects=False).status_code in {307, 404}
+
+
+def test_a_client_that_says_nothing_does_not_hold_up_another(site: Site) -> None:
+    with closing(socket.create_connection(site.server.address)):
+        assert site.get("/metrics").status_code == 200
+
+
+def test_a_taken_port_is_said_with_what_to_do(site: Site) -> None:
+    host, port = site.server.address
+    sources = Sources(newest=site.newest, registry=CollectorRegistry(), journal=Path(), healthy=lambda: None)
+    with pytest.raises(AddressTaken, match=rf"{host}:{port}.*ss -ltnp"):
+        WebServer(sources, host=host, port=port)
+
+
+def test_a_closed_server_frees_its_address(tmp_path: Path) -> None:
+    site = Site(tmp_path / "none")
+    site.get("/-/healthy")
+    site.close()
+    with closing(socket.socket()) as again:
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        again.bind(site.server.address)
+
+
+def test_a_server_that_was_never_started_closes_all_the_same(tmp_path: Path) -> None:
+    sources = Sources(
+        newest=lambda: SNAPSHOT, registry=CollectorRegistry(), journal=tmp_path, healthy=lambda: None
+    )
+    WebServer(sources, host="127.0.0.1", port=0).close()
