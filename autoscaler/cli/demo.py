@@ -111,4 +111,6 @@ def _summarise(report: Report, console: Console) -> None:
     ):
         console.print(Text(line), soft_wrap=True)
     if not report.ok:
-        console.print(Text("It did not go as it should: see the lines above.", style="bold red"))
+        why = report.held_back or "see the lines above"
+        console.print(Text(f"It did not go as it should: {why}.", style="bold red"), soft_wrap=True)
+        console.print("Other work on this host can be the cause: try again when it idles.")

@@ -56,7 +56,7 @@ class PlainView:
         now_s = time.monotonic()
         if shown != self._shown or now_s - self._shown_s >= _PLAIN_EVERY_S:
             self._shown, self._shown_s = shown, now_s
-            self.say(f"[{phase}] {_sizes(domain)}; {_load(domain)}")
+            self.say(f"[{phase}] {_sizes(domain)}; {_load(domain)}; {_why(domain)}")
 
 
 class LiveView:
@@ -110,9 +110,12 @@ def _guest(domain: DomainSnapshot) -> Table:
     share = 0 if load is None else round(load.utilization_ratio * 20)
     color = "red" if load is not None and load.saturated else "green"
     table.add_row("load", Text("▬" * share + " " * (20 - share), style=color), Text(_load(domain)))
-    if domain.decision is not None:
-        table.add_row("why", "", Text(SENTENCES[domain.decision.reason]))
+    table.add_row("why", "", Text(_why(domain)))
     return table
+
+
+def _why(domain: DomainSnapshot) -> str:
+    return "" if domain.decision is None else SENTENCES[domain.decision.reason]
 
 
 def _sizes(domain: DomainSnapshot) -> str:

@@ -52,6 +52,11 @@ class DomainState:
         return self.view.plugged if self._online is None else self._online
 
     @property
+    def _upper(self) -> int:
+        """The most vCPUs that policy and domain allow."""
+        return min(self.policy.max_vcpus or self.view.maximum, self.view.maximum)
+
+    @property
     def conditions(self) -> Mapping[Condition, str]:
         """What is wrong now, each with its sentence."""
         found = dict(self.actuation.conditions)
@@ -135,13 +140,13 @@ class DomainState:
             return Recommendation(vcpus=self.online, reason=Reason.WARMING_UP)
         rule = self.policy.missing
         raise_to = rule.raise_to_vcpus if rule.then is Fallback.RAISE_TO else None
-        if raise_to is not None and raise_to > self.online and self._stale(now_s):
+        if raise_to is not None and min(raise_to, self._upper) > self.online and self._stale(now_s):
             return Recommendation(vcpus=raise_to, reason=Reason.RAISED)
         return Recommendation(vcpus=self.online, reason=Reason.MISSING)
 
     def _target(self, wish: Recommendation, now_s: float) -> Target:
         online = self.online
-        upper = min(self.policy.max_vcpus or self.view.maximum, self.view.maximum)
+        upper = self._upper
         lower = min(self.policy.min_vcpus, upper)
         blind = {Reason.MISSING, Reason.WARMING_UP}
         if wish.reason in blind or self.view.state is not RunState.RUNNING:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.request import ProxyHandler, build_opener
 
+from autoscaler.core.reason import SENTENCES
 from autoscaler.lab.accel import usable_accel
 from autoscaler.lab.errors import LabError
 from autoscaler.service.journal_reader import events
@@ -94,6 +95,9 @@ class Report:
     metrics_samples: int
     """Series in the last scrape of /metrics."""
 
+    held_back: str | None
+    """Why the guest did not have the vCPUs it needed when the load was taken away; None: it had them."""
+
     @property
     def ok(self) -> bool:
         """Whether the guest got the vCPUs it needed, ran them, and gave them back."""
@@ -136,9 +140,10 @@ class Story:
         self._guest.load(HIGH_VCPUS)
         self.watch(Phase.HIGH, until=self._relieved, timeout_s=_GROW_TIMEOUT_S)
         self.watch(Phase.HIGH, timeout_s=_USED_S)
+        held_back = self._held_back()
         self._guest.load(CALM_VCPUS)
         self.watch(Phase.DOWN, until=lambda domain: domain.online == 1, timeout_s=_SHRINK_TIMEOUT_S)
-        return self._report()
+        return self._report(held_back)
 
     def watch(
         self,
@@ -172,7 +177,13 @@ class Story:
             and last.relieved_s is not None
         )
 
-    def _report(self) -> Report:
+    def _held_back(self) -> str | None:
+        domain = self.domain()
+        if domain is None or domain.decision is None or domain.online >= WANTED_ONLINE:
+            return None
+        return SENTENCES[domain.decision.reason]
+
+    def _report(self, held_back: str | None) -> Report:
         domain = self.domain()
         if domain is None:
             raise LabError(f"the service does not see the guest {NAME} any more: see its messages above")
@@ -186,6 +197,7 @@ class Story:
             online_end=domain.online,
             metrics_url=self.metrics_url,
             metrics_samples=_samples(self.metrics_url),
+            held_back=held_back,
         )
 
     def _moves(self) -> tuple[Move, ...]:

@@ -7,6 +7,7 @@ reason.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,8 @@ class Sampling:
         self._views: dict[str, dict[DomainId, DomainView]] = {}
         self._troubles: dict[str, str] = {}
         self._observed: dict[DomainId, Observation] = {}
+        self._failed: dict[DomainId, Missing] = {}
+        """What the last probe that came back of a domain said, where it gave no sample."""
         self._sweeping: set[str] = set()
         self._probing: set[DomainId] = set()
         self._waiting: set[str | DomainId] = set()
@@ -98,7 +101,14 @@ class Sampling:
         if view.state is not RunState.RUNNING:
             detail = f"domain {view.name!r} is {view.state}, not running"
             return Missing(at_s=now_s, reason=MissingReason.NOT_RUNNING, detail=detail)
-        detail = f"the agent of domain {view.name!r} has not answered yet"
+        failed = self._failed.get(view.id)
+        if failed is not None:
+            # Being asked again says less than what was wrong a moment ago.
+            return replace(failed, at_s=now_s)
+        detail = (
+            f"the agent of domain {view.name!r} has not answered yet: if it stays so, restart "
+            "qemu-guest-agent in the guest"
+        )
         return Missing(at_s=now_s, reason=MissingReason.LATE, detail=detail)
 
     def _swept(self, host: Host, result: Sequence[DomainView] | AutoscalerError) -> None:
@@ -113,6 +123,7 @@ class Sampling:
         self._views[host.label] = now = {view.id: view for view in result}
         for domain in before.keys() - now.keys():
             self._observed.pop(domain, None)
+            self._failed.pop(domain, None)
             host.forget(domain)
         for view in result:
             if view.state is RunState.RUNNING and view.id not in self._probing and self._governs(view):
@@ -126,7 +137,8 @@ class Sampling:
         self._waiting.discard(domain)
         if isinstance(result, AutoscalerError):
             reason = next(reason for error, reason in _REASONS if isinstance(result, error))
-            result_at_s = self._clock.monotonic_s()
-            self._observed[domain] = Missing(at_s=result_at_s, reason=reason, detail=str(result))
+            missing = Missing(at_s=self._clock.monotonic_s(), reason=reason, detail=str(result))
+            self._observed[domain] = self._failed[domain] = missing
         else:
             self._observed[domain] = result
+            self._failed.pop(domain, None)

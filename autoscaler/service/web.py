@@ -6,6 +6,8 @@ controller, a guest, or a file that is not the journal.
 
 from __future__ import annotations
 
+import errno
+import logging
 import socket
 import threading
 from dataclasses import dataclass
@@ -98,7 +100,7 @@ class _Pages:
         for candidate in self._sources.newest().domains:
             if wanted in {candidate.label, candidate.view.name, candidate.view.id.uuid}:
                 return JSONResponse(domain_of(candidate))
-        return _problem(404, f"no governed domain is called {wanted!r}")
+        return _problem(404, _why_unknown(self._sources.newest(), wanted))
 
     async def decisions(self, request: Request) -> Response:
         query = request.query_params
@@ -117,6 +119,19 @@ class _Pages:
         return JSONResponse(found)
 
 
+def _why_unknown(snapshot: Snapshot, wanted: str) -> str:
+    """Why a domain is not among the governed ones, as far as the last tick tells."""
+    if any(wanted in {view.name, view.id.uuid} for view in snapshot.ungoverned):
+        return f"domain {wanted!r} runs, and no policy governs it: add its name to a policy's match"
+    for host in snapshot.hosts:
+        if wanted in host.unseen:
+            return f"domain {wanted!r} cannot be seen: {host.unseen[wanted]}"
+    lost = [host.label for host in snapshot.hosts if host.trouble is not None]
+    if lost:
+        return f"no governed domain is called {wanted!r}, and {lost[0]} is lost: see `autoscaler status`"
+    return f"no running domain is called {wanted!r}: see `autoscaler list`, and `virsh list --all`"
+
+
 def _problem(status: int, sentence: str) -> Response:
     return JSONResponse({"error": sentence}, status)
 
@@ -130,6 +145,7 @@ class WebServer:
         config = uvicorn.Config(
             application(sources),
             log_config=None,
+            log_level=logging.WARNING,
             log_level="warning",
             access_log=False,
             server_header=False,
@@ -169,8 +185,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen(128)
     except OSError as error:
         listener.close()
-        raise AddressTaken(
-            f"cannot listen on {host}:{port} ({error.strerror}): see what uses it with "
-            f"`ss -ltnp 'sport = :{port}'`, or give web.listen another address"
-        ) from error
+        if error.errno == errno.EADDRINUSE:
+            advice = f"see what uses it with `ss -ltnp 'sport = :{port}'`, or give web.listen another port"
+        else:
+            advice = "give web.listen an address of this host and a port that the service's user may take"
+        raise AddressTaken(f"cannot listen on {host}:{port} ({error.strerror}): {advice}") from error
     return listener

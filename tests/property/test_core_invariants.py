@@ -281,7 +281,7 @@ def test_whatever_befell_a_guest_it_ends_with_the_vcpus_that_it_needs(
             if heals:
                 made_sound(guest, simulation)
         made_sound(guest, simulation)
-        guest.reboot()
+        guest.reboot()  # a vCPU that the kernel never listed is found by the next boot only
         guest.set(demand=demand)
         simulation.run(LONGEST_RECOVERY_S)
         assert demand <= len(guest.online) or len(guest.online) == guest.maximum

@@ -70,7 +70,7 @@ def test_a_guest_that_was_paused_is_not_taken_for_idle() -> None:
     life = Life()
     life.lives(2.5, seconds=20)
     life.view = replace(FOUR, state=RunState.PAUSED)
-    assert life.misses(seconds=60).reason is Reason.NOT_RUNNING
+    assert life.misses(seconds=20).reason is Reason.NOT_RUNNING
     life.view = FOUR
     for _ in range(5):
         assert not life.sees(life.sampled(2.5)).act
