@@ -2,17 +2,16 @@
 
 Everything here runs on one thread. What may block goes through `Submit` and comes back as a call on that
 thread, so nothing in this file waits, and one hung guest delays only itself: a tick is evaluated when every
-probe is back, or at its deadline.
+probe is back, or at its deadline, which is short; a guest that answers later is decided when it does.
 
-Invariants: only this thread changes state; every governed domain is decided in every tick; a result is taken
-only by the state that asked for it; a domain has one action out at most; a fault in one domain's step costs
-that domain its state, and no other domain anything.
+Invariants: only this thread changes state; every governed domain is decided once from tick to tick; a result
+is taken only by the state that asked for it; a domain has one action out at most; a fault in one domain's
+step costs that domain its state, and no other domain anything.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,17 +20,17 @@ from autoscaler.core.model import Missing
 from autoscaler.core.operation import Wait
 from autoscaler.core.policy import Mode
 from autoscaler.service.acting import carry_out, take_in
+from autoscaler.service.governed import Governed
 from autoscaler.service.lanes import Lane
 from autoscaler.service.narrator import Narrator
 from autoscaler.service.sampling import Sampling
-from autoscaler.service.snapshot import DomainSnapshot, HostSnapshot, Snapshot, labels_of
-from autoscaler.service.tally import TallyCounter
+from autoscaler.service.snapshot import HostSnapshot, Snapshot, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from autoscaler.core.model import DomainId, DomainView, GuestVcpus, Observation
-    from autoscaler.core.operation import Action, Operation
+    from autoscaler.core.operation import Action
     from autoscaler.core.policy import Policy, PolicySet
     from autoscaler.ports import AutoscalerError, Clock
     from autoscaler.service.host import Host
@@ -40,16 +39,6 @@ if TYPE_CHECKING:
     from autoscaler.service.recorder import Recorder
 
 _log = logging.getLogger("autoscaler")
-
-
-@dataclass(slots=True)
-class _Governed:
-    """A domain under a policy, with what the service counts of it."""
-
-    state: DomainState
-    host: Host
-    tally: TallyCounter = field(default_factory=TallyCounter)
-    last_operation: Operation | None = None
 
 
 class Controller:
@@ -78,7 +67,7 @@ class Controller:
         self._sampling = Sampling(
             hosts, clock=clock, submit=submit, governs=lambda view: self._policy_of(view) is not None
         )
-        self._governed: dict[DomainId, _Governed] = {}
+        self._governed: dict[DomainId, Governed] = {}
         self._wakes: dict[DomainId, float] = {}
         """When to look again at a domain whose guest has not followed yet."""
         self._acting: set[DomainId] = set()
@@ -87,6 +76,8 @@ class Controller:
         self._narrator = Narrator()
         self._round_started_s: float | None = None
         self._ticks = 0
+        self._unpublished = False
+        self._published_s = float("-inf")
 
     def tick(self) -> None:
         """Begin a tick; where one is waiting for its probes already, that one serves."""
@@ -105,12 +96,19 @@ class Controller:
             or self._clock.monotonic_s() >= self._round_started_s + self._probe_deadline_s
         ):
             self._evaluate()
+        if self._round_started_s is None:
+            for view, observation in self._sampling.stragglers():
+                self._take(view, observation)
         now_s = self._clock.monotonic_s()
         for domain in [domain for domain, wake_s in self._wakes.items() if wake_s <= now_s]:
             self._contained(self._governed[domain], partial(self._drive, self._governed[domain]))
         due = list(self._wakes.values())
         if self._round_started_s is not None:
             due.append(self._round_started_s + self._probe_deadline_s)
+        elif self._unpublished:
+            due.append(self._published_s + self._probe_deadline_s)
+            if due[-1] <= now_s:
+                self._publish_snapshot()
         return min(due, default=None)
 
     def apply(self, policies: PolicySet) -> None:
@@ -135,19 +133,20 @@ class Controller:
         present = {view.id for view, _ in readings}
         for domain in [domain for domain in self._governed if domain not in present]:
             self._drop(domain, "the domain stopped")
-        ungoverned = []
-        for view, observation in readings:
-            governed = self._govern(view)
-            if governed is None:
-                ungoverned.append(view)
-            else:
-                self._contained(governed, partial(self._decide, governed, view, observation))
-        self._ungoverned = tuple(ungoverned)
+        self._ungoverned = tuple(view for view, observation in readings if not self._take(view, observation))
         self._ticks += 1
         self._instruments.tick_duration.observe(self._clock.monotonic_s() - started_s)
         self._publish_snapshot()
 
-    def _govern(self, view: DomainView) -> _Governed | None:
+    def _take(self, view: DomainView, observation: Observation | None) -> bool:
+        """Decide a domain on what was observed, if anything was yet; False where no policy governs it."""
+        governed = self._govern(view)
+        if governed is not None and observation is not None:
+            self._unpublished = True
+            self._contained(governed, partial(self._decide, governed, view, observation))
+        return governed is not None
+
+    def _govern(self, view: DomainView) -> Governed | None:
         """The governed domain of this view, made if it is new; None where no policy fits."""
         policy = self._policy_of(view)
         if policy is None:
@@ -156,7 +155,7 @@ class Controller:
         governed = self._governed.get(view.id)
         if governed is None:
             state = DomainState(view, policy, self._clock.monotonic_s())
-            governed = self._governed[view.id] = _Governed(state, self._hosts[view.id.host])
+            governed = self._governed[view.id] = Governed(state, self._hosts[view.id.host])
             self._narrator.governed(view, policy)
         governed.state.policy = policy
         return governed
@@ -167,12 +166,12 @@ class Controller:
             governed.state.actuation.abandon(why)
             self._close_operations(governed)
 
-    def _forget(self, domain: DomainId) -> _Governed | None:
+    def _forget(self, domain: DomainId) -> Governed | None:
         self._wakes.pop(domain, None)
         self._narrator.forget(domain)
         return self._governed.pop(domain, None)
 
-    def _contained(self, governed: _Governed, step: Callable[[], None]) -> None:
+    def _contained(self, governed: Governed, step: Callable[[], None]) -> None:
         """Take a step of one domain; a fault in it is kept from the others, and that domain starts afresh."""
         try:
             step()
@@ -181,7 +180,7 @@ class Controller:
             _log.exception("%s: internal error, please report it; the domain is taken up anew", view.name)
             self._forget(view.id)
 
-    def _decide(self, governed: _Governed, view: DomainView, observation: Observation) -> None:
+    def _decide(self, governed: Governed, view: DomainView, observation: Observation) -> None:
         state, now_s = governed.state, self._clock.monotonic_s()
         state.observe(view, observation, now_s)
         if isinstance(observation, Missing):
@@ -197,9 +196,10 @@ class Controller:
             governed.tally.begun(operation)
             self._narrator.begun(decision, operation)
         self._drive(governed)
-        self._narrator.of_domain(view, state.conditions)
+        if self._sampling.trouble(view.id.host) is None:  # else the host's own trouble says it all
+            self._narrator.of_domain(view, state.conditions)
 
-    def _drive(self, governed: _Governed) -> None:
+    def _drive(self, governed: Governed) -> None:
         """Hand out the next action of a domain, or note when to look again."""
         domain, actuation = governed.state.view.id, governed.state.actuation
         self._wakes.pop(domain, None)
@@ -213,9 +213,7 @@ class Controller:
             work = partial(carry_out, governed.host, domain, action)
             self._submit(Lane.ACT, work, partial(self._acted, governed, action))
 
-    def _acted(
-        self, governed: _Governed, action: Action, result: GuestVcpus | AutoscalerError | None
-    ) -> None:
+    def _acted(self, governed: Governed, action: Action, result: GuestVcpus | AutoscalerError | None) -> None:
         """Take in how an action came out; one of a domain that was dropped meanwhile only clears the way."""
         domain = governed.state.view.id
         self._acting.discard(domain)
@@ -227,7 +225,7 @@ class Controller:
         if self._governed.get(domain) is now:
             self._contained(now, partial(self._drive, now))
 
-    def _close_operations(self, governed: _Governed) -> None:
+    def _close_operations(self, governed: Governed) -> None:
         for operation in governed.state.actuation.take_closed():
             self._recorder.ended(operation)
             self._instruments.operation_ended(operation)
@@ -236,6 +234,7 @@ class Controller:
             self._narrator.ended(governed.state.view.name, operation)
 
     def _publish_snapshot(self) -> None:
+        self._unpublished, self._published_s = False, self._clock.monotonic_s()
         wall_minus_monotonic_s = self._clock.wall_s() - self._clock.monotonic_s()
         hosts = tuple(
             HostSnapshot(
@@ -244,11 +243,10 @@ class Controller:
             for label, host in self._hosts.items()
         )
         for host in hosts:
-            trouble = {} if host.trouble is None else {"trouble": host.trouble}
-            self._narrator.of_service(host.label, {**trouble, **host.unseen})
+            self._narrator.of_host(host)
         labels = labels_of([domain.state.view for domain in self._governed.values()])
         domains = [
-            _frozen(governed, labels[domain], wall_minus_monotonic_s)
+            governed.frozen(labels[domain], wall_minus_monotonic_s)
             for domain, governed in self._governed.items()
         ]
         snapshot = Snapshot(
@@ -264,22 +262,3 @@ class Controller:
         self._narrator.nothing_to_do(snapshot)
         self._narrator.of_service("journal", self._recorder.troubles)
         self._publish(snapshot)
-
-
-def _frozen(governed: _Governed, label: str, wall_minus_monotonic_s: float) -> DomainSnapshot:
-    state = governed.state
-    last_s = state.last_sample_s
-    return DomainSnapshot(
-        label=label,
-        view=state.view,
-        policy=state.policy,
-        online=state.online,
-        load=state.load,
-        source=state.source,
-        last_sample_wall_s=None if last_s is None else last_s + wall_minus_monotonic_s,
-        decision=state.decision,
-        operation=state.actuation.operation,
-        last_operation=governed.last_operation,
-        conditions=dict(state.conditions),
-        tally=governed.tally.frozen(),
-    )

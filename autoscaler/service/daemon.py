@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("autoscaler")
 
 _WORKERS = {Lane.SWEEP: 4, Lane.PROBE: 16, Lane.ACT: 8}
+_ROUND_SHARE = 0.05
+"""Of the interval: how long a tick waits for its guests, and so how long a hung one may delay the others."""
 _STALE_TICKS = 5
 """A service that has not finished a tick for so many intervals is not healthy."""
 _STALE_AT_LEAST_S = 15.0
@@ -64,6 +66,7 @@ class Service:
         self._clock = SystemClock()
         self.snapshot = Snapshot(wall_s=self._clock.wall_s(), tick=0)
         self._tick_over: threading.Event | None = None
+        self._published_s = self._clock.monotonic_s()
         registry = _registry(lambda: self.snapshot)
         self._instruments = Instruments(registry)
         policies = self._first_policies()
@@ -92,7 +95,7 @@ class Service:
                 submit=self._inbox.submit,
                 instruments=self._instruments,
                 publish=self._publish,
-                probe_deadline_s=config.interval_s / 2,
+                probe_deadline_s=_ROUND_SHARE * config.interval_s,
             )
             self._schedule = Schedule(
                 interval_s=config.interval_s,
@@ -165,7 +168,7 @@ class Service:
         self._controller.tick()
 
     def _publish(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
+        self.snapshot, self._published_s = snapshot, self._clock.monotonic_s()
         if self._tick_over is not None:
             self._tick_over.set()
 
@@ -177,7 +180,7 @@ class Service:
     def _trouble(self) -> str | None:
         """Why the service is not healthy, or None."""
         limit_s = max(_STALE_TICKS * self.config.interval_s, _STALE_AT_LEAST_S)
-        silent_s = self._clock.wall_s() - self.snapshot.wall_s
+        silent_s = self._clock.monotonic_s() - self._published_s
         return f"no tick was finished for {silent_s:.0f} s" if silent_s > limit_s else None
 
 

@@ -1,8 +1,9 @@
-"""What the log says of a domain: each thing once, when it begins and when it ends, never every tick."""
+"""What the log says, of domains, hosts and the service: each thing once, when it begins and when it ends."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Direction, Outcome
@@ -16,41 +17,77 @@ if TYPE_CHECKING:
     from autoscaler.core.model import DomainId, DomainView
     from autoscaler.core.operation import Operation
     from autoscaler.core.policy import Policy
-    from autoscaler.service.snapshot import Snapshot
+    from autoscaler.service.snapshot import HostSnapshot, Snapshot
 
 _log = logging.getLogger("autoscaler")
+
+
+_MOST_SENTENCES = 8
+"""Said of one trouble while it lasts: parts of a sentence may be a guest's own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """What the log says of something that is wrong, and when it no longer is."""
+
+    line: str
+    over: str
+    said: frozenset[str] = frozenset()
+    """Lines said of it since it began; another cause is worth another line, an old one is not."""
 
 
 class Narrator:
     """Remembers what was said, to say only what is new."""
 
     def __init__(self) -> None:
-        self._said: dict[DomainId | str, set[str]] = {}
+        self._troubles: dict[DomainId | str, dict[str, _Trouble]] = {}
+        """By whom they befell and by their name."""
 
     def of_domain(self, view: DomainView, found: Mapping[Condition, str]) -> None:
         """Say which conditions of a domain are new and which are over."""
-        self._compare(view.id, view.name, found)
+        name = view.name
+        self._compare(
+            view.id,
+            {
+                condition: _Trouble(f"{name}: {sentence}", f"{name}: no longer {condition}")
+                for condition, sentence in found.items()
+            },
+        )
+
+    def of_host(self, host: HostSnapshot) -> None:
+        """Say whether a host, or a guest of it that cannot be seen, came into trouble or out of it."""
+        found = {
+            f"guest {name}": _Trouble(f"{name}: {sentence}", f"{name}: no longer in trouble")
+            for name, sentence in host.unseen.items()
+        }
+        if host.trouble is not None:
+            found["host"] = _Trouble(f"{host.label}: {host.trouble}", f"{host.label}: answers again")
+        self._compare(f"host {host.label}", found)
 
     def of_service(self, subject: str, found: Mapping[str, str]) -> None:
-        """Say which troubles of a part of the service, or of a host, are new and which are over."""
-        self._compare(subject, subject, found)
+        """Say which troubles of a part of the service are new and which are over."""
+        over = f"{subject}: no longer in trouble"
+        self._compare(
+            subject, {name: _Trouble(f"{subject}: {sentence}", over) for name, sentence in found.items()}
+        )
 
-    def _compare(
-        self, who: DomainId | str, name: str, found: Mapping[Condition, str] | Mapping[str, str]
-    ) -> None:
+    def _compare(self, who: DomainId | str, found: dict[str, _Trouble]) -> None:
         """`who` tells two domains of one name apart, and a domain from a host that is called as it is."""
-        said = self._said.pop(who, set())
-        for condition, sentence in found.items():
-            if condition not in said:
-                _log.warning("%s: %s", name, sentence)
-        for condition in sorted(said - found.keys()):
-            _log.info("%s: no longer %s", name, condition)
+        before = self._troubles.pop(who, {})
+        for name, trouble in found.items():
+            said = before[name].said if name in before else frozenset[str]()
+            if trouble.line not in said and len(said) < _MOST_SENTENCES:
+                _log.warning("%s", trouble.line)
+                said |= {trouble.line}
+            found[name] = replace(trouble, said=said)
+        for name in sorted(before.keys() - found.keys()):
+            _log.info("%s", before[name].over)
         if found:
-            self._said[who] = set(found)
+            self._troubles[who] = found
 
     def forget(self, domain: DomainId) -> None:
         """The domain is gone, and so is what was said of it."""
-        self._said.pop(domain, None)
+        self._troubles.pop(domain, None)
 
     def governed(self, view: DomainView, policy: Policy) -> None:
         """Say that a domain came under a policy."""
@@ -92,8 +129,8 @@ class Narrator:
 
 
 def idle_sentence(snapshot: Snapshot) -> str | None:
-    """Why there is nothing to do, where no domain is governed though every host answers; else None."""
-    if snapshot.domains or any(host.trouble for host in snapshot.hosts):
+    """Why there is nothing to do, where no domain is governed though all can be seen; else None."""
+    if snapshot.domains or any(host.trouble or host.unseen for host in snapshot.hosts):
         return None
     if not snapshot.ungoverned:
         return "no domain is running: start one, and a policy whose match fits its name governs it"

@@ -1,4 +1,4 @@
-"""Observe: sweep every host, probe every governed guest, each on its own, and gather what came back in time.
+"""Observe: sweep every host, probe every governed guest, each on its own, and gather what comes back.
 
 Invariants: at most one sweep per host and one probe per domain is out; what is still out from an earlier
 round is not waited for again; every view that is handed on has an observation, if only a `Missing` with the
@@ -60,6 +60,8 @@ class Sampling:
         """What the last probe that came back of a domain said, where it gave no sample."""
         self._sweeping: set[str] = set()
         self._probing: set[DomainId] = set()
+        self._asked: set[str | DomainId] = set()
+        """Hosts swept and domains probed since this round began."""
         self._waiting: set[str | DomainId] = set()
 
     @property
@@ -70,27 +72,54 @@ class Sampling:
     def begin(self) -> None:
         """Start a round: sweep every host that is not still being swept."""
         self._waiting.clear()
+        self._asked.clear()
         for label, host in self._hosts.items():
             if label not in self._sweeping:
                 self._sweeping.add(label)
+                self._asked.add(label)
                 self._waiting.add(label)
                 self._submit(Lane.SWEEP, host.hypervisor.domains, partial(self._swept, host))
 
-    def readings(self) -> Iterator[tuple[DomainView, Observation]]:
-        """Close the round: every active domain with what is known of its guest."""
+    def readings(self) -> Iterator[tuple[DomainView, Observation | None]]:
+        """Close the round: every active domain with what is known of its guest.
+
+        None stands for a domain that was asked in this round and is still to answer: see `stragglers`.
+        """
         self._waiting.clear()
         observed, self._observed = self._observed, {}
         for label, views in self._views.items():
             for domain, view in views.items():
-                yield view, observed.get(domain) or self._silence(label, view)
+                observation = observed.get(domain)
+                if observation is None and not self._straggles(label, domain):
+                    observation = self._silence(label, view)
+                yield view, observation
+
+    def stragglers(self) -> Iterator[tuple[DomainView, Observation]]:
+        """What has come back since the round was closed; each is handed over once."""
+        observed, self._observed = self._observed, {}
+        for domain, observation in observed.items():
+            view = self._views[domain.host].get(domain)
+            if view is not None:
+                yield view, observation
 
     def trouble(self, label: str) -> str | None:
         """Why the host could not be swept the last time, or None."""
-        return self._unanswered(label) if label in self._sweeping else self._troubles.get(label)
+        if label in self._sweeping and label not in self._asked:
+            return self._unanswered(label)
+        return self._troubles.get(label)
+
+    def _straggles(self, label: str, domain: DomainId) -> bool:
+        """Whether an answer is out that was asked for in this round; one out for longer counts as silence."""
+        swept = label in self._sweeping and label in self._asked and label not in self._troubles
+        return swept or (domain in self._probing and domain in self._asked)
 
     def _unanswered(self, label: str) -> str:
         """Why a sweep is still out when its round is over: what was wrong before says more, if anything."""
-        return self._troubles.get(label, f"{label} has not answered yet: is its daemon hung?")
+        return self._troubles.get(
+            label,
+            f"{label} has not answered yet: if it stays so, see whether its daemon hangs "
+            "(`systemctl status libvirtd virtqemud`) or this host is overloaded",
+        )
 
     def _silence(self, label: str, view: DomainView) -> Missing:
         """Why there is no observation of a domain."""
@@ -128,6 +157,7 @@ class Sampling:
         for view in result:
             if view.state is RunState.RUNNING and view.id not in self._probing and self._governs(view):
                 self._probing.add(view.id)
+                self._asked.add(view.id)
                 if waited_for:
                     self._waiting.add(view.id)
                 self._submit(Lane.PROBE, partial(host.probe.sample, view), partial(self._probed, view.id))
@@ -135,6 +165,8 @@ class Sampling:
     def _probed(self, domain: DomainId, result: Sample | AutoscalerError) -> None:
         self._probing.discard(domain)
         self._waiting.discard(domain)
+        if domain not in self._views.get(domain.host, {}):
+            return
         if isinstance(result, AutoscalerError):
             reason = next(reason for error, reason in _REASONS if isinstance(result, error))
             missing = Missing(at_s=self._clock.monotonic_s(), reason=reason, detail=str(result))

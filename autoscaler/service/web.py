@@ -146,7 +146,6 @@ class WebServer:
             application(sources),
             log_config=None,
             log_level=logging.WARNING,
-            log_level="warning",
             access_log=False,
             server_header=False,
             lifespan="off",

@@ -283,7 +283,7 @@ class Simulation:
             submit=self._submit,
             instruments=Instruments(self.registry),
             publish=self.snapshots.append,
-            probe_deadline_s=interval_s / 2,
+            probe_deadline_s=0.05 * interval_s,
         )
         self.hung: set[str] = set()
         """Names of guests whose agent never comes back with an answer."""

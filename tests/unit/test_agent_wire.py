@@ -92,7 +92,7 @@ def test_a_value_may_nest_to_the_bound() -> None:
     [
         pytest.param("CommandNotFound", "The command x has not been found", AgentBlocked, id="unknown"),
         pytest.param("CommandNotFound", "Command x has been disabled", AgentBlocked, id="blocked, QEMU 7.2"),
-        pytest.param("CommandDisabled", "whatever", AgentBlocked, id="blocked, before QEMU 2.0"),
+        pytest.param("CommandDisabled", "whatever", AgentBlocked, id="blocked, by an older class"),
         pytest.param("GenericError", "x has been disabled for this instance", AgentBlocked, id="in words"),
         pytest.param("GenericError", "the command is not allowed", AgentBlocked, id="not allowed"),
         pytest.param(

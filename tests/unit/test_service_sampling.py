@@ -71,11 +71,12 @@ class Round:
         for lane in lanes:
             self.desk.let(lane)
 
-    def readings(self) -> list[Observation]:
+    def readings(self) -> list[Observation | None]:
         return [observation for _, observation in self.sampling.readings()]
 
     def reason(self) -> tuple[MissingReason, str]:
         (observation,) = self.readings()
+        assert observation is not None
         assert not isinstance(observation, Sample)
         return observation.reason, observation.detail
 
@@ -101,12 +102,31 @@ def test_a_guest_that_no_policy_governs_is_seen_and_not_probed() -> None:
     assert len(round_.readings()) == 1
 
 
-def test_a_guest_that_is_late_is_missing_and_its_answer_serves_the_next_round() -> None:
+def test_a_guest_that_answers_after_its_round_is_a_straggler_and_handed_over_once() -> None:
     round_ = Round()
     round_.begin(Lane.SWEEP)
-    assert round_.reason()[0] is MissingReason.LATE
+    assert round_.readings() == [None]
+    assert list(round_.sampling.stragglers()) == []
     round_.desk.let(Lane.PROBE)
-    round_.begin()
+    ((view, observation),) = round_.sampling.stragglers()
+    assert view.name == "web-1"
+    assert isinstance(observation, Sample)
+    assert list(round_.sampling.stragglers()) == []
+
+
+def test_a_guest_that_does_not_answer_for_a_whole_round_is_late() -> None:
+    round_ = Round()
+    round_.begin(Lane.SWEEP)
+    round_.readings()
+    round_.begin(Lane.SWEEP)
+    assert round_.reason()[0] is MissingReason.LATE
+
+
+def test_an_answer_from_an_earlier_round_serves_the_one_that_is_open() -> None:
+    round_ = Round()
+    round_.begin(Lane.SWEEP)
+    round_.readings()
+    round_.begin(Lane.PROBE)
     (observation,) = round_.readings()
     assert isinstance(observation, Sample)
 
@@ -126,6 +146,8 @@ def test_a_hung_host_has_one_sweep_out_and_is_in_trouble() -> None:
     round_.begin(Lane.SWEEP, Lane.PROBE)
     round_.readings()
     assert round_.sampling.trouble("sim") is None
+    round_.begin()
+    assert round_.readings() == [None]
     for _ in range(3):
         round_.begin()
         reason, detail = round_.reason()
@@ -137,6 +159,8 @@ def test_a_hung_host_has_one_sweep_out_and_is_in_trouble() -> None:
 
 def test_a_host_that_hangs_from_the_start_says_so() -> None:
     round_ = Round()
+    round_.begin()
+    assert round_.readings() == []
     round_.begin()
     assert round_.readings() == []
     assert "has not answered" in (round_.sampling.trouble("sim") or "")

@@ -1,0 +1,43 @@
+"""A domain under a policy, with what the service adds to its state: its host, its counts, its last change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from autoscaler.service.snapshot import DomainSnapshot
+from autoscaler.service.tally import TallyCounter
+
+if TYPE_CHECKING:
+    from autoscaler.core.domain_state import DomainState
+    from autoscaler.core.operation import Operation
+    from autoscaler.service.host import Host
+
+
+@dataclass(slots=True)
+class Governed:
+    """One governed domain; changed by the controller alone."""
+
+    state: DomainState
+    host: Host
+    tally: TallyCounter = field(default_factory=TallyCounter)
+    last_operation: Operation | None = None
+
+    def frozen(self, label: str, wall_minus_monotonic_s: float) -> DomainSnapshot:
+        """The domain as it is now, under the name that people know it by."""
+        state = self.state
+        last_s = state.last_sample_s
+        return DomainSnapshot(
+            label=label,
+            view=state.view,
+            policy=state.policy,
+            online=state.online,
+            load=state.load,
+            source=state.source,
+            last_sample_wall_s=None if last_s is None else last_s + wall_minus_monotonic_s,
+            decision=state.decision,
+            operation=state.actuation.operation,
+            last_operation=self.last_operation,
+            conditions=dict(state.conditions),
+            tally=self.tally.frozen(),
+        )
