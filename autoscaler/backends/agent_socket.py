@@ -14,7 +14,7 @@ from autoscaler.backends.agent_connection import AgentConnection, FloodedError
 from autoscaler.backends.agent_deadline import Deadline
 from autoscaler.backends.agent_socket_errors import call_failed, connect_failed
 from autoscaler.backends.agent_wire import decode_reply, encode_request
-from autoscaler.ports import BackendUnavailable, DomainBusy
+from autoscaler.ports import AgentNonsense, BackendUnavailable, DomainBusy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -99,7 +99,11 @@ class SocketAgentChannel:
             except (OSError, FloodedError) as error:
                 seat.hang_up()
                 raise call_failed(error, name, command, timeout_s) from error
-        return decode_reply(reply, domain_name=name, command=command)
+            try:
+                return decode_reply(reply, domain_name=name, command=command)
+            except AgentNonsense:
+                seat.hang_up()
+                raise
 
     def forget(self, domain: DomainId) -> None:
         """Hang up on a domain's agent; a call that waits for an answer ends with AgentUnresponsive."""

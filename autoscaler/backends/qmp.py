@@ -64,9 +64,9 @@ class QmpHypervisor:
         return self._label
 
     def domains(self) -> Sequence[DomainView]:
-        """Look at every guest at once; one that does not answer is left out and told of by `troubles`.
+        """Look at every guest at once; one whose link is down is left out and told of by `troubles`.
 
-        An answer that came after the last sweep had stopped waiting is taken now: its `at_s` is older then.
+        Of one that hangs, the last view stands until its link is given up: its `at_s` is older then.
 
         Raises:
             BackendUnavailable: the guests cannot be listed, or this connection is closed.
@@ -75,7 +75,7 @@ class QmpHypervisor:
         return self._call(sweep, within_s=self._sweep_s)
 
     def troubles(self) -> Mapping[str, str]:
-        """Guest name -> why the last sweep left it out, one sentence each; a snapshot for any thread."""
+        """Guest name -> why the last sweep did not see it, one sentence each; a snapshot for any thread."""
         return self._links.troubles
 
     def plug(self, domain: DomainId, *, expect: int, target: int) -> None:

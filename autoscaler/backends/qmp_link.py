@@ -68,6 +68,8 @@ class QmpLink:
         self.guest = guest
         self.reading: asyncio.Task[DomainView] | None = None
         """The look that a sweep began and none has collected yet."""
+        self.last_view: DomainView | None = None
+        """What was seen last, as long as the link is up."""
         self.prompt = True
         """Whether the last look was over when the sweep that began it ended."""
         self.identity: QemuIdentity | None = None

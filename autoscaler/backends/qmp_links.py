@@ -34,7 +34,7 @@ class QmpLinks:
         self.by_domain: Mapping[DomainId, QmpLink] = MappingProxyType({})
         """Every domain ever seen of the guests there are now; replaced whole, so any thread may look."""
         self.troubles: Mapping[str, str] = MappingProxyType({})
-        """Guest name -> why the last sweep left it out; replaced whole."""
+        """Guest name -> why the last sweep did not see it; replaced whole."""
         self._host = host
         self._clock = clock
         self._timeout_s = timeout_s
@@ -83,11 +83,16 @@ class QmpLinks:
         troubles: dict[str, str] = {}
         by_domain: dict[DomainId, QmpLink] = {}
         for name, link in self._links.items():
+            view = None
             try:
                 view = _answer(link)
             except LinkDownError as error:
+                link.last_view = None
                 troubles[name] = str(error)
-                view = None
+            if link.reading is not None:
+                # A hung QEMU is still there: what was seen of it last stands, with its age.
+                view = link.last_view
+                troubles[name] = f"QEMU of domain {name} has not answered yet at {link.guest.qmp}"
             if link.identity is None:
                 continue
             owner = by_domain.setdefault(link.identity.domain, link)
@@ -103,11 +108,17 @@ class QmpLinks:
         return views
 
 
-def _answer(link: QmpLink) -> DomainView:
+def _answer(link: QmpLink) -> DomainView | None:
+    """The view that was asked for, or None while it is still out.
+
+    Raises:
+        LinkDownError: there is none, and why.
+    """
     if link.reading is None or not link.reading.done():
-        raise LinkDownError(f"QEMU of domain {link.guest.name} has not answered yet at {link.guest.qmp}")
+        return None
     reading, link.reading = link.reading, None
-    return reading.result()
+    link.last_view = reading.result()
+    return link.last_view
 
 
 async def _wait_for(tasks: Sequence[asyncio.Task[DomainView]], timeout_s: float) -> None:

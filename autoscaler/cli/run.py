@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from autoscaler.policyfile.problem import printable
 from autoscaler.service.config import Config, load_config
 from autoscaler.service.daemon import Service
 
@@ -24,7 +25,9 @@ def run(
     where the configuration has errors, 1 where the service cannot start.
     """
     config = _config(config_file)
-    logging.basicConfig(level=config.log_level.upper(), format="%(levelname)s %(message)s")
+    log = logging.StreamHandler()
+    log.setFormatter(_OneLine("%(levelname)s %(message)s"))
+    logging.basicConfig(level=config.log_level.upper(), handlers=[log])
     service = Service(config)
     signal.signal(signal.SIGHUP, lambda *_: service.reload())
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -32,7 +35,22 @@ def run(
     service.run()
 
 
+class _OneLine(logging.Formatter):
+    """Keeps a message on its line, and from steering a terminal: parts of it come from guests and files."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class calls it so
+        """Return the line, without a traceback that may follow it."""
+        return printable(super().formatMessage(record))
+
+
 def _config(path: Path) -> Config:
+    if not path.exists():
+        typer.echo(
+            f"autoscaler run: there is no configuration {printable(str(path))}: write one with the keys "
+            "'connections' and 'policies', or name another by --config.file FILE",
+            err=True,
+        )
+        raise typer.Exit(2)
     loaded = load_config(path)
     for problem in loaded.warnings:
         typer.echo(f"{problem.place}: warning: {problem.message}", err=True)

@@ -15,7 +15,15 @@ from autoscaler.core.actuation import Actuation
 from autoscaler.core.condition import Condition, headroom, unconfirmed
 from autoscaler.core.decision import Decision
 from autoscaler.core.demand import DemandMeter, Load
-from autoscaler.core.model import CpuSource, DomainView, GuestVcpus, Missing, Observation, RunState
+from autoscaler.core.model import (
+    CpuSource,
+    DomainView,
+    GuestVcpus,
+    Missing,
+    MissingReason,
+    Observation,
+    RunState,
+)
 from autoscaler.core.operation import Direction
 from autoscaler.core.policy import Fallback, Mode, Policy
 from autoscaler.core.reason import Reason
@@ -60,7 +68,7 @@ class DomainState:
     def conditions(self) -> Mapping[Condition, str]:
         """What is wrong now, each with its sentence."""
         found = dict(self.actuation.conditions)
-        if self.missing is not None:
+        if self.missing is not None and not self._only_late(self.missing):
             found[Condition.NO_SAMPLE] = self.missing.detail
         elif self.source is CpuSource.HOST:
             found[Condition.UNCONFIRMED] = unconfirmed(self.view.name)
@@ -127,6 +135,10 @@ class DomainState:
         if self._online is None:
             self._hold.highest(at_s, online, self.policy.strategy.hold_s)
         self._online, self._online_at_s = online, at_s
+
+    def _only_late(self, missing: Missing) -> bool:
+        """Whether all that is wrong is an answer that may still come."""
+        return missing.reason is MissingReason.LATE and not self._stale(missing.at_s)
 
     def _stale(self, now_s: float) -> bool:
         since_s = self._known_since_s if self.last_sample_s is None else self.last_sample_s

@@ -238,7 +238,10 @@ class Controller:
         wall_minus_monotonic_s = self._clock.wall_s() - self._clock.monotonic_s()
         hosts = tuple(
             HostSnapshot(
-                label=label, trouble=self._sampling.trouble(label), unseen=host.hypervisor.troubles()
+                label=label,
+                trouble=self._sampling.trouble(label),
+                unseen=host.hypervisor.troubles(),
+                heard=self._sampling.heard(label),
             )
             for label, host in self._hosts.items()
         )

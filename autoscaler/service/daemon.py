@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import shlex
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
@@ -66,6 +68,7 @@ class Service:
         self._clock = SystemClock()
         self.snapshot = Snapshot(wall_s=self._clock.wall_s(), tick=0)
         self._tick_over: threading.Event | None = None
+        self._policy_troubles: dict[str, str] = {}
         self._published_s = self._clock.monotonic_s()
         registry = _registry(lambda: self.snapshot)
         self._instruments = Instruments(registry)
@@ -142,8 +145,7 @@ class Service:
     def _first_policies(self) -> PolicySet:
         policies = self._read_policies()
         if policies is None:
-            paths = " ".join(str(path) for path in self.config.policies)
-            raise AutoscalerError(f"the policies have errors, see above and `autoscaler check {paths}`")
+            raise AutoscalerError(f"the policies have errors: mend what {self._check_command()} tells")
         return policies
 
     def _read_policies(self) -> PolicySet | None:
@@ -155,11 +157,21 @@ class Service:
         self._instruments.policies_read(in_force=loaded.policy_set is not None, wall_s=self._clock.wall_s())
         return loaded.policy_set
 
+    def _check_command(self) -> str:
+        """The command that tells what is wrong with the policies."""
+        return f"`autoscaler check {shlex.join(str(path) for path in self.config.policies)}`"
+
     def _reload(self) -> None:
         policies = self._read_policies()
         if policies is None:
-            _log.error("the policies were not reloaded: the last good set stays in force")
+            sentence = (
+                "the policies were not reloaded and the last good set stays in force: mend what "
+                f"{self._check_command()} tells, and reload again"
+            )
+            _log.error("%s", sentence)
+            self._policy_troubles = {"policies": sentence}
             return
+        self._policy_troubles = {}
         self._controller.apply(policies)
         _log.info("%d policies reloaded", len(policies.policies))
 
@@ -168,7 +180,8 @@ class Service:
         self._controller.tick()
 
     def _publish(self, snapshot: Snapshot) -> None:
-        self.snapshot, self._published_s = snapshot, self._clock.monotonic_s()
+        troubles = {**snapshot.troubles, **self._policy_troubles}
+        self.snapshot, self._published_s = replace(snapshot, troubles=troubles), self._clock.monotonic_s()
         if self._tick_over is not None:
             self._tick_over.set()
 
@@ -201,8 +214,8 @@ def _lock(config: Config) -> TextIO:
         lock = (config.state / "lock").open("w")
     except OSError as error:
         raise StateDirectory(
-            f"the state directory {config.state} cannot be used ({error.strerror}): give it to the user "
-            "that runs the service, or set another one with the key 'state'"
+            f"the state directory {config.state} cannot be made or written to ({error.strerror}): give it "
+            "to the user that runs the service, or set another one with the key 'state'"
         ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

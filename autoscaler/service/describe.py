@@ -24,7 +24,7 @@ def status_of(snapshot: Snapshot) -> dict[str, object]:
         "domains": len(snapshot.domains),
         "ungoverned": [view.name for view in snapshot.ungoverned],
         "hosts": [
-            {"label": host.label, "connected": host.trouble is None, "trouble": host.trouble}
+            {"label": host.label, "connected": host.connected, "trouble": host.trouble}
             | {"unseen": dict(host.unseen)}
             for host in snapshot.hosts
         ],

@@ -31,6 +31,14 @@ _LOCK_PATIENCE_S = 0.1
 _FOLD_WITHIN_S = 3600.0
 """A domain that was not decided for so long is gone: its last row is not folded into any more."""
 _ABANDONED = "the service ended before this change did"
+_MOVE_AWAY = "move the file away and restart the service, which begins a new one"
+_ADVICE = {
+    sqlite3.SQLITE_NOTADB: _MOVE_AWAY,
+    sqlite3.SQLITE_CORRUPT: _MOVE_AWAY,
+    sqlite3.SQLITE_BUSY: "another program holds it, end that one",
+    sqlite3.SQLITE_FULL: "make room on its file system",
+}
+"""What to do, by SQLite's primary result code."""
 
 _SCHEMA = """
 CREATE TABLE decisions (
@@ -217,8 +225,11 @@ class SqliteJournal:
         try:
             yield
         except sqlite3.Error as error:
+            # What the module itself finds wrong has no code of SQLite's; the upper bits only detail it.
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            advice = _ADVICE.get(code, "check the space and the rights of its folder")
             raise JournalUnavailable(
-                f"the journal {self._path} cannot be used ({error}): check the folder's space and rights"
+                f"the journal {self._path} cannot be used ({error}): {advice}"
             ) from error
 
 

@@ -50,7 +50,7 @@ class SnapshotCollector(Collector):
 
 
 def _of_hosts(hosts: Iterable[HostSnapshot]) -> Iterator[Metric]:
-    connected = [((host.label,), float(host.trouble is None)) for host in hosts]
+    connected = [((host.label,), float(host.connected)) for host in hosts]
     yield _gauge("host_connected", "Whether the last sweep of the host was answered.", ("host",), connected)
     unseen = [((host.label,), float(len(host.unseen))) for host in hosts]
     yield _gauge("host_unseen_domains", "Domains that are configured but cannot be seen.", ("host",), unseen)

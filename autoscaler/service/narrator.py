@@ -130,7 +130,7 @@ class Narrator:
 
 def idle_sentence(snapshot: Snapshot) -> str | None:
     """Why there is nothing to do, where no domain is governed though all can be seen; else None."""
-    if snapshot.domains or any(host.trouble or host.unseen for host in snapshot.hosts):
+    if snapshot.domains or any(host.unseen or not host.connected for host in snapshot.hosts):
         return None
     if not snapshot.ungoverned:
         return "no domain is running: start one, and a policy whose match fits its name governs it"

@@ -23,6 +23,8 @@ class Recorder:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._troubles: Mapping[str, str] = {}
+        self._newest = 0
+        """The highest id that a decision was given."""
 
     @property
     def troubles(self) -> Mapping[str, str]:
@@ -31,7 +33,13 @@ class Recorder:
 
     def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
         """Record a decision and return its id; 0 where it could not be recorded."""
-        return self._attempt(lambda: self._journal.decided(decision, wall_s=wall_s, digest=digest)) or 0
+        troubles = self._troubles
+        row = self._attempt(lambda: self._journal.decided(decision, wall_s=wall_s, digest=digest)) or 0
+        if 0 < row <= self._newest:
+            # Folded into an entry that was there: nothing was written, so nothing is known of the trouble.
+            self._troubles = troubles
+        self._newest = max(self._newest, row)
+        return row
 
     def begun(self, decision: Decision, operation: Operation, *, wall_s: float) -> None:
         """Record that an operation is about to act."""

@@ -102,6 +102,10 @@ class Sampling:
             if view is not None:
                 yield view, observation
 
+    def heard(self, label: str) -> bool:
+        """Whether the host has ever answered a sweep."""
+        return label in self._views
+
     def trouble(self, label: str) -> str | None:
         """Why the host could not be swept the last time, or None."""
         if label in self._sweeping and label not in self._asked:

@@ -63,6 +63,13 @@ class HostSnapshot:
     """Why it cannot be used; None: it answered the last sweep."""
     unseen: Mapping[str, str] = field(default_factory=dict)
     """Domains that are configured but cannot be seen: name to a sentence."""
+    heard: bool = True
+    """Whether it has ever answered a sweep: until then, nobody knows what runs there."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether it answered the last sweep."""
+        return self.heard and self.trouble is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,10 +126,12 @@ def _why_unknown(snapshot: Snapshot, wanted: str) -> str:
     for host in snapshot.hosts:
         if wanted in host.unseen:
             return f"domain {wanted!r} cannot be seen: {host.unseen[wanted]}"
-    lost = [host.label for host in snapshot.hosts if host.trouble is not None]
+    lost = [host.label for host in snapshot.hosts if not host.connected]
     if lost:
-        return f"no governed domain is called {wanted!r}, and {lost[0]} is lost: see `autoscaler status`"
-    return f"no running domain is called {wanted!r}: see `autoscaler list`, and `virsh list --all`"
+        return (
+            f"no governed domain is called {wanted!r}, and {lost[0]} does not answer: see `autoscaler status`"
+        )
+    return f"no governed domain is called {wanted!r}: `autoscaler list` has those that are"
 
 
 def _problem(status: int, sentence: str) -> Response:

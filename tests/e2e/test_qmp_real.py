@@ -146,10 +146,15 @@ def test_a_killed_guest_is_gone_at_once(
     assert "hung up" in hypervisor.troubles()["bare"]
 
 
-def test_a_stopped_process_is_left_out_and_found_again(hypervisor: QmpHypervisor, qemu: BareQemu) -> None:
+def test_a_stopped_process_stands_as_last_seen_is_given_up_and_found_again(
+    hypervisor: QmpHypervisor, qemu: BareQemu
+) -> None:
+    (before,) = hypervisor.domains()
     qemu.process.send_signal(signal.SIGSTOP)
-    assert names(hypervisor) == []
+    assert hypervisor.domains() == [before]
     assert "has not answered yet" in hypervisor.troubles()["bare"]
+    sweep_until(hypervisor, [])
+    assert "did not answer" in hypervisor.troubles()["bare"]
 
     qemu.process.send_signal(signal.SIGCONT)
     sweep_until(hypervisor, ["bare"])
