@@ -70,6 +70,8 @@ class QmpLink:
         """The look that a sweep began and none has collected yet."""
         self.last_view: DomainView | None = None
         """What was seen last, as long as the link is up."""
+        self.trouble: str | None = None
+        """Why the last look that is over failed; None: it did not."""
         self.prompt = True
         """Whether the last look was over when the sweep that began it ended."""
         self.identity: QemuIdentity | None = None

@@ -87,12 +87,16 @@ class QmpLinks:
             try:
                 view = _answer(link)
             except LinkDownError as error:
-                link.last_view = None
-                troubles[name] = str(error)
+                link.last_view, link.trouble = None, str(error)
+                troubles[name] = link.trouble
             if link.reading is not None:
-                # A hung QEMU is still there: what was seen of it last stands, with its age.
+                # A hung QEMU is still there: what was seen of it last stands, with its age. So does what was
+                # wrong before: that it is tried anew says less.
                 view = link.last_view
-                troubles[name] = f"QEMU of domain {name} has not answered yet at {link.guest.qmp}"
+                troubles[name] = link.trouble or (
+                    f"QEMU of domain {name} has not answered yet at {link.guest.qmp}: if it stays so, see "
+                    f"whether its process hangs"
+                )
             if link.identity is None:
                 continue
             owner = by_domain.setdefault(link.identity.domain, link)
@@ -117,7 +121,7 @@ def _answer(link: QmpLink) -> DomainView | None:
     if link.reading is None or not link.reading.done():
         return None
     reading, link.reading = link.reading, None
-    link.last_view = reading.result()
+    link.last_view, link.trouble = reading.result(), None
     return link.last_view
 
 

@@ -21,11 +21,12 @@ Json = dict[str, Any]
 def status(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption = Output.TEXT) -> None:
     """Say whether the service is well: its hosts, its policies and what troubles it.
 
-    Exit code 1 where something is wrong.
+    Exit code 1 where something is wrong with them. What is wrong with single domains is told by `list` and
+    `show`, and only pointed at here.
     """
     found = cast("Json", ask(server, "status"))
     wrong = [host["trouble"] for host in found["hosts"] if host["trouble"]]
-    wrong += [sentence for host in found["hosts"] for sentence in host["unseen"].values()]
+    wrong += [f"{name}: {sentence}" for host in found["hosts"] for name, sentence in host["unseen"].items()]
     wrong += found["troubles"].values()
     if output is Output.JSON:
         print_json(found)
@@ -33,13 +34,22 @@ def status(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption = Outp
         typer.echo(
             f"{found['domains']} domains governed, {found['policies']} policies, {found['ticks']} ticks"
         )
-        rows = [(host["label"], "connected" if host["connected"] else "lost") for host in found["hosts"]]
+        rows = [(host["label"], _host_state(host)) for host in found["hosts"]]
         print_table(("Host", "State"), rows)
         if found["ungoverned"]:
             typer.echo("Without a policy: " + printable(", ".join(found["ungoverned"])))
+        if found["in_trouble"]:
+            names = printable(", ".join(found["in_trouble"]))
+            typer.echo(f"With a problem, see `autoscaler show DOMAIN`: {names}")
         for sentence in wrong:
             typer.echo(f"! {printable(sentence)}")
     raise typer.Exit(1 if wrong else 0)
+
+
+def _host_state(host: Json) -> str:
+    if host["trouble"]:
+        return "lost"
+    return "connected" if host["connected"] else "connecting"
 
 
 def list_domains(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption = Output.TEXT) -> None:

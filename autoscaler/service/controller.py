@@ -41,6 +41,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger("autoscaler")
 
 
+_PATIENCE_RATIO = 0.05
+"""Of the interval: how long a tick waits for its guests, and so how long a hung one may delay the others."""
+_GRACE_RATIO = 0.9
+"""Of the interval: how long a guest may take to answer before the tick goes on without it."""
+
+
 class Controller:
     """Holds every governed domain and moves it on."""
 
@@ -54,7 +60,7 @@ class Controller:
         submit: Submit,
         instruments: Instruments,
         publish: Callable[[Snapshot], None],
-        probe_deadline_s: float,
+        interval_s: float,
     ) -> None:
         self._hosts = {host.label: host for host in hosts}
         self._policies = policies
@@ -63,9 +69,13 @@ class Controller:
         self._submit = submit
         self._instruments = instruments
         self._publish = publish
-        self._probe_deadline_s = probe_deadline_s
+        self._patience_s = _PATIENCE_RATIO * interval_s
         self._sampling = Sampling(
-            hosts, clock=clock, submit=submit, governs=lambda view: self._policy_of(view) is not None
+            hosts,
+            clock=clock,
+            submit=submit,
+            governs=lambda view: self._policy_of(view) is not None,
+            grace_s=_GRACE_RATIO * interval_s,
         )
         self._governed: dict[DomainId, Governed] = {}
         self._wakes: dict[DomainId, float] = {}
@@ -92,8 +102,7 @@ class Controller:
             When to call again at the latest (`Clock.monotonic_s`), or None: not before something comes back.
         """
         if self._round_started_s is not None and (
-            self._sampling.complete
-            or self._clock.monotonic_s() >= self._round_started_s + self._probe_deadline_s
+            self._sampling.complete or self._clock.monotonic_s() >= self._round_started_s + self._patience_s
         ):
             self._evaluate()
         if self._round_started_s is None:
@@ -104,9 +113,9 @@ class Controller:
             self._contained(self._governed[domain], partial(self._drive, self._governed[domain]))
         due = list(self._wakes.values())
         if self._round_started_s is not None:
-            due.append(self._round_started_s + self._probe_deadline_s)
+            due.append(self._round_started_s + self._patience_s)
         elif self._unpublished:
-            due.append(self._published_s + self._probe_deadline_s)
+            due.append(self._published_s + self._patience_s)
             if due[-1] <= now_s:
                 self._publish_snapshot()
         return min(due, default=None)

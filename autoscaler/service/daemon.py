@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("autoscaler")
 
 _WORKERS = {Lane.SWEEP: 4, Lane.PROBE: 16, Lane.ACT: 8}
-_ROUND_SHARE = 0.05
-"""Of the interval: how long a tick waits for its guests, and so how long a hung one may delay the others."""
 _STALE_TICKS = 5
 """A service that has not finished a tick for so many intervals is not healthy."""
 _STALE_AT_LEAST_S = 15.0
@@ -98,7 +96,7 @@ class Service:
                 submit=self._inbox.submit,
                 instruments=self._instruments,
                 publish=self._publish,
-                probe_deadline_s=_ROUND_SHARE * config.interval_s,
+                interval_s=config.interval_s,
             )
             self._schedule = Schedule(
                 interval_s=config.interval_s,

@@ -23,6 +23,7 @@ def status_of(snapshot: Snapshot) -> dict[str, object]:
         "policy_digest": snapshot.policy_digest,
         "domains": len(snapshot.domains),
         "ungoverned": [view.name for view in snapshot.ungoverned],
+        "in_trouble": [domain.label for domain in snapshot.domains if domain.conditions],
         "hosts": [
             {"label": host.label, "connected": host.connected, "trouble": host.trouble}
             | {"unseen": dict(host.unseen)}

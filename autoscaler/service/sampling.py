@@ -47,21 +47,29 @@ class Sampling:
     """The observations of the round under way and the views of the last good sweeps."""
 
     def __init__(
-        self, hosts: Sequence[Host], *, clock: Clock, submit: Submit, governs: Callable[[DomainView], bool]
+        self,
+        hosts: Sequence[Host],
+        *,
+        clock: Clock,
+        submit: Submit,
+        governs: Callable[[DomainView], bool],
+        grace_s: float,
     ) -> None:
+        """Remember whom to ask; `grace_s` is how long an answer may take before its lack is a fact."""
         self._hosts = {host.label: host for host in hosts}
         self._clock = clock
         self._submit = submit
         self._governs = governs
+        self._grace_s = grace_s
         self._views: dict[str, dict[DomainId, DomainView]] = {}
         self._troubles: dict[str, str] = {}
         self._observed: dict[DomainId, Observation] = {}
         self._failed: dict[DomainId, Missing] = {}
         """What the last probe that came back of a domain said, where it gave no sample."""
-        self._sweeping: set[str] = set()
-        self._probing: set[DomainId] = set()
-        self._asked: set[str | DomainId] = set()
-        """Hosts swept and domains probed since this round began."""
+        self._sweeping: dict[str, float] = {}
+        """Hosts whose sweep is out, and since when."""
+        self._probing: dict[DomainId, float] = {}
+        """Domains whose probe is out, and since when."""
         self._waiting: set[str | DomainId] = set()
 
     @property
@@ -72,18 +80,16 @@ class Sampling:
     def begin(self) -> None:
         """Start a round: sweep every host that is not still being swept."""
         self._waiting.clear()
-        self._asked.clear()
         for label, host in self._hosts.items():
             if label not in self._sweeping:
-                self._sweeping.add(label)
-                self._asked.add(label)
+                self._sweeping[label] = self._clock.monotonic_s()
                 self._waiting.add(label)
                 self._submit(Lane.SWEEP, host.hypervisor.domains, partial(self._swept, host))
 
     def readings(self) -> Iterator[tuple[DomainView, Observation | None]]:
         """Close the round: every active domain with what is known of its guest.
 
-        None stands for a domain that was asked in this round and is still to answer: see `stragglers`.
+        None stands for a domain that may still answer in time: see `stragglers`.
         """
         self._waiting.clear()
         observed, self._observed = self._observed, {}
@@ -108,14 +114,18 @@ class Sampling:
 
     def trouble(self, label: str) -> str | None:
         """Why the host could not be swept the last time, or None."""
-        if label in self._sweeping and label not in self._asked:
+        if label in self._sweeping and not self._in_grace(self._sweeping[label]):
             return self._unanswered(label)
         return self._troubles.get(label)
 
     def _straggles(self, label: str, domain: DomainId) -> bool:
-        """Whether an answer is out that was asked for in this round; one out for longer counts as silence."""
-        swept = label in self._sweeping and label in self._asked and label not in self._troubles
-        return swept or (domain in self._probing and domain in self._asked)
+        """Whether an answer is out that may still come in time."""
+        swept_s, probed_s = self._sweeping.get(label), self._probing.get(domain)
+        sweep_straggles = swept_s is not None and self._in_grace(swept_s) and label not in self._troubles
+        return sweep_straggles or (probed_s is not None and self._in_grace(probed_s))
+
+    def _in_grace(self, since_s: float) -> bool:
+        return self._clock.monotonic_s() < since_s + self._grace_s
 
     def _unanswered(self, label: str) -> str:
         """Why a sweep is still out when its round is over: what was wrong before says more, if anything."""
@@ -145,7 +155,7 @@ class Sampling:
         return Missing(at_s=now_s, reason=MissingReason.LATE, detail=detail)
 
     def _swept(self, host: Host, result: Sequence[DomainView] | AutoscalerError) -> None:
-        self._sweeping.discard(host.label)
+        self._sweeping.pop(host.label, None)
         waited_for = host.label in self._waiting
         self._waiting.discard(host.label)
         if isinstance(result, AutoscalerError):
@@ -160,14 +170,13 @@ class Sampling:
             host.forget(domain)
         for view in result:
             if view.state is RunState.RUNNING and view.id not in self._probing and self._governs(view):
-                self._probing.add(view.id)
-                self._asked.add(view.id)
+                self._probing[view.id] = self._clock.monotonic_s()
                 if waited_for:
                     self._waiting.add(view.id)
                 self._submit(Lane.PROBE, partial(host.probe.sample, view), partial(self._probed, view.id))
 
     def _probed(self, domain: DomainId, result: Sample | AutoscalerError) -> None:
-        self._probing.discard(domain)
+        self._probing.pop(domain, None)
         self._waiting.discard(domain)
         if domain not in self._views.get(domain.host, {}):
             return

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+from uuid import NAMESPACE_URL, uuid5
 
 from prometheus_client import CollectorRegistry
 
@@ -28,7 +29,15 @@ from autoscaler.core.model import (
     Sample,
 )
 from autoscaler.core.policy import Policy, PolicySet
-from autoscaler.ports import AgentAbsent, AutoscalerError, BackendUnavailable, Conflict, Denied, DomainGone
+from autoscaler.ports import (
+    AgentAbsent,
+    AutoscalerError,
+    BackendUnavailable,
+    Conflict,
+    Denied,
+    DomainBusy,
+    DomainGone,
+)
 from autoscaler.service.controller import Controller
 from autoscaler.service.host import Host, Versions
 from autoscaler.service.instruments import Instruments
@@ -92,7 +101,7 @@ class SimulatedGuest:
 
     @property
     def id(self) -> DomainId:
-        return DomainId("sim", f"uuid-{self.name}")
+        return DomainId("sim", str(uuid5(NAMESPACE_URL, self.name)))
 
     def advance(self) -> None:
         """Let the time since the last call have happened."""
@@ -203,6 +212,7 @@ class SimulatedHost:
 
     def close(self) -> None:
         self.listeners.clear()
+        self.down = "the connection is closed"
 
     def sample(self, domain: DomainView) -> Sample:
         return self._answering(domain.id).sample()
@@ -245,6 +255,8 @@ class SimulatedHost:
 
     def _answering(self, domain: DomainId) -> SimulatedGuest:
         guest = self._guest(domain)
+        if guest.state is RunState.PAUSED:
+            raise DomainBusy(f"domain {guest.name} is paused")
         if guest.agent_error is not None:
             raise guest.agent_error
         return guest
@@ -283,7 +295,7 @@ class Simulation:
             submit=self._submit,
             instruments=Instruments(self.registry),
             publish=self.snapshots.append,
-            probe_deadline_s=0.05 * interval_s,
+            interval_s=interval_s,
         )
         self.hung: set[str] = set()
         """Names of guests whose agent never comes back with an answer."""

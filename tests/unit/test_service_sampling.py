@@ -63,6 +63,7 @@ class Round:
             clock=self.clock,
             submit=self.desk.submit,
             governs=lambda _: self.governed,
+            grace_s=0.9,
         )
 
     def begin(self, *lanes: Lane) -> None:

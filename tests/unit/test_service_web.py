@@ -114,7 +114,8 @@ def test_a_domain_of_any_name_is_found_by_it(site: Site, name: str) -> None:
 
 def test_an_unknown_domain_is_a_sentence_and_not_found(site: Site) -> None:
     reply = site.get("/api/v1/domains/nobody")
-    assert (reply.status_code, reply.json()) == (404, {"error": "no governed domain is called 'nobody'"})
+    sentence = "no governed domain is called 'nobody': `autoscaler list` has those that are"
+    assert (reply.status_code, reply.json()) == (404, {"error": sentence})
 
 
 def test_decisions_come_from_the_journal(site: Site) -> None:
