@@ -156,9 +156,7 @@ def test_where_neither_way_is_allowed_the_administrator_is_told_both(
 ) -> None:
     guest.blocked = {"guest-set-vcpus", "guest-file-open"}
     guest.plug(4)
-    with pytest.raises(
-        AgentBlocked, match=r"web-1|5f0c6a52.* neither guest-set-vcpus nor .*guest-file-write"
-    ):
+    with pytest.raises(AgentBlocked, match=r"neither guest-set-vcpus nor .*guest-file-write"):
         agent.set_online(WEB, target=4)
     guest.blocked |= {"guest-get-vcpus"}
     with pytest.raises(AgentBlocked, match=r"neither guest-get-vcpus nor .*guest-file-read"):

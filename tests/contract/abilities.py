@@ -1,0 +1,57 @@
+"""What each backend under the contract can do and how its limits show: the one place that says so.
+
+What a backend cannot do is tested as a refusal, never skipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from autoscaler.ports import AgentAbsent, AgentUnresponsive, AutoscalerError, DomainBusy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """One backend's."""
+
+    has_agent: bool = True
+    """Guests can be asked. Without: every call to a guest is refused with AgentAbsent."""
+    tells_pauses: bool = True
+    """A pause is heard as an event; without, it shows at the next sweep."""
+    agent_timeout_s: float = 2.0
+    """The service's setting, for this backend's guests."""
+    silence_s: float = 4.0
+    """Longest that a call to an agent which does not answer may take."""
+    to_ended_agent: type[AutoscalerError] = AgentUnresponsive
+    """What a call raises when the agent's process has ended."""
+    to_paused_guest: type[AutoscalerError] = AgentUnresponsive
+    """What a call to the agent of a paused domain raises."""
+
+
+_SCRIPTED = Abilities(agent_timeout_s=0.5, silence_s=1.5)
+
+# libvirt knows whether anything in the guest has the channel open. Before it asks an agent it gets into step
+# with it, which takes up to 5 s twice, beyond the service's own time.
+_LIBVIRT = Abilities(silence_s=14.0, to_ended_agent=AgentAbsent, to_paused_guest=DomainBusy)
+
+ABILITIES = {
+    "simulated": Abilities(tells_pauses=False, to_ended_agent=AgentAbsent, to_paused_guest=DomainBusy),
+    "libvirt-test": Abilities(has_agent=False),
+    "scripted-qmp": _SCRIPTED,
+    "scripted-qmp-before-5.2": _SCRIPTED,
+    "qemu-libvirt-embed": _LIBVIRT,
+    "qemu-libvirtd": _LIBVIRT,
+    "qemu-qmp": Abilities(),
+}
+"""By the id that the suite and its summary print."""
+
+
+def _on(backends: list[str]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("backend", backends, indirect=True)
+
+
+on_backends_with_agent = _on([name for name, can in ABILITIES.items() if can.has_agent])
+on_backends_without_agent = _on([name for name, can in ABILITIES.items() if not can.has_agent])
+on_backends_that_tell_pauses = _on([name for name, can in ABILITIES.items() if can.tells_pauses])

@@ -1,0 +1,151 @@
+"""What every backend under the contract is to the suite: the product's own way in, and another hand's.
+
+The suite looks and acts through a `Host`, composed as the service composes it. What it checks that against,
+and what happens to a guest meanwhile, goes through `Domain`, which has nothing to do with the product.
+
+Invariant: a test asks no backend what it is; where backends differ, it goes by their `Abilities`.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from prometheus_client import CollectorRegistry
+
+from autoscaler.ports import AutoscalerError
+from autoscaler.service.clock import SystemClock
+from autoscaler.service.composition import connect
+from autoscaler.service.config import Config
+from autoscaler.service.instruments import Instruments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager, ExitStack
+
+    from autoscaler.ports import Clock
+    from autoscaler.service.config import Connection
+    from autoscaler.service.host import Host
+    from tests.contract.abilities import Abilities
+
+T = TypeVar("T")
+
+BOOT_PLUGGED = 1
+MAXIMUM = 4
+PATIENCE_S = 20.0
+"""How long anything that is bound to happen may take; much more than it does."""
+
+
+class NotHere(Exception):
+    """The backend cannot run on this machine; the text says what it needs."""
+
+
+class Domain(ABC):
+    """One domain, as another hand than the product's sees and handles it."""
+
+    def __init__(self, *, name: str, uuid: str) -> None:
+        self.name = name
+        self.uuid = uuid
+
+    @abstractmethod
+    def vcpus(self) -> tuple[int, int]:
+        """VCPUs plugged, and the maximum."""
+
+    @abstractmethod
+    def is_running(self) -> bool: ...
+
+    @abstractmethod
+    def pause(self) -> None: ...
+
+    @abstractmethod
+    def resume(self) -> None: ...
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End it as a crash does."""
+
+
+class Guest(ABC):
+    """What runs in a domain: how to load it and to silence its agent."""
+
+    @abstractmethod
+    def load(self, vcpus: float) -> None:
+        """Want so many vCPUs from now on."""
+
+    @abstractmethod
+    def hang_agent(self) -> None:
+        """Let the agent hold its channel and answer nothing."""
+
+    @abstractmethod
+    def end_agent(self) -> None:
+        """End the agent's process."""
+
+    @abstractmethod
+    def start_agent(self) -> None:
+        """Bring an agent back that hangs or was ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inhabited:
+    """A domain with its guest."""
+
+    domain: Domain
+    guest: Guest
+
+
+class Backend(ABC):
+    """One way to reach domains."""
+
+    def __init__(self, abilities: Abilities) -> None:
+        self.abilities = abilities
+
+    @property
+    def clock(self) -> Clock:
+        """What stamps views and samples."""
+        return SystemClock()
+
+    @abstractmethod
+    def open_host(self, opened: ExitStack) -> Host:
+        """A fresh connection, as the service makes it; closed by `opened`."""
+
+    @abstractmethod
+    def started(self, name: str) -> AbstractContextManager[Domain]:
+        """A domain of the caller's own with 1 of 4 vCPUs, whose guest may still be booting."""
+
+    @abstractmethod
+    def booted(self, name: str) -> AbstractContextManager[Inhabited]:
+        """A domain of the caller's own with 1 of 4 vCPUs, whose agent answers."""
+
+
+class ConnectedBackend(Backend):
+    """A backend that the service reaches by a connection of its configuration."""
+
+    def __init__(self, abilities: Abilities, connection: Connection) -> None:
+        super().__init__(abilities)
+        self._connection = connection
+
+    def open_host(self, opened: ExitStack) -> Host:
+        config = Config(connections=(self._connection,), agent_timeout_s=self.abilities.agent_timeout_s)
+        (host,) = connect(config, self.clock, Instruments(CollectorRegistry()), opened)
+        return host
+
+
+def eventually(look: Callable[[], T | None], *, within_s: float = PATIENCE_S) -> T:
+    """Look until something is found (anything true), and return it.
+
+    An AutoscalerError means not yet.
+    """
+    end_s = time.monotonic() + within_s
+    seen: T | AutoscalerError | None
+    while True:
+        try:
+            seen = look()
+        except AutoscalerError as error:
+            seen = error
+        else:
+            if seen:
+                return seen
+        assert time.monotonic() < end_s, f"it did not happen within {within_s:g} s; last seen: {seen!r}"
+        time.sleep(0.02)
