@@ -128,7 +128,7 @@ class AgentSession:
         left_s = self._deadline.left_s()
         if not left_s:
             raise AgentUnresponsive(
-                f"the agent of domain {self.name} took over {self._timeout_s:.3g} s, with {command} yet to ask"
+                f"the agent of domain {self.name} took over {self._timeout_s:.3g} s, {command} not yet asked"
             )
         return left_s
 

@@ -94,9 +94,12 @@ class QmpHypervisor:
 
         Raises:
             AgentAbsent: the guest has no agent socket.
-            DomainGone: no sweep has seen the domain, or its guest was taken away.
+            DomainGone: no sweep has seen the domain, its guest was taken away, or its QEMU has ended.
         """
-        guest = self._link(domain).guest
+        link = self._link(domain)
+        guest = link.guest
+        if link.ended:
+            raise DomainGone(f"domain {guest.name} does not run (any more): its QEMU hung up at {guest.qmp}")
         if guest.agent is None:
             raise AgentAbsent(
                 f"domain {guest.name} has no agent socket: give its QEMU a virtserialport named "

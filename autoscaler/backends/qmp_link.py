@@ -76,6 +76,8 @@ class QmpLink:
         """Whether the last look was over when the sweep that began it ended."""
         self.identity: QemuIdentity | None = None
         """Of the QEMU that was connected last; None: none ever was."""
+        self.ended = False
+        """Whether that QEMU hung up, as one does that ends, and none was connected since."""
         self._host = host
         self._clock = clock
         self._timeout_s = timeout_s
@@ -163,7 +165,7 @@ class QmpLink:
         threads = VcpuThreads(session.peer_pid)
         if self._threads is None or self._threads.process != threads.process:
             self._threads = threads
-        self._session, self.identity = session, identity
+        self._session, self.identity, self.ended = session, identity, False
         self._watch = asyncio.create_task(self._see_it_end(session))
         self._tell(DomainEventKind.STARTED)
         return session, identity
@@ -228,6 +230,7 @@ class QmpLink:
             watch.cancel()
         if session is not None:
             if session.hung_up:
+                self.ended = True
                 self._tell(DomainEventKind.STOPPED)
             await session.end()
 

@@ -23,6 +23,7 @@ from autoscaler.core.model import (
     MissingReason,
     Observation,
     RunState,
+    Sample,
 )
 from autoscaler.core.operation import Direction
 from autoscaler.core.policy import Fallback, Mode, Policy
@@ -81,8 +82,8 @@ class DomainState:
         """Take in what this tick read of the host side and of the guest."""
         self.view = view
         seen_online = None
-        if isinstance(observation, Missing):
-            self.missing, self.load = observation, None
+        if isinstance(observation, Missing) or self._lost_its_agent(observation):
+            self.missing, self.load = _as_missing(observation, view), None
             if view.state is not RunState.RUNNING or self._stale(now_s):
                 self._meter.reset()
         else:
@@ -94,6 +95,10 @@ class DomainState:
                 if observation.source is not CpuSource.HOST:
                     seen_online = self._online
         self.actuation.observed(view, seen_online, self.load, now_s)
+
+    def _lost_its_agent(self, sample: Sample) -> bool:
+        """Whether only the host side is left of a guest whose agent has answered before."""
+        return sample.source is CpuSource.HOST and self.source not in {None, CpuSource.HOST}
 
     def guest_shows(self, vcpus: GuestVcpus, now_s: float) -> None:
         """The guest answered a change with what it has now."""
@@ -185,3 +190,15 @@ class DomainState:
         if self.source is CpuSource.HOST and self.missing is None:
             return Reason.UNCONFIRMED
         return self.actuation.obstacle(Direction.UP if following > self.online else Direction.DOWN, now_s)
+
+
+def _as_missing(observation: Observation, view: DomainView) -> Missing:
+    """Why the guest was not seen; that its host was does not say what the guest runs."""
+    if isinstance(observation, Missing):
+        return observation
+    return Missing(
+        at_s=observation.at_s,
+        reason=MissingReason.AGENT_ABSENT,
+        detail=f"the agent of domain {view.name!r} answered before and is gone: "
+        "`systemctl start qemu-guest-agent` in the guest",
+    )

@@ -16,7 +16,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from autoscaler.core.domain_state import DomainState
-from autoscaler.core.model import Missing
 from autoscaler.core.operation import Wait
 from autoscaler.core.policy import Mode
 from autoscaler.service.acting import carry_out, take_in
@@ -192,8 +191,8 @@ class Controller:
     def _decide(self, governed: Governed, view: DomainView, observation: Observation) -> None:
         state, now_s = governed.state, self._clock.monotonic_s()
         state.observe(view, observation, now_s)
-        if isinstance(observation, Missing):
-            governed.tally.missed(observation)
+        if state.missing is not None:
+            governed.tally.missed(state.missing)
         self._close_operations(governed)
         decision = state.decide(now_s)
         governed.tally.decided(decision)

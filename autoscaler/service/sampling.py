@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from autoscaler.core.model import DomainView, Missing, MissingReason, Observation, RunState, Sample
@@ -142,7 +143,8 @@ class Sampling:
         if trouble is not None:
             return Missing(at_s=now_s, reason=MissingReason.BACKEND_UNAVAILABLE, detail=trouble)
         if view.state is not RunState.RUNNING:
-            detail = f"domain {view.name!r} is {view.state}, not running"
+            command = "resume" if view.state is RunState.PAUSED else "domstate --reason"
+            detail = f"domain {view.name!r} does not run now: see `virsh {command} {quote(view.name)}`"
             return Missing(at_s=now_s, reason=MissingReason.NOT_RUNNING, detail=detail)
         failed = self._failed.get(view.id)
         if failed is not None:

@@ -221,6 +221,18 @@ def test_a_guest_without_an_agent_is_measured_and_not_resized(story: Story) -> N
     assert Condition.UNCONFIRMED in story.conditions
 
 
+def test_a_guest_whose_agent_went_away_is_missing_though_the_host_still_sees_it(tmp_path: Path) -> None:
+    rule = MissingRule(stale_after_s=10, then=Fallback.RAISE_TO, raise_to_vcpus=3)
+    story = Story(tmp_path, replace(POLICY, missing=rule))
+    story.run(3)
+    story.guest.set(host_only=True)
+    story.run(5)
+    assert story.reason is Reason.MISSING
+    assert "answered before" in story.conditions[Condition.NO_SAMPLE]
+    story.run(8)
+    assert story.guest.plugs == [3]
+
+
 def test_a_reboot_is_no_demand_and_no_shrink(story: Story) -> None:
     grown(story)
     story.guest.reboot()
