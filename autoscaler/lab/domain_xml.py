@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from autoscaler.lab import known_hypervisor
 from autoscaler.lab.accel import Accel
 from autoscaler.lab.guest import AGENT_PORT, LOAD_PORT
 
@@ -32,9 +33,12 @@ def domain_xml(spec: GuestSpec, image: Image, accel: Accel) -> str:
     _add(boot, "kernel", str(image.kernel))
     _add(boot, "initrd", str(image.initrd))
     _add(boot, "cmdline", spec.kernel_arguments)
-    _add(_add(domain, "features"), "acpi")
+    features = _add(domain, "features")
+    _add(features, "acpi")
     if accel is Accel.KVM:
         _add(domain, "cpu", mode="host-passthrough")
+    else:
+        _add_known_hypervisor(domain, boot, features)
     _add(domain, "on_reboot", "restart")
     devices = _add(domain, "devices")
     _add(devices, "controller", type="usb", model="none")
@@ -52,6 +56,17 @@ def channel_path(xml: str, port: str) -> str | None:
         if target is not None and source is not None and target.get("name") == port:
             return source.get("path")
     return None
+
+
+def _add_known_hypervisor(domain: ET.Element, boot: ET.Element, features: ET.Element) -> None:
+    """See `known_hypervisor`."""
+    _add(features, "vmport", state="on")
+    _add(boot, "smbios", mode="sysinfo")
+    system = _add(_add(domain, "sysinfo", type="smbios"), "system")
+    _add(system, "entry", known_hypervisor.SERIAL, name="serial")
+    processor = _add(domain, "cpu", mode="custom", match="exact", check="none")
+    _add(processor, "model", known_hypervisor.MODEL, fallback="forbid")
+    _add(processor, "feature", policy="disable", name="hypervisor")
 
 
 def _add_vcpus(domain: ET.Element, spec: GuestSpec) -> None:

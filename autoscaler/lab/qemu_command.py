@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autoscaler.lab import programs
+from autoscaler.lab import known_hypervisor, programs
 from autoscaler.lab.accel import Accel
 from autoscaler.lab.errors import LabError
 from autoscaler.lab.guest import AGENT_PORT, LOAD_PORT
@@ -84,7 +84,7 @@ def command_line(spec: GuestSpec, image: Image, files: GuestFiles, *, uuid: str,
     return [
         emulator,
         *("-name", f"guest={spec.name},process=lab-{spec.name}", "-uuid", uuid),
-        *("-machine", "q35", "-accel", accel, *(("-cpu", "host") if accel is Accel.KVM else ())),
+        *("-accel", accel, *_machine(accel)),
         *("-smp", f"{spec.vcpus},maxcpus={spec.maximum}", "-m", f"{spec.memory_mib}"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-daemonize"),
         *("-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", spec.kernel_arguments),
@@ -94,6 +94,14 @@ def command_line(spec: GuestSpec, image: Image, files: GuestFiles, *, uuid: str,
         *_port(AGENT_PORT, "agent", files.agent_socket),
         *_port(LOAD_PORT, "load", files.load_socket),
     ]
+
+
+def _machine(accel: Accel) -> tuple[str, ...]:
+    """The board and processor; by emulation, see `known_hypervisor`."""
+    if accel is Accel.KVM:
+        return ("-machine", "q35", "-cpu", "host")
+    serial = f"type=1,serial={known_hypervisor.SERIAL}"
+    return ("-machine", "q35,vmport=on", "-cpu", f"{known_hypervisor.MODEL},-hypervisor", "-smbios", serial)
 
 
 def _port(name: str, id_: str, path: Path) -> list[str]:
