@@ -39,13 +39,20 @@ def test_the_image_boots_directly_whatever_its_path() -> None:
     ("accel", "expected"),
     [
         pytest.param(Accel.KVM, ("kvm", "host-passthrough"), id="KVM with the host's processor"),
-        pytest.param(Accel.TCG, ("qemu", None), id="emulation with QEMU's own"),
+        pytest.param(Accel.TCG, ("qemu", "custom"), id="emulation with QEMU's own"),
     ],
 )
 def test_the_accelerator_decides_type_and_processor(accel: Accel, expected: tuple[str, str | None]) -> None:
     domain = described(GuestSpec(name="g"), accel)
     processor = domain.find("cpu")
     assert (domain.get("type"), None if processor is None else processor.get("mode")) == expected
+
+
+def test_an_emulated_guest_is_shown_a_hypervisor_that_its_kernel_knows() -> None:
+    domain = described(GuestSpec(name="g"), Accel.TCG)
+    assert (domain.findtext("sysinfo/system/entry") or "").startswith("VMware")
+    assert domain.find("features/vmport[@state='on']") is not None
+    assert domain.find("cpu/feature[@name='hypervisor'][@policy='disable']") is not None
 
 
 def test_it_has_both_channels_and_the_mark() -> None:
