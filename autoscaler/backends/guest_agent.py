@@ -149,4 +149,5 @@ def _from_host(domain: DomainView, error: AgentError) -> Sample:
         busy_s=domain.vcpu_time_s,
         steal_s=domain.vcpu_delay_s or 0.0,
         online=frozenset(range(domain.plugged)),
+        detail=str(error),
     )

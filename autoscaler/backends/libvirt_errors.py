@@ -154,6 +154,8 @@ def _embed_advice(text: str) -> str:
         return "; `apt install libvirt-daemon-system` makes that user, or start this service without root"
     if "already open" in text:
         return "; a process can have one such folder: write the same root in every URI"
+    if "Too many drivers" in text:
+        return "; it was tried too often in this process: mend what went wrong at first, and restart"
     if "root" in text:
         return "; write it as qemu:///embed?root=/absolute/folder"
     return ""

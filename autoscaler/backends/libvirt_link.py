@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from autoscaler.backends.libvirt_binding import libvirt
 from autoscaler.backends.libvirt_errors import opening_failed
@@ -28,6 +29,9 @@ OPEN_PATIENCE_S = 5.0
 
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 8.0
+
+_embedded: dict[tuple[str, bool], libvirt.virConnect] = {}
+_opening_embedded = threading.Lock()
 
 
 def is_alive(connection: libvirt.virConnect) -> bool:
@@ -46,6 +50,11 @@ def is_active(domain: libvirt.virDomain) -> bool:
         return False
 
 
+def is_embedded(uri: str) -> bool:
+    """Whether a URI stands for libvirt's driver inside this process."""
+    return urlsplit(uri).path == "/embed"
+
+
 class LibvirtLink:
     """A connection that mends itself; any thread may use it."""
 
@@ -62,7 +71,7 @@ class LibvirtLink:
         """
         self._uri = uri
         self._clock = clock
-        self._open = libvirt.openReadOnly if read_only else libvirt.open
+        self._read_only = read_only
         self._events = events
         self._opening = threading.Lock()
         self._connection: libvirt.virConnect | None = None
@@ -117,7 +126,7 @@ class LibvirtLink:
             raise self._failure from error
 
     def _set_up(self) -> libvirt.virConnect:
-        self._connection = connection = self._open(self._uri)
+        self._connection = connection = _open(self._uri, read_only=self._read_only)
         # Drivers inside this process have no peer to keep alive, and say so.
         with suppress(libvirt.libvirtError):
             connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
@@ -132,5 +141,23 @@ class LibvirtLink:
             return
         if self._events is not None:
             self._events.detach(connection)
-        with suppress(libvirt.libvirtError):
-            connection.close()
+        if not is_embedded(self._uri):
+            with suppress(libvirt.libvirtError):
+                connection.close()
+
+
+def _open(uri: str, *, read_only: bool) -> libvirt.virConnect:
+    """Open a connection; one to the embedded driver is opened once, shared, and kept until the process ends.
+
+    With every opening libvirt registers that driver anew, and has room for 16 in a process's life (9.0).
+
+    Raises:
+        libvirtError: it cannot be opened.
+    """
+    opening = libvirt.openReadOnly if read_only else libvirt.open
+    if not is_embedded(uri):
+        return opening(uri)
+    with _opening_embedded:
+        if (uri, read_only) not in _embedded:
+            _embedded[uri, read_only] = opening(uri)
+        return _embedded[uri, read_only]

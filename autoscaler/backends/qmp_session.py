@@ -151,9 +151,9 @@ class QmpSession(QMPClient):
 
 def _taken(address: Address) -> str:
     return (
-        f"no QMP greeting comes from {address}: another client, libvirt perhaps, is connected to this QMP "
-        f"socket (QEMU serves one at a time), so give the autoscaler its own -qmp socket, or a libvirt guest "
-        f"by its libvirt connection; or QEMU hangs, or it is no QMP socket"
+        f"no QMP greeting comes from {address}: another client is connected to this QMP socket (QEMU serves "
+        f"one at a time), so give the autoscaler its own -qmp socket, or a guest of libvirt by its libvirt "
+        f"connection; or QEMU hangs, or it is no QMP socket"
     )
 
 

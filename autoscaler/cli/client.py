@@ -16,16 +16,29 @@ from autoscaler.ports import AutoscalerError
 _TIMEOUT_S = 10.0
 _LONGEST_ANSWER = 64 * 1024 * 1024
 
+DEFAULT_SERVER = "http://127.0.0.1:9752"
+
+
+def _checked(server: str) -> str:
+    try:
+        scheme, host = urlsplit(server).scheme, urlsplit(server).hostname
+    except ValueError:
+        scheme, host = "", None
+    if scheme not in {"http", "https"} or not host:
+        raise typer.BadParameter(f"{server!r} is no address such as {DEFAULT_SERVER}")
+    return server
+
+
 ServerOption = Annotated[
     str,
     typer.Option(
         "--server",
         metavar="URL",
+        callback=_checked,
         envvar="VCPU_AUTOSCALER_SERVER",
         help="Where the service listens (web.listen in its configuration).",
     ),
 ]
-DEFAULT_SERVER = "http://127.0.0.1:9752"
 
 
 class ServiceUnreachable(AutoscalerError):
@@ -38,8 +51,6 @@ def ask(server: str, *path: str, **query: str | int) -> object:
     Raises:
         ServiceUnreachable: with what to do.
     """
-    if urlsplit(server).scheme not in {"http", "https"}:
-        raise ServiceUnreachable(f"--server {server!r} is no http:// or https:// address")
     url = "/".join((server.rstrip("/"), "api/v1", *(quote(part, safe="") for part in path)))
     if query:
         url = f"{url}?{urlencode(query)}"

@@ -15,7 +15,7 @@ from autoscaler.cli.output import Output, OutputOption, print_json
 from autoscaler.core.reason import SENTENCES, Reason
 from autoscaler.lab.demo import run_demo
 from autoscaler.lab.demo_story import Backend
-from autoscaler.lab.stopping import exit_on_sigterm
+from autoscaler.lab.stopping import exit_when_told
 
 if TYPE_CHECKING:
     from autoscaler.lab.demo_story import Report
@@ -42,7 +42,7 @@ def demo(
     live = not as_json and sys.stdout.isatty()
     reports: list[Report] = []
     try:
-        with exit_on_sigterm(), (LiveView if live else PlainView)(console) as view:
+        with exit_when_told(), (LiveView if live else PlainView)(console) as view:
             run_demo(backend, view, done=reports.append, keep=keep)
     except KeyboardInterrupt:
         if not reports:

@@ -46,7 +46,8 @@ class PlainView:
     def say(self, text: str) -> None:
         """Print it, with the time since the start."""
         elapsed_s = time.monotonic() - self._started_s
-        self._console.print(f"{elapsed_s:6.1f} s  {printable(text)}", markup=False, highlight=False)
+        line = f"{elapsed_s:6.1f} s  {printable(text)}"
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def show(self, phase: Phase, domain: DomainSnapshot | None) -> None:
         """Print the state where it changed, and else now and then."""

@@ -17,7 +17,7 @@ from autoscaler.lab.errors import BadSpec, LabError
 from autoscaler.lab.image import build_image
 from autoscaler.lab.place import BareQemu, LibvirtConnection, Place
 from autoscaler.lab.spec import GuestSpec, Onlining, check_name
-from autoscaler.lab.stopping import exit_on_sigterm
+from autoscaler.lab.stopping import exit_when_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,7 +113,7 @@ def up(  # noqa: PLR0913 - each one is an option of the command
     if place.find(name) is not None:
         typer.echo(f"{name} runs already")
         return
-    with exit_on_sigterm(), _progress() as progress:
+    with exit_when_told(), _progress() as progress:
         image = build_image(progress, kernel=kernel, modules=modules)
         progress(f"booting {name} ({usable_accel()})")
         guest = place.start(spec, image)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,19 +16,32 @@ from autoscaler.cli.run import run
 from autoscaler.policyfile.problem import printable
 from autoscaler.ports import AutoscalerError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 app = typer.Typer(
     help="Hold the SLA of running KVM guests with the fewest vCPUs.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(run)
-app.command()(check)
-app.command()(status)
-app.command("list")(list_domains)
-app.command()(show)
-app.command()(events)
-app.command()(demo)
+
+
+def _add(name: str, command: Callable[..., None], short_help: str, *examples: str) -> None:
+    """Add a command: a line for the list of commands, and examples for the end of its own help."""
+    lines = ("Examples:", *(f"  autoscaler {example}" for example in examples))
+    # The mark in front keeps the lines as they are.
+    app.command(name, short_help=short_help, epilog="\b\n" + "\n".join(lines))(command)
+
+
+_add("run", run, "Run the service.", "run", "run --config.file ./config.yaml")
+_add("check", check, "Find errors in policies and configurations.", "check", "check --strict policies/")
+_add("status", status, "Say whether the service is well.", "status", "status --output json")
+_add("list", list_domains, "List the governed domains.", "list", "list --server http://127.0.0.1:9753")
+_add("show", show, "Show all that is known of one domain.", "show web-1", "show web-1 --output json")
+_add("events", events, "Print what was decided, and why.", "events web-1 --limit 50", "events --follow")
+_add("demo", demo, "Watch it work on a real guest.", "demo", "demo --backend qmp --keep")
 app.add_typer(lab_app, name="lab")
 
 

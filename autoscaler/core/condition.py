@@ -28,8 +28,10 @@ class Condition(StrEnum):
     """The last change was refused or went wrong."""
 
 
-def unconfirmed(name: str) -> str:
+def unconfirmed(name: str, why: str = "") -> str:
     """Why a domain without an agent is only measured, and what would change that."""
+    if why:
+        return f"domain {name!r} is measured from the host and not resized: {why}"
     return (
         f"no agent answers in domain {name!r}, so its load is measured from the host and it is not resized: "
         "give it the channel org.qemu.guest_agent.0 and run qemu-guest-agent in the guest"

@@ -49,6 +49,7 @@ class DomainState:
         self.source: CpuSource | None = None
         self.last_sample_s: float | None = None
         self.decision: Decision | None = None
+        self._why_host = ""
         self._meter = DemandMeter()
         self._hold = Hold()
         self._online: int | None = None
@@ -72,7 +73,7 @@ class DomainState:
         if self.missing is not None and not self._only_late(self.missing):
             found[Condition.NO_SAMPLE] = self.missing.detail
         elif self.source is CpuSource.HOST:
-            found[Condition.UNCONFIRMED] = unconfirmed(self.view.name)
+            found[Condition.UNCONFIRMED] = unconfirmed(self.view.name, self._why_host)
         short = headroom(self.view, self.policy, self.decision.proposed if self.decision else 0)
         if short is not None:
             found[Condition.NO_HEADROOM] = short
@@ -88,6 +89,7 @@ class DomainState:
                 self._meter.reset()
         else:
             self.missing, self.source, self.last_sample_s = None, observation.source, observation.at_s
+            self._why_host = observation.detail
             measured = self._meter.feed(observation, view)
             self.load = measured if isinstance(measured, Load) else None
             if observation.at_s >= self._online_at_s:

@@ -79,6 +79,8 @@ class Sample:
     """Tasks that want a CPU at this instant, the reader itself excluded; None: the source does not say."""
     boot_s: float | None = None
     """The guest's boot time (its own wall clock); another value means another boot. None: not said."""
+    detail: str = ""
+    """For `CpuSource.HOST`: one sentence why the guest itself was not the source, and what to do."""
 
 
 class MissingReason(StrEnum):

@@ -70,9 +70,11 @@ def _boot(
     else:
         # A host that only runs bare QEMU needs no libvirt.
         from autoscaler.lab.embed import embedded_libvirt  # noqa: PLC0415
-        from autoscaler.lab.libvirt_guest import LibvirtGuest, connect  # noqa: PLC0415
 
         uri = cleanup.enter_context(embedded_libvirt(view.say))
+        # Only now: libvirt reads where it is to log when it is first imported.
+        from autoscaler.lab.libvirt_guest import LibvirtGuest, connect  # noqa: PLC0415
+
         opened = cleanup.enter_context(contextlib.closing(connect(uri)))
         connection, guest = LibvirtConnection(uri), LibvirtGuest.start(spec, image, opened)
     cleanup.enter_context(guest)

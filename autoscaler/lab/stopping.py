@@ -10,12 +10,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+"""Of a service that is stopped, and of a terminal that is closed."""
+
 
 @contextmanager
-def exit_on_sigterm() -> Iterator[None]:
-    """Within the block SIGTERM raises SystemExit, as Ctrl-C raises KeyboardInterrupt; main thread only."""
-    before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+def exit_when_told() -> Iterator[None]:
+    """Within the block SIGTERM and SIGHUP raise SystemExit, as Ctrl-C raises KeyboardInterrupt.
+
+    A signal that is ignored, as nohup has it, stays so. Main thread only.
+    """
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number, handling in before.items():
+        if handling is not signal.SIG_IGN:
+            signal.signal(number, lambda told, _frame: sys.exit(128 + told))
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handling in before.items():
+            signal.signal(number, handling)

@@ -100,7 +100,7 @@ class _Pages:
         for candidate in self._sources.newest().domains:
             if wanted in {candidate.label, candidate.view.name, candidate.view.id.uuid}:
                 return JSONResponse(domain_of(candidate))
-        return _problem(404, _why_unknown(self._sources.newest(), wanted))
+        return _problem(404, why_unknown(self._sources.newest(), wanted))
 
     async def decisions(self, request: Request) -> Response:
         query = request.query_params
@@ -119,7 +119,7 @@ class _Pages:
         return JSONResponse(found)
 
 
-def _why_unknown(snapshot: Snapshot, wanted: str) -> str:
+def why_unknown(snapshot: Snapshot, wanted: str) -> str:
     """Why a domain is not among the governed ones, as far as the last tick tells."""
     if any(wanted in {view.name, view.id.uuid} for view in snapshot.ungoverned):
         return f"domain {wanted!r} runs, and no policy governs it: add its name to a policy's match"

@@ -8,8 +8,10 @@ Invariant: a test asks no backend what it is; where backends differ, it goes by 
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,16 +20,19 @@ from prometheus_client import CollectorRegistry
 from autoscaler.ports import AutoscalerError
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.composition import connect
-from autoscaler.service.config import Config
+from autoscaler.service.config import Config, Listen
+from autoscaler.service.daemon import Service
 from autoscaler.service.instruments import Instruments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager, ExitStack
+    from pathlib import Path
 
     from autoscaler.ports import Clock
     from autoscaler.service.config import Connection
     from autoscaler.service.host import Host
+    from autoscaler.service.snapshot import Snapshot
     from tests.contract.abilities import Abilities
 
 T = TypeVar("T")
@@ -65,6 +70,15 @@ class Domain(ABC):
     @abstractmethod
     def kill(self) -> None:
         """End it as a crash does."""
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Hold it for the block."""
+        self.pause()
+        try:
+            yield
+        finally:
+            self.resume()
 
 
 class Guest(ABC):
@@ -118,6 +132,10 @@ class Backend(ABC):
     def booted(self, name: str) -> AbstractContextManager[Inhabited]:
         """A domain of the caller's own with 1 of 4 vCPUs, whose agent answers."""
 
+    @abstractmethod
+    def serving(self, policy: Path, state: Path) -> AbstractContextManager[Callable[[], Snapshot]]:
+        """The whole service at work over this backend; gives its newest snapshot."""
+
 
 class ConnectedBackend(Backend):
     """A backend that the service reaches by a connection of its configuration."""
@@ -130,6 +148,26 @@ class ConnectedBackend(Backend):
         config = Config(connections=(self._connection,), agent_timeout_s=self.abilities.agent_timeout_s)
         (host,) = connect(config, self.clock, Instruments(CollectorRegistry()), opened)
         return host
+
+    @contextmanager
+    def serving(self, policy: Path, state: Path) -> Iterator[Callable[[], Snapshot]]:
+        service = Service(
+            Config(
+                connections=(self._connection,),
+                policies=(policy,),
+                state=state,
+                interval_s=0.5,
+                agent_timeout_s=self.abilities.agent_timeout_s,
+                listen=Listen("127.0.0.1", 0),
+            )
+        )
+        thread = threading.Thread(target=service.run, name="controller")
+        thread.start()
+        try:
+            yield lambda: service.snapshot
+        finally:
+            service.stop()
+            thread.join(PATIENCE_S)
 
 
 def eventually(look: Callable[[], T | None], *, within_s: float = PATIENCE_S) -> T:

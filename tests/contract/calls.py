@@ -1,4 +1,4 @@
-"""Tables of the calls that a host takes about a domain, to hold each of them to the same promise."""
+"""Every call that a host takes about one domain, to hold each of them to the same promise."""
 
 from __future__ import annotations
 
@@ -12,16 +12,23 @@ from tests.contract.backend import BOOT_PLUGGED
 
 Call = Callable[[Host, DomainView], object]
 
+_TO_THE_GUEST: dict[str, Call] = {
+    "sample": lambda host, view: host.probe.sample(view),
+    "vcpus": lambda host, view: host.cpus.vcpus(view.id),
+    "set_online": lambda host, view: host.cpus.set_online(view.id, target=1),
+}
+
 
 def _plug(host: Host, view: DomainView) -> None:
     host.hypervisor.plug(view.id, expect=BOOT_PLUGGED, target=BOOT_PLUGGED + 1)
 
 
-_ASKING = [
-    pytest.param(lambda host, view: host.probe.sample(view), id="sample"),
-    pytest.param(lambda host, view: host.cpus.vcpus(view.id), id="vcpus"),
-    pytest.param(lambda host, view: host.cpus.set_online(view.id, target=1), id="set_online"),
-]
+CALLS: dict[str, Call] = {"plug": _plug, **_TO_THE_GUEST}
 
-every_call_to_a_guest = pytest.mark.parametrize("call", _ASKING)
-every_call = pytest.mark.parametrize("call", [pytest.param(_plug, id="plug"), *_ASKING])
+
+def _each(calls: dict[str, Call]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("call", [pytest.param(call, id=name) for name, call in calls.items()])
+
+
+every_call = _each(CALLS)
+every_call_to_the_guest = _each(_TO_THE_GUEST)

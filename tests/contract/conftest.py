@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.abilities import ABILITIES
-from tests.contract.backend import Backend, Inhabited, NotHere
+from tests.contract.backend import Backend, Domain, Inhabited, NotHere
 from tests.contract.census import Census
 from tests.contract.scene import Scene
 from tests.contract.scripted import ScriptedBackend
@@ -39,6 +39,13 @@ def scene(backend: Backend) -> Iterator[Scene]:
     """A connection of the test's own."""
     with ExitStack() as opened:
         yield Scene(backend, backend.open_host(opened))
+
+
+@pytest.fixture(scope="session")
+def bystander(backend: Backend) -> Iterator[Domain]:
+    """One domain a backend that no test changes for good."""
+    with backend.started("bystander") as domain:
+        yield domain
 
 
 @pytest.fixture(scope="session")

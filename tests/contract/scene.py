@@ -58,11 +58,22 @@ class Scene:
         return found[0]
 
 
+class Told:
+    """The error, once it was raised."""
+
+    error: AutoscalerError
+
+    @property
+    def sentence(self) -> str:
+        return str(self.error)
+
+
 @contextmanager
-def refused(*errors: type[AutoscalerError], domain: Domain, words: str = "") -> Iterator[None]:
+def refused(*errors: type[AutoscalerError], domain: Domain, words: str = "") -> Iterator[Told]:
     """One of `errors` is raised, in a sentence that names the domain and says `words`."""
+    told = Told()
     with pytest.raises(errors) as caught:
-        yield
-    sentence = str(caught.value)
-    assert domain.name in sentence or domain.uuid in sentence
-    assert words in sentence
+        yield told
+    told.error = caught.value
+    assert domain.name in told.sentence or domain.uuid in told.sentence
+    assert words in told.sentence

@@ -58,7 +58,7 @@ class ScriptedBackend(ConnectedBackend):
             plugged_at_boot=BOOT_PLUGGED,
             maximum=MAXIMUM,
             version=self._version,
-            on_plug=lambda plugged: threading.Timer(_LISTED_AFTER_S, guest.plug, (plugged,)).start(),
+            on_plug=lambda _: threading.Timer(_LISTED_AFTER_S, lambda: guest.plug(qemu.plugged)).start(),
         )
         domain = _Domain(name, qemu, ScriptedAgent(path=home / "agent.sock", guest=guest))
         domain.start()

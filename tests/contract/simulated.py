@@ -1,4 +1,4 @@
-"""The host in memory, on a clock that runs by itself: the scenario tests rest on it, so it keeps the contract too."""
+"""The host in memory, on a clock that runs by itself: scenario tests rest on it, so it keeps the contract."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from autoscaler.core.model import RunState
+from autoscaler.policyfile.load import load_policies
 from autoscaler.ports import AgentAbsent, AgentUnresponsive
 from tests.contract.backend import Backend, Domain, Guest, Inhabited
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost
+from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import ExitStack
+    from pathlib import Path
 
     from autoscaler.core.model import DomainId
     from autoscaler.service.host import Host
+    from autoscaler.service.snapshot import Snapshot
     from tests.contract.abilities import Abilities
 
 
@@ -72,6 +75,21 @@ class SimulatedBackend(Backend):
         self._host.add(guest)
         yield Inhabited(_Domain(guest, self), _Guest(guest))
         self.kill(guest)
+
+    @contextmanager
+    def serving(self, policy: Path, state: Path) -> Iterator[Callable[[], Snapshot]]:
+        policies = load_policies([policy]).policy_set
+        assert policies is not None
+        self._host = SimulatedHost(self._clock)
+        self._host.guests = self._guests
+        simulation = Simulation(self._host, policies.policies, folder=state)
+
+        def a_while_later() -> Snapshot:
+            simulation.run(1.0)
+            return simulation.snapshot
+
+        yield a_while_later
+        simulation.journal.close()
 
 
 class _Domain(Domain):

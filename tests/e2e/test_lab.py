@@ -343,8 +343,8 @@ import sys
 from autoscaler.lab.embed import embedded_libvirt
 from autoscaler.lab.image import build_image
 from autoscaler.lab.spec import GuestSpec
-from autoscaler.lab.stopping import exit_on_sigterm
-with exit_on_sigterm(), embedded_libvirt() as uri:
+from autoscaler.lab.stopping import exit_when_told
+with exit_when_told(), embedded_libvirt() as uri:
     from autoscaler.lab.libvirt_guest import LibvirtGuest, connect
     guest = LibvirtGuest.start(GuestSpec(name="left"), build_image(), connect(uri))
     print(guest.uuid, uri.partition("=")[2], flush=True)

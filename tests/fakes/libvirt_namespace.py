@@ -67,7 +67,7 @@ def _no_kvm(folder: Path) -> Iterator[str]:
     Read-only, because root may write to any file on a writable mount, whatever its mode.
     """
     device = Path("/dev/kvm")
-    if device.exists():
+    if device.is_char_device():  # else it is covered already, for this process and all that it starts
         nothing = folder / "no-kvm"
         nothing.touch()
         yield f"mount --bind {_quoted(nothing)} {device}"

@@ -1,0 +1,239 @@
+"""The command line as people and scripts meet it: help, exit codes, JSON, and what an interruption leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import string
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from autoscaler import __version__
+from autoscaler.lab.image import Image
+from tests.fakes.running_service import COMMAND, RunningService, running_service
+
+COMMANDS = (
+    *("run", "check", "status", "list", "show", "events", "demo"),
+    *("lab up", "lab load", "lab down", "lab list"),
+)
+PLAIN = {**os.environ, "COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
+NOBODY = "http://127.0.0.1:1"
+
+
+def autoscaler(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command as on a plain terminal of 80 columns."""
+    return subprocess.run(
+        (COMMAND, *arguments), capture_output=True, text=True, env=PLAIN, timeout=60, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def idle_service() -> Iterator[RunningService]:
+    """A service that watches an empty folder."""
+    folder = Path(tempfile.mkdtemp(prefix="vcpu-cli-"))
+    (folder / "guests").mkdir()
+    try:
+        with running_service(folder, f"qmp: {folder}/guests") as service:
+            service.wait_for_tick()
+            yield service
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_commands_help_fits_a_plain_terminal_and_ends_in_an_example(command: str) -> None:
+    asked = autoscaler(*command.split(), "--help")
+    assert (asked.returncode, asked.stderr) == (0, "")
+    explained, _, examples = asked.stdout.partition("Example")
+    assert f"autoscaler {command}" in examples
+    assert max(len(line) for line in explained.splitlines()) <= 80
+    assert asked.stdout.replace("\n", "").isprintable()
+
+
+def test_the_help_of_all_lists_each_command_with_a_whole_sentence() -> None:
+    asked = autoscaler("--help")
+    assert asked.returncode == 0
+    for command in {name.split()[0] for name in COMMANDS}:
+        assert re.search(rf"^  {command} +[A-Z].*\.$", asked.stdout, re.MULTILINE)
+    assert not any(line.endswith("...") for line in asked.stdout.splitlines()[1:])
+
+
+def test_the_version_is_told() -> None:
+    asked = autoscaler("--version")
+    assert (asked.returncode, asked.stdout) == (0, f"autoscaler {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        pytest.param(("grow",), "grow", id="unknown command"),
+        pytest.param(("list", "--colour"), "--colour", id="unknown option"),
+        pytest.param(("show",), "domain", id="nothing to show"),
+        pytest.param(("list", "web-1"), "web-1", id="an argument too many"),
+        pytest.param(("status", "--output", "xml"), "xml", id="unknown form"),
+        pytest.param(("events", "--limit", "0"), "--limit", id="out of range"),
+        pytest.param(("list", "--server", "127.0.0.1:9752"), "--server", id="no address"),
+        pytest.param(("list", "--server", "http://[::1"), "--server", id="half an address"),
+        pytest.param(("lab", "down"), "--all", id="no guest named"),
+        pytest.param(("lab", "up", "a b"), "a b", id="no name for a guest"),
+        pytest.param(("check", "/nonexistent"), "/nonexistent", id="nothing to check"),
+        pytest.param(("run", "--config.file", "/nonexistent"), "/nonexistent", id="no configuration"),
+    ],
+)
+def test_a_wrong_call_is_told_what_is_wrong_with_it(arguments: tuple[str, ...], named: str) -> None:
+    asked = autoscaler(*arguments)
+    assert (asked.returncode, asked.stdout) == (2, "")
+    assert named in asked.stderr
+    assert "Traceback" not in asked.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "list", "show web-1", "events", "events --follow"])
+def test_a_service_that_does_not_run_is_told_in_one_sentence(command: str) -> None:
+    asked = autoscaler(*command.split(), "--server", NOBODY)
+    assert (asked.returncode, asked.stdout) == (1, "")
+    (sentence,) = asked.stderr.splitlines()
+    assert NOBODY in sentence
+    assert "`autoscaler run`" in sentence
+
+
+def test_a_server_that_is_no_autoscaler_is_told_so(idle_service: RunningService) -> None:
+    asked = autoscaler("list", "--server", f"{idle_service.server}/grafana")
+    assert asked.returncode == 1
+    assert "is it an autoscaler" in asked.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "list", "events", "check", "lab list"])
+def test_output_for_programs_is_one_json_document(idle_service: RunningService, command: str) -> None:
+    extra = {"check": (str(idle_service.policy),), "lab list": ("--folder", str(idle_service.folder))}
+    asked = idle_service.ask(*command.split(), *extra.get(command, ()), "--output", "json")
+    assert asked.stderr == ""
+    assert isinstance(json.loads(asked.stdout), list | dict)
+
+
+def test_following_events_ends_by_ctrl_c_without_a_word(idle_service: RunningService) -> None:
+    follower = subprocess.Popen(
+        (COMMAND, "events", "--follow", "--server", idle_service.server),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    time.sleep(2)
+    follower.send_signal(signal.SIGINT)
+    printed, _ = follower.communicate(timeout=10)
+    assert (follower.returncode, printed) == (130, "")
+
+
+class Demo:
+    """A demonstration with a temporary folder of its own, in a process group as a terminal makes one."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self._folder = folder
+        self.process = subprocess.Popen(
+            (COMMAND, "demo", *arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**PLAIN, "TMPDIR": str(folder)},
+            start_new_session=True,
+        )
+
+    def read_until(self, words: str) -> str:
+        """What it prints up to the line with these words."""
+        assert self.process.stdout is not None
+        lines = []
+        for line in self.process.stdout:
+            lines.append(line)
+            if words in line:
+                return "".join(lines)
+        raise AssertionError(f"it ended before {words!r}: {''.join(lines)}")
+
+    def end(self, number: int) -> tuple[int, str]:
+        """Signal the whole group, and return the exit code and what was printed from then on."""
+        os.killpg(self.process.pid, number)
+        printed, _ = self.process.communicate(timeout=30)
+        return self.process.returncode, printed
+
+    def leftovers(self) -> list[str]:
+        """Files and processes that would outlive it."""
+        mark = os.fsencode(self._folder)
+        return [str(path) for path in self._folder.rglob("*")] + [
+            path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if mark in _content(path)
+        ]
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A temporary folder with a name of one letter: libvirt needs the room for its sockets' names."""
+    for letter in string.ascii_letters:
+        folder = Path("/tmp") / letter
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            break
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("backend", "words", "number", "code"),
+    [
+        pytest.param("qmp", "booting", signal.SIGINT, 130, id="Ctrl-C while a guest boots"),
+        pytest.param("qmp", "wants 1.8", signal.SIGINT, 130, id="Ctrl-C under load"),
+        pytest.param("qmp", "booting", signal.SIGHUP, 129, id="terminal closed while a guest boots"),
+        pytest.param("qmp", "wants 1.8", signal.SIGTERM, 143, id="told to stop under load"),
+        pytest.param("libvirt", "booting", signal.SIGINT, 130, id="libvirt: Ctrl-C"),
+    ],
+)
+def test_a_demo_that_is_interrupted_leaves_nothing(
+    lab_image: Image,  # noqa: ARG001 - built before, so that the demo boots at once
+    short_folder: Path,
+    backend: str,
+    words: str,
+    number: int,
+    code: int,
+) -> None:
+    demo = Demo(short_folder, "--backend", backend)
+    try:
+        demo.read_until(words)
+        time.sleep(0.5)
+        ended, printed = demo.end(number)
+    finally:
+        demo.process.kill()
+        demo.process.wait()
+    assert ended == code
+    assert "Traceback" not in printed
+    assert demo.leftovers() == []
+
+
+def test_a_demo_for_programs_prints_one_object_and_tells_its_story_elsewhere(
+    lab_image: Image,  # noqa: ARG001 - as above
+    short_folder: Path,
+) -> None:
+    told = subprocess.run(
+        (COMMAND, "demo", "--backend", "qmp", "--output", "json"),
+        capture_output=True,
+        text=True,
+        env={**PLAIN, "TMPDIR": str(short_folder)},
+        timeout=180,
+        check=False,
+    )
+    report = json.loads(told.stdout)
+    assert report.keys() >= {"backend", "accel", "moves", "plugged_max", "online_max", "online_end", "ok"}
+    assert told.returncode == (0 if report["ok"] else 1)
+    assert "booting the guest" in told.stderr
+    assert list(short_folder.iterdir()) == []
