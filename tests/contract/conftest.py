@@ -49,6 +49,13 @@ def bystander(backend: Backend) -> Iterator[Domain]:
 
 
 @pytest.fixture(scope="session")
+def spare(backend: Backend) -> Iterator[Domain]:
+    """One domain a backend to which a test may add one vCPU, whatever it has."""
+    with backend.started("spare") as domain:
+        yield domain
+
+
+@pytest.fixture(scope="session")
 def shared(backend: Backend) -> Iterator[Inhabited]:
     """One guest a backend, since a real one takes seconds to boot; ask for `inhabited` instead."""
     with backend.booted("contract") as inhabited:

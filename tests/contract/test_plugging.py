@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from autoscaler.core.model import RunState
 from autoscaler.ports import Conflict, Denied, DomainBusy
@@ -50,23 +51,22 @@ def test_more_than_the_maximum_is_denied_by_its_number_and_changes_nothing(
     assert bystander.vcpus() == (BOOT_PLUGGED, MAXIMUM)
 
 
-def test_a_paused_domain_is_given_vcpus_too(backend: Backend, scene: Scene) -> None:
-    with backend.started("sleeps") as domain:
-        view = scene.view(domain)
-        with domain.paused():
-            eventually(lambda: scene.view(domain).state is RunState.PAUSED)
-            scene.host.hypervisor.plug(view.id, expect=1, target=2)
+def test_a_paused_domain_is_given_vcpus_too(scene: Scene, spare: Domain) -> None:
+    view = scene.view(spare)
+    with spare.paused():
+        eventually(lambda: scene.view(spare).state is RunState.PAUSED)
+        scene.host.hypervisor.plug(view.id, expect=view.plugged, target=view.plugged + 1)
 
-        assert domain.vcpus() == (2, MAXIMUM)
+    assert spare.vcpus() == (view.plugged + 1, MAXIMUM)
 
 
-def test_two_that_add_the_same_vcpu_at_once_add_it_once(backend: Backend, scene: Scene) -> None:
-    with backend.started("contested") as domain:
-        view = scene.view(domain)
-        with ThreadPoolExecutor(2) as pool:
-            plugs = [pool.submit(scene.host.hypervisor.plug, view.id, expect=1, target=2) for _ in range(2)]
+def test_two_that_add_the_same_vcpu_at_once_add_it_once(scene: Scene, spare: Domain) -> None:
+    view = scene.view(spare)
+    plug = partial(scene.host.hypervisor.plug, view.id, expect=view.plugged, target=view.plugged + 1)
+    with ThreadPoolExecutor(2) as pool:
+        plugs = [pool.submit(plug) for _ in range(2)]
 
-        errors = [plug.exception() for plug in plugs]
-        assert None in errors
-        assert all(error is None or isinstance(error, Conflict | Denied | DomainBusy) for error in errors)
-        assert domain.vcpus() == (2, MAXIMUM)
+    errors = [done.exception() for done in plugs]
+    assert None in errors
+    assert all(error is None or isinstance(error, Conflict | Denied | DomainBusy) for error in errors)
+    assert spare.vcpus() == (view.plugged + 1, MAXIMUM)
