@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from autoscaler.backends.libvirt_binding import libvirt, libvirt_qemu
-from autoscaler.backends.libvirt_loop import ensure_event_loop
+from autoscaler.backends.libvirt.binding import libvirt, libvirt_qemu
+from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.lab import process
 from autoscaler.lab.accel import usable_accel
 from autoscaler.lab.domain_xml import MARK, channel_path, domain_xml

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.backends.agent_measured import MeasuredChannel
-from autoscaler.backends.agent_socket import SocketAgentChannel
-from autoscaler.backends.guest_agent import GuestAgent
-from autoscaler.backends.qmp import QmpHypervisor
-from autoscaler.backends.qmp_guests import GuestFolder, GuestList
+from autoscaler.backends.agent.channel import SocketAgentChannel
+from autoscaler.backends.agent.guest_agent import GuestAgent
+from autoscaler.backends.agent.measured import MeasuredChannel
+from autoscaler.backends.qmp.guests import GuestFolder, GuestList
+from autoscaler.backends.qmp.hypervisor import QmpHypervisor
 from autoscaler.service.config import LibvirtConnection, QmpFolderConnection
 from autoscaler.service.host import Host, Versions
 
@@ -70,8 +70,8 @@ class _Composer:
 
     def _libvirt(self, connection: LibvirtConnection) -> Host:
         # Imported late: a host that only runs bare QEMU needs no libvirt.
-        from autoscaler.backends.libvirt import LibvirtHypervisor  # noqa: PLC0415
-        from autoscaler.backends.libvirt_agent import LibvirtAgentChannel  # noqa: PLC0415
+        from autoscaler.backends.libvirt.agent import LibvirtAgentChannel  # noqa: PLC0415
+        from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor  # noqa: PLC0415
 
         hypervisor = LibvirtHypervisor(connection.uri, clock=self._clock)
         self._opened.callback(hypervisor.close)

@@ -12,7 +12,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Tag, model_validator
 
 from autoscaler.backends.address import Address, parse_address
-from autoscaler.backends.qmp_guests import GuestList, QmpGuest
+from autoscaler.backends.qmp.guests import GuestList, QmpGuest
 from autoscaler.policyfile.problem import Problem, shown
 from autoscaler.policyfile.strict_yaml import Document, read_document
 from autoscaler.policyfile.text_file import read_text_file
@@ -118,12 +118,12 @@ def _guest(keys: GuestKeys) -> QmpGuest:
 
 
 def _branch(value: object) -> str:
-    """Which form the guests of a `qmp` connection are written in."""
+    """Which form the guests of a `hypervisor` connection are written in."""
     return "<guests>" if isinstance(value, list | tuple) else "<folder>"
 
 
 class ConnectionKeys(Section):
-    """One source of guests: either `libvirt` or `qmp`."""
+    """One source of guests: either `hypervisor` or `hypervisor`."""
 
     libvirt: (
         Annotated[str, matching(r"[a-z][a-z0-9+.-]*://.*", "write a URI, such as qemu:///system")] | None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from autoscaler.backends.qmp_guests import QmpGuest
+    from autoscaler.backends.qmp.guests import QmpGuest
 
 
 class LogLevel(StrEnum):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import libvirt
 
-from autoscaler.backends.libvirt_loop import ensure_event_loop
+from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.service.config import LibvirtConnection
 from tests.contract.backend import (
     BOOT_PLUGGED,

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import libvirt
 import pytest
 
-from autoscaler.backends import libvirt as libvirt_backend
-from autoscaler.backends import libvirt_link
-from autoscaler.backends.libvirt import LibvirtHypervisor
-from autoscaler.backends.libvirt_agent import LibvirtAgentChannel
-from autoscaler.backends.libvirt_loop import ensure_event_loop
+from autoscaler.backends.libvirt import hypervisor as libvirt_backend
+from autoscaler.backends.libvirt import link as libvirt_link
+from autoscaler.backends.libvirt.agent import LibvirtAgentChannel
+from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
+from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId, DomainView
 from autoscaler.lab.spec import GuestSpec
 from autoscaler.ports import (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autoscaler.backends.qmp_guests import GuestFolder
+from autoscaler.backends.qmp.guests import GuestFolder
 from autoscaler.core.model import DomainEventKind, RunState
 from autoscaler.ports import Conflict, Denied
 from tests.fakes.qmp_room import Listener, QmpRoom, names, only, sweep_until
@@ -21,7 +21,7 @@ from tests.fakes.qmp_room import Listener, QmpRoom, names, only, sweep_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from autoscaler.backends.qmp import QmpHypervisor
+    from autoscaler.backends.qmp.hypervisor import QmpHypervisor
 
 UUID = "3d9cbd0e-57a4-4d4c-8d3c-6b3f6a1f2c55"
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoscaler.backends.address import UnixAddress
-from autoscaler.backends.agent_measured import MeasuredChannel
-from autoscaler.backends.agent_socket import SocketAgentChannel
-from autoscaler.backends.guest_agent import GuestAgent
+from autoscaler.backends.agent.channel import SocketAgentChannel
+from autoscaler.backends.agent.guest_agent import GuestAgent
+from autoscaler.backends.agent.measured import MeasuredChannel
 from autoscaler.core.model import CpuSource, DomainId, DomainView, RunState
 from autoscaler.lab import sources
 from autoscaler.lab.cache import cache_folder

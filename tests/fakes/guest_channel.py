@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from autoscaler.backends.agent_wire import refusal
+from autoscaler.backends.agent.wire import refusal
 from autoscaler.core.model import DomainId, DomainView, RunState
 from autoscaler.ports import AgentRefused
 from tests.fakes.scripted_guest import Refusal

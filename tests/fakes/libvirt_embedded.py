@@ -15,8 +15,8 @@ from pathlib import Path
 
 import libvirt
 
-from autoscaler.backends.libvirt import LibvirtHypervisor
-from autoscaler.backends.libvirt_loop import ensure_event_loop
+from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
+from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.core.model import DomainEvent, DomainEventKind
 from autoscaler.ports import AutoscalerError
 from tests.fakes.libvirt_domains import RealClock, bare_qemu_domain

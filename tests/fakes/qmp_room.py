@@ -8,14 +8,14 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 from autoscaler.backends.address import UnixAddress
-from autoscaler.backends.qmp import QmpHypervisor
-from autoscaler.backends.qmp_guests import GuestList, QmpGuest
+from autoscaler.backends.qmp.guests import GuestList, QmpGuest
+from autoscaler.backends.qmp.hypervisor import QmpHypervisor
 from tests.fakes.scripted_qmp import ScriptedQmp
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from autoscaler.backends.qmp_guests import GuestSource
+    from autoscaler.backends.qmp.guests import GuestSource
     from autoscaler.core.model import DomainEvent, DomainView
 
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscaler.backends.address import UnixAddress
-from autoscaler.backends.agent_connection import AgentConnection
-from autoscaler.backends.agent_deadline import Deadline
-from autoscaler.backends.agent_wire import DEPTH, MalformedReply, decode_json, decode_reply
-from autoscaler.backends.proc_stat import parse_id_list, parse_proc_stat
+from autoscaler.backends.agent.connection import AgentConnection
+from autoscaler.backends.agent.deadline import Deadline
+from autoscaler.backends.agent.proc_stat import parse_id_list, parse_proc_stat
+from autoscaler.backends.agent.wire import DEPTH, MalformedReply, decode_json, decode_reply
 from autoscaler.ports import AgentNonsense
 
 if TYPE_CHECKING:

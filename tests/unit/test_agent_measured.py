@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autoscaler.backends.agent_measured import MeasuredChannel
+from autoscaler.backends.agent.measured import MeasuredChannel
 from autoscaler.core.model import DomainId
 from autoscaler.ports import AgentBlocked
 

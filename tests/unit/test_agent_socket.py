@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoscaler.backends.address import TcpAddress, UnixAddress
-from autoscaler.backends.agent_connection import SYNC_BYTES
-from autoscaler.backends.agent_socket import SocketAgentChannel
+from autoscaler.backends.agent.channel import SocketAgentChannel
+from autoscaler.backends.agent.connection import SYNC_BYTES
 from autoscaler.core.model import DomainId
 from autoscaler.ports import (
     AgentAbsent,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autoscaler.backends.guest_agent import GuestAgent
+from autoscaler.backends.agent.guest_agent import GuestAgent
 from autoscaler.core.model import GuestVcpus
 from autoscaler.ports import AgentBlocked, AgentNonsense, AgentRefused
 from tests.fakes.guest_channel import WEB, GuestChannel, SteppedClock

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from autoscaler.backends.agent_wire import (
+from autoscaler.backends.agent.wire import (
     DEPTH,
     REPLY_BYTES,
     decode_json,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoscaler.backends.address import TcpAddress, UnixAddress
-from autoscaler.backends.qmp_guests import QmpGuest
+from autoscaler.backends.qmp.guests import QmpGuest
 from autoscaler.service.config import (
     Config,
     LibvirtConnection,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autoscaler.backends.agent_session import MOST_LOST
-from autoscaler.backends.guest_agent import GuestAgent
-from autoscaler.backends.probe_ladder import RECHECK_S
+from autoscaler.backends.agent.guest_agent import GuestAgent
+from autoscaler.backends.agent.probe_ladder import RECHECK_S
+from autoscaler.backends.agent.session import MOST_LOST
 from autoscaler.core.model import CpuSource, DomainId
 from autoscaler.ports import (
     AgentAbsent,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import libvirt
 import pytest
 
-from autoscaler.backends.libvirt_agent import LibvirtAgentChannel
+from autoscaler.backends.libvirt.agent import LibvirtAgentChannel
 from autoscaler.core.model import DomainId
 from autoscaler.ports import AgentAbsent, BackendUnavailable, DomainGone
 from tests.fakes.libvirt_domains import RealClock

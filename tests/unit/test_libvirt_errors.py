@@ -28,8 +28,8 @@ from libvirt import VIR_ERR_RESOURCE_BUSY as RESOURCE_BUSY
 from libvirt import VIR_ERR_RPC as RPC
 from libvirt import VIR_ERR_SYSTEM_ERROR as SYSTEM_ERROR
 
-from autoscaler.backends.libvirt_agent_errors import AGENT_COMMAND_FAILED, AGENT_COMMAND_TIMEOUT, ask_failed
-from autoscaler.backends.libvirt_errors import look_failed, opening_failed, plug_failed, said
+from autoscaler.backends.libvirt.agent_errors import AGENT_COMMAND_FAILED, AGENT_COMMAND_TIMEOUT, ask_failed
+from autoscaler.backends.libvirt.errors import look_failed, opening_failed, plug_failed, said
 from autoscaler.ports import (
     AgentAbsent,
     AgentBlocked,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import libvirt
 import pytest
 
-from autoscaler.backends.libvirt import LibvirtHypervisor
-from autoscaler.backends.libvirt_loop import ensure_event_loop
+from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
+from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId, DomainView, RunState
 from autoscaler.ports import Conflict, Denied, DomainGone
 from tests.fakes.libvirt_domains import RealClock, pretend_domain
@@ -222,7 +222,7 @@ def test_without_libvirt_python_the_backend_says_how_to_get_it() -> None:
     script = (
         "import sys; sys.modules['libvirt'] = None\n"
         "from autoscaler.ports import BackendUnavailable\n"
-        "try:\n    import autoscaler.backends.libvirt\n"
+        "try:\n    import autoscaler.backends.libvirt.hypervisor\n"
         "except BackendUnavailable as error:\n    print(error)\n"
     )
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from autoscaler.backends.libvirt_late import LateCalls
+from autoscaler.backends.libvirt.late import LateCalls
 
 
 def test_a_call_in_time_gives_its_result() -> None:

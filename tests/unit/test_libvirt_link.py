@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libvirt
 import pytest
 
-from autoscaler.backends.libvirt_link import LibvirtLink
+from autoscaler.backends.libvirt.link import LibvirtLink
 from autoscaler.ports import BackendUnavailable
 
 if TYPE_CHECKING:

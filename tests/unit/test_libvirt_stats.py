@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from autoscaler.backends.libvirt_stats import DomainViews, GrowingSum
+from autoscaler.backends.libvirt.stats import DomainViews, GrowingSum
 from autoscaler.core.model import DomainView, RunState
 
 

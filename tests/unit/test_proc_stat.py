@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from autoscaler.backends.proc_stat import Counters, parse_id_list, parse_proc_stat
+from autoscaler.backends.agent.proc_stat import Counters, parse_id_list, parse_proc_stat
 from autoscaler.ports import AgentNonsense
 
 TWO_VCPUS = b"""\

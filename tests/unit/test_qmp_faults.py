@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autoscaler.backends.address import TcpAddress, UnixAddress
-from autoscaler.backends.qmp_guests import GuestFolder, GuestList, QmpGuest
+from autoscaler.backends.qmp.guests import GuestFolder, GuestList, QmpGuest
 from autoscaler.core.model import DomainEvent, DomainEventKind
 from autoscaler.ports import BackendUnavailable, DomainBusy, DomainGone, OutcomeUnknown
 from tests.fakes.qmp_room import Listener, QmpRoom, guest_of, names, only, sweep_until

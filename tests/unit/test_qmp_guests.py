@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoscaler.backends.address import Address, TcpAddress, UnixAddress, parse_address
-from autoscaler.backends.qmp_guests import GuestFolder, GuestList, QmpGuest
+from autoscaler.backends.qmp.guests import GuestFolder, GuestList, QmpGuest
 from autoscaler.ports import BackendUnavailable
 
 if TYPE_CHECKING:

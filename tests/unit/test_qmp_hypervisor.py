@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autoscaler.backends.address import UnixAddress
-from autoscaler.backends.qmp_guests import GuestFolder, GuestList
+from autoscaler.backends.qmp.guests import GuestFolder, GuestList
 from autoscaler.core.model import DomainId, RunState
 from autoscaler.ports import AgentAbsent, BackendUnavailable, Conflict, Denied, DomainBusy, DomainGone
 from tests.fakes.qmp_room import QmpRoom, guest_of, only

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from autoscaler.backends.qmp_replies import SLOTS, Slot
-from autoscaler.backends.qmp_slots import cpu_adds, device_adds, in_slot_order
+from autoscaler.backends.qmp.replies import SLOTS, Slot
+from autoscaler.backends.qmp.slots import cpu_adds, device_adds, in_slot_order
 from autoscaler.ports import Denied
 
 

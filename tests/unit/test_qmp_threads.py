@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from autoscaler.backends.qmp_threads import VcpuThreads
+from autoscaler.backends.qmp.threads import VcpuThreads
 
 if TYPE_CHECKING:
     from pathlib import Path

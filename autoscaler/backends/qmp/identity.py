@@ -10,13 +10,13 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autoscaler.backends import qmp_replies as replies
-from autoscaler.backends.qmp_session import LinkDownError, RefusedError
+from autoscaler.backends.qmp import replies
+from autoscaler.backends.qmp.session import LinkDownError, RefusedError
 from autoscaler.core.model import DomainId
 
 if TYPE_CHECKING:
-    from autoscaler.backends.qmp_guests import QmpGuest
-    from autoscaler.backends.qmp_session import QmpSession
+    from autoscaler.backends.qmp.guests import QmpGuest
+    from autoscaler.backends.qmp.session import QmpSession
 
 _LIBVIRT_MONITOR = "charmonitor"
 """What libvirt calls the character device of its own monitor, in every QEMU that it starts."""

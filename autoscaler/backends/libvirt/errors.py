@@ -11,7 +11,7 @@ import os
 import pwd
 import shlex
 
-from autoscaler.backends.libvirt_binding import libvirt
+from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.ports import (
     AutoscalerError,
     BackendUnavailable,

@@ -21,10 +21,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from autoscaler.backends.agent_wire import decode_reply, encode_request
-from autoscaler.backends.libvirt_agent_errors import ask_failed
-from autoscaler.backends.libvirt_binding import libvirt, libvirt_qemu
-from autoscaler.backends.libvirt_link import LibvirtLink, is_active, is_alive
+from autoscaler.backends.agent.wire import decode_reply, encode_request
+from autoscaler.backends.libvirt.agent_errors import ask_failed
+from autoscaler.backends.libvirt.binding import libvirt, libvirt_qemu
+from autoscaler.backends.libvirt.link import LibvirtLink, is_active, is_alive
 from autoscaler.ports import AgentNonsense, BackendUnavailable, DomainBusy
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 import shlex
 
-from autoscaler.backends.agent_wire import refusal
-from autoscaler.backends.libvirt_binding import libvirt
-from autoscaler.backends.libvirt_errors import DENIED, GONE, gone, is_held, said
+from autoscaler.backends.agent.wire import refusal
+from autoscaler.backends.libvirt.binding import libvirt
+from autoscaler.backends.libvirt.errors import DENIED, GONE, gone, is_held, said
 from autoscaler.ports import (
     AgentAbsent,
     AgentError,

@@ -14,11 +14,11 @@ import socket
 from typing import TYPE_CHECKING, Self
 
 from autoscaler.backends.address import UnixAddress
-from autoscaler.backends.agent_wire import REPLY_BYTES, MalformedReply, decode_json, encode_request
+from autoscaler.backends.agent.wire import REPLY_BYTES, MalformedReply, decode_json, encode_request
 
 if TYPE_CHECKING:
     from autoscaler.backends.address import Address
-    from autoscaler.backends.agent_deadline import Deadline
+    from autoscaler.backends.agent.deadline import Deadline
 
 DELIMITER = b"\xff"
 SYNC_BYTES = 4 * REPLY_BYTES

@@ -13,11 +13,11 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
-from autoscaler.backends import qmp_replies as replies
-from autoscaler.backends.qmp_identity import QemuIdentity, identify
-from autoscaler.backends.qmp_session import LinkDownError, QmpSession, RefusedError
-from autoscaler.backends.qmp_slots import cpu_adds, device_adds
-from autoscaler.backends.qmp_threads import VcpuThreads
+from autoscaler.backends.qmp import replies
+from autoscaler.backends.qmp.identity import QemuIdentity, identify
+from autoscaler.backends.qmp.session import LinkDownError, QmpSession, RefusedError
+from autoscaler.backends.qmp.slots import cpu_adds, device_adds
+from autoscaler.backends.qmp.threads import VcpuThreads
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainView, RunState
 from autoscaler.ports import Conflict, Denied, DomainBusy, DomainGone, OutcomeUnknown
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from qemu.qmp import Message
 
-    from autoscaler.backends.qmp_guests import QmpGuest
+    from autoscaler.backends.qmp.guests import QmpGuest
     from autoscaler.ports import Clock
 
 _GREETING_SHARE = 0.4

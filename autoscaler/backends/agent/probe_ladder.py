@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.backends.probe_rungs import CpuStats, ProcStatExec, ProcStatFile
+from autoscaler.backends.agent.probe_rungs import CpuStats, ProcStatExec, ProcStatFile
 from autoscaler.ports import AgentBlocked, AgentRefused
 
 if TYPE_CHECKING:
-    from autoscaler.backends.agent_files import GuestFiles
-    from autoscaler.backends.agent_session import AgentInfo, AgentSession
-    from autoscaler.backends.probe_rungs import Rung
-    from autoscaler.backends.proc_stat import Counters
+    from autoscaler.backends.agent.files import GuestFiles
+    from autoscaler.backends.agent.probe_rungs import Rung
+    from autoscaler.backends.agent.proc_stat import Counters
+    from autoscaler.backends.agent.session import AgentInfo, AgentSession
     from autoscaler.core.model import CpuSource
 
 RECHECK_S = 60.0

@@ -2,7 +2,7 @@
 
 Reading and changing have a connection each, so that a change in progress never holds up a sweep; the
 sweep's is read-only. libvirt gives no call a deadline. A dead peer is noticed by keepalive
-(libvirt_link.py); a QEMU that does not answer its monitor holds up one sweep for 3 s (libvirt_late.py), and
+(link.py); a QEMU that does not answer its monitor holds up one sweep for 3 s (late.py), and
 a `plug` for as long as it is silent: that is bounded by the caller's own deadline for its worker thread.
 
 Invariant: nothing here shrinks a guest, and every write says VIR_DOMAIN_AFFECT_LIVE: left out, libvirt
@@ -16,12 +16,12 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from autoscaler.backends.libvirt_binding import libvirt
-from autoscaler.backends.libvirt_errors import look_failed, plug_failed, sweep_failed
-from autoscaler.backends.libvirt_events import EventFeed
-from autoscaler.backends.libvirt_late import LateCalls
-from autoscaler.backends.libvirt_link import LibvirtLink, is_active, is_alive
-from autoscaler.backends.libvirt_stats import DomainViews
+from autoscaler.backends.libvirt.binding import libvirt
+from autoscaler.backends.libvirt.errors import look_failed, plug_failed, sweep_failed
+from autoscaler.backends.libvirt.events import EventFeed
+from autoscaler.backends.libvirt.late import LateCalls
+from autoscaler.backends.libvirt.link import LibvirtLink, is_active, is_alive
+from autoscaler.backends.libvirt.stats import DomainViews
 from autoscaler.ports import BackendUnavailable, Conflict, Denied
 
 if TYPE_CHECKING:

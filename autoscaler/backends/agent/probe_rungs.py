@@ -9,16 +9,16 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, Protocol
 
-from autoscaler.backends import agent_files
-from autoscaler.backends.agent_answer import MOST_VCPUS
-from autoscaler.backends.proc_stat import Counters, parse_proc_stat
+from autoscaler.backends.agent import files as agent_files
+from autoscaler.backends.agent.answer import MOST_VCPUS
+from autoscaler.backends.agent.proc_stat import Counters, parse_proc_stat
 from autoscaler.core.model import CpuSource
 from autoscaler.ports import AgentBlocked, AgentNonsense, AgentRefused
 
 if TYPE_CHECKING:
-    from autoscaler.backends.agent_answer import Answer
-    from autoscaler.backends.agent_files import GuestFiles
-    from autoscaler.backends.agent_session import AgentSession
+    from autoscaler.backends.agent.answer import Answer
+    from autoscaler.backends.agent.files import GuestFiles
+    from autoscaler.backends.agent.session import AgentSession
 
 PROC_STAT_PATH = "/proc/stat"
 

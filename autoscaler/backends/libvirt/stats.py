@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from autoscaler.backends.libvirt_binding import libvirt
+from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.core.model import DomainId, DomainView, RunState
 
 if TYPE_CHECKING:

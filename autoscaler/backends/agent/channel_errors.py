@@ -9,8 +9,8 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from autoscaler.backends.agent_connection import SYNC_BYTES, FloodedError
-from autoscaler.backends.agent_wire import REPLY_BYTES
+from autoscaler.backends.agent.connection import SYNC_BYTES, FloodedError
+from autoscaler.backends.agent.wire import REPLY_BYTES
 from autoscaler.ports import (
     AgentAbsent,
     AgentNonsense,

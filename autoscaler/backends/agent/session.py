@@ -11,9 +11,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autoscaler.backends.agent_answer import Answer
-from autoscaler.backends.agent_deadline import Deadline
-from autoscaler.backends.agent_wire import frozen, printable
+from autoscaler.backends.agent.answer import Answer
+from autoscaler.backends.agent.deadline import Deadline
+from autoscaler.backends.agent.wire import frozen, printable
 from autoscaler.ports import AgentBlocked, AgentRefused, AgentUnresponsive
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ import asyncio
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from autoscaler.backends.qmp_link import QmpLink
-from autoscaler.backends.qmp_session import LinkDownError
+from autoscaler.backends.qmp.link import QmpLink
+from autoscaler.backends.qmp.session import LinkDownError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from autoscaler.backends.qmp_guests import QmpGuest
+    from autoscaler.backends.qmp.guests import QmpGuest
     from autoscaler.core.model import DomainEvent, DomainId, DomainView
     from autoscaler.ports import Clock
 

@@ -13,7 +13,7 @@ from autoscaler.ports import Denied
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from autoscaler.backends.qmp_replies import Slot
+    from autoscaler.backends.qmp.replies import Slot
 
 _TOPOLOGY = (
     "drawer-id",

@@ -13,16 +13,16 @@ import concurrent.futures
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
-from autoscaler.backends.qmp_events import EventDelivery
-from autoscaler.backends.qmp_links import QmpLinks
+from autoscaler.backends.qmp.events import EventDelivery
+from autoscaler.backends.qmp.links import QmpLinks
 from autoscaler.ports import AgentAbsent, BackendUnavailable, DomainGone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from autoscaler.backends.address import Address
-    from autoscaler.backends.qmp_guests import GuestSource
-    from autoscaler.backends.qmp_link import QmpLink
+    from autoscaler.backends.qmp.guests import GuestSource
+    from autoscaler.backends.qmp.link import QmpLink
     from autoscaler.core.model import DomainEvent, DomainId, DomainView
     from autoscaler.ports import Clock
 

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.backends import agent_files
-from autoscaler.backends.agent_answer import MOST_VCPUS
-from autoscaler.backends.proc_stat import parse_id_list
+from autoscaler.backends.agent import files as agent_files
+from autoscaler.backends.agent.answer import MOST_VCPUS
+from autoscaler.backends.agent.proc_stat import parse_id_list
 from autoscaler.core.model import GuestVcpu, GuestVcpus
 from autoscaler.ports import AgentBlocked, AgentNonsense, AgentRefused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from autoscaler.backends.agent_answer import Answer
-    from autoscaler.backends.agent_files import GuestFiles
-    from autoscaler.backends.agent_session import AgentSession
+    from autoscaler.backends.agent.answer import Answer
+    from autoscaler.backends.agent.files import GuestFiles
+    from autoscaler.backends.agent.session import AgentSession
 
 _FOLDER = "/sys/devices/system/cpu"
 _MOST_REFUSALS = 4

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from autoscaler.backends.agent_answer import MOST_VCPUS
+from autoscaler.backends.agent.answer import MOST_VCPUS
 from autoscaler.ports import AgentNonsense
 
 USER_HZ = 100

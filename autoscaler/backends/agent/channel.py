@@ -1,7 +1,7 @@
 """Asks guest agents over their sockets, for guests whose QEMU is spoken to without libvirt.
 
 Invariant: a reply that is returned answers the very request it is returned for. A connection on which
-anything went wrong is closed, and the next one begins by getting into step (`agent_connection`).
+anything went wrong is closed, and the next one begins by getting into step (`connection`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from autoscaler.backends.agent_connection import AgentConnection, FloodedError
-from autoscaler.backends.agent_deadline import Deadline
-from autoscaler.backends.agent_socket_errors import call_failed, connect_failed
-from autoscaler.backends.agent_wire import decode_reply, encode_request
+from autoscaler.backends.agent.channel_errors import call_failed, connect_failed
+from autoscaler.backends.agent.connection import AgentConnection, FloodedError
+from autoscaler.backends.agent.deadline import Deadline
+from autoscaler.backends.agent.wire import decode_reply, encode_request
 from autoscaler.ports import AgentNonsense, BackendUnavailable, DomainBusy
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 
-from autoscaler.backends.libvirt_binding import libvirt
+from autoscaler.backends.libvirt.binding import libvirt
 
 _starting = threading.Lock()
 _started = threading.Event()

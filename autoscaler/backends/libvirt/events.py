@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from autoscaler.backends.libvirt_binding import libvirt
+from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId
 
 if TYPE_CHECKING:

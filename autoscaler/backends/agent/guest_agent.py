@@ -11,11 +11,11 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from autoscaler.backends.agent_deadline import Deadline
-from autoscaler.backends.agent_files import GuestFiles
-from autoscaler.backends.agent_session import AgentSession
-from autoscaler.backends.agent_vcpus import OnlineLadder
-from autoscaler.backends.probe_ladder import ProbeLadder
+from autoscaler.backends.agent.deadline import Deadline
+from autoscaler.backends.agent.files import GuestFiles
+from autoscaler.backends.agent.probe_ladder import ProbeLadder
+from autoscaler.backends.agent.session import AgentSession
+from autoscaler.backends.agent.vcpus import OnlineLadder
 from autoscaler.core.model import CpuSource, Sample
 from autoscaler.ports import AgentAbsent, AgentBlocked, AgentRefused, AutoscalerError, DomainBusy
 

@@ -14,13 +14,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from autoscaler.backends.libvirt_binding import libvirt
-from autoscaler.backends.libvirt_errors import opening_failed
-from autoscaler.backends.libvirt_loop import ensure_event_loop
+from autoscaler.backends.libvirt.binding import libvirt
+from autoscaler.backends.libvirt.errors import opening_failed
+from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.ports import BackendUnavailable
 
 if TYPE_CHECKING:
-    from autoscaler.backends.libvirt_events import EventFeed
+    from autoscaler.backends.libvirt.events import EventFeed
     from autoscaler.ports import Clock
 
 KEEPALIVE_INTERVAL_S = 3

@@ -16,8 +16,8 @@ from autoscaler.ports import AgentNonsense, AgentRefused, AutoscalerError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from autoscaler.backends.agent_answer import Answer
-    from autoscaler.backends.agent_session import AgentSession
+    from autoscaler.backends.agent.answer import Answer
+    from autoscaler.backends.agent.session import AgentSession
 
 READ = frozenset({"guest-file-open", "guest-file-read", "guest-file-close"})
 WRITE = frozenset({"guest-file-open", "guest-file-write", "guest-file-flush", "guest-file-close"})

@@ -1,0 +1,1 @@
+"""libvirt: one connection, whatever its URI, and the agents behind it."""

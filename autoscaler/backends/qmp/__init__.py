@@ -1,0 +1,1 @@
+"""QEMU spoken to directly, without libvirt."""
