@@ -19,7 +19,7 @@ import pytest
 
 from autoscaler import __version__
 from autoscaler.lab.image import Image
-from tests.fakes.running_service import COMMAND, RunningService, running_service
+from tests.fakes.running_service import AS_FROM_A_TERMINAL, COMMAND, RunningService, running_service
 
 COMMANDS = (
     *("run", "check", "status", "list", "show", "events", "demo"),
@@ -121,7 +121,7 @@ def test_output_for_programs_is_one_json_document(idle_service: RunningService, 
 
 def test_following_events_ends_by_ctrl_c_without_a_word(idle_service: RunningService) -> None:
     follower = subprocess.Popen(
-        (COMMAND, "events", "--follow", "--server", idle_service.server),
+        (*AS_FROM_A_TERMINAL, COMMAND, "events", "--follow", "--server", idle_service.server),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -138,7 +138,7 @@ class Demo:
     def __init__(self, folder: Path, *arguments: str) -> None:
         self._folder = folder
         self.process = subprocess.Popen(
-            (COMMAND, "demo", *arguments),
+            (*AS_FROM_A_TERMINAL, COMMAND, "demo", *arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -164,9 +164,20 @@ class Demo:
 
     def leftovers(self) -> list[str]:
         """Files and processes that would outlive it."""
-        mark = os.fsencode(self._folder)
-        return [str(path) for path in self._folder.rglob("*")] + [
-            path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if mark in _content(path)
+        return [str(path) for path in self._folder.rglob("*")] + [str(pid) for pid in self._processes()]
+
+    def sweep_up(self) -> None:
+        """End what a demonstration that failed has left running, which would slow every test after it."""
+        self.process.kill()
+        self.process.wait()
+        for pid in self._processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _processes(self) -> list[int]:
+        mark = os.fsencode(f"{self._folder}/")
+        return [
+            int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if mark in _content(path)
         ]
 
 
@@ -212,12 +223,12 @@ def test_a_demo_that_is_interrupted_leaves_nothing(
         demo.read_until(words)
         time.sleep(0.5)
         ended, printed = demo.end(number)
+        leftovers = demo.leftovers()
     finally:
-        demo.process.kill()
-        demo.process.wait()
+        demo.sweep_up()
     assert ended == code
     assert "Traceback" not in printed
-    assert demo.leftovers() == []
+    assert leftovers == []
 
 
 def test_a_demo_for_programs_prints_one_object_and_tells_its_story_elsewhere(

@@ -22,6 +22,7 @@ from autoscaler.lab import process
 from autoscaler.lab.errors import LabError
 from autoscaler.lab.qemu_guest import QemuGuest
 from autoscaler.lab.spec import HARDENED, GuestSpec, Onlining
+from tests.fakes.running_service import AS_FROM_A_TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -296,7 +297,7 @@ def test_an_interrupted_up_leaves_nothing(lab_image: Image, qemu_root: Path, num
     del lab_image
     folder = qemu_root / "stopped"
     with subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "up", "half", "--folder", str(folder)],
+        [*AS_FROM_A_TERMINAL, sys.executable, "-c", COMMAND, "up", "half", "--folder", str(folder)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as command:
