@@ -15,7 +15,9 @@ from autoscaler.cli.output import Output, OutputOption, print_json
 from autoscaler.core.reason import SENTENCES, Reason
 from autoscaler.lab.demo import run_demo
 from autoscaler.lab.demo_story import Backend
+from autoscaler.lab.errors import NotPossibleHere
 from autoscaler.lab.stopping import exit_when_told
+from autoscaler.policyfile.problem import printable
 
 if TYPE_CHECKING:
     from autoscaler.lab.demo_story import Report
@@ -35,7 +37,7 @@ def demo(
 
     Nothing of yours is touched: the guest, the service and their files are the demo's own and end with it.
     With --output json one object is printed at the end, and progress goes to standard error. Exit code 0
-    where the guest got what it needed and gave it back.
+    where the guest got what it needed and gave it back; 2 where this host lacks something.
     """
     as_json = output is Output.JSON
     console = Console(stderr=as_json)
@@ -44,6 +46,9 @@ def demo(
     try:
         with exit_when_told(), (LiveView if live else PlainView)(console) as view:
             run_demo(backend, view, done=reports.append, keep=keep)
+    except NotPossibleHere as error:
+        typer.echo(f"autoscaler: {printable(str(error))}", err=True)
+        raise typer.Exit(2) from None
     except KeyboardInterrupt:
         if not reports:
             raise typer.Exit(130) from None
@@ -107,7 +112,8 @@ def _summarise(report: Report, console: Console) -> None:
         f"Metrics were at {report.metrics_url}: {report.metrics_samples} samples in the last scrape.",
         "",
         "What next: the policy that ran is policies/demo.yaml, and policies/README.md explains each key;",
-        "`autoscaler lab up web-1` boots a guest to play with; `autoscaler run --help` tells of the service.",
+        f"`{sys.argv[0]} lab up web-1` boots a guest to play with,",
+        f"`{sys.argv[0]} run --help` tells of the service.",
     ):
         console.print(Text(line), soft_wrap=True)
     if not report.ok:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 app = typer.Typer(
-    help="Hold the SLA of running KVM guests with the fewest vCPUs.",
+    help="Give running KVM guests the vCPUs that their load needs.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -103,7 +103,12 @@ def show(
         lines.append(("Load", f"{used}, demand {load['demand_vcpus']:.2f}, steal {load['steal_ratio']:.0%}"))
     if decision is not None:
         wants = f"strategy wants {decision['proposed']}, target {decision['target']}"
-        lines.append(("Decision", f"{decision['verdict']}: {decision['sentence']} ({wants})"))
+        verdict = (
+            decision["verdict"]
+            if decision["act"] or decision["verdict"] == "hold"
+            else f"would {decision['verdict']}"
+        )
+        lines.append(("Decision", f"{verdict}: {decision['sentence']} ({wants})"))
     for title, key in (("Change", "operation"), ("Last change", "last_operation")):
         if found[key] is not None:
             lines.append((title, _change(found[key])))
@@ -124,23 +129,33 @@ def events(
 ) -> None:
     """Print the newest decisions, one a line: when, what, why, and what came of it.
 
-    A decision that repeats is one line with the time it went on until. With --output json and --follow, each
-    line is one JSON object.
+    A decision that repeats is one line with the time it went on for. With --follow a change is printed when
+    it begins and when it ended; with --output json as well, each line is one JSON object.
     """
     query: dict[str, str | int] = {"limit": limit} if domain is None else {"limit": limit, "domain": domain}
     found = cast("list[Json]", ask(server, "decisions", **query))
     if output is Output.JSON and not follow:
         print_json(found)
         return
+    printed: dict[int, bool] = {}
     while True:
         for event in found:
-            typer.echo(json.dumps(event) if output is Output.JSON else _line(event))
+            if printed.get(event["id"]) is not _under_way(event):
+                typer.echo(json.dumps(event) if output is Output.JSON else _line(event))
+            printed[event["id"]] = _under_way(event)
         if not follow:
             return
-        after = found[-1]["id"] if found else query.get("after", 0)
-        query |= {"after": after, "limit": 1000}
+        # A change that was under way is asked for again, to print what came of it.
+        open_ids = [number for number, under_way in printed.items() if under_way]
+        after = min([number - 1 for number in open_ids] + [max(printed, default=0)])
+        printed = {number: under_way for number, under_way in printed.items() if number > after}
+        printed.setdefault(after, False)
         time.sleep(_POLL_S)
-        found = cast("list[Json]", ask(server, "decisions", **query))
+        found = cast("list[Json]", ask(server, "decisions", **query | {"after": after, "limit": 1000}))
+
+
+def _under_way(event: Json) -> bool:
+    return event["operation"] is not None and event["operation"]["outcome"] is None
 
 
 def _line(event: Json) -> str:
@@ -150,8 +165,14 @@ def _line(event: Json) -> str:
     outcome = "" if operation is None else f"; {_outcome(operation)}"
     lasted = "" if event["repeats"] == 0 else f" (for {event['until_wall_s'] - event['at_wall_s']:.0f} s)"
     sentence = SENTENCES[Reason(event["reason"])]
-    parts = (f"{at:%Y-%m-%d %H:%M:%S}", event["domain"], f"{event['verdict']:<6}", sizes, sentence)
+    parts = (f"{at:%Y-%m-%d %H:%M:%S}", event["domain"], f"{_verdict(event):<6}", sizes, sentence)
     return printable("  ".join(parts) + lasted + outcome)
+
+
+def _verdict(decision: Json) -> str:
+    """What is done, or, where the policy only recommends, would be."""
+    verdict = str(decision["verdict"])
+    return verdict if decision["act"] or verdict == "hold" else f"would {verdict}"
 
 
 def _change(operation: Json) -> str:

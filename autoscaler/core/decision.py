@@ -1,4 +1,4 @@
-"""What was decided for one domain in one tick, with all that led there: the record that `explain` reads."""
+"""What was decided for one domain in one tick, with all that led there: the record that tells why."""
 
 from __future__ import annotations
 

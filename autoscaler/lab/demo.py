@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.lab.accel import usable_accel
 from autoscaler.lab.demo_story import HIGH_VCPUS, NAME, Backend, Phase, Report, Story, View
-from autoscaler.lab.errors import LabError
+from autoscaler.lab.errors import LabError, NotPossibleHere
 from autoscaler.lab.image import build_image
 from autoscaler.lab.qemu_guest import QemuGuest
 from autoscaler.lab.spec import GuestSpec
@@ -37,11 +38,15 @@ def run_demo(backend: Backend, view: View, *, done: Callable[[Report], None], ke
     """Tell the whole story; `done` gets the report before a kept guest goes on.
 
     Raises:
-        AutoscalerError: something is missing or refused, with what to do.
+        NotPossibleHere: this host lacks something, and nothing was done.
+        AutoscalerError: something went wrong or was refused, with what to do.
     """
     if (os.cpu_count() or 1) < 2:  # noqa: PLR2004 - the load of the demo and the host's own work
-        raise LabError("the demo needs a host with two CPUs or more: with one, a second vCPU helps nobody")
-    image = build_image(view.say)
+        raise NotPossibleHere("the demo needs a host with two CPUs: with one, a second vCPU helps nobody")
+    try:
+        image = build_image(view.say)
+    except LabError as error:
+        raise NotPossibleHere(str(error)) from error
     with contextlib.ExitStack() as cleanup:
         folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="vcpu-demo-")))
         cleanup.enter_context(_told(view))
@@ -130,8 +135,8 @@ def _told(view: View) -> Iterator[None]:
 
 def _keep_on(story: Story, view: View, folder: Path) -> None:
     server = story.metrics_url.removesuffix("/metrics")
-    view.say(f"look at it with `autoscaler list --server {server}`")
-    load = f"`autoscaler lab load {NAME} {HIGH_VCPUS:g} --folder {folder}/guests`"
+    view.say(f"look at it with `{sys.argv[0]} list --server {server}`")
+    load = f"`{sys.argv[0]} lab load {NAME} {HIGH_VCPUS:g} --folder {folder}/guests`"
     if (folder / "guests").exists():
         view.say(f"load it with {load}")
     while True:

@@ -9,5 +9,9 @@ class LabError(AutoscalerError):
     """The lab cannot do what was asked; the text says why and what to install or do."""
 
 
+class NotPossibleHere(LabError):
+    """This host lacks something; nothing was done, and the text says what to install or do."""
+
+
 class BadSpec(LabError):
     """What was asked for is no possible guest; nothing was done."""

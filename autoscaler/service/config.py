@@ -118,12 +118,12 @@ def _guest(keys: GuestKeys) -> QmpGuest:
 
 
 def _branch(value: object) -> str:
-    """Which form the guests of a `hypervisor` connection are written in."""
+    """Which form the guests of a `qmp` connection are written in."""
     return "<guests>" if isinstance(value, list | tuple) else "<folder>"
 
 
 class ConnectionKeys(Section):
-    """One source of guests: either `hypervisor` or `hypervisor`."""
+    """One source of guests: either `libvirt` or `qmp`."""
 
     libvirt: (
         Annotated[str, matching(r"[a-z][a-z0-9+.-]*://.*", "write a URI, such as qemu:///system")] | None
@@ -162,7 +162,7 @@ class AgentKeys(Section):
 
 
 class WebKeys(Section):
-    """Metrics, health and status pages."""
+    """Metrics, health and the API."""
 
     listen: Annotated[Listen, BeforeValidator(_read_listen)] = _DEFAULT.listen
     """``HOST:PORT`` to listen on."""
@@ -191,7 +191,7 @@ class ConfigKeys(Section):
     agent: AgentKeys = AgentKeys()
     """How guest agents are asked."""
     web: WebKeys = WebKeys()
-    """Metrics, health and status pages."""
+    """Metrics, health and the API."""
     log: LogKeys = LogKeys()
     """What the service says of itself."""
 

@@ -42,6 +42,8 @@ _log = logging.getLogger("autoscaler")
 
 _PATIENCE_RATIO = 0.05
 """Of the interval: how long a tick waits for its guests, and so how long a hung one may delay the others."""
+_LOOK_RATIO = 0.5
+"""Of the interval: least distance of a tick out of turn from the one before."""
 _GRACE_RATIO = 0.9
 """Of the interval: how long a guest may take to answer before the tick goes on without it."""
 
@@ -68,6 +70,7 @@ class Controller:
         self._submit = submit
         self._instruments = instruments
         self._publish = publish
+        self._interval_s = interval_s
         self._patience_s = _PATIENCE_RATIO * interval_s
         self._sampling = Sampling(
             hosts,
@@ -84,6 +87,7 @@ class Controller:
         self._ungoverned: tuple[DomainView, ...] = ()
         self._narrator = Narrator()
         self._round_started_s: float | None = None
+        self._last_round_s = float("-inf")
         self._ticks = 0
         self._unpublished = False
         self._published_s = float("-inf")
@@ -91,8 +95,16 @@ class Controller:
     def tick(self) -> None:
         """Begin a tick; where one is waiting for its probes already, that one serves."""
         if self._round_started_s is None:
-            self._round_started_s = self._clock.monotonic_s()
+            self._round_started_s = self._last_round_s = self._clock.monotonic_s()
             self._sampling.begin()
+
+    def look(self) -> None:
+        """Begin a tick out of turn, unless one is not long over: the next one is near then.
+
+        So a domain that comes and goes in a loop cannot make the others' samples too short to judge by.
+        """
+        if self._clock.monotonic_s() >= self._last_round_s + _LOOK_RATIO * self._interval_s:
+            self.tick()
 
     def settle(self) -> float | None:
         """Do whatever is due: to be called after every call that came back and at the time it returns.

@@ -184,9 +184,9 @@ class Service:
             self._tick_over.set()
 
     def _happened(self, event: DomainEvent) -> None:
-        """A domain came or went: look now, not at the next interval. Called on a backend's thread."""
-        if event.kind is not DomainEventKind.CHANGED:
-            self._inbox.post(self._controller.tick)
+        """A domain came or went: look soon, not at the next interval. Called on a backend's thread."""
+        if event.kind in {DomainEventKind.STARTED, DomainEventKind.STOPPED}:
+            self._inbox.post(self._controller.look)
 
     def _trouble(self) -> str | None:
         """Why the service is not healthy, or None."""

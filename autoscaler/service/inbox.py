@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from autoscaler.service.lanes import Lane, outcome_of
+from autoscaler.service.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,9 +31,7 @@ class Inbox:
     def __init__(self, clock: Clock, workers: Mapping[Lane, int]) -> None:
         self._clock = clock
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._pools = {
-            lane: ThreadPoolExecutor(count, thread_name_prefix=lane) for lane, count in workers.items()
-        }
+        self._pools = {lane: Workers(lane, count) for lane, count in workers.items()}
         self._open = True
 
     def post(self, call: Callable[[], None]) -> None:
@@ -76,7 +74,7 @@ class Inbox:
         self.post(close)
 
     def close(self) -> None:
-        """End the pools; a worker that is still in a call ends with it."""
+        """End the pools; a worker that is still in a call is not waited for, then or later."""
         self._open = False
         for pool in self._pools.values():
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.close()

@@ -183,8 +183,10 @@ class SqliteJournal:
 
     def close(self) -> None:
         """Flush and close."""
-        self.flush()
-        self._db.close()
+        try:
+            self.flush()
+        finally:
+            self._db.close()
 
     def _write_fold(self, last: _Last) -> None:
         if last.repeats == last.written:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import random
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -22,6 +20,7 @@ from autoscaler.service.config import Config, Listen, QmpFolderConnection
 from autoscaler.service.daemon import Service
 from autoscaler.service.journal_reader import events
 from tests.bench.figures import Figure, figure
+from tests.fakes.running_service import running_service
 
 STEPS = 10
 CALM_VCPUS, HIGH_VCPUS, NEEDED = 0.2, 1.8, 3
@@ -121,7 +120,9 @@ def overhead(say: Say) -> list[Figure]:
         for number in range(OVERHEAD_GUESTS):
             stack.enter_context(_guest(image, folder / "guests", f"idle-{number}"))
             say(f"guest {number + 1} of {OVERHEAD_GUESTS} is up")
-        process = stack.enter_context(_command(folder))
+        service = stack.enter_context(running_service(folder, f"qmp: {folder}/guests", policy=_POLICY))
+        service.wait_for_tick()
+        process = service.process
         time.sleep(5)
         for run in range(OVERHEAD_RUNS):
             before_s, started_s = _cpu_s(process.pid), time.monotonic()
@@ -181,23 +182,6 @@ def _guest(image: Image, folder: Path, name: str) -> Iterator[QemuGuest]:
         guest.wait_agent()
         guest.load(CALM_VCPUS)
         yield guest
-
-
-@contextlib.contextmanager
-def _command(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    (folder / "policy.yaml").write_text(_POLICY)
-    config = folder / "config.yaml"
-    config.write_text(
-        f"version: 1\nconnections: [{{qmp: {folder}/guests}}]\npolicies: [policy.yaml]\nstate: state\n"
-        'interval: 1s\nweb: {listen: "127.0.0.1:9753"}\n'
-    )
-    command = (str(Path(sys.executable).parent / "autoscaler"), "run", "--config.file", str(config))
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
 
 
 def _cpu_s(pid: int) -> float:

@@ -19,7 +19,7 @@ from urllib.request import ProxyHandler, build_opener
 COMMAND = Path(sys.executable).parent / "autoscaler"
 
 AS_FROM_A_TERMINAL = ("env", "--default-signal=INT,HUP,TERM")
-"""Goes before a command that a test interrupts: a run in the background ignores SIGINT, and hands that down."""
+"""Goes before a command that a test interrupts: a run in the background ignores SIGINT and hands that on."""
 
 QUICK_POLICY = """\
 version: 1

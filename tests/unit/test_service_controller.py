@@ -234,3 +234,15 @@ def test_what_is_counted_never_runs_backwards(site: Site) -> None:
                     assert count >= seen[key]
                     seen[key] = count
     assert sum(domain.tally.decisions.values()) == site.simulation.snapshot.tick
+
+
+def test_a_look_right_after_a_tick_waits_for_the_next_one(site: Site) -> None:
+    site.simulation.run(2.1)
+    ticks = site.simulation.snapshot.tick
+    site.simulation.controller.look()
+    site.simulation.run(0.2)
+    assert site.simulation.snapshot.tick == ticks
+    site.simulation.run(0.4)
+    site.simulation.controller.look()
+    site.simulation.run(0.1)
+    assert site.simulation.snapshot.tick == ticks + 1

@@ -1,7 +1,7 @@
 """Every libvirtError as an error of ports.py, with a sentence for the administrator.
 
 Invariant: a write whose refusal is not certain becomes `OutcomeUnknown`. Text in an error is shown only after
-`said` has bounded it: parts of it can come from a guest. How agent calls fail is in libvirt_agent_errors.py.
+`said` has bounded it: parts of it can come from a guest. How agent calls fail is in agent_errors.py.
 """
 
 from __future__ import annotations

@@ -1,0 +1,60 @@
+"""What the commands that look print of decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from autoscaler.cli import queries
+from autoscaler.cli.main import app
+
+DECISION = {
+    "at_wall_s": 1_800_000_000.0,
+    "until_wall_s": 1_800_000_000.0,
+    "repeats": 0,
+    "domain": "web-1",
+    "verdict": "grow",
+    "reason": "demand-high",
+    "online": 1,
+    "next_vcpus": 3,
+}
+CHANGE = {"from_vcpus": 1, "to_vcpus": 3, "stages_s": {}, "outcome": None, "detail": ""}
+
+
+def event(number: int, **changes: object) -> dict[str, Any]:
+    return {"id": number, "act": True, "operation": None} | DECISION | changes
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> list[list[dict[str, Any]]]:
+    """What the service answers, one after the other; then Ctrl-C."""
+    found: list[list[dict[str, Any]]] = []
+    asked: Iterator[list[dict[str, Any]]] = iter(found)
+
+    def ask(_server: str, *_path: str, **_query: str | int) -> object:
+        answer = next(asked, None)
+        if answer is None:
+            raise KeyboardInterrupt
+        return answer
+
+    monkeypatch.setattr(queries, "ask", ask)
+    monkeypatch.setattr(queries, "_POLL_S", 0.0)
+    return found
+
+
+def test_following_prints_a_change_when_it_begins_and_when_it_ended_and_no_more(
+    answers: list[list[dict[str, Any]]],
+) -> None:
+    begun = event(7, operation=CHANGE)
+    ended = event(7, operation=CHANGE | {"outcome": "done", "stages_s": {"online": 0.8}})
+    answers += [[begun], [begun], [ended], [], []]
+    printed = CliRunner().invoke(app, ["events", "--follow"]).stdout.splitlines()
+    assert [line.partition("; ")[2] for line in printed] == ["under way", "done (online 0.80 s)"]
+
+
+def test_what_is_only_recommended_does_not_read_as_done(answers: list[list[dict[str, Any]]]) -> None:
+    answers += [[event(7, act=False)]]
+    assert "would grow" in CliRunner().invoke(app, ["events"]).stdout
