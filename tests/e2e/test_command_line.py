@@ -231,12 +231,14 @@ def test_a_demo_that_is_interrupted_leaves_nothing(
     assert leftovers == []
 
 
+@pytest.mark.parametrize("backend", ["libvirt", "qmp"])
 def test_a_demo_for_programs_prints_one_object_and_tells_its_story_elsewhere(
     lab_image: Image,  # noqa: ARG001 - as above
     short_folder: Path,
+    backend: str,
 ) -> None:
     told = subprocess.run(
-        (COMMAND, "demo", "--backend", "qmp", "--output", "json"),
+        (COMMAND, "demo", "--backend", backend, "--output", "json"),
         capture_output=True,
         text=True,
         env={**PLAIN, "TMPDIR": str(short_folder)},
@@ -245,6 +247,7 @@ def test_a_demo_for_programs_prints_one_object_and_tells_its_story_elsewhere(
     )
     report = json.loads(told.stdout)
     assert report.keys() >= {"backend", "accel", "moves", "plugged_max", "online_max", "online_end", "ok"}
+    assert report["backend"] == backend
     assert told.returncode == (0 if report["ok"] else 1)
     assert "booting the guest" in told.stderr
     assert list(short_folder.iterdir()) == []

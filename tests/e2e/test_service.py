@@ -85,7 +85,23 @@ def test_a_guest_that_reboots_under_load_is_grown_again_when_it_needs_it(scene: 
         scene.grow(guest)
 
 
-def test_an_agent_restarted_under_load_costs_no_vcpu(scene: Scene) -> None:
+def test_an_agent_restarted_under_load_is_heard_again(scene: Scene) -> None:
+    with scene.boot(GuestSpec(name="reheard")) as guest:
+        scene.grow(guest)
+        restarted_wall_s = time.time()
+        guest.command("agent restart")
+        scene.service.wait_for(
+            "reheard",
+            lambda domain: domain["load"] is not None and domain["last_sample_wall_s"] > restarted_wall_s + 2,
+        )
+        still = scene.service.domain("reheard")
+        assert still is not None
+        assert still["vcpus"]["online"] == 3
+        guest.load(0.1)
+        scene.service.wait_for("reheard", lambda domain: domain["vcpus"]["online"] == 1)
+
+
+def test_an_agent_that_is_gone_for_a_while_costs_no_vcpu(scene: Scene) -> None:
     with scene.boot(GuestSpec(name="restarted")) as guest:
         scene.grow(guest)
         guest.command("agent stop")
