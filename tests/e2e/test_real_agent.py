@@ -8,6 +8,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -121,6 +122,10 @@ def test_the_counters_of_a_kept_file_move_with_the_load(real: RealAgent, agent: 
     assert real.open_files == 1
 
 
+ROUNDING_S = 0.5
+"""Each source adds up other fields of other CPUs, each rounded to a tick or a millisecond."""
+
+
 @pytest.mark.parametrize(
     ("block", "source"),
     [
@@ -139,7 +144,7 @@ def test_what_is_blocked_when_the_agent_restarts_gives_the_next_rung(
     sample = agent.sample(VIEW)
     assert (before.source, sample.source) == (CpuSource.PROC_STAT, source)
     if source is not CpuSource.HOST:
-        assert sample.busy_s >= before.busy_s
+        assert sample.busy_s >= before.busy_s - ROUNDING_S
         assert sample.online == before.online
 
 
@@ -153,7 +158,7 @@ def test_every_source_tells_the_same_story(real: RealAgent, agent: GuestAgent) -
         told[sample.source] = sample
     assert len(told) == 3
     busy_s = [sample.busy_s for sample in told.values()]
-    assert busy_s == sorted(busy_s)
+    assert all(later >= earlier - ROUNDING_S for earlier, later in pairwise(busy_s))
     # CPUs that went offline since boot are in the sum of /proc/stat and not among those that cpustats lists.
     assert max(busy_s) - min(busy_s) < 0.05 * max(busy_s) + 5
     assert len({sample.online for sample in told.values()}) == 1
