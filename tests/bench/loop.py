@@ -178,8 +178,8 @@ def _watched() -> Iterator[Watched]:
 @contextlib.contextmanager
 def _guest(image: Image, folder: Path, name: str) -> Iterator[QemuGuest]:
     with QemuGuest.start(GuestSpec(name=name), image, folder) as guest:
+        # The agent serves one client at a time, and that is the service: nobody else asks whether it is up.
         guest.wait_up()
-        guest.wait_agent()
         guest.load(CALM_VCPUS)
         yield guest
 
