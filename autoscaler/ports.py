@@ -22,13 +22,14 @@ administrator: what is wrong, on what, and what to do.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from autoscaler.core.decision import Decision
-    from autoscaler.core.model import DomainEvent, DomainId, DomainView, GuestVcpus, Sample
+    from autoscaler.core.model import DomainEvent, DomainId, DomainView, GuestVcpus, HostView, Sample
     from autoscaler.core.operation import Operation
 
 
@@ -86,6 +87,14 @@ class AgentNonsense(AgentError):
 
 class JournalUnavailable(AutoscalerError):
     """The record of decisions cannot be written or read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was learned of a domain, and when that was kept."""
+
+    wall_s: float
+    learned: Mapping[str, object]
 
 
 class Clock(Protocol):
@@ -163,11 +172,23 @@ class AgentChannel(Protocol):
 class GuestProbe(Protocol):
     """Reads a guest's load."""
 
-    def sample(self, domain: DomainView) -> Sample:
-        """Read the counters by the best source this guest allows.
+    def sample(self, domain: DomainView, *, pressure: bool = False) -> Sample:
+        """Read the counters by the best source this guest allows; with `pressure`, PSI too where it can be had.
 
         Raises:
             AgentError, DomainGone, DomainBusy, BackendUnavailable: there is no sample, and why.
+        """
+        ...
+
+
+class HostProbe(Protocol):
+    """Reads what a host itself has and bears."""
+
+    def view(self) -> HostView:
+        """Read it now.
+
+        Raises:
+            BackendUnavailable: the connection is down.
         """
         ...
 
@@ -219,6 +240,22 @@ class Journal(Protocol):
 
         Raises:
             JournalUnavailable: it could not be written.
+        """
+        ...
+
+    def keep(self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float) -> None:
+        """Remember what was learned of a domain, as plain JSON values, in place of what was kept before.
+
+        Raises:
+            JournalUnavailable: it could not be written.
+        """
+        ...
+
+    def kept(self, domain: DomainId) -> Kept | None:
+        """What was last kept of a domain.
+
+        Raises:
+            JournalUnavailable: it could not be read.
         """
         ...
 

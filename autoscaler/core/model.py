@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,6 +36,9 @@ class RunState(StrEnum):
     """In transition (shutting down, crashed, suspended, being migrated): looked at, never touched."""
 
 
+_NO_LABELS: Mapping[str, str] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainView:
     """What the host side knows of one active domain at one moment."""
@@ -48,6 +56,20 @@ class DomainView:
     """CPU seconds that all vCPU threads have used since they started; None: the backend cannot see them."""
     vcpu_delay_s: float | None = None
     """Seconds that runnable vCPU threads waited for a host CPU: the guest's steal. None: not visible."""
+    labels: Mapping[str, str] = _NO_LABELS
+    """What the domain's owner wrote into its metadata for us; policies match by it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostView:
+    """What is known of a host itself at one moment."""
+
+    at_s: float
+    """`Clock.monotonic_s` when this was read."""
+    cpus: int
+    """Online logical CPUs."""
+    pressure_ratio: float | None = None
+    """Share of the last 10 s in which some task of the host waited for a CPU; None: not visible."""
 
 
 class CpuSource(StrEnum):
@@ -79,6 +101,8 @@ class Sample:
     """Tasks that want a CPU at this instant, the reader itself excluded; None: the source does not say."""
     boot_s: float | None = None
     """The guest's boot time (its own wall clock); another value means another boot. None: not said."""
+    pressure_s: float | None = None
+    """Seconds since boot in which some task waited for a CPU (PSI ``some``); None: not asked or not said."""
     detail: str = ""
     """For `CpuSource.HOST`: one sentence why the guest itself was not the source, and what to do."""
 

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import tzinfo
 
 
 class Mode(StrEnum):
@@ -18,21 +24,70 @@ class Mode(StrEnum):
     """Do not even decide."""
 
 
+OPT_OUT = ("autoscaling", "off")
+"""The label by which a domain's owner keeps it out of every policy."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """Which domains a policy governs: those whose name fits a pattern or whose UUID is listed."""
+    """Which domains a policy governs: by name or UUID, narrowed by labels; or by labels alone."""
 
     name: tuple[str, ...] = ()
     """Shell patterns, case-sensitive."""
     not_name: tuple[str, ...] = ()
     """Patterns that take a domain out again, however it fitted."""
     uuid: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+    """Labels of the domain's metadata, each with the shell pattern that its value has to fit."""
 
-    def fits(self, name: str, uuid: str) -> bool:
-        """Whether a domain of this name and UUID is governed."""
+    def fits(self, name: str, uuid: str, labels: Mapping[str, str]) -> bool:
+        """Whether a domain of this name, UUID and labels is governed."""
         if any(fnmatchcase(name, pattern) for pattern in self.not_name):
             return False
+        if not all(key in labels and fnmatchcase(labels[key], pattern) for key, pattern in self.metadata):
+            return False
+        if not self.name and not self.uuid:
+            return bool(self.metadata)
         return uuid in self.uuid or any(fnmatchcase(name, pattern) for pattern in self.name)
+
+
+class Indicator(StrEnum):
+    """What a service level is measured by; each is better the lower it is."""
+
+    UTILIZATION = "utilization_below"
+    """Demand, what is queued included, over the online vCPUs: may exceed 1."""
+    PRESSURE = "pressure_below"
+    """Share of the time in which some task of the guest waited for a CPU (PSI ``some``)."""
+    RUN_QUEUE = "run_queue_below"
+    """Tasks that want a CPU, over the online vCPUs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sla:
+    """What is promised: the indicator stays below its limit in `objective_ratio` of the window's slices."""
+
+    indicator: Indicator = Indicator.UTILIZATION
+    below: float = 0.80
+    """The limit: a ratio for utilisation and pressure, tasks per vCPU for the run queue."""
+    slice_s: float = 60.0
+    objective_ratio: float = 0.99
+    window_s: float = 30 * 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """What a vCPU-minute and the two moves cost against each other."""
+
+    vcpu_minute: float = 1.0
+    add: float = 1.0
+    remove: float = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptiveStrategy:
+    """Run each guest as tight as its own error budget and history allow."""
+
+    prices: Prices = field(default_factory=Prices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +99,9 @@ class TargetStrategy:
     """Dead band: no move while demand over capacity is within this share of the target."""
     hold_s: float = 300.0
     """How long a higher recommendation keeps the target up."""
+
+
+Strategy = AdaptiveStrategy | TargetStrategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +118,13 @@ STEP_FLOOR_VCPUS = 4
 """A step up may always add this many: doubling alone would climb too slowly from one vCPU."""
 
 
+class Reclaim(StrEnum):
+    """What happens to a vCPU that is no longer needed."""
+
+    OFFLINE = "offline"
+    """The guest takes it offline; it stays plugged and warm."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownLimits:
     """How fast a domain may shrink."""
@@ -67,6 +132,45 @@ class DownLimits:
     step_vcpus: int = 1
     cooldown_s: float = 60.0
     """Least gap after an actuation, and after any growth."""
+    per_day: int = 200
+    """Most shrinks in any 24 hours."""
+    reclaim: Reclaim = Reclaim.OFFLINE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Other bounds, or another mode, at some hours: a level that is looked at each tick, not an edge."""
+
+    name: str
+    days: frozenset[int]
+    """0 is Monday; the day on which the hours begin."""
+    from_minute: int
+    """Minutes after midnight on the local clock; included."""
+    to_minute: int
+    """Excluded; below `from_minute`: on the next day."""
+    timezone: tzinfo
+    min_vcpus: int | None = None
+    """None: the policy's own."""
+    max_vcpus: int | None = None
+    mode: Mode | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostShare:
+    """How a domain stands against the others of its host when there is not enough for all."""
+
+    priority: int = 100
+    """Higher ones are served first, and may take back from lower ones."""
+    weight: float = 1.0
+    """Share among domains of one priority."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManualChange:
+    """What a change made by somebody else means."""
+
+    respect_for_s: float = 3600.0
+    """How long the count that somebody else set is left alone."""
 
 
 class Fallback(StrEnum):
@@ -96,12 +200,19 @@ class Policy:
     min_vcpus: int = 1
     max_vcpus: int | None = None
     """None: the domain's maximum."""
-    strategy: TargetStrategy = field(default_factory=TargetStrategy)
+    sla: Sla = field(default_factory=Sla)
+    strategy: Strategy = field(default_factory=AdaptiveStrategy)
     up: UpLimits = field(default_factory=UpLimits)
     down: DownLimits = field(default_factory=DownLimits)
+    schedules: tuple[Schedule, ...] = ()
+    host: HostShare = field(default_factory=HostShare)
     missing: MissingRule = field(default_factory=MissingRule)
+    manual_change: ManualChange = field(default_factory=ManualChange)
     source: str = ""
     """``file:line`` of the policy, for messages."""
+
+
+_NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +223,8 @@ class PolicySet:
     digest: str = ""
     """Hash of the files' bytes; recorded with each decision."""
 
-    def governing(self, name: str, uuid: str) -> Policy | None:
+    def governing(self, name: str, uuid: str, labels: Mapping[str, str] = _NO_LABELS) -> Policy | None:
         """The first policy that fits, or None: the domain is left alone."""
-        return next((policy for policy in self.policies if policy.match.fits(name, uuid)), None)
+        if OPT_OUT in labels.items():
+            return None
+        return next((policy for policy in self.policies if policy.match.fits(name, uuid, labels)), None)

@@ -29,6 +29,8 @@ class Reason(StrEnum):
     """One move may not be larger."""
     AT_MIN = "at-min"
     AT_MAX = "at-max"
+    SCHEDULE = "schedule"
+    """A schedule's bound binds, where the policy's own would not."""
     SATURATED = "saturated"
     """The guest is busy on every vCPU: nothing is taken away."""
     STOLEN = "stolen"
@@ -40,6 +42,18 @@ class Reason(StrEnum):
     UNCONFIRMED = "unconfirmed"
     """No agent in the guest to bring vCPUs online or confirm them: measured from the host, not resized."""
     UP_ONLY = "up-only"
+    DAILY_LIMIT = "daily-limit"
+    """As many vCPUs were taken away in 24 hours as the policy allows."""
+    BY_HAND = "changed-by-hand"
+    """Somebody else set the vCPUs; that is respected for a while."""
+    HOST_FULL = "host-full"
+    """The host has no vCPU left to give."""
+    HOST_PRESSED = "host-pressed"
+    """Tasks of the host itself wait for a CPU: no guest grows."""
+    HOST_RATE = "host-rate"
+    """The host has had its changes for this minute."""
+    TAKEN_BACK = "taken-back"
+    """A domain of higher priority needs it."""
     BACK_OFF = "back-off"
     """The last change failed; it is tried again later."""
     IN_PROGRESS = "in-progress"
@@ -64,6 +78,13 @@ SENTENCES: dict[Reason, str] = {
     Reason.RAISED: "no sample for too long, raised as the policy asks",
     Reason.UNCONFIRMED: "no agent in the guest can confirm a change, measured only",
     Reason.UP_ONLY: "the policy only lets it grow",
+    Reason.SCHEDULE: "a schedule's bound binds",
+    Reason.DAILY_LIMIT: "enough vCPUs were taken away for one day",
+    Reason.BY_HAND: "somebody else set the vCPUs, which is respected for a while",
+    Reason.HOST_FULL: "the host has no vCPU left to give",
+    Reason.HOST_PRESSED: "the host's own tasks wait for a CPU, no guest grows",
+    Reason.HOST_RATE: "the host has had its changes for this minute",
+    Reason.TAKEN_BACK: "a domain of higher priority needs it",
     Reason.BACK_OFF: "the last change failed, it is tried again later",
     Reason.IN_PROGRESS: "another change is under way",
     Reason.NOT_RUNNING: "the domain is not running",
