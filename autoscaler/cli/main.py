@@ -13,6 +13,7 @@ from autoscaler.cli.demo import demo
 from autoscaler.cli.lab import lab_app
 from autoscaler.cli.queries import events, list_domains, show, status
 from autoscaler.cli.run import run
+from autoscaler.cli.schema import schema
 from autoscaler.policyfile.problem import printable
 from autoscaler.ports import AutoscalerError
 
@@ -36,7 +37,10 @@ def _add(name: str, command: Callable[..., None], short_help: str, *examples: st
 
 
 _add("run", run, "Run the service.", "run", "run --config.file ./config.yaml")
-_add("check", check, "Find errors in policies and configurations.", "check", "check --strict policies/")
+_add(
+    "check", check, "Find errors in policies and configurations.", "check", "check web.yaml -c qemu:///system"
+)
+_add("schema", schema, "Print the JSON Schema of policies.", "schema > policies/schema.json")
 _add("status", status, "Say whether the service is well.", "status", "status --output json")
 _add("list", list_domains, "List the governed domains.", "list", "list --server http://127.0.0.1:9753")
 _add("show", show, "Show all that is known of one domain.", "show web-1", "show web-1 --output json")
