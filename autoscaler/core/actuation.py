@@ -32,6 +32,9 @@ LOOK_AGAIN_S = 0.05
 LOOK_AGAIN_MAX_S = 1.0
 
 
+_BUSY = dict.fromkeys(Direction, Reason.IN_PROGRESS)
+
+
 class Actuation:
     """One domain's operations: the one under way and what the last ones left behind."""
 
@@ -41,6 +44,8 @@ class Actuation:
         self.last_change_s: float | None = None
         """When the last operation ended that changed the domain, or may have."""
         self._view = view
+        self._plugged, self._plugged_at_s = view.plugged, view.at_s
+        """The vCPUs last known to be plugged, and since when that is known."""
         self._closed: list[Operation] = []
         self._in_flight: Action | None = None
         self._not_before_s = float("-inf")
@@ -63,11 +68,27 @@ class Actuation:
         """What the last changes left behind, each with its sentence."""
         return self._trouble
 
-    def obstacle(self, direction: Direction, now_s: float) -> Reason | None:
-        """Why no change of this direction can begin now; None: it can."""
+    @property
+    def expects_change(self) -> bool:
+        """Whether the domain may still change by what was begun here: under way, or failed and perhaps late."""
+        return self.busy or self._failed is not None
+
+    def is_ours(self, view: DomainView) -> bool:
+        """Whether the vCPUs that this view finds plugged are the ones that were left plugged here."""
+        return view.plugged == self._plugged or view.at_s <= self._plugged_at_s or self.expects_change
+
+    def coming(self, online: int) -> int:
+        """VCPUs that a guest with `online` will run once the change under way is done."""
+        return self.operation.to_vcpus if self.operation is not None and self.busy else online
+
+    def obstacles(self, now_s: float) -> Mapping[Direction, Reason | None]:
+        """For each direction why no change can begin now; None: it can."""
         if self.busy:
-            return Reason.IN_PROGRESS
-        return Reason.BACK_OFF if self._back_off[direction].waiting(now_s) else None
+            return _BUSY
+        return {
+            direction: Reason.BACK_OFF if back_off.waiting(now_s) else None
+            for direction, back_off in self._back_off.items()
+        }
 
     def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
         """Start the move that `decision` asks for; it must say ``act``, and none may be under way."""
@@ -106,6 +127,8 @@ class Actuation:
 
     def plugged(self, now_s: float) -> None:
         """The hypervisor accepted the `Plug` in flight."""
+        if isinstance(self._in_flight, Plug):
+            self._plugged, self._plugged_at_s = self._in_flight.target, now_s
         self._in_flight, self._last_error = None, ""
         if self.operation is not None:
             self.operation = self.operation.accepted(now_s)
@@ -133,6 +156,8 @@ class Actuation:
     def observed(self, view: DomainView, online: int | None, load: Load | None, now_s: float) -> None:
         """Take in what a tick read; `online` and `load` are None where the guest was not seen."""
         self._view = view
+        if view.at_s > self._plugged_at_s:
+            self._plugged, self._plugged_at_s = view.plugged, view.at_s
         if self._denied_at is not None and self._denied_at != (view.plugged, view.maximum):
             self._denied_at = None
             self._back_off = dict.fromkeys(self._back_off, BackOff())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from autoscaler.core.reason import SENTENCES
@@ -10,6 +11,7 @@ from autoscaler.service.narrator import idle_sentence
 
 if TYPE_CHECKING:
     from autoscaler.core.operation import Operation
+    from autoscaler.core.slo import SloReport
     from autoscaler.service.snapshot import DomainSnapshot, Snapshot
 
 
@@ -27,6 +29,7 @@ def status_of(snapshot: Snapshot) -> dict[str, object]:
         "hosts": [
             {"label": host.label, "connected": host.connected, "trouble": host.trouble}
             | {"unseen": dict(host.unseen)}
+            | {"shares": None if host.shares is None else asdict(host.shares)}
             for host in snapshot.hosts
         ],
         "troubles": dict(snapshot.troubles) | ({} if idle is None else {"idle": idle}),
@@ -45,6 +48,7 @@ def domain_of(domain: DomainSnapshot) -> dict[str, object]:
         "policy_source": domain.policy.source,
         "mode": domain.policy.mode,
         "vcpus": vcpu_counts(domain),
+        "slo": slo_of(domain.slo),
         "cpu_source": domain.source,
         "last_sample_wall_s": domain.last_sample_wall_s,
         "load": None
@@ -60,6 +64,8 @@ def domain_of(domain: DomainSnapshot) -> dict[str, object]:
         if decision is None
         else {
             "verdict": decision.verdict,
+            "mode": decision.mode,
+            "schedules": list(decision.schedules),
             "reason": decision.reason,
             "sentence": SENTENCES[decision.reason],
             "act": decision.act,
@@ -75,6 +81,11 @@ def domain_of(domain: DomainSnapshot) -> dict[str, object]:
         "last_operation": None if domain.last_operation is None else operation_of(domain.last_operation),
         "conditions": dict(domain.conditions),
     }
+
+
+def slo_of(slo: SloReport) -> dict[str, object]:
+    """How one domain stands by its service level."""
+    return asdict(slo)
 
 
 def operation_of(operation: Operation) -> dict[str, object]:

@@ -46,6 +46,7 @@ class SnapshotCollector(Collector):
         )
         yield from _of_domains(snapshot.domains)
         yield from _of_loads(snapshot.domains)
+        yield from _of_service_levels(snapshot.domains)
         yield from _of_tallies(snapshot.domains)
 
 
@@ -54,6 +55,22 @@ def _of_hosts(hosts: Iterable[HostSnapshot]) -> Iterator[Metric]:
     yield _gauge("host_connected", "Whether the last sweep of the host was answered.", ("host",), connected)
     unseen = [((host.label,), float(len(host.unseen))) for host in hosts]
     yield _gauge("host_unseen_domains", "Domains that are configured but cannot be seen.", ("host",), unseen)
+    shares = [(host.label, host.shares) for host in hosts if host.shares is not None]
+    vcpus = [
+        ((label, state), float(count))
+        for label, share in shares
+        for state, count in (("capacity", share.capacity_vcpus), ("committed", share.committed_vcpus))
+        if count is not None
+    ]
+    yield _gauge("host_vcpus", "vCPUs that the host's guests may run, and do.", ("host", "state"), vcpus)
+    cpus = [((label,), float(share.cpus)) for label, share in shares if share.cpus is not None]
+    yield _gauge("host_cpus", "Online logical CPUs of the host.", ("host",), cpus)
+    pressure = [
+        ((label,), share.pressure_ratio) for label, share in shares if share.pressure_ratio is not None
+    ]
+    yield _gauge(
+        "host_pressure_ratio", "Share of 10 s in which tasks of the host waited for a CPU.", ("host",), pressure
+    )
 
 
 def _of_domains(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
@@ -89,16 +106,11 @@ def _of_domains(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
 
 def vcpu_counts(domain: DomainSnapshot) -> dict[str, int]:
     """VCPUs by state, as people and metrics see them."""
-    upper = min(domain.policy.max_vcpus or domain.view.maximum, domain.view.maximum)
-    counts = {
-        "plugged": domain.view.plugged,
-        "online": domain.online,
-        "min": min(domain.policy.min_vcpus, upper),
-        "max": upper,
-        "maximum": domain.view.maximum,
-    }
-    if domain.decision is not None:
-        counts |= {"target": domain.decision.target, "proposed": domain.decision.proposed}
+    counts = {"plugged": domain.view.plugged, "online": domain.online, "maximum": domain.view.maximum}
+    decision = domain.decision
+    if decision is not None:
+        counts |= {"min": decision.lower, "max": decision.upper}
+        counts |= {"target": decision.target, "proposed": decision.proposed}
     return counts
 
 
@@ -113,6 +125,36 @@ def _of_loads(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
     for metric, text, field in figures:
         values = [(labels, float(getattr(load, field))) for labels, load in loads]
         yield _gauge(metric, text, ("domain",), values)
+
+
+def _of_service_levels(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
+    slices = CounterMetricFamily(
+        f"{PREFIX}_slo_slices", "Slices of the service level, by how they came out.", labels=("domain", "outcome")
+    )
+    objective: list[tuple[tuple[str, ...], float]] = []
+    budget: list[tuple[tuple[str, ...], float]] = []
+    burn: list[tuple[tuple[str, ...], float]] = []
+    for domain in domains:
+        name, slo = domain.label, domain.slo
+        for outcome, count in slo.slices_total.items():
+            slices.add_metric((name, outcome), count)
+        objective.append(((name,), slo.objective_ratio))
+        budget.append(((name,), slo.budget_remaining_ratio))
+        burn.extend(((name, window), rate) for window, rate in slo.burn_rates.items() if rate is not None)
+    yield slices
+    yield _gauge("slo_objective_ratio", "Share of slices that are to be good.", ("domain",), objective)
+    yield _gauge(
+        "slo_error_budget_remaining_ratio",
+        "Share of the window's bad slices that is still allowed; negative: overspent.",
+        ("domain",),
+        budget,
+    )
+    yield _gauge(
+        "slo_burn_rate",
+        "Bad share of the known slices over the share that is allowed, by window.",
+        ("domain", "window"),
+        burn,
+    )
 
 
 def _of_tallies(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
