@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from autoscaler.core.policy import Indicator
 from autoscaler.core.reason import SENTENCES
 from autoscaler.service.metrics import vcpu_counts
 from autoscaler.service.narrator import idle_sentence
 
 if TYPE_CHECKING:
     from autoscaler.core.operation import Operation
-    from autoscaler.core.slo import SloReport
+    from autoscaler.core.policy import Sla
     from autoscaler.service.snapshot import DomainSnapshot, Snapshot
 
 
@@ -48,7 +49,7 @@ def domain_of(domain: DomainSnapshot) -> dict[str, object]:
         "policy_source": domain.policy.source,
         "mode": domain.policy.mode,
         "vcpus": vcpu_counts(domain),
-        "slo": slo_of(domain.slo),
+        "slo": {"promise": promise_of(domain.policy.sla)} | asdict(domain.slo),
         "cpu_source": domain.source,
         "last_sample_wall_s": domain.last_sample_wall_s,
         "load": None
@@ -83,9 +84,12 @@ def domain_of(domain: DomainSnapshot) -> dict[str, object]:
     }
 
 
-def slo_of(slo: SloReport) -> dict[str, object]:
-    """How one domain stands by its service level."""
-    return asdict(slo)
+def promise_of(sla: Sla) -> str:
+    """A service level in a few words."""
+    window = f"{sla.window_s / 86400:g} d"
+    what = sla.indicator.removesuffix("_below").replace("_", " ")
+    limit = f"{sla.below:g} tasks a vCPU" if sla.indicator is Indicator.RUN_QUEUE else f"{100 * sla.below:g}%"
+    return f"{what} below {limit} in {100 * sla.objective_ratio:g}% of {window}"
 
 
 def operation_of(operation: Operation) -> dict[str, object]:

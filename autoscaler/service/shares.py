@@ -7,11 +7,11 @@ not.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor
 from typing import TYPE_CHECKING
 
-from autoscaler.core.arbiter import Capacity, ChangeRate, arbitrate
+from autoscaler.core.arbiter import Capacity, arbitrate, host_vcpus
 from autoscaler.core.delay import OnlineDelay
+from autoscaler.core.rate import ChangeRate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -80,7 +80,8 @@ class Shares:
     def _capacity_vcpus(self) -> int | None:
         if self._machine is None:
             return None
-        return max(0, floor(self._machine.cpus * self._limits.overcommit_ratio) - self._limits.reserve_vcpus)
+        limits = self._limits
+        return host_vcpus(self._machine.cpus, overcommit=limits.overcommit, reserve=limits.reserve)
 
     def _pressed(self) -> bool:
         pressure_ratio = None if self._machine is None else self._machine.pressure_ratio

@@ -25,6 +25,7 @@ from autoscaler.core.model import (
     DomainView,
     GuestVcpu,
     GuestVcpus,
+    HostView,
     RunState,
     Sample,
 )
@@ -44,6 +45,7 @@ from autoscaler.service.instruments import Instruments
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.lanes import Lane, outcome_of
 from autoscaler.service.recorder import Recorder
+from autoscaler.service.settings import HostLimits
 from autoscaler.service.snapshot import DomainSnapshot, Snapshot
 
 T = TypeVar("T")
@@ -164,6 +166,9 @@ class SimulatedHost:
     def __init__(self, clock: SimulatedClock, guests: Sequence[SimulatedGuest] = ()) -> None:
         self.clock = clock
         self.guests = {guest.id: guest for guest in guests}
+        self.cpus = 64
+        self.pressure = 0.0
+        """Share of the time in which the host's own tasks wait for a CPU."""
         self.down: str | None = None
         """Why the connection is down."""
         self.listeners: list[Callable[[DomainEvent], None]] = []
@@ -214,7 +219,10 @@ class SimulatedHost:
         self.listeners.clear()
         self.down = "the connection is closed"
 
-    def sample(self, domain: DomainView) -> Sample:
+    def view(self) -> HostView:
+        return HostView(at_s=self.clock.now_s, cpus=self.cpus, pressure_ratio=self.pressure)
+
+    def sample(self, domain: DomainView, *, pressure: bool = False) -> Sample:
         return self._answering(domain.id).sample()
 
     def vcpus(self, domain: DomainId) -> GuestVcpus:
@@ -242,6 +250,7 @@ class SimulatedHost:
             hypervisor=self,
             probe=self,
             cpus=self,
+            machine=self,
             forget=self.forgotten.append,
             versions=lambda _: Versions(qemu=None, libvirt=None, agent=None),
         )
@@ -266,6 +275,9 @@ class SimulatedHost:
             listener(DomainEvent(kind, domain))
 
 
+ROOMY = HostLimits(operations_per_minute=6000)
+"""A host that never stands in the way."""
+
 NO_AGENT = AgentAbsent("no agent in this guest")
 
 
@@ -279,6 +291,7 @@ class Simulation:
         *,
         folder: Path,
         interval_s: float = 1.0,
+        limits: HostLimits = ROOMY,
     ) -> None:
         self.host = host
         self.clock = host.clock
@@ -290,6 +303,7 @@ class Simulation:
         self.controller = Controller(
             [host.as_host()],
             policies=PolicySet(policies=tuple(policies), digest="test"),
+            limits=limits,
             recorder=self.recorder,
             clock=self.clock,
             submit=self._submit,
