@@ -1,32 +1,30 @@
 """Who of one host's domains may grow now, who waits, and who gives a vCPU back.
 
-What counts against the host is what each domain runs, or will run once a growth under way has ended; so a
-vCPU that is being taken away is handed on only after it is seen to be gone, by a later call.
+What counts against the host is what each domain runs, or will run once a growth under way has ended. So a
+vCPU that is taken away is handed on only after it was seen to be gone, by a later call.
 
-Capacity is served in two passes, first up to the floors, then above them. Each pass goes by falling priority;
-within one priority by water-filling: each vCPU goes to the domain with the fewest for its weight.
-
-Invariants: the grants never come to more than the host's capacity, or, where the domains run more already, to
-more than they run; no domain is brought below its floor for another; no domain grows in a pass in which one
-of higher priority is left short. The result does not depend on the order of the requests; to ask for more
-never gets less, and more capacity never lowers a growth.
+Invariants: the grants never come to more than the host's capacity or, where its domains run more than that
+already, to more than they run; nobody is brought below its floor for another; nobody is given less for asking
+more. The order of the requests does not matter.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from heapq import heapify, heappop, heapreplace
-from itertools import groupby, islice
+from itertools import islice
 from math import floor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from autoscaler.core.reason import Reason
+from autoscaler.core.serving import Claim, claims_of, identity, serve, shortages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from autoscaler.core.model import DomainId
+
+_T = TypeVar("_T")
 
 _ROUNDING = 1e-9
 """Keeps a product that is whole but for its last bit from losing a vCPU."""
@@ -65,14 +63,14 @@ class Request:
     yielding: int
     """vCPUs that a shrink under way will free; they still count in `current`."""
     moving: bool = False
-    """A change of it is under way: what it is granted is kept for it, but nothing begins now."""
+    """A change of it is under way: what it is granted is kept for it, but no other change begins."""
     name: str = ""
     """What people call it; empty: its UUID."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """The vCPUs that a domain may go to now."""
+    """The size that a domain may go to now."""
 
     vcpus: int
     reason: Reason | None = None
@@ -82,154 +80,74 @@ class Grant:
 
 
 def host_vcpus(cpus: int, *, overcommit: float, reserve: int) -> int:
-    """The vCPUs that a host of so many CPUs can bear: CPUs times overcommit ratio, less the reserve."""
+    """The vCPUs that a host of so many CPUs can bear: CPUs times the overcommit ratio, less the reserve."""
     return max(0, floor(cpus * overcommit + _ROUNDING) - reserve)
 
 
 def arbitrate(requests: Sequence[Request], capacity: Capacity) -> dict[DomainId, Grant]:
     """Answer every request of one host.
 
-    A domain of higher priority that stays short is made room for: those of lower priority that yield give up
-    one vCPU each. Where more operations are due than may begin, growth goes first, those below their floor
-    and those of higher priority before the others; then what is given up freely; then what is taken back.
+    Where one of higher priority stays short of room, those of lower priority that yield give up a vCPU each.
+    Where more operations are due than may begin, growth goes first in the order of serving, then what is
+    given up freely, then what is taken back.
     """
-    used = sum(request.current for request in requests)
-    freed = sum(max(request.yielding, request.current - request.want) for request in requests)
     limit = _NO_LIMIT if capacity.vcpus is None else capacity.vcpus
-    room = max(0, limit - used)
-    coming = max(0, limit - used + freed) - room
-    classes = _classes(requests)
-    _grow(classes, room)
-
+    used = sum(request.current for request in requests)
+    left = limit - used
+    classes = claims_of(requests)
+    serve(classes, max(0, left))
     claims = [claim for claims in classes for claim in claims]
-    growing = [] if capacity.pressed else [claim for claim in claims if claim.begins]
-    shrinking = [request for request in requests if request.want < request.current and not request.moving]
-    left = capacity.changes_left - len(growing) - len(shrinking)
 
-    grants = {request.domain: Grant(vcpus=request.want) for request in requests}
+    changes = max(0, capacity.changes_left)
+    growths = [claim for claim in claims if not capacity.pressed and _begins(claim)]
+    shrinks = [request for request in requests if request.want < request.current and not request.moving]
+    rate = f"{len(growths) + len(shrinks)} changes are due and {changes} may begin now"
+    growths, late_growths = _in_time(growths, changes, order=_in_need)
+    shrinks, late_shrinks = _in_time(shrinks, changes - len(growths), order=_least_entitled)
+    freed = sum(r.yielding for r in requests) + sum(r.current - r.want for r in shrinks)
+    coming = max(0, left + freed) - max(0, left)
+
+    as_asked = {vcpus: Grant(vcpus=vcpus) for vcpus in {request.want for request in requests}}
+    grants = {request.domain: as_asked[request.want] for request in requests}
     for claim in claims:
-        grants[claim.request.domain] = _grown(claim, capacity, used=used, coming=coming)
-    if left < 0:
-        late = [claim.request for claim in sorted(growing, key=_need_first)[max(0, capacity.changes_left) :]]
-        late += sorted(shrinking, key=_least_entitled)[max(0, left + len(shrinking)) :]
-        detail = (
-            f"{len(growing) + len(shrinking)} changes are due and {max(0, capacity.changes_left)} may begin"
-        )
-        for request in late:
-            grants[request.domain] = Grant(vcpus=request.current, reason=Reason.HOST_RATE, detail=detail)
-    for request, claim in islice(_taken_back(requests, classes, coming), max(0, left)):
-        grants[request.domain] = Grant(
-            vcpus=request.current - 1, reason=Reason.TAKEN_BACK, detail=_for_whom(claim)
-        )
+        if capacity.pressed:
+            grants[claim.request.domain] = Grant(vcpus=claim.request.current, reason=Reason.HOST_PRESSED)
+        elif claim.vcpus < claim.request.want:
+            detail = _figures(claim, limit, used, coming)
+            grants[claim.request.domain] = Grant(vcpus=claim.vcpus, reason=Reason.HOST_FULL, detail=detail)
+    for request in [*(claim.request for claim in late_growths), *late_shrinks]:
+        grants[request.domain] = Grant(vcpus=request.current, reason=Reason.HOST_RATE, detail=rate)
+    taken = _taken_back(requests, shortages(classes), coming)
+    for giver, taker in islice(taken, changes - len(growths) - len(shrinks)):
+        detail = _needs(taker)
+        grants[giver.domain] = Grant(vcpus=giver.current - 1, reason=Reason.TAKEN_BACK, detail=detail)
+    assert sum(grant.vcpus for grant in grants.values()) <= max(limit, used), (requests, capacity)
     return grants
 
 
-@dataclass(slots=True)
-class _Claim:
-    """A request for more, and the size that the capacity gives it."""
-
-    request: Request
-    size: int
-
-    @property
-    def per_weight(self) -> float:
-        return self.size / self.request.weight
-
-    @property
-    def begins(self) -> bool:
-        return self.size > self.request.current and not self.request.moving
+def _begins(claim: Claim) -> bool:
+    return claim.vcpus > claim.request.current and not claim.request.moving
 
 
-def _floor_of(request: Request) -> int:
-    return min(request.floor, request.want)
-
-
-def _want_of(request: Request) -> int:
-    return request.want
-
-
-_PASSES: tuple[Callable[[Request], int], ...] = (_floor_of, _want_of)
-
-
-def _identity(request: Request) -> tuple[str, str]:
-    return request.domain.host, request.domain.uuid
-
-
-def _classes(requests: Iterable[Request]) -> list[list[_Claim]]:
-    """Those who ask for more, by falling priority, within one by identity."""
-    growers = [request for request in requests if request.want > request.current]
-    growers.sort(key=lambda request: (-request.priority, *_identity(request)))
-    return [
-        [_Claim(request, request.current) for request in members]
-        for _, members in groupby(growers, key=lambda request: request.priority)
-    ]
-
-
-def _grow(classes: Sequence[Sequence[_Claim]], room: int) -> None:
-    """Share out the room, pass by pass and priority by priority."""
-    for goal in _PASSES:
-        for claims in classes:
-            room = _pour(claims, goal, room)
-
-
-def _pour(claims: Sequence[_Claim], goal: Callable[[Request], int], room: int) -> int:
-    """Bring the claims of one priority to their goals as far as the room goes; return what is left of it."""
-    short = [(claim, goal(claim.request)) for claim in claims if claim.size < goal(claim.request)]
-    needed = sum(upto - claim.size for claim, upto in short)
-    if needed <= room:
-        for claim, upto in short:
-            claim.size = upto
-        return room - needed
-    queue = [(claim.per_weight, place, claim, upto) for place, (claim, upto) in enumerate(short)]
-    heapify(queue)
-    for _ in range(room):
-        _, place, claim, upto = queue[0]
-        claim.size += 1
-        if claim.size < upto:
-            heapreplace(queue, (claim.per_weight, place, claim, upto))
-        else:
-            heappop(queue)
-    return 0
-
-
-def _grown(claim: _Claim, capacity: Capacity, *, used: int, coming: int) -> Grant:
-    """What becomes of a request for more, before the rate of changes is looked at."""
-    request = claim.request
-    if capacity.pressed:
-        return Grant(vcpus=request.current, reason=Reason.HOST_PRESSED)
-    if claim.size == request.want or capacity.vcpus is None:
-        return Grant(vcpus=claim.size)
-    left = capacity.vcpus - used
-    host = (
-        f"the host has {left} of {capacity.vcpus} vCPUs left"
-        if left >= 0
-        else f"the host's domains have {used} vCPUs where {capacity.vcpus} are the limit"
-    )
-    gets = claim.size - request.current
-    detail = f"{host}; {request.want - request.current} more are asked for and {gets or 'none'} granted"
-    if coming:
-        detail += f"; {coming} will be free soon"
-    return Grant(vcpus=claim.size, reason=Reason.HOST_FULL, detail=detail)
-
-
-def _shortages(classes: Sequence[Sequence[_Claim]]) -> Iterator[tuple[_Claim, int]]:
-    """Who stays short of how many vCPUs, in the order of serving."""
-    for goal in _PASSES:
-        for claims in classes:
-            for claim in sorted(claims, key=lambda claim: claim.per_weight):
-                reached = claim.size if goal is _floor_of else max(claim.size, _floor_of(claim.request))
-                yield claim, max(0, goal(claim.request) - reached)
+def _in_time(
+    changes: list[_T], most: int, *, order: Callable[[_T], tuple[object, ...]]
+) -> tuple[list[_T], list[_T]]:
+    """The changes that may begin now, and those that are too many."""
+    if len(changes) <= most:
+        return changes, []
+    changes = sorted(changes, key=order)
+    return changes[:most], changes[most:]
 
 
 def _taken_back(
-    requests: Sequence[Request], classes: Sequence[Sequence[_Claim]], coming: int
-) -> Iterator[tuple[Request, _Claim]]:
-    """Who gives up a vCPU now, and for whom. What is coming anyway goes to those who are served first."""
-    givers = deque(sorted((request for request in requests if _may_give(request)), key=_least_entitled))
-    for claim, short in _shortages(classes):
-        covered = min(coming, short)
+    requests: Iterable[Request], short: Iterable[tuple[Claim, int]], coming: int
+) -> Iterator[tuple[Request, Claim]]:
+    """Who gives up a vCPU, and for whom. What is coming anyway goes to those who are served first."""
+    givers = deque(sorted(filter(_may_give, requests), key=_least_entitled))
+    for claim, vcpus in short:
+        covered = min(coming, vcpus)
         coming -= covered
-        for _ in range(short - covered):
+        for _ in range(vcpus - covered):
             if not givers or givers[0].priority >= claim.request.priority:
                 break
             yield givers.popleft(), claim
@@ -239,25 +157,34 @@ def _may_give(request: Request) -> bool:
     return request.yields and not request.moving and request.want >= request.current > request.floor
 
 
-def _need_first(claim: _Claim) -> tuple[bool, int, float, tuple[str, str]]:
-    """The order in which growth begins; that of serving."""
+def _in_need(claim: Claim) -> tuple[bool, int, float, tuple[str, str]]:
+    """The order in which growth begins: that in which the first vCPU of each was served."""
     request = claim.request
-    return (
-        request.current >= request.floor,
-        -request.priority,
-        request.current / request.weight,
-        _identity(request),
-    )
+    above = request.current >= request.floor
+    return above, -request.priority, request.current / request.weight, identity(request)
 
 
 def _least_entitled(request: Request) -> tuple[int, float, tuple[str, str]]:
-    """The order in which vCPUs are given up: lowest priority first, then the most vCPUs for its weight."""
-    return request.priority, -request.current / request.weight, _identity(request)
+    """The order in which vCPUs are given up: lowest priority first, then the most vCPUs for the weight."""
+    return request.priority, -request.current / request.weight, identity(request)
 
 
-def _for_whom(claim: _Claim) -> str:
-    taker = claim.request
+def _figures(claim: Claim, limit: int, used: int, coming: int) -> str:
+    """How full the host is, for one who does not get all."""
+    request = claim.request
+    detail = (
+        f"the host has {limit - used} of {limit} vCPUs left"
+        if used <= limit
+        else f"the host's domains have {used} vCPUs where {limit} are the limit"
+    )
+    asked, got = request.want - request.current, claim.vcpus - request.current
+    detail += f"; this domain gets {got} of the {asked} more that it needs"
+    return f"{detail}; {coming} more will be free soon" if coming else detail
+
+
+def _needs(taker: Claim) -> str:
+    request = taker.request
     return (
-        f"{taker.name or taker.domain.uuid} of priority {taker.priority} is short of "
-        f"{taker.want - claim.size} vCPUs"
+        f"{request.name or request.domain.uuid} of priority {request.priority} "
+        f"has {taker.vcpus} of the {request.want} vCPUs that it needs"
     )
