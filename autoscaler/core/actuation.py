@@ -32,9 +32,6 @@ LOOK_AGAIN_S = 0.05
 LOOK_AGAIN_MAX_S = 1.0
 
 
-_BUSY = dict.fromkeys(Direction, Reason.IN_PROGRESS)
-
-
 class Actuation:
     """One domain's operations: the one under way and what the last ones left behind."""
 
@@ -81,14 +78,11 @@ class Actuation:
         """VCPUs that a guest with `online` will run once the change under way is done."""
         return self.operation.to_vcpus if self.operation is not None and self.busy else online
 
-    def obstacles(self, now_s: float) -> Mapping[Direction, Reason | None]:
-        """For each direction why no change can begin now; None: it can."""
+    def obstacle(self, direction: Direction, now_s: float) -> Reason | None:
+        """Why no change of this direction can begin now; None: it can."""
         if self.busy:
-            return _BUSY
-        return {
-            direction: Reason.BACK_OFF if back_off.waiting(now_s) else None
-            for direction, back_off in self._back_off.items()
-        }
+            return Reason.IN_PROGRESS
+        return Reason.BACK_OFF if self._back_off[direction].waiting(now_s) else None
 
     def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
         """Start the move that `decision` asks for; it must say ``act``, and none may be under way."""
@@ -169,6 +163,11 @@ class Actuation:
         if load is not None:
             self._relieve(load)
         self._expire(online, now_s)
+
+    def content(self) -> None:
+        """The domain has what it should have: what went wrong on another way there is of no concern now."""
+        if not self.busy:
+            self._trouble.clear()
 
     def abandon(self, why: str) -> None:
         """Nobody will see how the change goes on: close it with what was seen."""

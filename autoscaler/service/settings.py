@@ -86,6 +86,16 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostLimits:
+    """What the guests of one host may have together, and how fast that may change."""
+
+    overcommit: float = 4.0
+    reserve: int = 0
+    pressure_below: float = 0.60
+    operations_per_minute: int = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole configuration."""
 

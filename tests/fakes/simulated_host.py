@@ -59,12 +59,14 @@ class SimulatedClock:
 
     def __init__(self) -> None:
         self.now_s = 1000.0
+        self.wall_offset_s = 0.0
+        """By how much somebody has set the wall clock since."""
 
     def monotonic_s(self) -> float:
         return self.now_s
 
     def wall_s(self) -> float:
-        return EPOCH_S + self.now_s
+        return EPOCH_S + self.now_s + self.wall_offset_s
 
 
 @dataclass
