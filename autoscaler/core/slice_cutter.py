@@ -9,7 +9,7 @@ half was measured has no figure.
 
 from __future__ import annotations
 
-from math import ceil, floor, inf
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from autoscaler.core.dumped import LONGEST_S, ago_s, number
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 _ROUNDING = 1e-9
 """Slices: keeps an end that is reached but for its last bit from being seen a whole tick later."""
+
+
+_MOST_TOTAL = 1e300
+"""Far above any, and still finite."""
 
 
 class SliceCutter:
@@ -92,4 +96,4 @@ class SliceCutter:
         self._seen_s = then_s - number(dumped, "seen_s", 0.0, LONGEST_S)
         self._cut = 0
         measured_s = number(dumped, "measured_s", 0.0, self._slice_s * (1 + _ROUNDING))
-        self._open = [(measured_s, number(dumped, "total", 0.0, inf))]
+        self._open = [(measured_s, number(dumped, "total", 0.0, _MOST_TOTAL))]
