@@ -1,0 +1,27 @@
+"""A decision as plain JSON values: what it was made on, in the shape in which the journal keeps it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autoscaler.core.decision import Decision
+
+
+def inputs_of(decision: Decision) -> dict[str, object]:
+    """What a decision was made on; a part that was not there has no key."""
+    inputs: dict[str, object] = {
+        "clamps": [[clamp.reason, clamp.before, clamp.after] for clamp in decision.clamps]
+    }
+    if decision.load is not None:
+        load = decision.load
+        inputs["load"] = {
+            "source": load.source,
+            "span_s": load.span_s,
+            "busy_vcpus": load.busy_vcpus,
+            "steal_vcpus": load.steal_vcpus,
+            "demand_vcpus": load.demand_vcpus,
+        }
+    if decision.missing is not None:
+        inputs["missing"] = {"reason": decision.missing.reason, "detail": decision.missing.detail}
+    return inputs
