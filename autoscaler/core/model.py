@@ -56,7 +56,7 @@ class DomainView:
     """CPU seconds that all vCPU threads have used since they started; None: the backend cannot see them."""
     vcpu_delay_s: float | None = None
     """Seconds that runnable vCPU threads waited for a host CPU: the guest's steal. None: not visible."""
-    labels: Mapping[str, str] = _NO_LABELS
+    labels: Mapping[str, str] = field(default_factory=lambda: _NO_LABELS)
     """What the domain's owner wrote into its metadata for us; policies match by it."""
 
 
