@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -90,6 +90,7 @@ class SimulatedGuest:
     """What a plug raises, having done it."""
     psi: bool = True
     """Whether the guest's kernel tells pressure."""
+    labels: Mapping[str, str] = field(default_factory=dict)
     agent_takes_s: float = 0.01
     host_only: bool = False
     plugs: list[int] = field(default_factory=list)
@@ -192,6 +193,7 @@ class SimulatedHost:
                 plugged=guest.plugged,
                 maximum=guest.maximum,
                 at_s=self.clock.now_s,
+                labels=guest.labels,
             )
             for guest in self.guests.values()
         ]
