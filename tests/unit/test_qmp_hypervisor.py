@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,6 +35,12 @@ def test_a_domain_is_seen_with_its_vcpus(room: QmpRoom) -> None:
     assert (view.name, view.state, view.plugged, view.maximum) == ("web", RunState.RUNNING, 2, 4)
     assert before_s <= view.at_s <= time.monotonic()
     assert (view.vcpu_time_s, view.vcpu_delay_s) == (None, None)
+
+
+def test_a_domain_has_the_labels_that_its_guest_was_configured_with(room: QmpRoom) -> None:
+    guest = replace(guest_of(room.serve()), labels={"tier": "gold"})
+
+    assert only(room.look_at(GuestList([guest]))).labels == {"tier": "gold"}
 
 
 @pytest.mark.parametrize(

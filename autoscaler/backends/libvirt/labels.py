@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 REREAD_S = 60.0
-PATIENCE_S = 1.0
+PATIENCE_S = 0.5
 _MOST_TOLD = 4
 """Different faults of one domain that are logged; whoever can write labels must not be able to fill a log."""
 

@@ -183,6 +183,7 @@ class QmpLink:
             at_s=self._clock.monotonic_s(),
             vcpu_time_s=times.run_s if times else None,
             vcpu_delay_s=times.delay_s if times else None,
+            labels=self.guest.labels,
         )
 
     async def _orders(
