@@ -173,7 +173,9 @@ class GuestProbe(Protocol):
     """Reads a guest's load."""
 
     def sample(self, domain: DomainView, *, pressure: bool = False) -> Sample:
-        """Read the counters by the best source this guest allows; with `pressure`, PSI too where it can be had.
+        """Read the counters by the best source this guest allows.
+
+        With `pressure`, PSI is read too, where it can be had; that it cannot costs no sample and is no error.
 
         Raises:
             AgentError, DomainGone, DomainBusy, BackendUnavailable: there is no sample, and why.

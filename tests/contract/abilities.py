@@ -20,6 +20,8 @@ class Abilities:
     """Guests can be asked. Without: every call to a guest is refused with AgentAbsent."""
     tells_pauses: bool = True
     """A pause is heard as an event; without, it shows at the next sweep."""
+    carries_labels: bool = True
+    """Another hand can label a domain while it runs. Without: no domain has labels."""
     agent_timeout_s: float = 2.0
     """The service's setting, for this backend's guests."""
     silence_s: float = 4.0
@@ -30,7 +32,8 @@ class Abilities:
     """What a call to the agent of a paused domain raises."""
 
 
-_SCRIPTED = Abilities(agent_timeout_s=0.5, silence_s=1.5)
+# Guests of a folder have nobody who could write their labels down.
+_SCRIPTED = Abilities(carries_labels=False, agent_timeout_s=0.5, silence_s=1.5)
 
 # libvirt knows whether anything in the guest has the channel open. Before it asks an agent it gets into step
 # with it, which takes up to 5 s twice, beyond the service's own time.
@@ -43,7 +46,7 @@ ABILITIES = {
     "scripted-qmp-before-5.2": _SCRIPTED,
     "qemu-libvirt-embed": _LIBVIRT,
     "qemu-libvirtd": _LIBVIRT,
-    "qemu-qmp": Abilities(),
+    "qemu-qmp": Abilities(carries_labels=False),
 }
 """By the id that the suite and its summary print."""
 
@@ -54,4 +57,6 @@ def _on(backends: list[str]) -> pytest.MarkDecorator:
 
 on_backends_with_agent = _on([name for name, can in ABILITIES.items() if can.has_agent])
 on_backends_without_agent = _on([name for name, can in ABILITIES.items() if not can.has_agent])
+on_backends_with_labels = _on([name for name, can in ABILITIES.items() if can.carries_labels])
+on_backends_without_labels = _on([name for name, can in ABILITIES.items() if not can.carries_labels])
 on_backends_that_tell_pauses = _on([name for name, can in ABILITIES.items() if can.tells_pauses])

@@ -13,7 +13,7 @@ from tests.contract.backend import Backend, Domain, Guest, Inhabited
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import ExitStack
     from pathlib import Path
 
@@ -112,6 +112,9 @@ class _Domain(Domain):
 
     def kill(self) -> None:
         self._backend.kill(self._guest)
+
+    def label(self, labels: Mapping[str, str]) -> None:
+        self._guest.set(labels=labels)
 
 
 class _Guest(Guest):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -32,6 +33,7 @@ VIEW = DomainView(
     id=HOST, name="host", state=RunState.RUNNING, plugged=1, maximum=1, at_s=0.0, vcpu_time_s=1.0
 )
 FILE_READING = "guest-file-open"
+PRESSURE = Path("/proc/pressure/cpu")
 
 
 @dataclass
@@ -49,10 +51,15 @@ class RealAgent:
             stdin=subprocess.DEVNULL,
         )
         deadline_s = time.monotonic() + 10
-        while not self.socket.exists():
+        while not self._listens():
             assert self.process.poll() is None
             assert time.monotonic() < deadline_s
             time.sleep(0.01)
+
+    def _listens(self) -> bool:
+        """Whether it accepts: for a moment its socket exists and refuses."""
+        with socket.socket(socket.AF_UNIX) as caller:
+            return caller.connect_ex(str(self.socket)) == 0
 
     def stop(self) -> None:
         # SIGTERM can leave qemu-ga 7.2 in a deadlock of its own signal handler.
@@ -162,6 +169,36 @@ def test_every_source_tells_the_same_story(real: RealAgent, agent: GuestAgent) -
     # CPUs that went offline since boot are in the sum of /proc/stat and not among those that cpustats lists.
     assert max(busy_s) - min(busy_s) < 0.05 * max(busy_s) + 5
     assert len({sample.online for sample in told.values()}) == 1
+
+
+def waited_s() -> float:
+    """What this host's own kernel says of its pressure."""
+    some = PRESSURE.read_text().splitlines()[0]
+    return int(some.rpartition("total=")[2]) / 1e6
+
+
+@pytest.mark.parametrize(
+    ("block", "source"),
+    [
+        pytest.param("", CpuSource.PROC_STAT, id="a kept file"),
+        pytest.param("guest-file-seek", CpuSource.PROC_STAT, id="no seeking"),
+        pytest.param(f"{FILE_READING},guest-get-cpustats", CpuSource.EXEC, id="no files, no cpustats"),
+    ],
+)
+def test_pressure_is_what_the_kernel_says_at_that_moment_where_it_says_it(
+    real: RealAgent, agent: GuestAgent, block: str, source: CpuSource
+) -> None:
+    real.stop()
+    real.start(block=block)
+    for _ in range(3):
+        earliest_s = waited_s() if PRESSURE.exists() else None
+        sample = agent.sample(VIEW, pressure=True)
+        assert sample.source is source
+        if earliest_s is None:
+            assert sample.pressure_s is None
+        else:
+            assert sample.pressure_s is not None
+            assert earliest_s <= sample.pressure_s <= waited_s()
 
 
 def test_an_agent_that_is_down_is_absent_and_found_again(real: RealAgent, agent: GuestAgent) -> None:

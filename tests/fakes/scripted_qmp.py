@@ -78,6 +78,8 @@ class ScriptedQmp:
     status: str = "running"
     faults: dict[str, Fault] = field(default_factory=dict)
     """Command -> what goes wrong with it, for as long as it stands here; ``greeting`` is one too."""
+    meanwhile: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """Command -> what happens once, right after it was carried out and before its answer is sent."""
     heard: list[tuple[str, Reply]] = field(default_factory=list)
     """Every command that came, with its arguments."""
 
@@ -140,6 +142,10 @@ class ScriptedQmp:
         message = {"event": event, "timestamp": {"seconds": 1}, **({} if data is None else {"data": data})}
         self._send(json.dumps(message).encode() + b"\r\n", times=times)
 
+    def plug_next(self) -> None:
+        """Fill the lowest free slot, as another hand does."""
+        self._plug(len(self.plugged_slots), "another-hand")
+
     def unplug(self, number: int) -> None:
         """Take the vCPU out of a slot, as the guest does when it ejects one."""
         slot = self._slots[number]
@@ -183,6 +189,7 @@ class ScriptedQmp:
             reply: dict[str, object] = {"return": self._execute(command, arguments)}
         except Refusal as refusal:
             reply = dict(refusal.reply)
+        self.meanwhile.pop(command, lambda: None)()
         if fault is Fault.SILENT:
             return True
         if fault is Fault.SLOW:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -92,6 +92,9 @@ class SimulatedGuest:
     """What a plug raises, having done nothing."""
     plug_reply_lost: AutoscalerError | None = None
     """What a plug raises, having done it."""
+    psi: bool = True
+    """Whether the guest's kernel tells pressure."""
+    labels: Mapping[str, str] = field(default_factory=dict)
     agent_takes_s: float = 0.01
     host_only: bool = False
     plugs: list[int] = field(default_factory=list)
@@ -100,7 +103,7 @@ class SimulatedGuest:
     def __post_init__(self) -> None:
         self.online: Ids = set(range(self.plugged))
         self._listed_at_s = dict.fromkeys(range(self.plugged), self.clock.now_s)
-        self._busy_s = self._steal_s = 0.0
+        self._busy_s = self._steal_s = self._waited_s = 0.0
         self._boot_s = self._since_s = self.clock.now_s
 
     @property
@@ -113,6 +116,7 @@ class SimulatedGuest:
         if self.state is RunState.RUNNING:
             can = len(self.online) * (1 - self.stolen)
             self._busy_s += min(self.demand, can) * span_s
+            self._waited_s += span_s if self.demand > can else 0.0
             self._steal_s += len(self.online) * self.stolen * span_s
         if self.onlines_itself:
             self.online |= self.listed()
@@ -143,10 +147,10 @@ class SimulatedGuest:
         self.advance()
         self._listed_at_s = dict.fromkeys(range(self.plugged), self.clock.now_s)
         self.online = set(range(self.plugged))
-        self._busy_s = self._steal_s = 0.0
+        self._busy_s = self._steal_s = self._waited_s = 0.0
         self._boot_s = self.clock.now_s
 
-    def sample(self) -> Sample:
+    def sample(self, *, pressure: bool = False) -> Sample:
         self.advance()
         wanting = max(0, round(self.demand))
         return Sample(
@@ -157,6 +161,7 @@ class SimulatedGuest:
             online=frozenset(range(self.plugged)) if self.host_only else frozenset(self.online),
             runnable=None if self.host_only else wanting,
             boot_s=self._boot_s,
+            pressure_s=self._waited_s if pressure and self.psi and not self.host_only else None,
         )
 
 
@@ -195,6 +200,7 @@ class SimulatedHost:
                 plugged=guest.plugged,
                 maximum=guest.maximum,
                 at_s=self.clock.now_s,
+                labels=guest.labels,
             )
             for guest in self.guests.values()
         ]
@@ -225,7 +231,7 @@ class SimulatedHost:
         return HostView(at_s=self.clock.now_s, cpus=self.cpus, pressure_ratio=self.pressure)
 
     def sample(self, domain: DomainView, *, pressure: bool = False) -> Sample:
-        return self._answering(domain.id).sample()
+        return self._answering(domain.id).sample(pressure=pressure)
 
     def vcpus(self, domain: DomainId) -> GuestVcpus:
         guest = self._answering(domain)

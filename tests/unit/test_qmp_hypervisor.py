@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ from autoscaler.backends.qmp.guests import GuestFolder, GuestList
 from autoscaler.core.model import DomainId, RunState
 from autoscaler.ports import AgentAbsent, BackendUnavailable, Conflict, Denied, DomainBusy, DomainGone
 from tests.fakes.qmp_room import QmpRoom, guest_of, only
-from tests.fakes.scripted_qmp import BEFORE_5_2, Fault
+from tests.fakes.scripted_qmp import BEFORE_5_2, MODERN, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,12 @@ def test_a_domain_is_seen_with_its_vcpus(room: QmpRoom) -> None:
     assert (view.name, view.state, view.plugged, view.maximum) == ("web", RunState.RUNNING, 2, 4)
     assert before_s <= view.at_s <= time.monotonic()
     assert (view.vcpu_time_s, view.vcpu_delay_s) == (None, None)
+
+
+def test_a_domain_has_the_labels_that_its_guest_was_configured_with(room: QmpRoom) -> None:
+    guest = replace(guest_of(room.serve()), labels={"tier": "gold"})
+
+    assert only(room.look_at(GuestList([guest]))).labels == {"tier": "gold"}
 
 
 @pytest.mark.parametrize(
@@ -131,6 +138,22 @@ def test_cores_of_several_vcpus_are_plugged_whole_or_not_at_all(room: QmpRoom) -
     hypervisor.plug(domain, expect=2, target=6)
 
     assert server.plugged == 6
+
+
+@pytest.mark.parametrize("version", [MODERN, BEFORE_5_2])
+@pytest.mark.parametrize("command", ["query-status", "query-hotpluggable-cpus", "query-cpus-fast"])
+def test_a_vcpu_that_another_hand_adds_meanwhile_is_not_added_to(
+    room: QmpRoom, version: tuple[int, int, int], command: str
+) -> None:
+    server = room.serve(version=version)
+    hypervisor = room.look(server)
+    domain = only(hypervisor).id
+    server.meanwhile[command] = server.plug_next
+
+    with pytest.raises((Conflict, Denied)):
+        hypervisor.plug(domain, expect=1, target=2)
+
+    assert server.plugged_slots == [0, 1]
 
 
 def test_plugging_needs_the_expected_count(room: QmpRoom) -> None:

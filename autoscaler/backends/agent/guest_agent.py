@@ -57,8 +57,10 @@ class GuestAgent:
         self._guests: dict[DomainId, _Guest] = {}
         self._finding = threading.Lock()
 
-    def sample(self, domain: DomainView) -> Sample:
+    def sample(self, domain: DomainView, *, pressure: bool = False) -> Sample:
         """Read the counters by the best source this guest allows; see `GuestProbe`.
+
+        PSI is read after them and never costs them; what is wrong with it is not told.
 
         Raises:
             AgentAbsent, AgentBlocked: and the host cannot see the vCPUs' own time either.
@@ -68,6 +70,7 @@ class GuestAgent:
             with self._call(domain.id, domain.name) as guest:
                 source, counters = guest.probe.read(self._clock.monotonic_s())
                 at_s = self._clock.monotonic_s()
+                pressure_s = guest.probe.pressure_s(source) if pressure else None
         except (AgentAbsent, AgentBlocked) as error:
             return _from_host(domain, error)
         return Sample(
@@ -78,6 +81,7 @@ class GuestAgent:
             online=counters.online,
             runnable=counters.runnable,
             boot_s=counters.boot_s,
+            pressure_s=pressure_s,
         )
 
     def vcpus(self, domain: DomainId) -> GuestVcpus:

@@ -183,6 +183,7 @@ class QmpLink:
             at_s=self._clock.monotonic_s(),
             vcpu_time_s=times.run_s if times else None,
             vcpu_delay_s=times.delay_s if times else None,
+            labels=self.guest.labels,
         )
 
     async def _orders(
@@ -201,6 +202,9 @@ class QmpLink:
             raise DomainBusy(
                 f"domain {name} is in the state {status.status!r}: no vCPU is added until it runs"
             )
+        slots = await session.ask("query-hotpluggable-cpus", replies.SLOTS)
+        # Counted after the slots were listed: whoever fills one in between is seen, and QEMU lets nobody fill
+        # one that was filled since.
         cpus = await session.ask("query-cpus-fast", replies.CPUS)
         if len(cpus) != expect:
             raise Conflict(f"domain {name} has {len(cpus)} vCPUs plugged, not {expect}: look again")
@@ -209,7 +213,6 @@ class QmpLink:
             if identity.uses_cpu_add:
                 used = {cpu.cpu_index for cpu in cpus}
                 return "cpu-add", cpu_adds(used, maximum=maximum, count=count)
-            slots = await session.ask("query-hotpluggable-cpus", replies.SLOTS)
             return "device_add", device_adds(slots, count)
         except Denied as error:
             raise Denied(f"domain {name} cannot be given {target} vCPUs: {error}") from error
