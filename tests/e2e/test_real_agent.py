@@ -21,7 +21,7 @@ from autoscaler.backends.agent.measured import MeasuredChannel
 from autoscaler.core.model import CpuSource, DomainId, DomainView, RunState
 from autoscaler.lab import sources
 from autoscaler.lab.cache import cache_folder
-from autoscaler.ports import AgentBlocked, AgentRefused
+from autoscaler.ports import AgentAbsent, AgentBlocked, AgentRefused
 from autoscaler.service.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ VIEW = DomainView(
     id=HOST, name="host", state=RunState.RUNNING, plugged=1, maximum=1, at_s=0.0, vcpu_time_s=1.0
 )
 FILE_READING = "guest-file-open"
+ACCEPTS = "00010000"
+"""In the flags of /proc/net/unix: somebody listens."""
 
 
 @dataclass
@@ -49,7 +51,7 @@ class RealAgent:
             stdin=subprocess.DEVNULL,
         )
         deadline_s = time.monotonic() + 10
-        while not self.socket.exists():
+        while not self._listens():
             assert self.process.poll() is None
             assert time.monotonic() < deadline_s
             time.sleep(0.01)
@@ -59,6 +61,11 @@ class RealAgent:
         self.process.kill()
         self.process.wait()
         self.socket.unlink(missing_ok=True)
+
+    def _listens(self) -> bool:
+        """A socket's file is there a moment before anyone can connect."""
+        sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+        return any(words[-1] == str(self.socket) and words[3] == ACCEPTS for words in sockets)
 
     @property
     def socket(self) -> Path:
@@ -167,7 +174,8 @@ def test_every_source_tells_the_same_story(real: RealAgent, agent: GuestAgent) -
 def test_an_agent_that_is_down_is_absent_and_found_again(real: RealAgent, agent: GuestAgent) -> None:
     assert agent.sample(VIEW).source is CpuSource.PROC_STAT
     real.stop()
-    assert agent.sample(VIEW).source is CpuSource.HOST
+    with pytest.raises(AgentAbsent, match="agent socket of domain host"):
+        agent.sample(VIEW)
     real.start()
     assert agent.sample(VIEW).source is CpuSource.PROC_STAT
 

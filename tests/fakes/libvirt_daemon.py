@@ -59,6 +59,13 @@ class LibvirtDaemon:
         assert self._process is not None, "the daemon does not run"
         return self._process.pid
 
+    def outside(self, path: Path) -> Path:
+        """Where a path that the daemon speaks of lies for everyone else."""
+        for name, place in STATE_FOLDERS.items():
+            if path.is_relative_to(place):
+                return self.folder / name / path.relative_to(place)
+        return path
+
     def prepare(self) -> None:
         """Lay out the private folders and the configuration."""
         for name in (*STATE_FOLDERS, "s"):

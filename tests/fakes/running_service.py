@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -36,9 +36,19 @@ policies:
 class RunningService:
     """A service with one connection, in a folder of its own."""
 
-    def __init__(self, folder: Path, connection: str, *, policy: str = QUICK_POLICY) -> None:
-        """`connection` is the configuration's entry, as ``qmp: /folder``."""
+    def __init__(
+        self, folder: Path, connection: str, *, policy: str = QUICK_POLICY, prefix: Sequence[str] = ()
+    ) -> None:
+        """Write its configuration; nothing runs yet.
+
+        Args:
+            folder: takes the configuration, the state and the log.
+            connection: the configuration's entry, as ``qmp: /folder``.
+            policy: the text of the policy file.
+            prefix: words that go before the command, to run it as somebody else.
+        """
         self.folder = folder
+        self._prefix = prefix
         self.policy = folder / "policy.yaml"
         self.policy.write_text(policy)
         self.port = _free_port()
@@ -59,7 +69,7 @@ class RunningService:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                (COMMAND, "run", "--config.file", self.config), stderr=log, stdout=log
+                (*self._prefix, COMMAND, "run", "--config.file", self.config), stderr=log, stdout=log
             )
 
     def stop(self, number: int = signal.SIGTERM) -> int:
@@ -117,9 +127,11 @@ class RunningService:
 
 
 @contextlib.contextmanager
-def running_service(folder: Path, connection: str, *, policy: str = QUICK_POLICY) -> Iterator[RunningService]:
+def running_service(
+    folder: Path, connection: str, *, policy: str = QUICK_POLICY, prefix: Sequence[str] = ()
+) -> Iterator[RunningService]:
     """Run the service for the block; it is ended however the block ends."""
-    service = RunningService(folder, connection, policy=policy)
+    service = RunningService(folder, connection, policy=policy, prefix=prefix)
     service.start()
     try:
         yield service

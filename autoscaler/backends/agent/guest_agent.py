@@ -1,8 +1,8 @@
 """Reads a guest's load and changes its online vCPUs, over any way to its agent.
 
-Invariant: host-side counters stand in only for an agent that is not there or allows nothing. One that is
-slow, lies or is frozen gives an error instead: it may be back at the next sample, and two sources must not
-alternate.
+Invariant: host-side counters stand in only where there is no channel to an agent, or one that allows nothing.
+An agent that is stopped, slow, lies or is frozen gives an error instead: it may be back at the next sample,
+and two sources must not alternate.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from autoscaler.backends.agent.probe_ladder import ProbeLadder
 from autoscaler.backends.agent.session import AgentSession
 from autoscaler.backends.agent.vcpus import OnlineLadder
 from autoscaler.core.model import CpuSource, Sample
-from autoscaler.ports import AgentAbsent, AgentBlocked, AgentRefused, AutoscalerError, DomainBusy
+from autoscaler.ports import AgentBlocked, AgentRefused, AutoscalerError, DomainBusy, NoChannel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,14 +61,14 @@ class GuestAgent:
         """Read the counters by the best source this guest allows; see `GuestProbe`.
 
         Raises:
-            AgentAbsent, AgentBlocked: and the host cannot see the vCPUs' own time either.
+            NoChannel, AgentBlocked: and the host cannot see the vCPUs' own time either.
             AgentError, DomainGone, DomainBusy, BackendUnavailable: see `GuestProbe`.
         """
         try:
             with self._call(domain.id, domain.name) as guest:
                 source, counters = guest.probe.read(self._clock.monotonic_s())
                 at_s = self._clock.monotonic_s()
-        except (AgentAbsent, AgentBlocked) as error:
+        except (NoChannel, AgentBlocked) as error:
             return _from_host(domain, error)
         return Sample(
             at_s=at_s,

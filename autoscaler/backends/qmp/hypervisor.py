@@ -13,9 +13,10 @@ import concurrent.futures
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
+from autoscaler.backends.agent.wire import nobody_listens
 from autoscaler.backends.qmp.events import EventDelivery
 from autoscaler.backends.qmp.links import QmpLinks
-from autoscaler.ports import AgentAbsent, BackendUnavailable, DomainGone
+from autoscaler.ports import BackendUnavailable, DomainGone, NoChannel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -93,7 +94,8 @@ class QmpHypervisor:
         """Where the guest agent of a domain that was seen is reached.
 
         Raises:
-            AgentAbsent: the guest has no agent socket.
+            NoChannel: the guest has no agent socket.
+            AgentAbsent: nothing in the guest has its agent channel open.
             DomainGone: no sweep has seen the domain, its guest was taken away, or its QEMU has ended.
         """
         link = self._link(domain)
@@ -101,10 +103,12 @@ class QmpHypervisor:
         if link.ended:
             raise DomainGone(f"domain {guest.name} does not run (any more): its QEMU hung up at {guest.qmp}")
         if guest.agent is None:
-            raise AgentAbsent(
+            raise NoChannel(
                 f"domain {guest.name} has no agent socket: give its QEMU a virtserialport named "
                 f"org.qemu.guest_agent.0 on a socket chardev, and name that socket beside {guest.qmp}"
             )
+        if link.agent_listens is False:
+            raise nobody_listens(guest.name)
         return guest.agent
 
     def name_of(self, domain: DomainId) -> str:
