@@ -51,7 +51,7 @@ class RunningService:
         self._prefix = prefix
         self.policy = folder / "policy.yaml"
         self.policy.write_text(policy)
-        self.port = _free_port()
+        self.port = free_port()
         self.server = f"http://127.0.0.1:{self.port}"
         self.config = folder / "config.yaml"
         self.config.write_text(
@@ -141,7 +141,8 @@ def running_service(
             service.process.wait(timeout=20)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this host that nobody listens on."""
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
