@@ -34,26 +34,6 @@ STATS = {"guest-get-cpustats"}
 EXEC = {"guest-exec", "guest-exec-status"}
 
 
-@pytest.fixture
-def clock() -> SteppedClock:
-    return SteppedClock()
-
-
-@pytest.fixture
-def guest(clock: SteppedClock) -> ScriptedGuest:
-    return ScriptedGuest(present=2, online={0, 1}, clock=clock.monotonic_s)
-
-
-@pytest.fixture
-def channel(guest: ScriptedGuest) -> GuestChannel:
-    return GuestChannel(guest)
-
-
-@pytest.fixture
-def agent(channel: GuestChannel, clock: SteppedClock) -> GuestAgent:
-    return GuestAgent(channel, clock, timeout_s=5)
-
-
 @pytest.mark.parametrize(
     ("blocked", "source"),
     [
