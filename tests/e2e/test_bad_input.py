@@ -27,7 +27,8 @@ from autoscaler.lab.spec import GuestSpec, Onlining
 from tests.fakes.guest_homes import GuestHome, guest_home
 from tests.fakes.libvirt_daemon import LibvirtDaemon, libvirt_daemon
 from tests.fakes.libvirt_domains import AGENT_CHANNEL, bare_qemu_domain
-from tests.fakes.running_service import COMMAND, QUICK_POLICY, RunningService
+from tests.fakes.quick_policy import QUICK_POLICY
+from tests.fakes.running_service import COMMAND, RunningService
 
 ABSENT_DAEMON = "qemu+unix:///system?socket=/nonexistent"
 CONFINED = (

@@ -20,7 +20,8 @@ from autoscaler.lab.image import Image
 from autoscaler.lab.spec import GuestSpec
 from tests.fakes.libvirt_daemon import libvirt_daemon
 from tests.fakes.libvirt_session import LibvirtSession, libvirt_session
-from tests.fakes.running_service import COMMAND, QUICK_POLICY, RunningService, free_port, running_service
+from tests.fakes.quick_policy import QUICK_POLICY
+from tests.fakes.running_service import COMMAND, RunningService, free_port, running_service
 
 POLICY = QUICK_POLICY.replace("{min: 1,", "{min: 2,")
 """Wants more than a guest boots with, so that it is grown without a load."""

@@ -16,21 +16,12 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
+from tests.fakes.quick_policy import QUICK_POLICY
+
 COMMAND = Path(sys.executable).parent / "autoscaler"
 
 AS_FROM_A_TERMINAL = ("env", "--default-signal=INT,HUP,TERM")
 """Goes before a command that a test interrupts: a run in the background ignores SIGINT and hands that on."""
-
-QUICK_POLICY = """\
-version: 1
-policies:
-  - name: quick
-    match: {name: ["*"]}
-    vcpus: {min: 1, max: 4}
-    strategy: {target: {utilization: 70%, tolerance: 10%, hold: 3s}}
-    limits: {up: {cooldown: 0s}, down: {step: 1, cooldown: 1s}}
-    missing: {stale_after: 10s}
-"""
 
 
 class RunningService:
