@@ -249,6 +249,7 @@ def _as_missing(observation: Observation, view: DomainView) -> Missing:
     return Missing(
         at_s=observation.at_s,
         reason=MissingReason.AGENT_ABSENT,
-        detail=f"the agent of domain {view.name!r} answered before and is gone: "
+        detail=observation.detail
+        or f"the agent of domain {view.name!r} answered before and is gone: "
         "`systemctl start qemu-guest-agent` in the guest",
     )

@@ -125,8 +125,7 @@ class Story:
     @property
     def metrics_url(self) -> str:
         """Where the service's metrics are."""
-        host, port = self._service.web.address
-        return f"http://{host}:{port}/metrics"
+        return f"{self._service.web.url}/metrics"
 
     def tell(self) -> Report:
         """Load the guest, unload it, and report; each step goes on when what it shows has happened.

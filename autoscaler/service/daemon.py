@@ -126,10 +126,10 @@ class Service:
 
     def _greet(self) -> None:
         _log.info(
-            "watching %s every %g s; metrics at http://%s/metrics",
+            "watching %s every %g s; metrics at %s/metrics",
             ", ".join(host.label for host in self._hosts),
             self.config.interval_s,
-            "{}:{}".format(*self.web.address),
+            self.web.url,
         )
 
     def stop(self) -> None:

@@ -170,7 +170,9 @@ def _of_tallies(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
         labels=("domain", "direction", "outcome"),
     )
     errors = CounterMetricFamily(
-        f"{PREFIX}_guest_agent_errors", "Samples that did not come, by cause.", labels=("domain", "error")
+        f"{PREFIX}_guest_agent_errors",
+        "Samples that the guest's agent did not give, by what went wrong with it.",
+        labels=("domain", "error"),
     )
     for domain in domains:
         name, tally = domain.label, domain.tally

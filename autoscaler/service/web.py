@@ -26,6 +26,7 @@ from autoscaler.ports import AutoscalerError, JournalUnavailable
 from autoscaler.service.describe import domain_of, status_of
 from autoscaler.service.explain import explain
 from autoscaler.service.journal_reader import decision_at, events
+from autoscaler.service.settings import Listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,6 +179,8 @@ class WebServer:
     def __init__(self, sources: Sources, *, host: str, port: int) -> None:
         self._socket = _listen(host, port)
         self.address: tuple[str, int] = self._socket.getsockname()[:2]
+        self.url = f"http://{Listen(*self.address)}"
+        """Where it answers."""
         config = uvicorn.Config(
             application(sources),
             log_config=None,
@@ -224,5 +227,5 @@ def _listen(host: str, port: int) -> socket.socket:
             advice = f"see what uses it with `ss -ltnp 'sport = :{port}'`, or give web.listen another port"
         else:
             advice = "give web.listen an address of this host and a port that the service's user may take"
-        raise AddressTaken(f"cannot listen on {host}:{port} ({error.strerror}): {advice}") from error
+        raise AddressTaken(f"cannot listen on {Listen(host, port)} ({error.strerror}): {advice}") from error
     return listener

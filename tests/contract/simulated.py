@@ -6,9 +6,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from autoscaler.backends.agent.wire import nobody_listens
 from autoscaler.core.model import RunState
 from autoscaler.policyfile.load import load_policies
-from autoscaler.ports import AgentAbsent, AgentUnresponsive
+from autoscaler.ports import AgentUnresponsive
 from tests.contract.backend import Backend, Domain, Guest, Inhabited
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
@@ -128,7 +129,7 @@ class _Guest(Guest):
         self._guest.set(agent_error=AgentUnresponsive(f"the agent of domain {self._guest.name} is silent"))
 
     def end_agent(self) -> None:
-        self._guest.set(agent_error=AgentAbsent(f"domain {self._guest.name} has no agent"))
+        self._guest.set(agent_error=nobody_listens(self._guest.name))
 
     def start_agent(self) -> None:
         self._guest.set(agent_error=None)

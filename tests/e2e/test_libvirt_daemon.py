@@ -33,6 +33,7 @@ from autoscaler.ports import (
     BackendUnavailable,
     DomainBusy,
     DomainGone,
+    NoChannel,
     OutcomeUnknown,
 )
 from tests.fakes.libvirt_daemon import LibvirtDaemon, libvirt_daemon
@@ -267,7 +268,7 @@ def test_a_guest_that_was_killed_is_gone(hypervisor: LibvirtHypervisor, bare: Gu
 def test_a_domain_without_an_agent_channel_says_how_to_add_one(
     agents: LibvirtAgentChannel, bare: Guest
 ) -> None:
-    with pytest.raises(AgentAbsent, match="virsh attach-device bare"):
+    with pytest.raises(NoChannel, match="virsh attach-device bare"):
         agents.ask(bare.id, "guest-ping", timeout_s=1)
 
 

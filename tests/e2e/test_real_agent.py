@@ -22,7 +22,7 @@ from autoscaler.backends.agent.measured import MeasuredChannel
 from autoscaler.core.model import CpuSource, DomainId, DomainView, RunState
 from autoscaler.lab import sources
 from autoscaler.lab.cache import cache_folder
-from autoscaler.ports import AgentBlocked, AgentRefused
+from autoscaler.ports import AgentAbsent, AgentBlocked, AgentRefused
 from autoscaler.service.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ VIEW = DomainView(
 )
 FILE_READING = "guest-file-open"
 PRESSURE = Path("/proc/pressure/cpu")
+ACCEPTS = "00010000"
+"""In the flags of /proc/net/unix: somebody listens."""
 
 
 @dataclass
@@ -66,6 +68,11 @@ class RealAgent:
         self.process.kill()
         self.process.wait()
         self.socket.unlink(missing_ok=True)
+
+    def _listens(self) -> bool:
+        """A socket's file is there a moment before anyone can connect."""
+        sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+        return any(words[-1] == str(self.socket) and words[3] == ACCEPTS for words in sockets)
 
     @property
     def socket(self) -> Path:
@@ -204,7 +211,8 @@ def test_pressure_is_what_the_kernel_says_at_that_moment_where_it_says_it(
 def test_an_agent_that_is_down_is_absent_and_found_again(real: RealAgent, agent: GuestAgent) -> None:
     assert agent.sample(VIEW).source is CpuSource.PROC_STAT
     real.stop()
-    assert agent.sample(VIEW).source is CpuSource.HOST
+    with pytest.raises(AgentAbsent, match="agent socket of domain host"):
+        agent.sample(VIEW)
     real.start()
     assert agent.sample(VIEW).source is CpuSource.PROC_STAT
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Reply = Mapping[str, object]
 
 AGENT_PORT_ID = "agent0"
+NAMELESS_PORT = "device[1]"
+AGENT_CHARDEV = "qga0"
 MODERN = (7, 2, 22)
 BEFORE_5_2 = (4, 2, 0)
 _DRIVER = "qemu64-x86_64-cpu"
@@ -69,6 +71,9 @@ class ScriptedQmp:
     hotplug: bool = True
     chardevs: tuple[str, ...] = ("compat_monitor0", "qga0")
     agent_ports: tuple[str, ...] = (AGENT_PORT_ID,)
+    """Of devices with an id, where `AGENT_PORT_ID` is the agent's; without it, a nameless one is."""
+    agent_listens: bool = True
+    """Whether the guest's agent has its port open."""
     on_plug: Callable[[int], None] = lambda _plugged: None
     """Called with the new count after each vCPU is plugged: the place to let a guest see it."""
     thread_id: Callable[[int], int] = lambda _number: 0
@@ -215,14 +220,15 @@ class ScriptedQmp:
             "qmp_capabilities": dict,
             "query-status": lambda: {"status": self.status, "running": self.status == "running"},
             "query-uuid": lambda: {"UUID": self.uuid},
-            "query-chardev": lambda: [{"label": label, "frontend-open": True} for label in self.chardevs],
+            "query-chardev": lambda: [
+                {"label": label, "frontend-open": label != AGENT_CHARDEV or self.agent_listens}
+                for label in self.chardevs
+            ],
             "query-cpus-fast": self._cpus,
             "query-hotpluggable-cpus": self._slot_list,
             "query-commands": lambda: [{"name": name} for name in commands],
-            "qom-list": lambda: [
-                {"name": port, "type": "child<virtserialport>"} for port in self.agent_ports
-            ],
-            "qom-get": lambda: self._port_name(str(arguments["path"])),
+            "qom-list": lambda: self._ports(str(arguments["path"])),
+            "qom-get": lambda: self._port(str(arguments["path"]))[str(arguments["property"])],
             "device_add": lambda: self._device_add(dict(arguments)),
         }
         if self._is_old:
@@ -231,9 +237,16 @@ class ScriptedQmp:
             raise Refusal(f"The command {command} has not been found", "CommandNotFound")
         return commands[command]()
 
-    @staticmethod
-    def _port_name(path: str) -> str:
-        return "org.qemu.guest_agent.0" if path.endswith(f"/{AGENT_PORT_ID}") else "lab.load.0"
+    def _ports(self, folder: str) -> list[Reply]:
+        nameless = folder.endswith("-anon")
+        ports = (NAMELESS_PORT,) if nameless else self.agent_ports
+        return [{"name": port, "type": "child<virtserialport>"} for port in ports]
+
+    def _port(self, path: str) -> dict[str, str]:
+        agents = AGENT_PORT_ID if AGENT_PORT_ID in self.agent_ports else NAMELESS_PORT
+        if path.endswith(f"/{agents}"):
+            return {"name": "org.qemu.guest_agent.0", "chardev": AGENT_CHARDEV}
+        return {"name": "lab.load.0", "chardev": "load"}
 
     @property
     def _is_old(self) -> bool:

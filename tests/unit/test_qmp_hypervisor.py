@@ -9,10 +9,18 @@ import pytest
 
 from autoscaler.backends.address import UnixAddress
 from autoscaler.backends.qmp.guests import GuestFolder, GuestList
-from autoscaler.core.model import DomainId, RunState
-from autoscaler.ports import AgentAbsent, BackendUnavailable, Conflict, Denied, DomainBusy, DomainGone
-from tests.fakes.qmp_room import QmpRoom, guest_of, only
-from tests.fakes.scripted_qmp import BEFORE_5_2, MODERN, Fault
+from autoscaler.core.model import DomainEventKind, DomainId, RunState
+from autoscaler.ports import (
+    AgentAbsent,
+    BackendUnavailable,
+    Conflict,
+    Denied,
+    DomainBusy,
+    DomainGone,
+    NoChannel,
+)
+from tests.fakes.qmp_room import Listener, QmpRoom, guest_of, only
+from tests.fakes.scripted_qmp import AGENT_PORT_ID, BEFORE_5_2, MODERN, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -224,8 +232,46 @@ def test_the_agent_is_where_the_guest_says(room: QmpRoom) -> None:
     web, db = hypervisor.domains()
 
     assert hypervisor.agent_address(web.id) == UnixAddress("/run/agent")
-    with pytest.raises(AgentAbsent, match="domain db has no agent socket"):
+    with pytest.raises(NoChannel, match="domain db has no agent socket"):
         hypervisor.agent_address(db.id)
+
+
+@pytest.mark.parametrize(
+    "ports", [pytest.param((AGENT_PORT_ID,), id="a port with an id"), pytest.param((), id="without")]
+)
+def test_a_channel_that_nobody_in_the_guest_has_open_is_no_missing_channel(
+    room: QmpRoom, ports: tuple[str, ...]
+) -> None:
+    server = room.serve(agent_ports=ports, agent_listens=False)
+    hypervisor = room.look_at(GuestList([guest_of(server, agent="/run/agent")]))
+    domain = only(hypervisor).id
+
+    with pytest.raises(
+        AgentAbsent, match="nothing in the guest of domain web has its agent channel open"
+    ) as told:
+        hypervisor.agent_address(domain)
+    assert not isinstance(told.value, NoChannel)
+
+    server.agent_listens = True
+    hypervisor.domains()
+    assert hypervisor.agent_address(domain) == UnixAddress("/run/agent")
+
+
+def test_an_agent_that_opens_its_channel_is_found_between_two_sweeps(room: QmpRoom) -> None:
+    server, listener = room.serve(agent_listens=False), Listener()
+    hypervisor = room.look_at(GuestList([guest_of(server, agent="/run/agent")]))
+    hypervisor.subscribe(listener)
+    domain = only(hypervisor).id
+    assert listener.next().kind is DomainEventKind.STARTED
+
+    server.emit("VSERPORT_CHANGE", {"id": AGENT_PORT_ID, "open": True})
+    assert listener.next().kind is DomainEventKind.CHANGED
+    assert hypervisor.agent_address(domain) == UnixAddress("/run/agent")
+
+    server.emit("VSERPORT_CHANGE", {"id": AGENT_PORT_ID, "open": False})
+    assert listener.next().kind is DomainEventKind.CHANGED
+    with pytest.raises(AgentAbsent):
+        hypervisor.agent_address(domain)
 
 
 def test_the_version_of_qemu_is_told(room: QmpRoom) -> None:
