@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
+
+from autoscaler.core.recommend import TargetTrace
 
 if TYPE_CHECKING:
     from autoscaler.core.decision import Decision
@@ -11,8 +14,16 @@ if TYPE_CHECKING:
 def inputs_of(decision: Decision) -> dict[str, object]:
     """What a decision was made on; a part that was not there has no key."""
     inputs: dict[str, object] = {
-        "clamps": [[clamp.reason, clamp.before, clamp.after] for clamp in decision.clamps]
+        "lower": decision.lower,
+        "upper": decision.upper,
+        "schedules": list(decision.schedules),
+        "held": decision.held,
+        "clamps": [[clamp.reason, clamp.before, clamp.after] for clamp in decision.clamps],
+        "granted": decision.granted,
     }
+    if decision.trace is not None:
+        strategy = "target" if isinstance(decision.trace, TargetTrace) else "adaptive"
+        inputs["trace"] = {"strategy": strategy} | asdict(decision.trace)
     if decision.load is not None:
         load = decision.load
         inputs["load"] = {

@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from autoscaler.ports import AutoscalerError, JournalUnavailable
+from autoscaler.service.decision_record import inputs_of
 from autoscaler.service.describe import domain_of, status_of
 from autoscaler.service.explain import explain
 from autoscaler.service.journal_reader import decision_at, events
@@ -124,6 +125,8 @@ class _Pages:
             return _problem(503, str(error))
         if record is None:
             return _problem(404, why_unrecorded(self._sources.newest(), wanted, past=at is not None))
+        if at is None and domain is not None:
+            record = _up_to_date(record, domain, self._sources.newest().wall_s)
         return JSONResponse({"record": record, "steps": [asdict(step) for step in explain(record)]})
 
     async def decisions(self, request: Request) -> Response:
@@ -141,6 +144,21 @@ class _Pages:
         except JournalUnavailable as error:
             return _problem(503, str(error))
         return JSONResponse(found)
+
+
+def _up_to_date(
+    record: dict[str, object], domain: DomainSnapshot, wall_s: float
+) -> dict[str, object]:
+    """The newest record with what the last tick decided on, where that only repeated it: it may not be written yet."""
+    decision = domain.decision
+    if decision is None or (record["reason"], record["online"], record["target"], record["act"]) != (
+        decision.reason,
+        decision.online,
+        decision.target,
+        decision.act,
+    ):
+        return record
+    return record | {"newest_inputs": inputs_of(decision), "proposed": decision.proposed, "until_wall_s": wall_s}
 
 
 def _is(domain: DomainSnapshot, wanted: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -57,11 +56,6 @@ class RealAgent:
             assert self.process.poll() is None
             assert time.monotonic() < deadline_s
             time.sleep(0.01)
-
-    def _listens(self) -> bool:
-        """Whether it accepts: for a moment its socket exists and refuses."""
-        with socket.socket(socket.AF_UNIX) as caller:
-            return caller.connect_ex(str(self.socket)) == 0
 
     def stop(self) -> None:
         # SIGTERM can leave qemu-ga 7.2 in a deadlock of its own signal handler.

@@ -51,6 +51,7 @@ from autoscaler.service.snapshot import DomainSnapshot, Snapshot
 T = TypeVar("T")
 
 Ids = set[int]
+FLUSH_EVERY_S = 60.0
 EPOCH_S = 1_800_000_000.0
 
 
@@ -324,6 +325,7 @@ class Simulation:
         self._number = itertools.count()
         self._pending: list[tuple[float, int, Callable[[], None]]] = []
         self._next_tick_s = self.clock.now_s
+        self._next_flush_s = self.clock.now_s + FLUSH_EVERY_S
 
     @property
     def snapshot(self) -> Snapshot:
@@ -339,6 +341,7 @@ class Simulation:
             wake_s = self.controller.settle()
             due_s = min(
                 self._next_tick_s,
+                self._next_flush_s,
                 wake_s if wake_s is not None else float("inf"),
                 self._pending[0][0] if self._pending else float("inf"),
             )
@@ -350,6 +353,9 @@ class Simulation:
             elif self._next_tick_s <= self.clock.now_s:
                 self._next_tick_s += self.interval_s
                 self.controller.tick()
+            elif self._next_flush_s <= self.clock.now_s:
+                self._next_flush_s += FLUSH_EVERY_S
+                self.recorder.flush()
         self.clock.now_s = end_s
 
     def _submit(self, lane: Lane, work: Callable[[], T], then: Callable[[T | AutoscalerError], None]) -> None:

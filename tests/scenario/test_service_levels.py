@@ -43,7 +43,7 @@ class Story:
             self.simulation.controller.keep_all()
             self.simulation.journal.close()
         else:
-            self.simulation.journal.abort()
+            self.simulation.journal._db.close()  # whatever was not written yet is lost
         self.clock.now_s += away_s
         self.simulation = Simulation(self.host, [self.policy], folder=self.folder, interval_s=2.0)
 
