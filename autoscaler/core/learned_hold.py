@@ -8,7 +8,7 @@ taking it again costs the two moves. Old gaps fade, with a half-life of two days
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -94,7 +94,7 @@ class LearnedHolds:
         """How often this level was wanted again within its hold; None: it never came back."""
         weights = self._weights(level - 1)
         total = sum(weights)
-        return sum(weights[: bisect_left(_EDGES_S, self.hold_s(level)) + 1]) / total if total else None
+        return sum(weights[: bisect_right(_EDGES_S, self.hold_s(level))]) / total if total else None
 
     def _weights(self, index: int) -> array[int]:
         return self._gaps[index * BINS : (index + 1) * BINS]
