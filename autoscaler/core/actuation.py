@@ -69,7 +69,7 @@ class Actuation:
     @property
     def expects_change(self) -> bool:
         """Whether the domain may still change by what was begun here: under way, or failed and perhaps late."""
-        return self.busy or self._failed is not None
+        return self.busy or bool(self._failed)
 
     def is_ours(self, view: DomainView) -> bool:
         """Whether the vCPUs that this view finds plugged are the ones that were left plugged here."""

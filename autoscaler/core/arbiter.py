@@ -62,8 +62,8 @@ class Request:
     """Whether one vCPU may be taken from it now."""
     yielding: int
     """vCPUs that a shrink under way will free; they still count in `current`."""
-    moving: bool = False
-    """A change of it is under way: what it is granted is kept for it, but no other change begins."""
+    ready: bool = True
+    """Whether a change may begin now; False, for one is under way: what it is granted is kept for it."""
     name: str = ""
     """What people call it; empty: its UUID."""
 
@@ -100,7 +100,7 @@ def arbitrate(requests: Sequence[Request], capacity: Capacity) -> dict[DomainId,
 
     changes = max(0, capacity.changes_left)
     growths = [claim for claim in claims if not capacity.pressed and _begins(claim)]
-    shrinks = [request for request in requests if request.want < request.current and not request.moving]
+    shrinks = [request for request in requests if request.ready and request.want < request.current]
     rate = f"{len(growths) + len(shrinks)} changes are due and {changes} may begin now"
     growths, late_growths = _in_time(growths, changes, order=_in_need)
     shrinks, late_shrinks = _in_time(shrinks, changes - len(growths), order=_least_entitled)
@@ -126,7 +126,7 @@ def arbitrate(requests: Sequence[Request], capacity: Capacity) -> dict[DomainId,
 
 
 def _begins(claim: Claim) -> bool:
-    return claim.vcpus > claim.request.current and not claim.request.moving
+    return claim.request.ready and claim.vcpus > claim.request.current
 
 
 def _in_time(
@@ -154,7 +154,7 @@ def _taken_back(
 
 
 def _may_give(request: Request) -> bool:
-    return request.yields and not request.moving and request.want >= request.current > request.floor
+    return request.yields and request.want >= request.current > request.floor
 
 
 def _in_need(claim: Claim) -> tuple[bool, int, float, tuple[str, str]]:

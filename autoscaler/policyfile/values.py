@@ -124,6 +124,24 @@ def integer(at_least: int, at_most: int) -> BeforeValidator:
     return BeforeValidator(read)
 
 
+def number(at_least: str, at_most: str) -> BeforeValidator:
+    """A decimal number without a unit, without quotes; bounds as they are written."""
+    low, high = Decimal(at_least), Decimal(at_most)
+    rule = f"write a number from {at_least} to {at_most}"
+
+    def read(value: object) -> float:
+        scalar = written(value, rule)
+        if not _NUMBER.fullmatch(scalar.text):
+            raise wrong(f"{rule} in plain digits" if scalar.text[:1].isdigit() else rule)
+        if not scalar.plain:
+            raise wrong(f"{rule} without quotes")
+        if not low <= Decimal(scalar.text) <= high:
+            raise wrong(rule)
+        return float(scalar.text)
+
+    return BeforeValidator(read)
+
+
 def ratio(at_least: str, at_most: str) -> BeforeValidator:
     """A share in percent, bounds as they are written; 0.8 for ``80%``."""
     low, high = _percent(at_least), _percent(at_most)

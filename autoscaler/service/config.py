@@ -26,7 +26,9 @@ from autoscaler.policyfile.values import (
     duration,
     integer,
     matching,
+    number,
     one_of,
+    ratio,
     read_text,
     said,
     written,
@@ -35,6 +37,7 @@ from autoscaler.policyfile.values import (
 from autoscaler.service.settings import (
     Config,
     Connection,
+    HostLimits,
     LibvirtConnection,
     Listen,
     LogLevel,
@@ -45,6 +48,7 @@ from autoscaler.service.settings import (
 __all__ = [
     "Config",
     "Connection",
+    "HostLimits",
     "LibvirtConnection",
     "Listen",
     "LoadedConfig",
@@ -177,6 +181,28 @@ class AgentKeys(Section):
     """Longest that one command may take."""
 
 
+class HostKeys(Section):
+    """What the guests of each host may have together, and how much may change there."""
+
+    overcommit: Annotated[float, number("0.1", "64")] = _DEFAULT.host.overcommit
+    """vCPUs that the guests may have for each of the host's CPUs."""
+    reserve: Annotated[int, integer(0, 4096)] = _DEFAULT.host.reserve
+    """vCPUs of those that no guest is given."""
+    pressure_below: Annotated[float, ratio("1%", "100%")] = _DEFAULT.host.pressure_below_ratio
+    """No guest grows while the host's own tasks wait for a CPU for more than this share of the time."""
+    operations_per_minute: Annotated[int, integer(1, 6000)] = _DEFAULT.host.operations_per_minute
+    """Most changes of guests that may begin in any minute."""
+
+    def limits(self) -> HostLimits:
+        """The same as settings."""
+        return HostLimits(
+            overcommit=self.overcommit,
+            reserve=self.reserve,
+            pressure_below_ratio=self.pressure_below,
+            operations_per_minute=self.operations_per_minute,
+        )
+
+
 class WebKeys(Section):
     """Metrics, health and the API."""
 
@@ -206,6 +232,8 @@ class ConfigKeys(Section):
     """Between two samples of a guest."""
     agent: AgentKeys = AgentKeys()
     """How guest agents are asked."""
+    host: HostKeys = HostKeys()
+    """What the guests of each host may have together, and how much may change there."""
     web: WebKeys = WebKeys()
     """Metrics, health and the API."""
     log: LogKeys = LogKeys()
@@ -239,6 +267,7 @@ def _config(keys: ConfigKeys, home: Path) -> Config:
         state=home / keys.state,
         interval_s=keys.interval,
         agent_timeout_s=keys.agent.timeout,
+        host=keys.host.limits(),
         listen=keys.web.listen,
         log_level=keys.log.level,
     )

@@ -87,12 +87,16 @@ class Listen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostLimits:
-    """What the guests of one host may have together, and how fast that may change."""
+    """What the guests of one host may have together, and how much may change there."""
 
     overcommit: float = 4.0
+    """vCPUs for each of the host's CPUs."""
     reserve: int = 0
-    pressure_below: float = 0.60
+    """vCPUs of those that no guest is given."""
+    pressure_below_ratio: float = 0.60
+    """No guest grows while the host's own tasks wait for a CPU for more than this share of the time."""
     operations_per_minute: int = 60
+    """Most changes of guests that may begin in any minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,5 +113,7 @@ class Config:
     """Between two samples of a guest."""
     agent_timeout_s: float = 2.0
     """Longest that one command to a guest agent may take."""
+    host: HostLimits = field(default_factory=HostLimits)
+    """For each host alike."""
     listen: Listen = field(default_factory=lambda: Listen("127.0.0.1", 9752))
     log_level: LogLevel = LogLevel.INFO

@@ -85,4 +85,4 @@ class Shares:
 
     def _pressed(self) -> bool:
         pressure_ratio = None if self._machine is None else self._machine.pressure_ratio
-        return pressure_ratio is not None and pressure_ratio > self._limits.pressure_below
+        return pressure_ratio is not None and pressure_ratio > self._limits.pressure_below_ratio

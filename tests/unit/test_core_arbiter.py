@@ -19,7 +19,7 @@ def asks(  # noqa: PLR0913 - one keyword for each fact of a request
     weight: float = 1.0,
     yields: bool = False,
     yielding: int = 0,
-    moving: bool = False,
+    ready: bool = True,
 ) -> Request:
     return Request(
         domain=DomainId("host", name),
@@ -31,7 +31,7 @@ def asks(  # noqa: PLR0913 - one keyword for each fact of a request
         weight=weight,
         yields=yields,
         yielding=yielding,
-        moving=moving,
+        ready=ready,
     )
 
 
@@ -133,7 +133,7 @@ def test_a_pressed_host_lets_nobody_grow_but_everybody_shrink() -> None:
 
 
 def test_a_growth_under_way_keeps_what_it_needs_next_from_others() -> None:
-    still_growing = asks("a", 4, 8, priority=900, moving=True)
+    still_growing = asks("a", 4, 8, priority=900, ready=False)
     assert sizes(still_growing, asks("b", 2, 4)) == {"a": 6, "b": 2}
 
 
@@ -172,6 +172,11 @@ class TestTakingBack:
         one = asks("a", 6, 6, yields=True)
         assert sizes(asks("db", 2, 7, priority=200), one) == {"db": 2, "a": 5}
 
+    def test_who_is_below_its_minimum_counts_once(self) -> None:
+        small = [asks(name, 2, 2, yields=True) for name in "abcd"]
+        after = sizes(asks("db", 1, 3, floor=3, priority=200), *small, vcpus=9)
+        assert after == {"db": 1, "a": 1, "b": 1, "c": 2, "d": 2}
+
     def test_the_lowest_priority_gives_first_then_the_largest_for_its_weight(self) -> None:
         def loser(*givers: Request) -> list[str]:
             used = sum(giver.current for giver in givers)
@@ -190,7 +195,6 @@ class TestTakingBack:
             pytest.param(asks("b", 6, 6, yields=True, floor=6), id="at its minimum"),
             pytest.param(asks("b", 6, 6, yields=True, priority=200), id="of the same priority"),
             pytest.param(asks("b", 6, 6, yields=True, priority=300), id="of a higher priority"),
-            pytest.param(asks("b", 6, 6, yields=True, moving=True), id="under way"),
             pytest.param(asks("b", 6, 5, yields=True), id="giving already"),
         ],
     )
@@ -259,5 +263,5 @@ class TestRate:
 
     def test_who_has_no_room_or_is_under_way_uses_up_no_change(self) -> None:
         full = asks("a", 4, 6, priority=50)
-        under_way = asks("b", 1, 3, priority=200, moving=True)
+        under_way = asks("b", 1, 3, priority=200, ready=False)
         assert sizes(full, under_way, asks("c", 1, 2), vcpus=9, changes_left=1)["c"] == 2
