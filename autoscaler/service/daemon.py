@@ -91,6 +91,7 @@ class Service:
             self._controller = Controller(
                 self._hosts,
                 policies=policies,
+                limits=config.host,
                 recorder=self._recorder,
                 clock=self._clock,
                 submit=self._inbox.submit,
@@ -117,6 +118,7 @@ class Service:
             self._opened.callback(self._schedule.close)
             self._greet()
             self._inbox.run(self._controller)
+            self._controller.keep_all()
         _log.info("stopped; every guest stays as it is")
 
     def versions(self, domain: DomainId) -> Versions:
