@@ -106,9 +106,17 @@ def _of_domains(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
 
 def vcpu_counts(domain: DomainSnapshot) -> dict[str, int]:
     """VCPUs by state, as people and metrics see them."""
-    counts = {"plugged": domain.view.plugged, "online": domain.online, "maximum": domain.view.maximum}
+    upper = min(domain.policy.max_vcpus or domain.view.maximum, domain.view.maximum)
+    counts = {
+        "plugged": domain.view.plugged,
+        "online": domain.online,
+        "min": min(domain.policy.min_vcpus, upper),
+        "max": upper,
+        "maximum": domain.view.maximum,
+    }
     decision = domain.decision
     if decision is not None:
+        # What a schedule in force makes of the bounds is known with the first decision.
         counts |= {"min": decision.lower, "max": decision.upper}
         counts |= {"target": decision.target, "proposed": decision.proposed}
     return counts

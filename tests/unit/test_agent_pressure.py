@@ -123,7 +123,8 @@ def test_a_kernel_without_psi_is_asked_once_until_the_agent_is_another(
     assert channel.take_asked() == requests
     guest.psi = True
     channel.unreachable = AgentAbsent("rebooting")
-    agent.sample(VIEW, pressure=True)
+    with pytest.raises(AgentAbsent):
+        agent.sample(VIEW, pressure=True)
     channel.unreachable = None
     assert agent.sample(VIEW, pressure=True).pressure_s == 0.0
 

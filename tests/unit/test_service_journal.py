@@ -14,6 +14,7 @@ from autoscaler.core.decision import Decision
 from autoscaler.core.model import DomainId
 from autoscaler.core.operation import Outcome
 from autoscaler.core.reason import Reason
+from autoscaler.core.recommend import TargetTrace
 from autoscaler.core.stabilize import Clamp
 from autoscaler.ports import JournalUnavailable, Kept
 from autoscaler.service.journal import SqliteJournal
@@ -50,12 +51,20 @@ def decided(journal: SqliteJournal, decision: Decision, wall_s: float = 1000.0, 
 
 def test_a_decision_comes_back_with_what_it_was_made_on(journal: SqliteJournal, path: Path) -> None:
     clamps = (Clamp(Reason.STEP, 9, 3),)
-    decided(journal, replace(GROWTH, load=LOAD, missing=MISSING, clamps=clamps))
+    trace = TargetTrace(demand_vcpus=1.0, utilization_ratio=0.65, hold_s=300.0)
+    growth = replace(GROWTH, load=LOAD, missing=MISSING, clamps=clamps, trace=trace)
+    decided(journal, replace(growth, schedules=("office hours",), held=3))
     (event,) = events(path)
     assert event["domain"] == "web-1"
     assert (event["verdict"], event["reason"], event["act"]) == ("grow", "demand-high", True)
     assert event["inputs"] == {
+        "lower": 1,
+        "upper": 4,
+        "schedules": ["office hours"],
+        "held": 3,
         "clamps": [["step", 9, 3]],
+        "granted": "",
+        "trace": {"strategy": "target", "demand_vcpus": 1.0, "utilization_ratio": 0.65, "hold_s": 300.0},
         "load": {
             "source": "proc-stat",
             "span_s": 1.0,
