@@ -140,7 +140,7 @@ class Hypervisor(Protocol):
         ...
 
     def troubles(self) -> Mapping[str, str]:
-        """Domains that are configured but cannot be seen: name to a sentence why; empty where none are."""
+        """Domains that are there but not shown: name to a sentence why; empty where none are."""
         ...
 
     def subscribe(self, listener: Callable[[DomainEvent], None]) -> None:
