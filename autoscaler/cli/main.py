@@ -14,6 +14,7 @@ from autoscaler.cli.explain import explain
 from autoscaler.cli.lab import lab_app
 from autoscaler.cli.plan import plan
 from autoscaler.cli.queries import events, list_domains, show, status
+from autoscaler.cli.reload import reload
 from autoscaler.cli.run import run
 from autoscaler.cli.slo import slo
 from autoscaler.policyfile.problem import printable
@@ -39,6 +40,7 @@ def _add(name: str, command: Callable[..., None], short_help: str, *examples: st
 
 
 _add("run", run, "Run the service.", "run", "run --config.file ./config.yaml")
+_add("reload", reload, "Read the policies again.", "reload", "reload --config.file ./config.yaml")
 _add("check", check, "Find errors in policies and configurations.", "check", "check --strict policies/")
 _add("status", status, "Say whether the service is well.", "status", "status --output json")
 _add("list", list_domains, "List the governed domains.", "list", "list --server http://127.0.0.1:9753")
