@@ -29,7 +29,7 @@ class Claim:
 
     @property
     def place(self) -> tuple[float, tuple[str, str]]:
-        """Where it stands in the line of its priority: the fewer vCPUs for its weight, the sooner it is served."""
+        """Where it stands in the line of its priority: the fewer vCPUs for its weight, the sooner served."""
         return self.vcpus / self.request.weight, identity(self.request)
 
 
