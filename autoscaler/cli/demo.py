@@ -97,11 +97,11 @@ def _summarise(report: Report, console: Console) -> None:
         change = f"{move.from_vcpus} -> {move.to_vcpus}"
         table.add_row(f"{move.at_s:.1f} s", change, SENTENCES[Reason(move.reason)], *stages)
     console.print()
-    console.print(table)
+    console.print(table if report.moves else "The service did not change the guest.")
     versions = report.versions
     libvirt = "" if versions.libvirt is None else f", libvirt {versions.libvirt}"
-    sizes = f"{report.online_max} vCPUs online at most, {report.online_end} at the end; "
-    sizes += f"{report.plugged_max} stay plugged."
+    sizes = f"vCPUs online: {report.online_max} at most, {report.online_end} at the end; "
+    sizes += f"plugged: {report.plugged_max}, kept for the next growth."
     for line in (
         "",
         "Seconds from the request. accepted: the hypervisor, or for vCPUs kept plugged the agent, took it;",

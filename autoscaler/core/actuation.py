@@ -32,9 +32,6 @@ LOOK_AGAIN_S = 0.05
 LOOK_AGAIN_MAX_S = 1.0
 
 
-_BUSY = dict.fromkeys(Direction, Reason.IN_PROGRESS)
-
-
 class Actuation:
     """One domain's operations: the one under way and what the last ones left behind."""
 
@@ -53,9 +50,10 @@ class Actuation:
         self._unknown_since_s: float | None = None
         self._back_off = {Direction.UP: BackOff(), Direction.DOWN: BackOff()}
         self._denied_at: tuple[int, int] | None = None
-        self._failed: Operation | None = None
-        """The last change, where it did not end well."""
-        self._trouble: dict[Condition, str] = {}
+        self._failed: dict[Direction, Operation] = {}
+        """The last change of each direction, where it did not end well."""
+        self._trouble: dict[Direction, tuple[Condition, str]] = {}
+        """What it left behind."""
         self._last_error = ""
 
     @property
@@ -65,13 +63,13 @@ class Actuation:
 
     @property
     def conditions(self) -> Mapping[Condition, str]:
-        """What the last changes left behind, each with its sentence."""
-        return self._trouble
+        """What the last changes left behind, each with its sentence; of two alike the newer one."""
+        return dict(self._trouble.values())
 
     @property
     def expects_change(self) -> bool:
         """Whether the domain may still change by what was begun here: under way, or failed and perhaps late."""
-        return self.busy or self._failed is not None
+        return self.busy or bool(self._failed)
 
     def is_ours(self, view: DomainView) -> bool:
         """Whether the vCPUs that this view finds plugged are the ones that were left plugged here."""
@@ -81,14 +79,11 @@ class Actuation:
         """VCPUs that a guest with `online` will run once the change under way is done."""
         return self.operation.to_vcpus if self.operation is not None and self.busy else online
 
-    def obstacles(self, now_s: float) -> Mapping[Direction, Reason | None]:
-        """For each direction why no change can begin now; None: it can."""
+    def obstacle(self, direction: Direction, now_s: float) -> Reason | None:
+        """Why no change of this direction can begin now; None: it can."""
         if self.busy:
-            return _BUSY
-        return {
-            direction: Reason.BACK_OFF if back_off.waiting(now_s) else None
-            for direction, back_off in self._back_off.items()
-        }
+            return Reason.IN_PROGRESS
+        return Reason.BACK_OFF if self._back_off[direction].waiting(now_s) else None
 
     def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
         """Start the move that `decision` asks for; it must say ``act``, and none may be under way."""
@@ -170,6 +165,11 @@ class Actuation:
             self._relieve(load)
         self._expire(online, now_s)
 
+    def content(self) -> None:
+        """The domain has what it should have: what went wrong on another way there is of no concern now."""
+        if not self.busy:
+            self._trouble.clear()
+
     def abandon(self, why: str) -> None:
         """Nobody will see how the change goes on: close it with what was seen."""
         if self.operation is not None:
@@ -195,13 +195,13 @@ class Actuation:
 
     def _follow_late(self, online: int) -> None:
         """Forgive a failed change that the guest has made after all."""
-        if self._failed is not None and self._failed.reached(online):
-            self._forgive(self._failed.direction)
+        for direction in [way for way, failed in self._failed.items() if failed.reached(online)]:
+            self._forgive(direction)
 
     def _forgive(self, direction: Direction) -> None:
         self._back_off[direction] = BackOff()
-        self._failed = None
-        self._trouble.clear()
+        self._failed.pop(direction, None)
+        self._trouble.pop(direction, None)
 
     def _relieve(self, load: Load) -> None:
         """Close a growth once an interval that lies wholly after it is no longer saturated."""
@@ -221,26 +221,31 @@ class Actuation:
         elif now_s - operation.requested_s <= DEADLINE_S:
             return
         elif self._in_flight is not None:
-            self._trouble[Condition.STUCK] = unanswered(self._view.name, operation, DEADLINE_S)
+            self._blame(operation, Condition.STUCK, unanswered(self._view.name, operation, DEADLINE_S))
         else:
             detail = stuck(self._view.name, operation, online, DEADLINE_S, self._last_error)
             self._give_up(operation, Outcome.STUCK, detail, now_s)
 
     def _give_up(self, operation: Operation, outcome: Outcome, detail: str, now_s: float) -> None:
-        back_off = self._back_off[operation.direction]
+        direction = operation.direction
+        back_off = self._back_off[direction]
         if outcome is Outcome.DENIED:
             self._denied_at = (self._view.plugged, self._view.maximum)
             back_off = BackOff(back_off.failures + 1, now_s + LONGEST_S)
         elif outcome is not Outcome.CONFLICT:
             back_off = back_off.failed(self._view.id.uuid, now_s)
-        self._back_off[operation.direction] = back_off
-        self._trouble.clear()
+        self._back_off[direction] = back_off
+        self._trouble.pop(direction, None)
         if outcome is not Outcome.CONFLICT:
-            self._trouble[Condition.STUCK if outcome is Outcome.STUCK else Condition.FAILED] = detail
-            self._failed = operation
+            self._blame(operation, Condition.STUCK if outcome is Outcome.STUCK else Condition.FAILED, detail)
+            self._failed[direction] = operation
         if operation.accepted_s is not None or outcome is Outcome.STUCK:
             self.last_change_s = now_s
         self._close(operation.ended(outcome, detail))
+
+    def _blame(self, operation: Operation, condition: Condition, sentence: str) -> None:
+        self._trouble.pop(operation.direction, None)  # the newest stands last
+        self._trouble[operation.direction] = (condition, sentence)
 
     def _wait_to_look(self, now_s: float) -> None:
         self._not_before_s = now_s + self._look_again_s

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import ceil, log2
 from typing import TYPE_CHECKING, Self
 
-from autoscaler.core.dumped import LONGEST_S, branch, number, number_or_none, wholes
+from autoscaler.core.dumped import LONGEST_S, ago_s, branch, number, number_or_none, wholes
 from autoscaler.core.learned_hold import LearnedHolds
 from autoscaler.core.slo import SliceOutcome
 
@@ -92,7 +92,7 @@ class Adaptive:
         moves = (prices.add + prices.remove) / prices.vcpu_minute
         self._holds = LearnedHolds(60.0 * _MOVES_WEIGHT * moves, now_s)
 
-    def take(self, load: Load, now_s: float) -> None:  # noqa: ARG002
+    def take(self, load: Load, now_s: float) -> None:  # noqa: ARG002 - stated for all
         """A new measurement. A guest that used all it had would have used more."""
         full = load.busy_vcpus >= _FULL_RATIO * load.online
         self._demand = load.busy_vcpus * (_FULL_MARGIN if full else 1.0)
@@ -160,11 +160,11 @@ class Adaptive:
         return {
             "start": self._start,
             "rho": self._rho,
-            "age_s": now_s - self._born_s,
+            "age_s": ago_s(now_s, self._born_s),
             "demand": self._demand,
             "clean_s": self._clean_s,
-            "last_bad_s": None if self._last_bad_s is None else now_s - self._last_bad_s,
-            "hour_s": now_s - self._hour_s,
+            "last_bad_s": None if self._last_bad_s is None else ago_s(now_s, self._last_bad_s),
+            "hour_s": ago_s(now_s, self._hour_s),
             "bad_hours": list(self._bad_hours),
             "holds": self._holds.dump(now_s),
         }

@@ -19,7 +19,7 @@ from autoscaler.core.schedule import bounds_at
 from autoscaler.core.stabilize import Situation, Target, stabilize
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from autoscaler.core.demand import Load
     from autoscaler.core.learned import Learned
@@ -47,8 +47,8 @@ class Facts:
     """When the last change of ours ended; None: never."""
     by_hand_s: float | None
     """When somebody else last changed the vCPUs; None: nobody did."""
-    obstacles: Mapping[Direction, Reason | None]
-    """Why no change of a direction can begin now."""
+    obstacle: Callable[[Direction, float], Reason | None]
+    """Why no change of a direction can begin at a time; None: it can."""
     last_target: int | None
     """The target before; None: there was none."""
 
@@ -143,8 +143,6 @@ def _target(
         online=facts.online,
         lower=limits.lower,
         upper=limits.upper,
-        own_lower=min(policy.min_vcpus, limits.upper),
-        own_upper=min(policy.max_vcpus or facts.view.maximum, facts.view.maximum),
         mode=limits.bounds.mode,
         up=policy.up,
         down=policy.down,
@@ -153,6 +151,8 @@ def _target(
         shrinks=learned.shrinks(now_s),
         saturated=facts.load is not None and facts.load.saturated,
         steal_ratio=0.0 if facts.load is None else facts.load.steal_ratio,
+        own_lower=policy.min_vcpus if limits.bounds.active else None,
+        own_upper=(policy.max_vcpus or facts.view.maximum) if limits.bounds.active else None,
     )
     return stabilize(wish, situation)
 
@@ -163,7 +163,7 @@ def _obstacle(facts: Facts, policy: Policy, following: int, now_s: float) -> Rea
         return Reason.UNCONFIRMED
     if is_by_hand(facts.by_hand_s, policy, now_s):
         return Reason.BY_HAND
-    return facts.obstacles[Direction.UP if following > facts.online else Direction.DOWN]
+    return facts.obstacle(Direction.UP if following > facts.online else Direction.DOWN, now_s)
 
 
 def may_yield(facts: Facts, policy: Policy, learned: Learned, decision: Decision, now_s: float) -> bool:

@@ -97,8 +97,10 @@ class DomainState:
     def govern(self, policy: Policy, now_s: float) -> None:
         """Go on under this policy; what was learned stays where it means the same."""
         if policy is not self.policy:
-            self.policy = policy
+            self.policy, before = policy, self.learned.recommender
             self.learned.govern(policy, now_s)
+            if self.learned.recommender is not before:
+                self.learned.recommender.first_saw(self.online, now_s)
 
     def observe(self, view: DomainView, observation: Observation, now_s: float) -> None:
         """Take in what this tick read of the host side and of the guest."""
@@ -130,20 +132,25 @@ class DomainState:
 
     def decide(self, now_s: float, wall_s: float) -> Decision:
         """Decide where the domain should go, and whether to move there now. Every outcome has a reason."""
-        decision = decide(self._facts(now_s), self.policy, self.learned, now_s, wall_s)
+        decision = decide(self._facts(), self.policy, self.learned, now_s, wall_s)
         if decision.trace is not None:
             wanted = min(max(decision.proposed, decision.lower), decision.upper)
             self.learned.recommender.note(wanted, now_s)
+            if decision.target == decision.online:
+                self.actuation.content()
         self.decision = decision
         return decision
 
     def preview(self, policy: Policy, now_s: float, wall_s: float) -> Decision:
-        """What would be decided now under another policy; changes nothing."""
-        facts = self._facts(now_s)
+        """What would be decided now under another policy; changes nothing.
+
+        Where another strategy or service level would forget what was learned, no hold of the past counts either:
+        what is told is where the domain would settle.
+        """
+        facts = self._facts()
         learned = self.learned
         if policy.strategy != self.policy.strategy or policy.sla != self.policy.sla:
             learned = Learned(policy, now_s, lag_s=0.0)
-            learned.recommender.first_saw(self.online, now_s)
             if self.load is not None:
                 learned.recommender.take(self.load, now_s)
         return decide(facts, policy, learned, now_s, wall_s)
@@ -170,7 +177,7 @@ class DomainState:
             priority=self.policy.host.priority,
             weight=self.policy.host.weight,
             yields=decision is not None
-            and may_yield(self._facts(now_s), self.policy, self.learned, decision, now_s),
+            and may_yield(self._facts(), self.policy, self.learned, decision, now_s),
             yielding=max(0, self.online - self.actuation.coming(self.online)),
         )
 
@@ -187,7 +194,7 @@ class DomainState:
             self.learned.shrunk(now_s)
         return operation
 
-    def _facts(self, now_s: float) -> Facts:
+    def _facts(self) -> Facts:
         return Facts(
             view=self.view,
             online=self.online,
@@ -197,7 +204,7 @@ class DomainState:
             last_sample_s=self._last_known_s,
             last_change_s=self.actuation.last_change_s,
             by_hand_s=self._by_hand_s,
-            obstacles=self.actuation.obstacles(now_s),
+            obstacle=self.actuation.obstacle,
             last_target=None if self.decision is None else self.decision.target,
         )
 
@@ -242,6 +249,7 @@ def _as_missing(observation: Observation, view: DomainView) -> Missing:
     return Missing(
         at_s=observation.at_s,
         reason=MissingReason.AGENT_ABSENT,
-        detail=f"the agent of domain {view.name!r} answered before and is gone: "
+        detail=observation.detail
+        or f"the agent of domain {view.name!r} answered before and is gone: "
         "`systemctl start qemu-guest-agent` in the guest",
     )

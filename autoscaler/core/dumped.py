@@ -1,4 +1,4 @@
-"""Reads back what an earlier run dumped: nothing is taken from a state file unchecked.
+"""What is dumped for a later run, and read back by it: nothing is taken from a state file unchecked.
 
 Invariant: whatever stands there, the answer is a value in its range or a ``ValueError``, never another error.
 """
@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 
 LONGEST_S = 1e10
 """No age or span is longer: three centuries."""
+
+
+def ago_s(now_s: float, then_s: float) -> float:
+    """How long ago something was, to the millisecond: what a clock that starts anew can go on from."""
+    return max(0.0, round(now_s - then_s, 3))
 
 
 def number(dumped: Mapping[str, object], key: str, low: float, high: float) -> float:

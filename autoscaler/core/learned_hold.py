@@ -8,10 +8,11 @@ taking it again costs the two moves. Old gaps fade, with a half-life of two days
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from math import inf
 from typing import TYPE_CHECKING
 
-from autoscaler.core.dumped import LONGEST_S, branches, number, number_or_none, whole, wholes
+from autoscaler.core.dumped import LONGEST_S, ago_s, branches, number, number_or_none, whole, wholes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +94,7 @@ class LearnedHolds:
         """How often this level was wanted again within its hold; None: it never came back."""
         weights = self._weights(level - 1)
         total = sum(weights)
-        return sum(weights[: bisect_left(_EDGES_S, self.hold_s(level)) + 1]) / total if total else None
+        return sum(weights[: bisect_right(_EDGES_S, self.hold_s(level))]) / total if total else None
 
     def _weights(self, index: int) -> array[int]:
         return self._gaps[index * BINS : (index + 1) * BINS]
@@ -101,13 +102,13 @@ class LearnedHolds:
     def _reach(self, level: int) -> None:
         new = level - len(self._last_s)
         if new > 0:
-            self._last_s.extend([float("-inf")] * new)
+            self._last_s.extend([-inf] * new)
             self._seen.extend([0] * new)
             self._hold_s.extend([_STALE] * new)
             self._gaps.extend([0] * (BINS * new))
 
     def _record(self, index: int, gap_s: float) -> None:
-        if gap_s == float("inf"):
+        if gap_s == inf:
             return
         place = index * BINS + bisect_left(_EDGES_S, gap_s)
         self._gaps[place] = min(self._gaps[place] + _GAP, _MOST_WEIGHT)
@@ -147,7 +148,7 @@ class LearnedHolds:
         """Plain JSON values; times as ages."""
         levels = [
             {
-                "last_s": None if last_s == float("-inf") else now_s - last_s,
+                "last_s": None if last_s == -inf else ago_s(now_s, last_s),
                 "seen": self._seen[index],
                 "gaps": list(self._weights(index)) if self._seen[index] else [],
             }
@@ -155,8 +156,8 @@ class LearnedHolds:
         ]
         return {
             "level": self._level,
-            "noted_s": now_s - self._noted_s,
-            "aged_s": now_s - self._aged_s,
+            "noted_s": ago_s(now_s, self._noted_s),
+            "aged_s": ago_s(now_s, self._aged_s),
             "levels": levels,
         }
 
@@ -168,8 +169,8 @@ class LearnedHolds:
         self._noted_s = then_s - number(dumped, "noted_s", 0.0, LONGEST_S)
         self._aged_s = then_s - number(dumped, "aged_s", 0.0, LONGEST_S)
         for index, level in enumerate(levels):
-            ago_s = number_or_none(level, "last_s", 0.0, LONGEST_S)
-            self._last_s[index] = float("-inf") if ago_s is None else then_s - ago_s
+            age_s = number_or_none(level, "last_s", 0.0, LONGEST_S)
+            self._last_s[index] = -inf if age_s is None else then_s - age_s
             self._seen[index] = whole(level, "seen", 0, _ENOUGH_GAPS)
             weights = wholes(level, "gaps", BINS, _MOST_WEIGHT)
             self._gaps[index * BINS : index * BINS + len(weights)] = array("I", weights)

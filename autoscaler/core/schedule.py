@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from autoscaler.core.policy import Mode, Policy, Schedule
 
-_ONE_DAY = timedelta(days=1)
+_DAY = 1440
+"""Minutes that a clock shows in a day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,18 +45,23 @@ def bounds_at(policy: Policy, wall_s: float) -> Bounds:
 def is_active(schedule: Schedule, wall_s: float) -> bool:
     """Whether the schedule is in force at this moment, in seconds since the epoch."""
     local = datetime.fromtimestamp(wall_s, schedule.timezone)
-    shown = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-    # A clock set back across midnight shows yesterday's date after today has begun: look at tomorrow as well.
-    days = (shown - _ONE_DAY, shown, shown + _ONE_DAY)
-    return any(day.weekday() in schedule.days and _covers(schedule, day, local) for day in days)
-
-
-def _covers(schedule: Schedule, day: datetime, local: datetime) -> bool:
-    """Whether the hours that begin on this day have begun and are not over."""
-    begin = day + timedelta(minutes=schedule.from_minute)
+    shown = local.hour * 60 + local.minute
+    # Only while the clock shows a time that it shows twice may what it shows mislead.
+    twice = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
     length = schedule.to_minute - schedule.from_minute
-    end = begin + timedelta(minutes=length if length > 0 else length + 1440)
-    # Plain comparisons of one time zone's datetimes compare what the clock shows; timestamps tell moments.
-    begun = local >= begin or local.timestamp() >= begin.timestamp()
-    over = local >= end and local.timestamp() >= end.replace(fold=1).timestamp()
-    return begun and not over
+    # A clock set back across midnight shows yesterday's date after today has begun: tomorrow counts as well.
+    for day in (-1, 0, 1):
+        if (local.weekday() + day) % 7 in schedule.days:
+            begin = schedule.from_minute + day * _DAY
+            end = begin + (length if length > 0 else length + _DAY)
+            begun = shown >= begin or (twice and wall_s >= _moment(local, begin, fold=0))
+            over = shown >= end and not (twice and wall_s < _moment(local, end, fold=1))
+            if begun and not over:
+                return True
+    return False
+
+
+def _moment(local: datetime, minute: int, *, fold: int) -> float:
+    """When the clock shows this minute of the same day, for the first (0) or the last (1) time."""
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    return (midnight + timedelta(minutes=minute)).replace(fold=fold).timestamp()

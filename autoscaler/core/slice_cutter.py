@@ -12,7 +12,7 @@ from __future__ import annotations
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
-from autoscaler.core.dumped import LONGEST_S, number
+from autoscaler.core.dumped import LONGEST_S, ago_s, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +21,8 @@ _ROUNDING = 1e-9
 """Slices: keeps an end that is reached but for its last bit from being seen a whole tick later."""
 
 
-_HIGHEST = 1e9
-"""No indicator is higher."""
+_MOST_TOTAL = 1e300
+"""Far above any, and still finite."""
 
 
 class SliceCutter:
@@ -84,8 +84,8 @@ class SliceCutter:
         """Plain JSON values: ages, and what was measured of the oldest open slice; no later one was begun."""
         measured_s, total = self._open[0] if self._open else (0.0, 0.0)
         return {
-            "open_s": max(0.0, now_s - self._start_of(self._cut)),
-            "seen_s": max(0.0, now_s - self._seen_s),
+            "open_s": ago_s(now_s, self._start_of(self._cut)),
+            "seen_s": ago_s(now_s, self._seen_s),
             "measured_s": measured_s,
             "total": total,
         }
@@ -96,4 +96,4 @@ class SliceCutter:
         self._seen_s = then_s - number(dumped, "seen_s", 0.0, LONGEST_S)
         self._cut = 0
         measured_s = number(dumped, "measured_s", 0.0, self._slice_s * (1 + _ROUNDING))
-        self._open = [(measured_s, number(dumped, "total", 0.0, _HIGHEST * self._slice_s))]
+        self._open = [(measured_s, number(dumped, "total", 0.0, _MOST_TOTAL))]

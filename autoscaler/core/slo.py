@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from autoscaler.core.policy import Sla
 
 _SPANS_S = {"5m": 300.0, "30m": 1800.0, "1h": 3600.0, "6h": 21600.0, "3d": 259200.0}
-_SMALLEST_BUDGET = 1e-9
-"""An objective of 100 % leaves no budget to divide by: one bad slice then spends it many times over."""
 
 
 class SliceOutcome(StrEnum):
@@ -118,7 +116,7 @@ class Slo:
 
     def _count(self) -> SloReport:
         window, ever = self._ledger.in_window(), self._ledger.ever()
-        allowed_ratio = max(1 - self._sla.objective_ratio, _SMALLEST_BUDGET)
+        allowed_ratio = 1 - self._sla.objective_ratio
         budget = allowed_ratio * self._ledger.window
         spans = {name: self._ledger.last(span_s) for name, span_s in _SPANS_S.items()}
         ratios = {name: count.bad_ratio for name, count in (*spans.items(), ("window", window))}

@@ -53,9 +53,6 @@ class Situation:
     """vCPUs online now: what a move starts from."""
     lower: int
     upper: int
-    own_lower: int
-    """The policy's own bound, where a schedule sets another one."""
-    own_upper: int
     mode: Mode
     up: UpLimits
     down: DownLimits
@@ -67,6 +64,9 @@ class Situation:
     """How many shrinks the last 24 hours have seen."""
     saturated: bool
     steal_ratio: float
+    own_lower: int | None = None
+    """The policy's own bound, where a schedule is in force; None: `lower` is its own."""
+    own_upper: int | None = None
 
 
 def stabilize(wish: Recommendation, at: Situation) -> Target:
@@ -96,16 +96,14 @@ def stabilize(wish: Recommendation, at: Situation) -> Target:
 def _bounds(at: Situation) -> Iterator[tuple[Reason, int, int]]:
     """What the target may be: (reason, lowest, highest) in order."""
     yield Reason.HOLD, min(at.held_vcpus, at.online), _NO_LIMIT
-    if at.lower > at.own_lower:
+    if at.own_lower is not None and at.own_lower < at.lower:
         yield Reason.AT_MIN, at.own_lower, _NO_LIMIT
         yield Reason.SCHEDULE, at.lower, _NO_LIMIT
-    else:
-        yield Reason.AT_MIN, at.lower, _NO_LIMIT
-    if at.upper < at.own_upper:
+    yield Reason.AT_MIN, at.lower, _NO_LIMIT
+    if at.own_upper is not None and at.own_upper > at.upper:
         yield Reason.AT_MAX, 0, at.own_upper
         yield Reason.SCHEDULE, 0, at.upper
-    else:
-        yield Reason.AT_MAX, 0, at.upper
+    yield Reason.AT_MAX, 0, at.upper
 
 
 def _pace(at: Situation) -> Iterator[tuple[Reason, int, int]]:

@@ -35,6 +35,7 @@ _STEP_S = 0.2
 _GROW_TIMEOUT_S = 45.0
 _SHRINK_TIMEOUT_S = 60.0
 _USED_S = 4.0
+_GONE_S = 5.0
 
 
 class Backend(StrEnum):
@@ -121,12 +122,12 @@ class Story:
         self._view = view
         self._started_wall_s = time.time()
         self._plugged_max = self._online_max = 1
+        self._seen_s: float | None = None
 
     @property
     def metrics_url(self) -> str:
         """Where the service's metrics are."""
-        host, port = self._service.web.address
-        return f"http://{host}:{port}/metrics"
+        return f"{self._service.web.url}/metrics"
 
     def tell(self) -> Report:
         """Load the guest, unload it, and report; each step goes on when what it shows has happened.
@@ -152,10 +153,14 @@ class Story:
         timeout_s: float,
         until: Callable[[DomainSnapshot], bool] = lambda _: False,
     ) -> None:
-        """Show the guest until something holds, or for `timeout_s`."""
+        """Show the guest until something holds, or for `timeout_s`.
+
+        Raises:
+            LabError: the guest went away.
+        """
         end_s = time.monotonic() + timeout_s
         while time.monotonic() < end_s:
-            domain = self.domain()
+            domain = self._present()
             self._view.show(phase, domain)
             if domain is not None:
                 self._plugged_max = max(self._plugged_max, domain.view.plugged)
@@ -163,6 +168,20 @@ class Story:
                 if until(domain):
                     return
             time.sleep(_STEP_S)
+
+    def _present(self) -> DomainSnapshot | None:
+        """The guest; None before it was first seen.
+
+        Raises:
+            LabError: it was seen, and has not been for a while.
+        """
+        domain = self.domain()
+        now_s = time.monotonic()
+        if domain is not None:
+            self._seen_s = now_s
+        elif self._seen_s is not None and now_s - self._seen_s > _GONE_S:
+            raise _gone()
+        return domain
 
     def domain(self) -> DomainSnapshot | None:
         """The guest as the service last saw it."""
@@ -186,7 +205,7 @@ class Story:
     def _report(self, held_back: str | None) -> Report:
         domain = self.domain()
         if domain is None:
-            raise LabError(f"the service does not see the guest {NAME} any more: see its messages above")
+            raise _gone()
         return Report(
             backend=self._backend,
             accel=usable_accel(),
@@ -214,6 +233,10 @@ class Story:
             for event in found
             if event["operation"] is not None
         )
+
+
+def _gone() -> LabError:
+    return LabError(f"the service does not see the guest {NAME} any more: see its messages above")
 
 
 def _samples(url: str) -> int:

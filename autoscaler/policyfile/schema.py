@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Discriminator, Tag
 
-from autoscaler.core.policy import Fallback, Match, Mode, Policy
+from autoscaler.core.policy import Fallback, Match, Mode, Policy, TargetStrategy
 from autoscaler.policyfile.typed import Section
 from autoscaler.policyfile.values import (
     Name,
@@ -26,6 +26,7 @@ _MOST_VCPUS = 4096
 """More than any hypervisor gives one guest."""
 
 _DEFAULT = Policy(name="", match=Match())
+_DEFAULT_TARGET = TargetStrategy()
 
 VcpuCount = Annotated[int, integer(1, _MOST_VCPUS)]
 Pause = Annotated[float, duration("0s", "24h")]
@@ -54,11 +55,11 @@ class VcpusKeys(Section):
 class TargetKeys(Section):
     """Strategy `target`: keep utilisation near a stated figure."""
 
-    utilization: Annotated[float, ratio("10%", "95%")] = _DEFAULT.strategy.utilization_ratio
+    utilization: Annotated[float, ratio("10%", "95%")] = _DEFAULT_TARGET.utilization_ratio
     """The utilisation to keep, as a share of the vCPUs."""
-    tolerance: Annotated[float, ratio("0%", "49%")] = _DEFAULT.strategy.tolerance_ratio
+    tolerance: Annotated[float, ratio("0%", "49%")] = _DEFAULT_TARGET.tolerance_ratio
     """No move while demand is within this share of the target."""
-    hold: Pause = _DEFAULT.strategy.hold_s
+    hold: Pause = _DEFAULT_TARGET.hold_s
     """How long a higher recommendation keeps the count up."""
 
 

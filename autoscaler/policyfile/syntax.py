@@ -61,6 +61,8 @@ _KNOWN = (
     _Known("write a space after the colon", problem="unexpected ':'"),
     _Known(_BACKSLASH, problem="escape"),
     _Known(_BACKSLASH, problem="hexdecimal"),
+    # libyaml from 0.2.6 on gives up at 1000 brackets in a row, before it hands out the first of them.
+    _Known("this is nested far too deep", problem="maximum nesting depth"),
 )
 
 

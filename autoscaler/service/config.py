@@ -4,14 +4,15 @@ Read by the same strict reader as policies, with the same guarantee: every fault
 line and column.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from autoscaler.backends.address import Address, parse_address
+from autoscaler.backends.labels import checked
 from autoscaler.backends.qmp.guests import GuestList, QmpGuest
 from autoscaler.policyfile.problem import Problem, shown
 from autoscaler.policyfile.strict_yaml import Document, read_document
@@ -96,6 +97,19 @@ def _read_listen(value: object) -> Listen:
     return Listen(host, int(port))
 
 
+def _as_labels(value: object) -> object:
+    if not isinstance(value, dict):
+        raise wrong("write keys with a value each, such as {tier: gold}")
+    return value
+
+
+def _fit(labels: Mapping[str, str]) -> Mapping[str, str]:
+    try:
+        return checked(labels)
+    except ValueError as error:
+        raise said(str(error)) from None
+
+
 class GuestKeys(Section):
     """One guest that QEMU runs without libvirt."""
 
@@ -107,6 +121,8 @@ class GuestKeys(Section):
     """Socket of the guest agent's channel; without it, the guest's load is seen from the host only."""
     uuid: Uuid | None = None
     """UUID that QEMU must have, or that stands for a QEMU started without one."""
+    labels: Annotated[Mapping[str, Text], BeforeValidator(_as_labels), AfterValidator(_fit)] = Field({})
+    """By which policies match, as a libvirt domain has them in its metadata."""
 
 
 def _distinct(guests: tuple[GuestKeys, ...]) -> tuple[GuestKeys, ...]:
@@ -118,7 +134,7 @@ def _distinct(guests: tuple[GuestKeys, ...]) -> tuple[GuestKeys, ...]:
 
 
 def _guest(keys: GuestKeys) -> QmpGuest:
-    return QmpGuest(name=keys.name, qmp=keys.qmp, agent=keys.agent, uuid=keys.uuid)
+    return QmpGuest(name=keys.name, qmp=keys.qmp, agent=keys.agent, uuid=keys.uuid, labels=keys.labels)
 
 
 def _branch(value: object) -> str:

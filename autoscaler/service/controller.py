@@ -135,6 +135,11 @@ class Controller:
                 self._publish_snapshot()
         return min(due, default=None)
 
+    @property
+    def policies(self) -> PolicySet:
+        """The policies in force."""
+        return self._fleet.assignments.policies
+
     def apply(self, policies: PolicySet) -> int:
         """Put another set of policies in force, between two ticks; returns how many domains it governs otherwise.
 
@@ -238,7 +243,7 @@ class Controller:
         decision = state.decision if grant is None else state.settle(grant)
         assert decision is not None
         governed.tally.decided(decision)
-        digest = self._fleet.assignments.policies.digest
+        digest = self.policies.digest
         decision_id = self._recorder.decided(decision, wall_s=wall_s, digest=digest)
         if decision.act:
             operation = state.begin(decision, decision_id, now_s)
@@ -312,8 +317,8 @@ class Controller:
             hosts=hosts,
             domains=tuple(sorted(domains, key=lambda domain: domain.label)),
             ungoverned=self._ungoverned,
-            policies=len(self._fleet.assignments.policies.policies),
-            policy_digest=self._fleet.assignments.policies.digest,
+            policies=len(self.policies.policies),
+            policy_digest=self.policies.digest,
             troubles=self._recorder.troubles,
         )
         self._narrator.nothing_to_do(snapshot)

@@ -91,6 +91,7 @@ class Service:
             self._controller = Controller(
                 self._hosts,
                 policies=policies,
+                limits=config.host,
                 recorder=self._recorder,
                 clock=self._clock,
                 submit=self._inbox.submit,
@@ -117,6 +118,7 @@ class Service:
             self._opened.callback(self._schedule.close)
             self._greet()
             self._inbox.run(self._controller)
+            self._controller.keep_all()
         _log.info("stopped; every guest stays as it is")
 
     def versions(self, domain: DomainId) -> Versions:
@@ -126,10 +128,10 @@ class Service:
 
     def _greet(self) -> None:
         _log.info(
-            "watching %s every %g s; metrics at http://%s/metrics",
+            "watching %s every %g s; metrics at %s/metrics",
             ", ".join(host.label for host in self._hosts),
             self.config.interval_s,
-            "{}:{}".format(*self.web.address),
+            self.web.url,
         )
 
     def stop(self) -> None:

@@ -11,7 +11,7 @@ from autoscaler.service.tally import TallyCounter
 if TYPE_CHECKING:
     from autoscaler.core.domain_state import DomainState
     from autoscaler.core.operation import Operation
-    from autoscaler.core.slo import SloReport
+    from autoscaler.core.slo import Slo, SloReport
     from autoscaler.service.host import Host
 
 
@@ -23,7 +23,8 @@ class Governed:
     host: Host
     tally: TallyCounter = field(default_factory=TallyCounter)
     last_operation: Operation | None = None
-    _report: SloReport | None = None
+    _report: tuple[Slo, SloReport] | None = None
+    """The last report, and the service level that it is of."""
 
     def frozen(self, label: str, now_s: float, wall_s: float) -> DomainSnapshot:
         """The domain as it is now, under the name that people know it by."""
@@ -50,6 +51,7 @@ class Governed:
         self._report = None
 
     def _slo(self) -> SloReport:
-        if self._report is None:
-            self._report = self.state.learned.slo.report()
-        return self._report
+        slo = self.state.learned.slo
+        if self._report is None or self._report[0] is not slo:
+            self._report = slo, slo.report()
+        return self._report[1]

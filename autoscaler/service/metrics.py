@@ -106,9 +106,17 @@ def _of_domains(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
 
 def vcpu_counts(domain: DomainSnapshot) -> dict[str, int]:
     """VCPUs by state, as people and metrics see them."""
-    counts = {"plugged": domain.view.plugged, "online": domain.online, "maximum": domain.view.maximum}
+    upper = min(domain.policy.max_vcpus or domain.view.maximum, domain.view.maximum)
+    counts = {
+        "plugged": domain.view.plugged,
+        "online": domain.online,
+        "min": min(domain.policy.min_vcpus, upper),
+        "max": upper,
+        "maximum": domain.view.maximum,
+    }
     decision = domain.decision
     if decision is not None:
+        # What a schedule in force makes of the bounds is known with the first decision.
         counts |= {"min": decision.lower, "max": decision.upper}
         counts |= {"target": decision.target, "proposed": decision.proposed}
     return counts
@@ -170,7 +178,9 @@ def _of_tallies(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
         labels=("domain", "direction", "outcome"),
     )
     errors = CounterMetricFamily(
-        f"{PREFIX}_guest_agent_errors", "Samples that did not come, by cause.", labels=("domain", "error")
+        f"{PREFIX}_guest_agent_errors",
+        "Samples that the guest's agent did not give, by what went wrong with it.",
+        labels=("domain", "error"),
     )
     for domain in domains:
         name, tally = domain.label, domain.tally

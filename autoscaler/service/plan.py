@@ -43,12 +43,10 @@ def _of_governed(domain: Governed, policies: PolicySet, now_s: float, wall_s: fl
 
 def _of_ungoverned(view: DomainView, policies: PolicySet) -> dict[str, object]:
     policy = governing(policies, view)
-    after = (
-        None
-        if policy is None
-        else {"policy": policy.name, "mode": policy.mode, "reason": "not measured yet: no policy governs it now"}
-    )
-    return _entry(view, None, after)
+    if policy is None:
+        return _entry(view, None, None)
+    reason = "not measured yet: no policy governs it now"
+    return _entry(view, None, {"policy": policy.name, "mode": policy.mode, "reason": reason})
 
 
 def _entry(

@@ -32,7 +32,7 @@ class Tally:
     operations: Mapping[Direction, int] = field(default_factory=dict)
     failures: Mapping[tuple[Direction, Outcome], int] = field(default_factory=dict)
     agent_errors: Mapping[str, int] = field(default_factory=dict)
-    """By the name of the error or of the reason why there was no sample."""
+    """Samples that the guest's agent did not give, by the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

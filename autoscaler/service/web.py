@@ -23,9 +23,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from autoscaler.ports import AutoscalerError, JournalUnavailable
+from autoscaler.service.decision_record import inputs_of
 from autoscaler.service.describe import domain_of, status_of
 from autoscaler.service.explain import explain
 from autoscaler.service.journal_reader import decision_at, events
+from autoscaler.service.settings import Listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,6 +125,8 @@ class _Pages:
             return _problem(503, str(error))
         if record is None:
             return _problem(404, why_unrecorded(self._sources.newest(), wanted, past=at is not None))
+        if at is None and domain is not None:
+            record = _up_to_date(record, domain, self._sources.newest().wall_s)
         return JSONResponse({"record": record, "steps": [asdict(step) for step in explain(record)]})
 
     async def decisions(self, request: Request) -> Response:
@@ -140,6 +144,21 @@ class _Pages:
         except JournalUnavailable as error:
             return _problem(503, str(error))
         return JSONResponse(found)
+
+
+def _up_to_date(
+    record: dict[str, object], domain: DomainSnapshot, wall_s: float
+) -> dict[str, object]:
+    """The newest record with what the last tick decided on, where that only repeated it: it may not be written yet."""
+    decision = domain.decision
+    if decision is None or (record["reason"], record["online"], record["target"], record["act"]) != (
+        decision.reason,
+        decision.online,
+        decision.target,
+        decision.act,
+    ):
+        return record
+    return record | {"newest_inputs": inputs_of(decision), "proposed": decision.proposed, "until_wall_s": wall_s}
 
 
 def _is(domain: DomainSnapshot, wanted: str) -> bool:
@@ -178,6 +197,8 @@ class WebServer:
     def __init__(self, sources: Sources, *, host: str, port: int) -> None:
         self._socket = _listen(host, port)
         self.address: tuple[str, int] = self._socket.getsockname()[:2]
+        self.url = f"http://{Listen(*self.address)}"
+        """Where it answers."""
         config = uvicorn.Config(
             application(sources),
             log_config=None,
@@ -224,5 +245,5 @@ def _listen(host: str, port: int) -> socket.socket:
             advice = f"see what uses it with `ss -ltnp 'sport = :{port}'`, or give web.listen another port"
         else:
             advice = "give web.listen an address of this host and a port that the service's user may take"
-        raise AddressTaken(f"cannot listen on {host}:{port} ({error.strerror}): {advice}") from error
+        raise AddressTaken(f"cannot listen on {Listen(host, port)} ({error.strerror}): {advice}") from error
     return listener

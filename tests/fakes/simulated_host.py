@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,7 @@ from autoscaler.service.snapshot import DomainSnapshot, Snapshot
 T = TypeVar("T")
 
 Ids = set[int]
+FLUSH_EVERY_S = 60.0
 EPOCH_S = 1_800_000_000.0
 
 
@@ -59,12 +60,14 @@ class SimulatedClock:
 
     def __init__(self) -> None:
         self.now_s = 1000.0
+        self.wall_offset_s = 0.0
+        """By how much somebody has set the wall clock since."""
 
     def monotonic_s(self) -> float:
         return self.now_s
 
     def wall_s(self) -> float:
-        return EPOCH_S + self.now_s
+        return EPOCH_S + self.now_s + self.wall_offset_s
 
 
 @dataclass
@@ -90,6 +93,9 @@ class SimulatedGuest:
     """What a plug raises, having done nothing."""
     plug_reply_lost: AutoscalerError | None = None
     """What a plug raises, having done it."""
+    psi: bool = True
+    """Whether the guest's kernel tells pressure."""
+    labels: Mapping[str, str] = field(default_factory=dict)
     agent_takes_s: float = 0.01
     host_only: bool = False
     plugs: list[int] = field(default_factory=list)
@@ -98,7 +104,7 @@ class SimulatedGuest:
     def __post_init__(self) -> None:
         self.online: Ids = set(range(self.plugged))
         self._listed_at_s = dict.fromkeys(range(self.plugged), self.clock.now_s)
-        self._busy_s = self._steal_s = 0.0
+        self._busy_s = self._steal_s = self._waited_s = 0.0
         self._boot_s = self._since_s = self.clock.now_s
 
     @property
@@ -111,6 +117,7 @@ class SimulatedGuest:
         if self.state is RunState.RUNNING:
             can = len(self.online) * (1 - self.stolen)
             self._busy_s += min(self.demand, can) * span_s
+            self._waited_s += span_s if self.demand > can else 0.0
             self._steal_s += len(self.online) * self.stolen * span_s
         if self.onlines_itself:
             self.online |= self.listed()
@@ -141,10 +148,10 @@ class SimulatedGuest:
         self.advance()
         self._listed_at_s = dict.fromkeys(range(self.plugged), self.clock.now_s)
         self.online = set(range(self.plugged))
-        self._busy_s = self._steal_s = 0.0
+        self._busy_s = self._steal_s = self._waited_s = 0.0
         self._boot_s = self.clock.now_s
 
-    def sample(self) -> Sample:
+    def sample(self, *, pressure: bool = False) -> Sample:
         self.advance()
         wanting = max(0, round(self.demand))
         return Sample(
@@ -155,6 +162,7 @@ class SimulatedGuest:
             online=frozenset(range(self.plugged)) if self.host_only else frozenset(self.online),
             runnable=None if self.host_only else wanting,
             boot_s=self._boot_s,
+            pressure_s=self._waited_s if pressure and self.psi and not self.host_only else None,
         )
 
 
@@ -193,6 +201,7 @@ class SimulatedHost:
                 plugged=guest.plugged,
                 maximum=guest.maximum,
                 at_s=self.clock.now_s,
+                labels=guest.labels,
             )
             for guest in self.guests.values()
         ]
@@ -223,7 +232,7 @@ class SimulatedHost:
         return HostView(at_s=self.clock.now_s, cpus=self.cpus, pressure_ratio=self.pressure)
 
     def sample(self, domain: DomainView, *, pressure: bool = False) -> Sample:
-        return self._answering(domain.id).sample()
+        return self._answering(domain.id).sample(pressure=pressure)
 
     def vcpus(self, domain: DomainId) -> GuestVcpus:
         guest = self._answering(domain)
@@ -316,6 +325,7 @@ class Simulation:
         self._number = itertools.count()
         self._pending: list[tuple[float, int, Callable[[], None]]] = []
         self._next_tick_s = self.clock.now_s
+        self._next_flush_s = self.clock.now_s + FLUSH_EVERY_S
 
     @property
     def snapshot(self) -> Snapshot:
@@ -331,6 +341,7 @@ class Simulation:
             wake_s = self.controller.settle()
             due_s = min(
                 self._next_tick_s,
+                self._next_flush_s,
                 wake_s if wake_s is not None else float("inf"),
                 self._pending[0][0] if self._pending else float("inf"),
             )
@@ -342,6 +353,9 @@ class Simulation:
             elif self._next_tick_s <= self.clock.now_s:
                 self._next_tick_s += self.interval_s
                 self.controller.tick()
+            elif self._next_flush_s <= self.clock.now_s:
+                self._next_flush_s += FLUSH_EVERY_S
+                self.recorder.flush()
         self.clock.now_s = end_s
 
     def _submit(self, lane: Lane, work: Callable[[], T], then: Callable[[T | AutoscalerError], None]) -> None:

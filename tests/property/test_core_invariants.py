@@ -17,6 +17,7 @@ from autoscaler.core.model import CpuSource, Missing, MissingReason, RunState
 from autoscaler.core.policy import (
     DownLimits,
     Fallback,
+    ManualChange,
     Match,
     MissingRule,
     Mode,
@@ -66,8 +67,11 @@ def situations(draw: st.DrawFn) -> Situation:
         down=DownLimits(step_vcpus=draw(VCPUS), cooldown_s=draw(st.floats(0.0, 600.0))),
         held_vcpus=draw(VCPUS),
         last_change_s=draw(st.none() | st.floats(0.0, 1000.0)),
+        shrinks=draw(st.integers(0, 400)),
         saturated=draw(st.booleans()),
         steal_ratio=draw(st.floats(0.0, 1.0)),
+        own_lower=draw(st.none() | VCPUS),
+        own_upper=draw(st.none() | VCPUS),
     )
 
 
@@ -86,7 +90,7 @@ def loaded(busy: float, online: int, queue: float = 0.0) -> Load:
 
 
 def moved(load: Load, strategy: TargetStrategy, at: Situation) -> Target:
-    wish: Recommendation = by_target(load, strategy)
+    wish = Recommendation(**dict(zip(("vcpus", "reason"), by_target(load, strategy), strict=True)))
     held = max(at.held_vcpus, wish.vcpus)
     return stabilize(wish, replace(at, online=load.online, held_vcpus=held, saturated=load.saturated))
 
@@ -144,13 +148,13 @@ def test_a_missing_sample_never_shrinks(
     for number in range(2):
         now_s += 1.0
         state.observe(view, replace(SAMPLE, at_s=now_s, busy_s=50.0 + number * 0.01), now_s)
-        state.decide(now_s)
+        state.decide(now_s, 1_800_000_000.0 + now_s)
     for gap_s, reason in gaps:
         now_s += gap_s
         state.observe(
             replace(view, at_s=now_s), Missing(at_s=now_s, reason=reason, detail="no sample"), now_s
         )
-        assert state.decide(now_s).next_vcpus >= state.online
+        assert state.decide(now_s, 1_800_000_000.0 + now_s).next_vcpus >= state.online
 
 
 POLICY = Policy(
@@ -159,6 +163,7 @@ POLICY = Policy(
     strategy=TargetStrategy(utilization_ratio=0.70, tolerance_ratio=0.10, hold_s=10),
     down=DownLimits(step_vcpus=1, cooldown_s=5),
     missing=MissingRule(stale_after_s=10),
+    manual_change=ManualChange(respect_for_s=0.0),
 )
 
 

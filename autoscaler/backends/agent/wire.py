@@ -14,7 +14,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING, NoReturn
 
-from autoscaler.ports import AgentBlocked, AgentNonsense, AgentRefused, DomainBusy
+from autoscaler.ports import AgentAbsent, AgentBlocked, AgentNonsense, AgentRefused, DomainBusy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,6 +103,14 @@ def printable(text: str) -> str:
     """A guest's words made safe for a log or a terminal: one line, nothing unprintable, not long."""
     shown = "".join(character if character.isprintable() else " " for character in text[: _WORDS_SHOWN + 1])
     return shown if len(shown) <= _WORDS_SHOWN else f"{shown[:_WORDS_SHOWN]}..."
+
+
+def nobody_listens(domain_name: str) -> AgentAbsent:
+    """What it means that nothing in the guest holds its end of the agent channel."""
+    return AgentAbsent(
+        f"nothing in the guest of domain {domain_name} has its agent channel open: in the guest, install "
+        f"qemu-guest-agent and `systemctl start qemu-guest-agent`"
+    )
 
 
 def frozen(domain_name: str) -> DomainBusy:
