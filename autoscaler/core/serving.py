@@ -28,9 +28,9 @@ class Claim:
     vcpus: int
 
     @property
-    def per_weight(self) -> float:
-        """The vCPUs it has for each unit of its weight: the fewer, the sooner it is served."""
-        return self.vcpus / self.request.weight
+    def place(self) -> tuple[float, tuple[str, str]]:
+        """Where it stands in the line of its priority: the fewer vCPUs for its weight, the sooner served."""
+        return self.vcpus / self.request.weight, identity(self.request)
 
 
 def _up_to_floor(request: Request) -> int:
@@ -52,7 +52,7 @@ def identity(request: Request) -> tuple[str, str]:
 def claims_of(requests: Iterable[Request]) -> list[list[Claim]]:
     """The requests for more, not served yet: a list for each priority, the highest first."""
     growers = [request for request in requests if request.want > request.current]
-    growers.sort(key=lambda request: (-request.priority, identity(request)))
+    growers.sort(key=lambda request: request.priority, reverse=True)
     return [
         [Claim(request, request.current) for request in members]
         for _, members in groupby(growers, key=lambda request: request.priority)
@@ -70,7 +70,7 @@ def shortages(classes: Sequence[Sequence[Claim]]) -> Iterator[tuple[Claim, int]]
     """Who is short of how many vCPUs, in the order in which they would be served; once for each pass."""
     for goal in _PASSES:
         for claims in classes:
-            for claim in sorted(claims, key=lambda claim: claim.per_weight):
+            for claim in sorted(claims, key=lambda claim: claim.place):
                 floor = _up_to_floor(claim.request)
                 begin = claim.vcpus if goal is _up_to_floor else max(claim.vcpus, floor)
                 yield claim, max(0, goal(claim.request) - begin)
@@ -84,13 +84,13 @@ def _pour(claims: Sequence[Claim], goal: Callable[[Request], int], room: int) ->
         for claim, upto in short:
             claim.vcpus = upto
         return room - needed
-    queue = [(claim.per_weight, place, claim, upto) for place, (claim, upto) in enumerate(short)]
-    heapify(queue)
+    line = [(claim.place, claim, upto) for claim, upto in short]
+    heapify(line)
     for _ in range(room):
-        _, place, claim, upto = queue[0]
+        _, claim, upto = line[0]
         claim.vcpus += 1
         if claim.vcpus < upto:
-            heapreplace(queue, (claim.per_weight, place, claim, upto))
+            heapreplace(line, (claim.place, claim, upto))
         else:
-            heappop(queue)
+            heappop(line)
     return 0
