@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from autoscaler.core.model import DomainEvent, DomainEventKind
+from autoscaler.core.model import DomainEvent
 from autoscaler.ports import AutoscalerError
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.composition import connect
@@ -164,9 +164,8 @@ class Service:
             self._tick_over.set()
 
     def _happened(self, event: DomainEvent) -> None:
-        """A domain came or went: look soon, not at the next interval. Called on a backend's thread."""
-        if event.kind in {DomainEventKind.STARTED, DomainEventKind.STOPPED}:
-            self._inbox.post(self._controller.look)
+        """Something happened to a domain: look soon, not at the next interval. Called on a backend's thread."""
+        self._inbox.post(self._controller.look)
 
     def _trouble(self) -> str | None:
         """Why the service is not healthy, or None."""

@@ -78,8 +78,13 @@ class PolicyFiles:
         """Read the files, or None: they are as they were when they were last read."""
         return None if fingerprint(self._paths) == self.seen else self.read()
 
-    def take(self, loaded: LoadedPolicies) -> Reloaded:
-        """Take what was read for the set in force, if it has no errors, and say what came of it."""
+    def take(self, loaded: LoadedPolicies, *, domains: int) -> Reloaded:
+        """Take what was read for the set in force, if it has no errors, and say what came of it.
+
+        Args:
+            loaded: what was read.
+            domains: how many running domains another policy governs by it.
+        """
         self._note(loaded)
         if loaded.policy_set is None:
             sentence = (
@@ -92,8 +97,9 @@ class PolicyFiles:
         changes = differences(self.in_force, loaded.policy_set)
         self.in_force = loaded.policy_set
         self.troubles = {}
-        _log.info("policies reloaded: %s", changes)
-        return Reloaded(loaded=loaded, changes=changes, sentence=str(changes))
+        sentence = f"{changes}; {domains} running domain{'' if domains == 1 else 's'} governed otherwise now"
+        _log.info("policies reloaded: %s", sentence)
+        return Reloaded(loaded=loaded, changes=changes, sentence=sentence)
 
     def _note(self, loaded: LoadedPolicies) -> None:
         for problem in loaded.warnings:

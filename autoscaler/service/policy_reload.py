@@ -30,8 +30,10 @@ _PATIENCE_S = 20.0
 class PolicyReload:
     """Brings what the files say to the controller."""
 
-    def __init__(self, files: PolicyFiles, *, submit: Submit, apply: Callable[[PolicySet], None]) -> None:
-        """`apply` puts a set in force; it is called on the controller's thread."""
+    def __init__(self, files: PolicyFiles, *, submit: Submit, apply: Callable[[PolicySet], int]) -> None:
+        """`apply` puts a set in force and returns how many domains it governs otherwise; called on the
+        controller's thread.
+        """
         self._files = files
         self._submit = submit
         self._apply = apply
@@ -72,7 +74,6 @@ class PolicyReload:
         if isinstance(loaded, AutoscalerError):
             then(loaded)
             return
-        reloaded = self._files.take(loaded)
-        if loaded.policy_set is not None:
-            self._apply(loaded.policy_set)
+        domains = 0 if loaded.policy_set is None else self._apply(loaded.policy_set)
+        reloaded = self._files.take(loaded, domains=domains)
         then(reloaded)
