@@ -47,7 +47,9 @@ _add("list", list_domains, "List the governed domains.", "list", "list --server 
 _add("show", show, "Show all that is known of one domain.", "show web-1", "show web-1 --output json")
 _add("explain", explain, "Tell why a domain has its size.", "explain web-1", "explain web-1 --at '02:15'")
 _add("slo", slo, "Show the service levels and their error budgets.", "slo", "slo web-1 --output json")
-_add("plan", plan, "Show what edited policies would change.", "plan ./policies", "plan web.yaml --output json")
+_add(
+    "plan", plan, "Show what edited policies would change.", "plan ./policies", "plan web.yaml --output json"
+)
 _add("events", events, "Print what was decided, and why.", "events web-1 --limit 50", "events --follow")
 _add("demo", demo, "Watch it work on a real guest.", "demo", "demo --backend qmp --keep")
 app.add_typer(lab_app, name="lab")

@@ -13,7 +13,9 @@ _NEVER = "not at this rate"
 
 
 def slo(
-    domain: Annotated[str | None, typer.Argument(help="A domain's name or UUID; without, all of them.")] = None,
+    domain: Annotated[
+        str | None, typer.Argument(help="A domain's name or UUID; without, all of them.")
+    ] = None,
     *,
     server: ServerOption = DEFAULT_SERVER,
     output: OutputOption = Output.TEXT,

@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 class DomainState:
     """What the service knows of one domain and does about it."""
 
-    def __init__(self, view: DomainView, policy: Policy, now_s: float, learned: Learned | None = None) -> None:
+    def __init__(
+        self, view: DomainView, policy: Policy, now_s: float, learned: Learned | None = None
+    ) -> None:
         self.view = view
         self.policy = policy
         self.learned = Learned(policy, now_s, lag_s=0.0) if learned is None else learned

@@ -14,11 +14,10 @@ from math import ceil
 from typing import TYPE_CHECKING, Protocol
 
 from autoscaler.core.adaptive import Adaptive, AdaptiveTrace
-from autoscaler.core.policy import AdaptiveStrategy, TargetStrategy
+from autoscaler.core.policy import TargetStrategy
 from autoscaler.core.reason import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
 
     from autoscaler.core.demand import Load
     from autoscaler.core.policy import Policy

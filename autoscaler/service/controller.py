@@ -296,9 +296,7 @@ class Controller:
         now_s, wall_s = self._clock.monotonic_s(), self._clock.wall_s()
         self._unpublished, self._published_s = False, now_s
         labels = labels_of([governed.state.view for governed in self._fleet])
-        domains = [
-            governed.frozen(labels[governed.state.view.id], now_s, wall_s) for governed in self._fleet
-        ]
+        domains = [governed.frozen(labels[governed.state.view.id], now_s, wall_s) for governed in self._fleet]
         hosts = tuple(
             HostSnapshot(
                 label=label,

@@ -178,7 +178,11 @@ def _counted(count: int, thing: str) -> str:
 
 def _span(seconds: float) -> str:
     """A time as people say it, in its two largest units."""
-    for unit_s, unit, below_s, below in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+    for unit_s, unit, below_s, below in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
         if seconds >= unit_s:
             whole, rest = divmod(round(seconds / below_s), unit_s // below_s)
             return f"{whole} {unit} {rest} {below}" if rest else f"{whole} {unit}"

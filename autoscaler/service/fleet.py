@@ -78,7 +78,9 @@ class Fleet:
         if governed is not None:
             governed.state.govern(policy, self._clock.monotonic_s())
             return governed, False
-        governed = self._domains[view.id] = Governed(self._remembered(view, policy), self._hosts[view.id.host])
+        governed = self._domains[view.id] = Governed(
+            self._remembered(view, policy), self._hosts[view.id.host]
+        )
         return governed, True
 
     def let_go(self, domain: DomainId) -> Governed | None:
