@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -13,6 +12,9 @@ from autoscaler.policyfile import load_policies
 from autoscaler.policyfile.load import policy_files
 from autoscaler.policyfile.text_file import read_text_file
 from autoscaler.service.control_client import ask_control
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def plan(
@@ -47,8 +49,13 @@ def plan(
 
 def _print(found: list[dict[str, Any]]) -> None:
     rows = [
-        ("*" if entry["changes"] else "", entry["domain"])
-        + (*_columns(entry["now"]), *_columns(entry["after"]), (entry["after"] or {}).get("reason"))
+        (
+            "*" if entry["changes"] else "",
+            entry["domain"],
+            *_columns(entry["now"]),
+            *_columns(entry["after"]),
+            (entry["after"] or {}).get("reason"),
+        )
         for entry in found
     ]
     headings = ("", "Domain", "Policy now", "Bounds", "Target", "Policy then", "Bounds", "Target", "Why")

@@ -33,8 +33,21 @@ def slo(
         return
     rows = [(entry["name"], *_row(entry["slo"])) for entry in found]
     print_table(
-        ("Domain", "Promise", "Objective", "Attained", "Good", "Bad", "Unknown", "Budget left")
-        + ("Burn 5m", "1h", "6h", "3d", "Runs out in"),
+        (
+            "Domain",
+            "Promise",
+            "Objective",
+            "Attained",
+            "Good",
+            "Bad",
+            "Unknown",
+            "Budget left",
+            "Burn 5m",
+            "1h",
+            "6h",
+            "3d",
+            "Runs out in",
+        ),
         rows,
     )
 

@@ -18,7 +18,6 @@ from autoscaler.core.policy import TargetStrategy
 from autoscaler.core.reason import Reason
 
 if TYPE_CHECKING:
-
     from autoscaler.core.demand import Load
     from autoscaler.core.policy import Policy
     from autoscaler.core.slo import SliceOutcome

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, TextIO
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from autoscaler.core.model import DomainEvent
 from autoscaler.ports import AutoscalerError
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.composition import connect
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from autoscaler.core.model import DomainId
+    from autoscaler.core.model import DomainEvent, DomainId
     from autoscaler.service.config import Config
     from autoscaler.service.host import Versions
 

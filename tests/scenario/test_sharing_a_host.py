@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def test_a_higher_priority_takes_back_one_vcpu_at_a_time_down_to_the_minimum(tmp
         sizes.append(host.online("batch-1"))
         assert host.total() <= 6
     assert sizes == sorted(sizes, reverse=True), "it was only ever made smaller"
-    assert all(before - after <= 1 for before, after in zip(sizes, sizes[1:], strict=False))
+    assert all(before - after <= 1 for before, after in itertools.pairwise(sizes))
     assert (host.online("batch-1"), host.online("shop-1")) == (1, 5)
 
 
