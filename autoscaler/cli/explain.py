@@ -70,8 +70,8 @@ def explain(
 ) -> None:
     """Tell step by step why a domain has the vCPUs that it has, or had at some time.
 
-    From what was measured over the strategy, schedules and limits to what was done and what came of it, as the
-    service recorded it.
+    From what was measured over the strategy, schedules and limits to what was done and what came of it, as
+    the service recorded it.
     """
     query: dict[str, str | int] = {} if at is None else {"at": f"{wall_time_s(at, time.time()):.3f}"}
     found = cast("dict[str, Any]", ask(server, "domains", domain, "explain", **query))

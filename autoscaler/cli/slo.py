@@ -9,6 +9,10 @@ import typer
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ask
 from autoscaler.cli.output import Output, OutputOption, print_json, print_table
 
+_HEADINGS = (
+    *("Domain", "Promise", "Objective", "Attained", "Good", "Bad", "Unknown", "Budget left"),
+    *("Burn 5m", "1h", "6h", "3d", "Runs out in"),
+)
 _NEVER = "not at this rate"
 
 
@@ -32,24 +36,7 @@ def slo(
         print_json([{"name": entry["name"], "uuid": entry["uuid"]} | entry["slo"] for entry in found])
         return
     rows = [(entry["name"], *_row(entry["slo"])) for entry in found]
-    print_table(
-        (
-            "Domain",
-            "Promise",
-            "Objective",
-            "Attained",
-            "Good",
-            "Bad",
-            "Unknown",
-            "Budget left",
-            "Burn 5m",
-            "1h",
-            "6h",
-            "3d",
-            "Runs out in",
-        ),
-        rows,
-    )
+    print_table(_HEADINGS, rows)
 
 
 def _row(found: dict[str, Any]) -> tuple[object, ...]:

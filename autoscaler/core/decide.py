@@ -1,7 +1,8 @@
 """One decision from facts: what the strategy wants, the bounds in force, and every limit on the way.
 
-Invariants: deciding changes nothing, so that another policy can be tried on the same facts; missing data never
-shrinks a domain and never reads as no load; a domain whose guest cannot confirm a change is measured, not changed.
+Invariants: deciding changes nothing, so that another policy can be tried on the same facts; missing data
+never shrinks a domain and never reads as no load; a domain whose guest cannot confirm a change is measured,
+not changed.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """One domain: what is known of it, what is decided for it, and the change that is under way.
 
-No method reads a clock or does I/O. Each tick the driver calls `observe` with what was read and `decide`; its host's
-arbiter has the last word by `settle`; where the decision then says ``act`` the driver begins an operation and drives
-that to its end.
+No method reads a clock or does I/O. Each tick the driver calls `observe` with what was read and `decide`; its
+host's arbiter has the last word by `settle`; where the decision then says ``act`` the driver begins an
+operation and drives that to its end.
 
-Invariant: a change that somebody else made is told from our own by this: none of ours was under way, and the guest
-was not booted anew.
+Invariant: a change that somebody else made is told from our own by this: none of ours was under way, and the
+guest was not booted anew.
 """
 
 from __future__ import annotations
@@ -146,8 +146,8 @@ class DomainState:
     def preview(self, policy: Policy, now_s: float, wall_s: float) -> Decision:
         """What would be decided now under another policy; changes nothing.
 
-        Where another strategy or service level would forget what was learned, no hold of the past counts either:
-        what is told is where the domain would settle.
+        Where another strategy or service level would forget what was learned, no hold of the past counts
+        either: what is told is where the domain would settle.
         """
         facts = self._facts()
         learned = self.learned

@@ -2,8 +2,8 @@
 
 A strategy answers what it would do and what its memory would keep; holding back is `stabilize`'s work.
 
-Invariant: asking changes nothing. What is to be remembered of an answer is noted apart, so that a policy can be
-tried on a domain without a trace.
+Invariant: asking changes nothing. What is to be remembered of an answer is noted apart, so that a policy can
+be tried on a domain without a trace.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Recommender(Protocol):
 
 
 def recommender(policy: Policy, now_s: float, *, lag_s: float) -> Recommender:
-    """The policy's strategy, knowing nothing yet; `lag_s` is the time seen from a decision to vCPUs online."""
+    """The policy's strategy, knowing nothing yet; `lag_s`: the time seen from decisions to vCPUs online."""
     if isinstance(policy.strategy, TargetStrategy):
         return ByTarget(policy.strategy)
     return ByBudget(Adaptive(policy.strategy, policy.sla, now_s, lag_s))

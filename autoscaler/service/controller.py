@@ -1,4 +1,4 @@
-"""One tick after the other: observe, decide, grant, act, verify, record. The only driver of the core and the ports.
+"""One tick after the other: observe, decide, grant, act, verify, record. Nothing else drives core and ports.
 
 Everything here runs on one thread. What may block goes through `Submit` and comes back as a call on that
 thread, so nothing in this file waits, and one hung guest delays only itself: a tick is evaluated when every
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Direction, Wait
 from autoscaler.service.acting import carry_out, take_in
-from autoscaler.service.fleet import Fleet
 from autoscaler.service.lanes import Lane
 from autoscaler.service.narrator import Narrator
 from autoscaler.service.sampling import Sampling
@@ -31,12 +30,11 @@ if TYPE_CHECKING:
     from autoscaler.core.operation import Action
     from autoscaler.core.policy import PolicySet
     from autoscaler.ports import AutoscalerError, Clock
+    from autoscaler.service.fleet import Fleet
     from autoscaler.service.governed import Governed
-    from autoscaler.service.host import Host
     from autoscaler.service.instruments import Instruments
     from autoscaler.service.lanes import Submit
     from autoscaler.service.recorder import Recorder
-    from autoscaler.service.settings import HostLimits
 
 _log = logging.getLogger("autoscaler")
 
@@ -54,10 +52,8 @@ class Controller:
 
     def __init__(
         self,
-        hosts: Sequence[Host],
+        fleet: Fleet,
         *,
-        policies: PolicySet,
-        limits: HostLimits,
         recorder: Recorder,
         clock: Clock,
         submit: Submit,
@@ -65,8 +61,8 @@ class Controller:
         publish: Callable[[Snapshot], None],
         interval_s: float,
     ) -> None:
-        self._hosts = {host.label: host for host in hosts}
-        self._fleet = Fleet(hosts, policies=policies, limits=limits, recorder=recorder, clock=clock)
+        self._fleet = fleet
+        self._hosts = fleet.hosts
         self._recorder = recorder
         self._clock = clock
         self._submit = submit
@@ -75,7 +71,7 @@ class Controller:
         self._interval_s = interval_s
         self._patience_s = _PATIENCE_RATIO * interval_s
         self._sampling = Sampling(
-            hosts,
+            tuple(fleet.hosts.values()),
             clock=clock,
             submit=submit,
             governs=lambda view: self._fleet.assignments.policy_of(view) is not None,
@@ -141,7 +137,7 @@ class Controller:
         return self._fleet.assignments.policies
 
     def apply(self, policies: PolicySet) -> int:
-        """Put another set of policies in force, between two ticks; returns how many domains it governs otherwise.
+        """Put another set of policies in force, between two ticks; returns how many domains change policy.
 
         What was learned of a domain stays where it means the same under its new policy.
         """

@@ -20,6 +20,7 @@ from autoscaler.service.clock import SystemClock
 from autoscaler.service.composition import connect
 from autoscaler.service.control import ControlSocket
 from autoscaler.service.controller import Controller
+from autoscaler.service.fleet import Fleet
 from autoscaler.service.inbox import Inbox
 from autoscaler.service.instruments import Instruments
 from autoscaler.service.journal import SqliteJournal
@@ -87,10 +88,15 @@ class Service:
             self._hosts = connect(config, self._clock, self._instruments, opened)
             self._inbox = Inbox(self._clock, _WORKERS)
             opened.callback(self._inbox.close)
-            self._controller = Controller(
+            fleet = Fleet(
                 self._hosts,
                 policies=self._policies.in_force,
                 limits=config.host,
+                recorder=self._recorder,
+                clock=self._clock,
+            )
+            self._controller = Controller(
+                fleet,
                 recorder=self._recorder,
                 clock=self._clock,
                 submit=self._inbox.submit,
@@ -162,8 +168,8 @@ class Service:
         if self._tick_over is not None:
             self._tick_over.set()
 
-    def _happened(self, event: DomainEvent) -> None:
-        """Something happened to a domain: look soon, not at the next interval. Called on a backend's thread."""
+    def _happened(self, _: DomainEvent) -> None:
+        """Something happened to a domain: look soon, not at the next interval. Any thread may call."""
         self._inbox.post(self._controller.look)
 
     def _trouble(self) -> str | None:

@@ -31,8 +31,9 @@ class PolicyReload:
     """Brings what the files say to the controller."""
 
     def __init__(self, files: PolicyFiles, *, submit: Submit, apply: Callable[[PolicySet], int]) -> None:
-        """`apply` puts a set in force and returns how many domains it governs otherwise; called on the
-        controller's thread.
+        """Read by `files`, put in force by `apply`.
+
+        `apply` is called on the controller's thread and returns how many domains change policy.
         """
         self._files = files
         self._submit = submit

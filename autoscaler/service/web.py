@@ -147,7 +147,10 @@ class _Pages:
 
 
 def _up_to_date(record: dict[str, object], domain: DomainSnapshot, wall_s: float) -> dict[str, object]:
-    """The newest record with what the last tick decided on, where that only repeated it: it may not be written yet."""
+    """The newest record with what the last tick decided on, where that only repeated it.
+
+    The journal writes repetitions once a minute.
+    """
     decision = domain.decision
     if decision is None or (record["reason"], record["online"], record["target"], record["act"]) != (
         decision.reason,

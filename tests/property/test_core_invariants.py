@@ -92,7 +92,8 @@ def loaded(busy: float, online: int, queue: float = 0.0) -> Load:
 
 
 def moved(load: Load, strategy: TargetStrategy, at: Situation) -> Target:
-    wish = Recommendation(**dict(zip(("vcpus", "reason"), by_target(load, strategy), strict=True)))
+    vcpus, reason = by_target(load, strategy)
+    wish = Recommendation(vcpus=vcpus, reason=reason)
     held = max(at.held_vcpus, wish.vcpus)
     return stabilize(wish, replace(at, online=load.online, held_vcpus=held, saturated=load.saturated))
 
