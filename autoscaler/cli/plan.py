@@ -1,8 +1,7 @@
 """The command `plan`: what edited policies would change, before they are put in force."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from pathlib import Path
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -12,9 +11,6 @@ from autoscaler.policyfile import load_policies
 from autoscaler.policyfile.load import policy_files
 from autoscaler.policyfile.text_file import read_text_file
 from autoscaler.service.control_client import ask_control
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def plan(
