@@ -127,7 +127,8 @@ class ControlSocket:
         """Stop answering, hang up on everybody and remove the socket; a verb that runs is not waited for."""
         self._closed.set()
         if self._thread.is_alive():
-            # Wakes the thread, which closing the listener under it would not do.
+            # These wake the thread, which closing the listener under it would not do.
+            self._free.release()
             self._listener.shutdown(socket.SHUT_RDWR)
             self._thread.join(timeout=5)
         self._listener.close()
@@ -138,31 +139,38 @@ class ControlSocket:
         self._path.unlink(missing_ok=True)
 
     def _serve(self) -> None:
-        while not self._closed.is_set():
+        """Take connections in while a worker is free; the kernel lets the others wait."""
+        while True:
+            self._free.acquire()
+            if self._closed.is_set():
+                return
             try:
                 connection, _ = self._listener.accept()
             except OSError as error:
+                self._free.release()
                 if not self._closed.is_set():
                     _log.warning("control: no connection can be taken: %s", error.strerror)
                     self._closed.wait(_REST_S)
-                continue
-            if self._free.acquire(blocking=False):
+            else:
                 self._connections.add(connection)
                 self._workers.submit(partial(self._converse, connection))
-            else:
-                with connection:
-                    _answer(connection, _error(f"{_MOST_AT_ONCE} others are being answered: ask again"))
 
     def _converse(self, connection: socket.socket) -> None:
         """Answer one request, on a worker."""
         try:
             with connection:
-                _answer(connection, self._answer_to(connection))
+                answer = outcome_of(partial(self._answer_to, connection))
+                _answer(connection, _error(str(answer)) if isinstance(answer, AutoscalerError) else answer)
         finally:
             self._connections.discard(connection)
             self._free.release()
 
     def _answer_to(self, connection: socket.socket) -> bytes:
+        """The line that answers a request, or none where nobody waits for it.
+
+        Raises:
+            AutoscalerError: the answer is its sentence.
+        """
         try:
             peer = peer_of(connection)
             if not admits(self._path.stat(), peer):
@@ -180,8 +188,7 @@ class ControlSocket:
         if verb is None:
             return _error(f"there is no verb {shown(str(name))}; there are {', '.join(self._verbs)}")
         _log.info("control: %s asks for %s", peer, name)
-        answer = outcome_of(lambda: encoded({**verb(request), "ok": True}))
-        return _error(str(answer)) if isinstance(answer, AutoscalerError) else answer
+        return encoded({**verb(request), "ok": True})
 
 
 def _error(sentence: str) -> bytes:
