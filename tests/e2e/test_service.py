@@ -76,11 +76,11 @@ def test_a_loaded_guest_grows_is_relieved_and_shrinks_back(scene: Scene) -> None
 
 @over_qmp_and_libvirt
 def test_a_guest_killed_under_load_vanishes_and_its_successor_is_governed(scene: Scene) -> None:
-    guest = scene.boot(GuestSpec(name="killed"))
-    scene.grow(guest)
-    guest.kill()
-    scene.service.wait_gone("killed")
-    assert 'domain="killed"' not in scene.service.get("/metrics")
+    with scene.boot(GuestSpec(name="killed")) as guest:
+        scene.grow(guest)
+        guest.kill()
+        scene.service.wait_gone("killed")
+        assert 'domain="killed"' not in scene.service.get("/metrics")
     with scene.boot(GuestSpec(name="killed")) as successor:
         scene.grow(successor)
 
