@@ -193,6 +193,8 @@ def test_the_commands_that_look_agree_with_the_service(scene: Scene) -> None:
         listed = json.loads(scene.service.ask("list", "--output", "json").stdout)
         assert [domain["name"] for domain in listed if domain["name"] == "shown"] == ["shown"]
         assert "3 online" in scene.service.ask("show", "shown").stdout
+        shown = json.loads(scene.service.ask("show", "shown", "--output", "json").stdout)
+        assert (shown["name"], shown["vcpus"]["online"]) == ("shown", 3)
         assert "shown" in scene.service.ask("events", "shown").stdout
         status = scene.service.ask("status")
         assert "domains governed" in status.stdout
