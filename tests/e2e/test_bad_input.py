@@ -292,6 +292,19 @@ def test_a_qmp_socket_that_somebody_else_holds_is_told_and_served_when_it_is_fre
     service.wait_gone("held")
 
 
+def test_a_libvirt_socket_that_may_not_be_opened_is_told_and_opened_when_it_may(
+    daemon: LibvirtDaemon, tmp_path: Path
+) -> None:
+    door = daemon.folder / "s/libvirt-sock"
+    door.chmod(0)
+    with confined_service(tmp_path, f'libvirt: "{daemon.uri}"') as service:
+        sentence = service.said(f"WARNING {daemon.uri}: ")
+        assert "does not let user" in sentence
+        assert "`usermod -aG libvirt" in sentence
+        door.chmod(0o700)
+        service.said(f"INFO {daemon.uri}: answers again")
+
+
 def test_a_libvirt_daemon_that_comes_goes_and_comes_back_is_followed(
     daemon: LibvirtDaemon,
 ) -> None:
