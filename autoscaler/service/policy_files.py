@@ -33,6 +33,8 @@ class Reloaded:
     loaded: LoadedPolicies
     changes: PolicyChanges
     """What the set in force gained, lost and had changed by it."""
+    domains: int
+    """How many running domains are governed otherwise by it."""
     sentence: str
     """What changed, or what is to be done about the errors."""
 
@@ -42,6 +44,7 @@ class Reloaded:
             "in_force": self.loaded.policy_set is not None,
             "sentence": self.sentence,
             "changes": asdict(self.changes),
+            "domains": self.domains,
             "errors": [asdict(problem) for problem in self.loaded.errors],
             "warnings": [asdict(problem) for problem in self.loaded.warnings],
         }
@@ -83,7 +86,7 @@ class PolicyFiles:
 
         Args:
             loaded: what was read.
-            domains: how many running domains another policy governs by it.
+            domains: how many running domains are governed otherwise by it.
         """
         self._note(loaded)
         if loaded.policy_set is None:
@@ -93,13 +96,13 @@ class PolicyFiles:
             )
             _log.error("%s", sentence)
             self.troubles = {"policies": sentence}
-            return Reloaded(loaded=loaded, changes=PolicyChanges(), sentence=sentence)
+            return Reloaded(loaded=loaded, changes=PolicyChanges(), domains=domains, sentence=sentence)
         changes = differences(self.in_force, loaded.policy_set)
         self.in_force = loaded.policy_set
         self.troubles = {}
         sentence = f"{changes}; {domains} running domain{'' if domains == 1 else 's'} governed otherwise now"
         _log.info("policies reloaded: %s", sentence)
-        return Reloaded(loaded=loaded, changes=changes, sentence=sentence)
+        return Reloaded(loaded=loaded, changes=changes, domains=domains, sentence=sentence)
 
     def _note(self, loaded: LoadedPolicies) -> None:
         for problem in loaded.warnings:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.running_service import COMMAND, QUICK_POLICY, RunningService, running_service
+from tests.fakes.quick_policy import QUICK_POLICY
+from tests.fakes.running_service import COMMAND, RunningService, running_service
 
 SLOWER = QUICK_POLICY.replace("hold: 3s", "hold: 4s")
 BROKEN = QUICK_POLICY.replace("hold: 3s", "hold: soon")
@@ -73,7 +74,7 @@ def test_a_broken_edit_is_told_once_by_the_service_and_again_to_who_asks(service
     renamed_over(service.policy, SLOWER)
     logged(service, "INFO policies reloaded: quick changed")
     assert "policy_reload_successful 1.0" in service.get("/metrics")
-    assert reload(service).stdout == "nothing changed\n"
+    assert reload(service).stdout == "nothing changed; 0 running domains governed otherwise now\n"
 
 
 def test_a_hangup_reads_them_again_too(service: RunningService) -> None:
@@ -84,6 +85,7 @@ def test_a_hangup_reads_them_again_too(service: RunningService) -> None:
 def test_the_command_has_its_answer_for_programs(service: RunningService) -> None:
     answer = json.loads(reload(service, "--output", "json").stdout)
     assert answer["in_force"] is True
+    assert answer["domains"] == 0
     assert answer["changes"] == {"added": [], "removed": [], "changed": [], "reordered": False}
     logged(service, "INFO control: uid ")
 

@@ -49,6 +49,8 @@ class Site:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     applied: list[tuple[PolicySet, str]] = field(default_factory=list)
     """Each set that was put in force, and on which thread."""
+    domains: int = 3
+    """How many running domains each set governs otherwise than the one before."""
     kind: type[PolicyFiles] = PolicyFiles
 
     def __post_init__(self) -> None:
@@ -59,8 +61,9 @@ class Site:
         self.thread = threading.Thread(target=self.inbox.run, args=(Still(),), name="controller")
         self.thread.start()
 
-    def _apply(self, policy_set: PolicySet) -> None:
+    def _apply(self, policy_set: PolicySet) -> int:
         self.applied.append((policy_set, threading.current_thread().name))
+        return self.domains
 
     def look(self) -> None:
         """Look whether the files changed, and wait until that is over."""
@@ -96,21 +99,27 @@ def test_a_good_set_comes_into_force_whole_and_what_changed_is_told(
     site.file.write_text(policies(db=1, web=4))
     assert site.reload.verb({}) == {
         "in_force": True,
-        "sentence": "web changed, db added, old removed",
+        "sentence": "web changed, db added, old removed; 3 running domains governed otherwise now",
         "changes": {"added": ("db",), "removed": ("old",), "changed": ("web",), "reordered": False},
+        "domains": 3,
         "errors": [],
         "warnings": [],
     }
     ((policy_set, thread),) = site.applied
     assert [policy.name for policy in policy_set.policies] == ["db", "web"]
     assert thread == "controller"
-    assert caplog.messages == ["policies reloaded: web changed, db added, old removed"]
+    (line,) = caplog.messages
+    assert (
+        line
+        == "policies reloaded: web changed, db added, old removed; 3 running domains governed otherwise now"
+    )
     assert (site.reads("success"), site.successful) == (2, 1)
 
 
 def test_what_is_written_otherwise_and_means_the_same_is_in_force_with_its_new_lines(site: Site) -> None:
     site.file.write_text("# moved\n" + policies(web=2, old=2))
-    assert site.reload.verb({})["sentence"] == "nothing changed"
+    site.domains = 1
+    assert site.reload.verb({})["sentence"] == "nothing changed; 1 running domain governed otherwise now"
     ((policy_set, _),) = site.applied
     assert policy_set.policies[0].source.endswith(":4")
 
@@ -121,7 +130,7 @@ def test_a_broken_set_leaves_the_last_good_one_and_tells_every_error_in_its_plac
     before = site.files.in_force
     site.file.write_text(BROKEN)
     answer = site.reload.verb({})
-    assert answer["in_force"] is False
+    assert (answer["in_force"], answer["domains"]) == (False, 0)
     assert f"`autoscaler check {site.file}`" in str(answer["sentence"])
     assert isinstance(answer["errors"], list)
     assert {(error["file"], error["line"]) for error in answer["errors"]} == {
@@ -151,7 +160,7 @@ def test_what_changed_is_told_against_the_set_in_force_though_a_broken_one_came_
     site.file.write_text(BROKEN)
     site.look()
     site.file.write_text(policies(web=3, old=2))
-    assert site.reload.verb({})["sentence"] == "web changed"
+    assert str(site.reload.verb({})["sentence"]).startswith("web changed; ")
 
 
 @pytest.mark.parametrize("text", [policies(web=9), BROKEN], ids=["good", "broken"])
