@@ -49,7 +49,12 @@ def load_policies(paths: Sequence[Path]) -> LoadedPolicies:
 
     Never raises for anything that a path or a file holds: all errors of all files are in the result.
     """
-    files, errors = _read_files(paths)
+    return load_texts(*_read_files(paths))
+
+
+def load_texts(files: Sequence[TextFile], problems: Sequence[Problem] = ()) -> LoadedPolicies:
+    """Load policies from texts, wherever they came from; `problems` are what was wrong before."""
+    errors = list(problems)
     fingerprint = _fingerprint(files, errors)
     placed: list[PlacedPolicy] = []
     for file in files:

@@ -189,7 +189,7 @@ class HostKeys(Section):
     reserve: Annotated[int, integer(0, 4096)] = _DEFAULT.host.reserve
     """vCPUs of those that no guest is given."""
     pressure_below: Annotated[float, ratio("1%", "100%")] = _DEFAULT.host.pressure_below_ratio
-    """No guest grows while the host's own tasks wait for a CPU for more than this share of the time."""
+    """No guest grows while tasks of the host wait for a CPU for a larger share of time; 100%: no limit."""
     operations_per_minute: Annotated[int, integer(1, 6000)] = _DEFAULT.host.operations_per_minute
     """Most changes of guests that may begin in any minute."""
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from autoscaler.service.inbox import Inbox
 
     Verb = Callable[[Mapping[str, object]], Mapping[str, object]]
+    """Carries out a request, all but its name, and returns the answer, all but that it is one."""
 
 T = TypeVar("T")
 

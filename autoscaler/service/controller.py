@@ -19,8 +19,9 @@ from autoscaler.core.operation import Direction, Wait
 from autoscaler.service.acting import carry_out, take_in
 from autoscaler.service.lanes import Lane
 from autoscaler.service.narrator import Narrator
+from autoscaler.service.plan import plan_of
+from autoscaler.service.publisher import Publisher
 from autoscaler.service.sampling import Sampling
-from autoscaler.service.snapshot import HostSnapshot, Snapshot, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from autoscaler.service.instruments import Instruments
     from autoscaler.service.lanes import Submit
     from autoscaler.service.recorder import Recorder
+    from autoscaler.service.snapshot import Snapshot
 
 _log = logging.getLogger("autoscaler")
 
@@ -62,12 +64,10 @@ class Controller:
         interval_s: float,
     ) -> None:
         self._fleet = fleet
-        self._hosts = fleet.hosts
         self._recorder = recorder
         self._clock = clock
         self._submit = submit
         self._instruments = instruments
-        self._publish = publish
         self._interval_s = interval_s
         self._patience_s = _PATIENCE_RATIO * interval_s
         self._sampling = Sampling(
@@ -84,6 +84,9 @@ class Controller:
         """Domains with an action out, though the state that asked for it may be gone."""
         self._ungoverned: tuple[DomainView, ...] = ()
         self._narrator = Narrator()
+        self._publisher = Publisher(
+            fleet, self._sampling, recorder=recorder, clock=clock, narrator=self._narrator, publish=publish
+        )
         self._round_started_s: float | None = None
         self._last_round_s = float("-inf")
         self._ticks = 0
@@ -149,6 +152,11 @@ class Controller:
         after = {governed.state.view.id: governed.state.policy.name for governed in self._fleet}
         return sum(before.get(view.id) != after.get(view.id) for view in views)
 
+    def plan(self, policies: PolicySet) -> list[dict[str, object]]:
+        """What every running domain would get now under these policies; see `autoscaler.service.plan`."""
+        now_s, wall_s = self._clock.monotonic_s(), self._clock.wall_s()
+        return plan_of(self._fleet, self._ungoverned, policies, now_s=now_s, wall_s=wall_s)
+
     def keep_all(self) -> None:
         """Record what was learned of every domain: the service ends."""
         for governed in self._fleet:
@@ -165,7 +173,7 @@ class Controller:
                 self._drop(governed.state.view.id, "the domain stopped")
                 self._fleet.assignments.forget(governed.state.view.id)
         self._ungoverned = tuple(view for view, _ in readings if self._govern(view) is None)
-        for label in self._hosts:
+        for label in self._fleet.hosts:
             self._fleet.see_host(label, self._sampling.machine(label), self._ungoverned)
         taken = (self._take(view, observation) for view, observation in readings if observation is not None)
         self._conclude([governed for governed in taken if governed is not None])
@@ -289,32 +297,5 @@ class Controller:
                 delay.note(operation.online_s - operation.requested_s)
 
     def _publish_snapshot(self) -> None:
-        now_s, wall_s = self._clock.monotonic_s(), self._clock.wall_s()
-        self._unpublished, self._published_s = False, now_s
-        labels = labels_of([governed.state.view for governed in self._fleet])
-        domains = [governed.frozen(labels[governed.state.view.id], now_s, wall_s) for governed in self._fleet]
-        hosts = tuple(
-            HostSnapshot(
-                label=label,
-                trouble=self._sampling.trouble(label),
-                unseen=host.hypervisor.troubles(),
-                heard=self._sampling.heard(label),
-                shares=self._fleet.host_shares(label),
-            )
-            for label, host in self._hosts.items()
-        )
-        for host in hosts:
-            self._narrator.of_host(host)
-        snapshot = Snapshot(
-            wall_s=wall_s,
-            tick=self._ticks,
-            hosts=hosts,
-            domains=tuple(sorted(domains, key=lambda domain: domain.label)),
-            ungoverned=self._ungoverned,
-            policies=len(self.policies.policies),
-            policy_digest=self.policies.digest,
-            troubles=self._recorder.troubles,
-        )
-        self._narrator.nothing_to_do(snapshot)
-        self._narrator.of_service("journal", self._recorder.troubles)
-        self._publish(snapshot)
+        self._unpublished, self._published_s = False, self._clock.monotonic_s()
+        self._publisher.publish(self._ticks, self._ungoverned)

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from autoscaler.ports import AutoscalerError
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.composition import connect
-from autoscaler.service.control import ControlSocket
+from autoscaler.service.control import ControlSocket, on_controller
 from autoscaler.service.controller import Controller
 from autoscaler.service.fleet import Fleet
 from autoscaler.service.inbox import Inbox
@@ -26,6 +26,7 @@ from autoscaler.service.instruments import Instruments
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.lanes import Lane
 from autoscaler.service.metrics import SnapshotCollector
+from autoscaler.service.plan import PlanVerb
 from autoscaler.service.policy_files import PolicyFiles
 from autoscaler.service.policy_reload import PolicyReload
 from autoscaler.service.policy_watch import PolicyWatch
@@ -39,12 +40,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autoscaler.core.model import DomainEvent, DomainId
+    from autoscaler.core.policy import PolicySet
     from autoscaler.service.config import Config
+    from autoscaler.service.control import Verb
     from autoscaler.service.host import Versions
 
 _log = logging.getLogger("autoscaler")
 
 _WORKERS = {Lane.SWEEP: 4, Lane.PROBE: 16, Lane.ACT: 8, Lane.POLICIES: 1}
+_PLAN_PATIENCE_S = 10.0
 _STALE_TICKS = 5
 """A service that has not finished a tick for so many intervals is not healthy."""
 _STALE_AT_LEAST_S = 15.0
@@ -118,7 +122,8 @@ class Service:
                 config.policies, seen=lambda: self._policies.seen, changed=self._reload.look
             )
             opened.callback(self._watch.close)
-            self._control = ControlSocket(config.control_socket, {"reload": self._reload.verb})
+            verbs: dict[str, Verb] = {"reload": self._reload.verb, "plan": PlanVerb(self._plan)}
+            self._control = ControlSocket(config.control_socket, verbs)
             opened.callback(self._control.close)
             self._opened = opened.pop_all()
 
@@ -157,6 +162,10 @@ class Service:
     def reload(self) -> None:
         """Read the policy files again; safe from any thread and from a signal handler."""
         self._reload.ask()
+
+    def _plan(self, policies: PolicySet) -> list[dict[str, object]]:
+        """What the controller would do under other policies; called on a thread of the control socket."""
+        return on_controller(self._inbox, partial(self._controller.plan, policies), _PLAN_PATIENCE_S)
 
     def _tick(self, over: threading.Event) -> None:
         self._tick_over = over

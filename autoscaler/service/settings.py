@@ -94,7 +94,7 @@ class HostLimits:
     reserve: int = 0
     """vCPUs of those that no guest is given."""
     pressure_below_ratio: float = 0.60
-    """No guest grows while the host's own tasks wait for a CPU for more than this share of the time."""
+    """No guest grows while tasks of the host wait for a CPU for a larger share of the time; 1: no limit."""
     operations_per_minute: int = 60
     """Most changes of guests that may begin in any minute."""
 

@@ -1,4 +1,4 @@
-"""Policies at work on real guests: a schedule, a broken edit, priorities on a full host; `explain` tells why."""
+"""Policies at work on real guests: a schedule, a broken edit, priorities on a full host, and why."""
 
 from __future__ import annotations
 

@@ -77,7 +77,9 @@ def test_web_follows_its_visitors_within_a_minute_and_keeps_vcpus_for_the_next_o
     assert story.smallest("web-1", 4 * HOUR_S) == 2
 
 
-def test_web_holds_its_service_level_over_a_day_of_bursts_with_less_than_its_most_vcpus(tmp_path: Path) -> None:
+def test_web_holds_its_service_level_over_a_day_of_bursts_with_less_than_its_most_vcpus(
+    tmp_path: Path,
+) -> None:
     story = Story(tmp_path, "web", guests={"web-1": 8})
     vcpu_s = 0.0
     for number in range(24 * 4):
@@ -120,9 +122,7 @@ def test_a_database_gives_nothing_back_in_office_hours_and_does_so_slowly_at_nig
 
 
 def test_batch_gives_way_to_the_web_on_a_full_host_and_takes_what_is_left(tmp_path: Path) -> None:
-    story = Story(
-        tmp_path, "web", "batch", guests={"web-1": 8, "batch-1": 16}, cpus=10, limits=TIGHT
-    )
+    story = Story(tmp_path, "web", "batch", guests={"web-1": 8, "batch-1": 16}, cpus=10, limits=TIGHT)
     story.guests["batch-1"].set(demand=16.0)
     story.run(30 * MINUTE_S)
     assert story.online("batch-1") == 8
