@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Direction, Wait
+from autoscaler.core.policy_changes import meaning_of
 from autoscaler.service.acting import carry_out, take_in
 from autoscaler.service.lanes import Lane
 from autoscaler.service.narrator import Narrator
@@ -140,16 +141,16 @@ class Controller:
         return self._fleet.assignments.policies
 
     def apply(self, policies: PolicySet) -> int:
-        """Put another set of policies in force, between two ticks; returns how many domains change policy.
+        """Put another set in force, between two ticks; returns how many domains it governs otherwise.
 
         What was learned of a domain stays where it means the same under its new policy.
         """
-        before = {governed.state.view.id: governed.state.policy.name for governed in self._fleet}
+        before = {governed.state.view.id: meaning_of(governed.state.policy) for governed in self._fleet}
         views = [governed.state.view for governed in self._fleet] + list(self._ungoverned)
         self._fleet.assignments.apply(policies)
         for view in views:
             self._govern(view)
-        after = {governed.state.view.id: governed.state.policy.name for governed in self._fleet}
+        after = {governed.state.view.id: meaning_of(governed.state.policy) for governed in self._fleet}
         return sum(before.get(view.id) != after.get(view.id) for view in views)
 
     def plan(self, policies: PolicySet) -> list[dict[str, object]]:

@@ -80,6 +80,7 @@ def scene(lab_image: Image) -> Iterator[Scene]:
             guest_home("qmp", lab_image) as home,
             running_service(folder, home.connection, policy=POLICIES, host=HOST) as service,
         ):
+            service.wait_for_tick()
             yield Scene(service, home)
     finally:
         shutil.rmtree(folder)
