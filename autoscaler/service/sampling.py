@@ -44,7 +44,6 @@ _REASONS: tuple[tuple[type[AutoscalerError], MissingReason], ...] = (
 """First fit, most special first."""
 
 
-<<<<<<< HEAD
 @dataclass(frozen=True, slots=True)
 class _Sweep:
     """What one sweep of a host found."""
@@ -61,7 +60,8 @@ def _sweep(host: Host) -> _Sweep:
         return _Sweep(domains, host.machine.view())
     except AutoscalerError:
         return _Sweep(domains, None)
-=======
+
+
 def _does_not_run(view: DomainView) -> str:
     if view.state is RunState.PAUSED:
         return (
@@ -72,7 +72,6 @@ def _does_not_run(view: DomainView) -> str:
         f"domain {view.name!r} does not run now: see `virsh domstate --reason {quote(view.name)}`, or where "
         "QEMU runs without libvirt the command query-status on its monitor"
     )
->>>>>>> h-issue2
 
 
 class Sampling:
