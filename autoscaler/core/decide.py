@@ -117,7 +117,7 @@ def is_by_hand(by_hand_s: float | None, policy: Policy, now_s: float) -> bool:
 def _wish(facts: Facts, policy: Policy, learned: Learned, limits: Limits, now_s: float) -> Recommendation:
     """What the load asks for, or what its absence does."""
     if facts.missing is None and facts.load is not None:
-        return learned.recommender.recommend(facts.load, limits.lower, limits.upper, now_s)
+        return learned.recommender.recommend(facts.load, limits.upper, now_s)
     if facts.missing is None:
         return Recommendation(vcpus=facts.online, reason=Reason.WARMING_UP)
     rule = policy.missing

@@ -136,8 +136,8 @@ class DomainState:
         """Decide where the domain should go, and whether to move there now. Every outcome has a reason."""
         decision = decide(self._facts(), self.policy, self.learned, now_s, wall_s)
         if decision.trace is not None:
-            wanted = min(max(decision.proposed, decision.lower), decision.upper)
-            self.learned.recommender.note(wanted, now_s)
+            # Not what a floor makes of it: a floor that is lowered again leaves nothing to be held.
+            self.learned.recommender.note(min(decision.proposed, decision.upper), now_s)
             if decision.target == decision.online:
                 self.actuation.content()
         self.decision = decision

@@ -68,12 +68,12 @@ class Recommender(Protocol):
         """Take in how a slice of the service level came out."""
         ...
 
-    def recommend(self, load: Load, lower: int, upper: int, now_s: float) -> Recommendation:
-        """What this load asks for; changes nothing."""
+    def recommend(self, load: Load, upper: int, now_s: float) -> Recommendation:
+        """What this load asks for, and what is kept of at most `upper` vCPUs; changes nothing."""
         ...
 
     def note(self, vcpus: int, now_s: float) -> None:
-        """Remember that so many vCPUs, within the bounds, were wanted now."""
+        """Remember that the load wanted so many vCPUs now, of those that it may have."""
         ...
 
 
@@ -101,7 +101,7 @@ class ByTarget:
     def judge(self, outcome: SliceOutcome, now_s: float) -> None:
         """Nothing: the target is stated."""
 
-    def recommend(self, load: Load, lower: int, upper: int, now_s: float) -> Recommendation:  # noqa: ARG002 - stated for all
+    def recommend(self, load: Load, upper: int, now_s: float) -> Recommendation:  # noqa: ARG002 - stated for all
         """See `Recommender`."""
         vcpus, reason = by_target(load, self._strategy)
         hold_s = self._strategy.hold_s
@@ -139,10 +139,10 @@ class ByBudget:
         """See `Recommender`."""
         self.adaptive.judge(outcome, now_s)
 
-    def recommend(self, load: Load, lower: int, upper: int, now_s: float) -> Recommendation:
+    def recommend(self, load: Load, upper: int, now_s: float) -> Recommendation:
         """See `Recommender`."""
         vcpus = self.adaptive.want(1, MOST_VCPUS)
-        wanted = min(max(vcpus, lower), upper)
+        wanted = min(vcpus, upper)
         return Recommendation(
             vcpus=vcpus,
             reason=_direction(vcpus, load.online),
