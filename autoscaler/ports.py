@@ -12,7 +12,8 @@ administrator: what is wrong, on what, and what to do.
     |- Denied                 the hypervisor refuses for a stated reason: retry when its cause changes
     |- OutcomeUnknown         the reply was lost: observe, then act; never retry blind
     |- AgentError
-    |  |- AgentAbsent         no channel, or nobody in the guest has it open
+    |  |- AgentAbsent         nobody in the guest has its channel open
+    |  |  `- NoChannel        there is none to open: measure from the host
     |  |- AgentBlocked        this command is not allowed or not known: take the next rung
     |  |- AgentUnresponsive   no whole answer in time; the channel was put back in step
     |  |- AgentRefused        the agent understood and could not do it
@@ -66,7 +67,11 @@ class AgentError(AutoscalerError):
 
 
 class AgentAbsent(AgentError):
-    """The domain has no agent channel, or nothing in the guest has it open."""
+    """Nothing in the guest has the agent channel open."""
+
+
+class NoChannel(AgentAbsent):
+    """The domain has no agent channel: there never was an agent to ask."""
 
 
 class AgentBlocked(AgentError):
@@ -135,7 +140,7 @@ class Hypervisor(Protocol):
         ...
 
     def troubles(self) -> Mapping[str, str]:
-        """Domains that are configured but cannot be seen: name to a sentence why; empty where none are."""
+        """Domains that are there but not shown: name to a sentence why; empty where none are."""
         ...
 
     def subscribe(self, listener: Callable[[DomainEvent], None]) -> None:
@@ -173,7 +178,9 @@ class GuestProbe(Protocol):
     """Reads a guest's load."""
 
     def sample(self, domain: DomainView, *, pressure: bool = False) -> Sample:
-        """Read the counters by the best source this guest allows; with `pressure`, PSI too where it can be had.
+        """Read the counters by the best source this guest allows.
+
+        With `pressure`, PSI is read too, where it can be had; that it cannot costs no sample and is no error.
 
         Raises:
             AgentError, DomainGone, DomainBusy, BackendUnavailable: there is no sample, and why.

@@ -116,7 +116,7 @@ def _guest(domain: DomainSnapshot) -> Table:
 
 
 def _why(domain: DomainSnapshot) -> str:
-    return "" if domain.decision is None else SENTENCES[domain.decision.reason]
+    return "not decided yet" if domain.decision is None else SENTENCES[domain.decision.reason]
 
 
 def _sizes(domain: DomainSnapshot) -> str:

@@ -41,6 +41,8 @@ class Actuation:
         self.last_change_s: float | None = None
         """When the last operation ended that changed the domain, or may have."""
         self._view = view
+        self._plugged, self._plugged_at_s = view.plugged, view.at_s
+        """The vCPUs last known to be plugged, and since when that is known."""
         self._closed: list[Operation] = []
         self._in_flight: Action | None = None
         self._not_before_s = float("-inf")
@@ -48,9 +50,10 @@ class Actuation:
         self._unknown_since_s: float | None = None
         self._back_off = {Direction.UP: BackOff(), Direction.DOWN: BackOff()}
         self._denied_at: tuple[int, int] | None = None
-        self._failed: Operation | None = None
-        """The last change, where it did not end well."""
-        self._trouble: dict[Condition, str] = {}
+        self._failed: dict[Direction, Operation] = {}
+        """The last change of each direction, where it did not end well."""
+        self._trouble: dict[Direction, tuple[Condition, str]] = {}
+        """What it left behind."""
         self._last_error = ""
 
     @property
@@ -60,8 +63,21 @@ class Actuation:
 
     @property
     def conditions(self) -> Mapping[Condition, str]:
-        """What the last changes left behind, each with its sentence."""
-        return self._trouble
+        """What the last changes left behind, each with its sentence; of two alike the newer one."""
+        return dict(self._trouble.values())
+
+    @property
+    def expects_change(self) -> bool:
+        """Whether the domain may still change by what was begun here: it is under way, or failed and late."""
+        return self.busy or bool(self._failed)
+
+    def is_ours(self, view: DomainView) -> bool:
+        """Whether the vCPUs that this view finds plugged are the ones that were left plugged here."""
+        return view.plugged == self._plugged or view.at_s <= self._plugged_at_s or self.expects_change
+
+    def coming(self, online: int) -> int:
+        """VCPUs that a guest with `online` will run once the change under way is done."""
+        return self.operation.to_vcpus if self.operation is not None and self.busy else online
 
     def obstacle(self, direction: Direction, now_s: float) -> Reason | None:
         """Why no change of this direction can begin now; None: it can."""
@@ -106,6 +122,8 @@ class Actuation:
 
     def plugged(self, now_s: float) -> None:
         """The hypervisor accepted the `Plug` in flight."""
+        if isinstance(self._in_flight, Plug):
+            self._plugged, self._plugged_at_s = self._in_flight.target, now_s
         self._in_flight, self._last_error = None, ""
         if self.operation is not None:
             self.operation = self.operation.accepted(now_s)
@@ -133,6 +151,8 @@ class Actuation:
     def observed(self, view: DomainView, online: int | None, load: Load | None, now_s: float) -> None:
         """Take in what a tick read; `online` and `load` are None where the guest was not seen."""
         self._view = view
+        if view.at_s > self._plugged_at_s:
+            self._plugged, self._plugged_at_s = view.plugged, view.at_s
         if self._denied_at is not None and self._denied_at != (view.plugged, view.maximum):
             self._denied_at = None
             self._back_off = dict.fromkeys(self._back_off, BackOff())
@@ -144,6 +164,11 @@ class Actuation:
         if load is not None:
             self._relieve(load)
         self._expire(online, now_s)
+
+    def content(self) -> None:
+        """The domain has what it should have: what went wrong on another way there is of no concern now."""
+        if not self.busy:
+            self._trouble.clear()
 
     def abandon(self, why: str) -> None:
         """Nobody will see how the change goes on: close it with what was seen."""
@@ -170,13 +195,13 @@ class Actuation:
 
     def _follow_late(self, online: int) -> None:
         """Forgive a failed change that the guest has made after all."""
-        if self._failed is not None and self._failed.reached(online):
-            self._forgive(self._failed.direction)
+        for direction in [way for way, failed in self._failed.items() if failed.reached(online)]:
+            self._forgive(direction)
 
     def _forgive(self, direction: Direction) -> None:
         self._back_off[direction] = BackOff()
-        self._failed = None
-        self._trouble.clear()
+        self._failed.pop(direction, None)
+        self._trouble.pop(direction, None)
 
     def _relieve(self, load: Load) -> None:
         """Close a growth once an interval that lies wholly after it is no longer saturated."""
@@ -196,26 +221,31 @@ class Actuation:
         elif now_s - operation.requested_s <= DEADLINE_S:
             return
         elif self._in_flight is not None:
-            self._trouble[Condition.STUCK] = unanswered(self._view.name, operation, DEADLINE_S)
+            self._blame(operation, Condition.STUCK, unanswered(self._view.name, operation, DEADLINE_S))
         else:
             detail = stuck(self._view.name, operation, online, DEADLINE_S, self._last_error)
             self._give_up(operation, Outcome.STUCK, detail, now_s)
 
     def _give_up(self, operation: Operation, outcome: Outcome, detail: str, now_s: float) -> None:
-        back_off = self._back_off[operation.direction]
+        direction = operation.direction
+        back_off = self._back_off[direction]
         if outcome is Outcome.DENIED:
             self._denied_at = (self._view.plugged, self._view.maximum)
             back_off = BackOff(back_off.failures + 1, now_s + LONGEST_S)
         elif outcome is not Outcome.CONFLICT:
             back_off = back_off.failed(self._view.id.uuid, now_s)
-        self._back_off[operation.direction] = back_off
-        self._trouble.clear()
+        self._back_off[direction] = back_off
+        self._trouble.pop(direction, None)
         if outcome is not Outcome.CONFLICT:
-            self._trouble[Condition.STUCK if outcome is Outcome.STUCK else Condition.FAILED] = detail
-            self._failed = operation
+            self._blame(operation, Condition.STUCK if outcome is Outcome.STUCK else Condition.FAILED, detail)
+            self._failed[direction] = operation
         if operation.accepted_s is not None or outcome is Outcome.STUCK:
             self.last_change_s = now_s
         self._close(operation.ended(outcome, detail))
+
+    def _blame(self, operation: Operation, condition: Condition, sentence: str) -> None:
+        self._trouble.pop(operation.direction, None)  # the newest stands last
+        self._trouble[operation.direction] = (condition, sentence)
 
     def _wait_to_look(self, now_s: float) -> None:
         self._not_before_s = now_s + self._look_again_s

@@ -26,6 +26,8 @@ class Condition(StrEnum):
     """The guest does not follow an accepted change."""
     FAILED = "failed"
     """The last change was refused or went wrong."""
+    BY_HAND = "externally-modified"
+    """Somebody else changed the vCPUs, and that is respected for a while."""
 
 
 def unconfirmed(name: str, why: str = "") -> str:
@@ -35,6 +37,14 @@ def unconfirmed(name: str, why: str = "") -> str:
     return (
         f"no agent answers in domain {name!r}, so its load is measured from the host and it is not resized: "
         "give it the channel org.qemu.guest_agent.0 and run qemu-guest-agent in the guest"
+    )
+
+
+def by_hand(view: DomainView, online: int, left_s: float) -> str:
+    """That somebody else changed a domain, and how long that is left alone."""
+    return (
+        f"somebody else changed the vCPUs of domain {view.name!r} ({online} online, {view.plugged} plugged): "
+        f"they stay as they are for {max(left_s, 0.0) / 60:.0f} minutes more (manual_change.respect_for)"
     )
 
 
@@ -53,7 +63,8 @@ def headroom(view: DomainView, policy: Policy, proposed: int) -> str | None:
         return None
     return (
         f"the maximum of domain {view.name!r} is {view.maximum} vCPUs, and {why}: raise it with "
-        f"`virsh setvcpus {quote(view.name)} {wanted} --maximum --config`, then stop and start the domain"
+        f"`virsh setvcpus {quote(view.name)} {wanted} --maximum --config`, or where QEMU runs without "
+        f"libvirt by maxcpus={wanted} in its -smp, then stop and start the domain"
     )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from autoscaler.core.stabilize import Clamp
+
 if TYPE_CHECKING:
+    from autoscaler.core.arbiter import Grant
     from autoscaler.core.demand import Load
     from autoscaler.core.model import DomainId, Missing
     from autoscaler.core.policy import Mode
     from autoscaler.core.reason import Reason
-    from autoscaler.core.stabilize import Clamp
+    from autoscaler.core.recommend import Trace
 
 
 class Verdict(StrEnum):
@@ -33,8 +36,15 @@ class Decision:
     mode: Mode
     plugged: int
     online: int
+    lower: int
+    """The fewest vCPUs that policy, schedules and domain allow."""
+    upper: int
+    schedules: tuple[str, ...] = ()
+    """Names of the schedules in force."""
     proposed: int
     """What the strategy asked for, before any limit."""
+    held: int
+    """The most that the strategy's memory would keep; 0: it had no say."""
     target: int
     """What the domain should have, within its bounds."""
     next_vcpus: int
@@ -43,6 +53,10 @@ class Decision:
     act: bool
     """Whether a move is to be made: False in mode recommend, while another change is under way, ..."""
     clamps: tuple[Clamp, ...] = ()
+    trace: Trace | None = None
+    """What the strategy reckoned with; None: it was not asked."""
+    granted: str = ""
+    """What the host's arbiter changed, in words; empty: nothing."""
     load: Load | None = None
     """The load it was decided on; None: there was none."""
     missing: Missing | None = None
@@ -54,3 +68,19 @@ class Decision:
         if self.next_vcpus == self.online:
             return Verdict.HOLD
         return Verdict.GROW if self.next_vcpus > self.online else Verdict.SHRINK
+
+    def settled(self, grant: Grant) -> Decision:
+        """This decision as its host's arbiter lets it stand."""
+        if grant.reason is None:
+            return self
+        clamp = Clamp(grant.reason, self.next_vcpus, grant.vcpus)
+        # A growth that is only cut short is still a growth for the strategy's reason.
+        kept = grant.vcpus > self.online
+        return replace(
+            self,
+            next_vcpus=grant.vcpus,
+            reason=self.reason if kept else grant.reason,
+            act=grant.vcpus != self.online,
+            clamps=(*self.clamps, clamp),
+            granted=grant.detail,
+        )

@@ -35,6 +35,10 @@ class Load:
     steal_vcpus: float
     demand_vcpus: float
     """Best estimate of the vCPUs wanted; above `busy_vcpus` only where the guest was saturated."""
+    pressure_ratio: float | None = None
+    """Share of the time in which some task waited for a CPU; None: not asked or not said."""
+    runnable: int | None = None
+    """Tasks that wanted a CPU at the end; None: the source does not say."""
 
     @property
     def utilization_ratio(self) -> float:
@@ -45,6 +49,11 @@ class Load:
     def steal_ratio(self) -> float:
         """Share of the online vCPUs' time that the host withheld."""
         return self.steal_vcpus / self.online
+
+    @property
+    def run_queue_ratio(self) -> float | None:
+        """Tasks that wanted a CPU over the online vCPUs; None: not known."""
+        return None if self.runnable is None else self.runnable / self.online
 
     @property
     def saturated(self) -> bool:
@@ -92,6 +101,8 @@ class DemandMeter:
             busy_vcpus=busy,
             steal_vcpus=min(steal, float(online)),
             demand_vcpus=_demand(busy, online, sample.runnable),
+            pressure_ratio=_pressure_ratio(before, sample),
+            runnable=sample.runnable,
         )
 
     def reset(self) -> None:
@@ -123,6 +134,13 @@ def _host_delay_vcpus(before: DomainView, after: DomainView) -> float:
     if before.vcpu_delay_s is None or after.vcpu_delay_s is None or span_s <= 0:
         return 0.0
     return max(0.0, (after.vcpu_delay_s - before.vcpu_delay_s) / span_s)
+
+
+def _pressure_ratio(before: Sample, after: Sample) -> float | None:
+    """What the pressure counters say; where they cannot be compared the rest of the load still stands."""
+    if before.pressure_s is None or after.pressure_s is None or after.pressure_s < before.pressure_s:
+        return None
+    return min((after.pressure_s - before.pressure_s) / (after.at_s - before.at_s), 1.0)
 
 
 def _demand(busy: float, online: int, runnable: int | None) -> float:

@@ -1,10 +1,11 @@
 """One domain: what is known of it, what is decided for it, and the change that is under way.
 
-No method reads a clock or does I/O. Each tick the driver calls `observe` with what was read and `decide`;
-where the decision says ``act`` it begins an operation on `actuation` and drives that to its end.
+No method reads a clock or does I/O. Each tick the driver calls `observe` with what was read and `decide`; its
+host's arbiter has the last word by `settle`; where the decision then says ``act`` the driver begins an
+operation and drives that to its end.
 
-Invariants: missing data never shrinks a domain and never reads as no load; a domain whose guest cannot
-confirm a change is measured, not changed.
+Invariant: a change that somebody else made is told from our own by this: none of ours was under way, and the
+guest was not booted anew.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.core.actuation import Actuation
-from autoscaler.core.condition import Condition, headroom, unconfirmed
-from autoscaler.core.decision import Decision
-from autoscaler.core.demand import DemandMeter, Load
+from autoscaler.core.arbiter import Request
+from autoscaler.core.condition import Condition, by_hand, headroom, unconfirmed
+from autoscaler.core.decide import Facts, decide, is_by_hand, is_stale, may_yield
+from autoscaler.core.demand import DemandMeter, Dropped, Load
+from autoscaler.core.learned import Learned
 from autoscaler.core.model import (
     CpuSource,
     DomainView,
@@ -26,21 +29,26 @@ from autoscaler.core.model import (
     Sample,
 )
 from autoscaler.core.operation import Direction
-from autoscaler.core.policy import Fallback, Mode, Policy
-from autoscaler.core.reason import Reason
-from autoscaler.core.recommend import Recommendation, by_target
-from autoscaler.core.stabilize import Hold, Situation, Target, stabilize
+from autoscaler.core.policy import Indicator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from autoscaler.core.arbiter import Grant
+    from autoscaler.core.decision import Decision
+    from autoscaler.core.operation import Operation
+    from autoscaler.core.policy import Policy
 
 
 class DomainState:
     """What the service knows of one domain and does about it."""
 
-    def __init__(self, view: DomainView, policy: Policy, now_s: float) -> None:
+    def __init__(
+        self, view: DomainView, policy: Policy, now_s: float, learned: Learned | None = None
+    ) -> None:
         self.view = view
         self.policy = policy
+        self.learned = Learned(policy, now_s, lag_s=0.0) if learned is None else learned
         self.actuation = Actuation(view)
         self.missing: Missing | None = None
         """Why the last probe gave no sample; None: it gave one."""
@@ -49,12 +57,14 @@ class DomainState:
         self.source: CpuSource | None = None
         self.last_sample_s: float | None = None
         self.decision: Decision | None = None
+        self.closed_slices = 0
+        """How many slices of the service level the last observation closed."""
         self._why_host = ""
         self._meter = DemandMeter()
-        self._hold = Hold()
         self._online: int | None = None
         self._online_at_s = float("-inf")
         self._known_since_s = now_s
+        self._by_hand_s: float | None = None
 
     @property
     def online(self) -> int:
@@ -62,12 +72,16 @@ class DomainState:
         return self.view.plugged if self._online is None else self._online
 
     @property
-    def _upper(self) -> int:
-        """The most vCPUs that policy and domain allow."""
-        return min(self.policy.max_vcpus or self.view.maximum, self.view.maximum)
+    def _last_known_s(self) -> float:
+        """When the guest was last seen, or first governed."""
+        return self._known_since_s if self.last_sample_s is None else self.last_sample_s
 
     @property
-    def conditions(self) -> Mapping[Condition, str]:
+    def wants_pressure(self) -> bool:
+        """Whether its service level is measured by the guest's CPU pressure."""
+        return self.policy.sla.indicator is Indicator.PRESSURE
+
+    def conditions(self, now_s: float) -> Mapping[Condition, str]:
         """What is wrong now, each with its sentence."""
         found = dict(self.actuation.conditions)
         if self.missing is not None and not self._only_late(self.missing):
@@ -77,15 +91,27 @@ class DomainState:
         short = headroom(self.view, self.policy, self.decision.proposed if self.decision else 0)
         if short is not None:
             found[Condition.NO_HEADROOM] = short
+        if self._by_hand_s is not None and is_by_hand(self._by_hand_s, self.policy, now_s):
+            left_s = self._by_hand_s + self.policy.manual_change.respect_for_s - now_s
+            found[Condition.BY_HAND] = by_hand(self.view, self.online, left_s)
         return found
+
+    def govern(self, policy: Policy, now_s: float) -> None:
+        """Go on under this policy; what was learned stays where it means the same."""
+        if policy is not self.policy:
+            self.policy, before = policy, self.learned.recommender
+            self.learned.govern(policy, now_s)
+            if self.learned.recommender is not before:
+                self.learned.recommender.first_saw(self.online, now_s)
 
     def observe(self, view: DomainView, observation: Observation, now_s: float) -> None:
         """Take in what this tick read of the host side and of the guest."""
         self.view = view
         seen_online = None
+        others = not self.actuation.is_ours(view)
         if isinstance(observation, Missing) or self._lost_its_agent(observation):
             self.missing, self.load = _as_missing(observation, view), None
-            if view.state is not RunState.RUNNING or self._stale(now_s):
+            if view.state is not RunState.RUNNING or is_stale(self._last_known_s, self.policy, now_s):
                 self._meter.reset()
         else:
             self.missing, self.source, self.last_sample_s = None, observation.source, observation.at_s
@@ -93,105 +119,129 @@ class DomainState:
             measured = self._meter.feed(observation, view)
             self.load = measured if isinstance(measured, Load) else None
             if observation.at_s >= self._online_at_s:
+                others = others or self._changed_by_others(observation, measured)
                 self._see_online(len(observation.online), observation.at_s)
                 if observation.source is not CpuSource.HOST:
                     seen_online = self._online
+        self._mind_others(now_s, changed=others)
+        self.closed_slices = self.learned.take(self.load, now_s)
         self.actuation.observed(view, seen_online, self.load, now_s)
-
-    def _lost_its_agent(self, sample: Sample) -> bool:
-        """Whether only the host side is left of a guest whose agent has answered before."""
-        return sample.source is CpuSource.HOST and self.source not in {None, CpuSource.HOST}
 
     def guest_shows(self, vcpus: GuestVcpus, now_s: float) -> None:
         """The guest answered a change with what it has now."""
         self._see_online(vcpus.online, now_s)
         self.actuation.guest_shows(vcpus, now_s)
 
-    def decide(self, now_s: float) -> Decision:
+    def decide(self, now_s: float, wall_s: float) -> Decision:
         """Decide where the domain should go, and whether to move there now. Every outcome has a reason."""
-        wish = self._wish(now_s)
-        target = self._target(wish, now_s)
-        following, reason, act = target.next_vcpus, target.reason, False
-        if following != self.online:
-            obstacle = self._obstacle(following, now_s)
-            if obstacle is not None:
-                following, reason = self.online, obstacle
-            else:
-                act = self.policy.mode in {Mode.AUTO, Mode.UP_ONLY}
-        self.decision = Decision(
+        decision = decide(self._facts(), self.policy, self.learned, now_s, wall_s)
+        if decision.trace is not None:
+            # Not what a floor makes of it: a floor that is lowered again leaves nothing to be held.
+            self.learned.recommender.note(min(decision.proposed, decision.upper), now_s)
+            if decision.target == decision.online:
+                self.actuation.content()
+        self.decision = decision
+        return decision
+
+    def preview(self, policy: Policy, now_s: float, wall_s: float) -> Decision:
+        """What would be decided now under another policy; changes nothing.
+
+        Where another strategy or service level would forget what was learned, no hold of the past counts
+        either: what is told is where the domain would settle.
+        """
+        facts = self._facts()
+        learned = self.learned
+        if policy.strategy != self.policy.strategy or policy.sla != self.policy.sla:
+            learned = Learned(policy, now_s, lag_s=0.0)
+            if self.load is not None:
+                learned.recommender.take(self.load, now_s)
+        return decide(facts, policy, learned, now_s, wall_s)
+
+    @property
+    def committed(self) -> int:
+        """VCPUs that count against the host: those online, or those that a growth under way will bring."""
+        return max(self.online, self.actuation.coming(self.online))
+
+    @property
+    def wants_to_move(self) -> bool:
+        """Whether the last decision asks for a move that was not begun yet."""
+        return self.decision is not None and self.decision.act and not self.actuation.busy
+
+    def request(self, now_s: float, *, asks: bool) -> Request:
+        """What the domain asks of its host, or, where it does not ask, how it counts there."""
+        decision, committed = self.decision, self.committed
+        return Request(
             domain=self.view.id,
             name=self.view.name,
-            at_s=now_s,
-            policy=self.policy.name,
-            mode=self.policy.mode,
-            plugged=self.view.plugged,
+            current=committed,
+            floor=committed if decision is None else decision.lower,
+            want=decision.next_vcpus if asks and decision is not None else committed,
+            priority=self.policy.host.priority,
+            weight=self.policy.host.weight,
+            yields=decision is not None
+            and may_yield(self._facts(), self.policy, self.learned, decision, now_s),
+            yielding=max(0, self.online - self.actuation.coming(self.online)),
+        )
+
+    def settle(self, grant: Grant) -> Decision:
+        """Let the arbiter's grant stand in the last decision."""
+        assert self.decision is not None
+        self.decision = self.decision.settled(grant)
+        return self.decision
+
+    def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
+        """Start the move that `decision` asks for."""
+        operation = self.actuation.begin(decision, decision_id, now_s)
+        if operation.direction is Direction.DOWN:
+            self.learned.shrunk(now_s)
+        return operation
+
+    def _facts(self) -> Facts:
+        return Facts(
+            view=self.view,
             online=self.online,
-            proposed=wish.vcpus,
-            target=target.vcpus,
-            next_vcpus=following,
-            reason=reason,
-            act=act,
-            clamps=target.clamps,
             load=self.load,
             missing=self.missing,
+            source=self.source,
+            last_sample_s=self._last_known_s,
+            last_change_s=self.actuation.last_change_s,
+            by_hand_s=self._by_hand_s,
+            obstacle=self.actuation.obstacle,
+            last_target=None if self.decision is None else self.decision.target,
         )
-        return self.decision
+
+    def _changed_by_others(self, sample: Sample, measured: Load | Dropped) -> bool:
+        """Whether the guest runs another count than it did, and neither we nor a boot can be why."""
+        return (
+            self._online is not None
+            and sample.source is not CpuSource.HOST
+            and len(sample.online) != self._online
+            and measured not in {Dropped.REBOOT, Dropped.BACKWARDS, Dropped.SOURCE, Dropped.FIRST}
+            and not self.actuation.expects_change
+        )
+
+    def _mind_others(self, now_s: float, *, changed: bool) -> None:
+        """Respect a change that somebody else made; adopt its count once that time is over."""
+        if changed:
+            self._by_hand_s = now_s
+        elif self._by_hand_s is not None and not is_by_hand(self._by_hand_s, self.policy, now_s):
+            self._by_hand_s = None
+            self.learned.recommender.first_saw(self.online, now_s)
 
     def _see_online(self, online: int, at_s: float) -> None:
         """Note what the guest runs; what it ran when first seen counts as wanted, for nobody knows better."""
         if self._online is None:
-            self._hold.highest(at_s, online, self.policy.strategy.hold_s)
+            self.learned.recommender.first_saw(online, at_s)
         self._online, self._online_at_s = online, at_s
+
+    def _lost_its_agent(self, sample: Sample) -> bool:
+        """Whether only the host side is left of a guest whose agent has answered before."""
+        return sample.source is CpuSource.HOST and self.source not in {None, CpuSource.HOST}
 
     def _only_late(self, missing: Missing) -> bool:
         """Whether all that is wrong is an answer that may still come."""
-        return missing.reason is MissingReason.LATE and not self._stale(missing.at_s)
-
-    def _stale(self, now_s: float) -> bool:
-        since_s = self._known_since_s if self.last_sample_s is None else self.last_sample_s
-        return now_s - since_s > self.policy.missing.stale_after_s
-
-    def _wish(self, now_s: float) -> Recommendation:
-        """What the load asks for, or what its absence does."""
-        if self.missing is None and self.load is not None:
-            return by_target(self.load, self.policy.strategy)
-        if self.missing is None:
-            return Recommendation(vcpus=self.online, reason=Reason.WARMING_UP)
-        rule = self.policy.missing
-        raise_to = rule.raise_to_vcpus if rule.then is Fallback.RAISE_TO else None
-        if raise_to is not None and min(raise_to, self._upper) > self.online and self._stale(now_s):
-            return Recommendation(vcpus=raise_to, reason=Reason.RAISED)
-        return Recommendation(vcpus=self.online, reason=Reason.MISSING)
-
-    def _target(self, wish: Recommendation, now_s: float) -> Target:
-        online = self.online
-        upper = self._upper
-        lower = min(self.policy.min_vcpus, upper)
-        blind = {Reason.MISSING, Reason.WARMING_UP}
-        if wish.reason in blind or self.view.state is not RunState.RUNNING:
-            reason = wish.reason if self.view.state is RunState.RUNNING else Reason.NOT_RUNNING
-            last = online if self.decision is None else self.decision.target
-            return Target(vcpus=min(max(last, lower), upper), next_vcpus=online, reason=reason)
-        situation = Situation(
-            now_s=now_s,
-            online=online,
-            lower=lower,
-            upper=upper,
-            mode=self.policy.mode,
-            up=self.policy.up,
-            down=self.policy.down,
-            held_vcpus=self._hold.highest(now_s, wish.vcpus, self.policy.strategy.hold_s),
-            last_change_s=self.actuation.last_change_s,
-            saturated=self.load is not None and self.load.saturated,
-            steal_ratio=0.0 if self.load is None else self.load.steal_ratio,
-        )
-        return stabilize(wish, situation)
-
-    def _obstacle(self, following: int, now_s: float) -> Reason | None:
-        """Why a move that is wanted is not made now; None: nothing stands in its way."""
-        if self.source is CpuSource.HOST and self.missing is None:
-            return Reason.UNCONFIRMED
-        return self.actuation.obstacle(Direction.UP if following > self.online else Direction.DOWN, now_s)
+        late = missing.reason is MissingReason.LATE
+        return late and not is_stale(self._last_known_s, self.policy, missing.at_s)
 
 
 def _as_missing(observation: Observation, view: DomainView) -> Missing:
@@ -201,6 +251,7 @@ def _as_missing(observation: Observation, view: DomainView) -> Missing:
     return Missing(
         at_s=observation.at_s,
         reason=MissingReason.AGENT_ABSENT,
-        detail=f"the agent of domain {view.name!r} answered before and is gone: "
+        detail=observation.detail
+        or f"the agent of domain {view.name!r} answered before and is gone: "
         "`systemctl start qemu-guest-agent` in the guest",
     )

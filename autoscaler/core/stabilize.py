@@ -9,7 +9,6 @@ the recommendation; no guard against shrinking is ever passed over by a recommen
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from math import floor
 from typing import TYPE_CHECKING
@@ -58,27 +57,16 @@ class Situation:
     up: UpLimits
     down: DownLimits
     held_vcpus: int
-    """The highest recommendation of the hold time; see `Hold`."""
+    """The most that the strategy's memory would keep."""
     last_change_s: float | None
     """When the last change of this domain ended; None: never."""
+    shrinks: int
+    """How many shrinks the last 24 hours have seen."""
     saturated: bool
     steal_ratio: float
-
-
-class Hold:
-    """Remembers recommendations, so that the highest of the hold time keeps the target up."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()
-
-    def highest(self, now_s: float, vcpus: int, hold_s: float) -> int:
-        """Note a recommendation and return the highest of the last `hold_s`, this one included."""
-        while self._seen and self._seen[-1][1] <= vcpus:
-            self._seen.pop()
-        self._seen.append((now_s, vcpus))
-        while now_s - self._seen[0][0] > hold_s:
-            self._seen.popleft()
-        return self._seen[0][1]
+    own_lower: int | None = None
+    """The policy's own bound, where a schedule is in force; None: `lower` is its own."""
+    own_upper: int | None = None
 
 
 def stabilize(wish: Recommendation, at: Situation) -> Target:
@@ -108,7 +96,13 @@ def stabilize(wish: Recommendation, at: Situation) -> Target:
 def _bounds(at: Situation) -> Iterator[tuple[Reason, int, int]]:
     """What the target may be: (reason, lowest, highest) in order."""
     yield Reason.HOLD, min(at.held_vcpus, at.online), _NO_LIMIT
+    if at.own_lower is not None and at.own_lower < at.lower:
+        yield Reason.AT_MIN, at.own_lower, _NO_LIMIT
+        yield Reason.SCHEDULE, at.lower, _NO_LIMIT
     yield Reason.AT_MIN, at.lower, _NO_LIMIT
+    if at.own_upper is not None and at.own_upper > at.upper:
+        yield Reason.AT_MAX, 0, at.own_upper
+        yield Reason.SCHEDULE, 0, at.upper
     yield Reason.AT_MAX, 0, at.upper
 
 
@@ -127,6 +121,8 @@ def _pace(at: Situation) -> Iterator[tuple[Reason, int, int]]:
         )
     if at.mode is Mode.UP_ONLY:
         yield Reason.UP_ONLY, online, _NO_LIMIT
+    if at.shrinks >= at.down.per_day:
+        yield Reason.DAILY_LIMIT, online, _NO_LIMIT
     yield (
         Reason.STEP,
         online - at.down.step_vcpus,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoscaler.lab.accel import usable_accel
+from autoscaler.lab.afterwards import cleaned_up_after
 from autoscaler.lab.demo_story import HIGH_VCPUS, NAME, Backend, Phase, Report, Story, View
 from autoscaler.lab.errors import LabError, NotPossibleHere
 from autoscaler.lab.image import build_image
@@ -48,7 +50,7 @@ def run_demo(backend: Backend, view: View, *, done: Callable[[Report], None], ke
     except LabError as error:
         raise NotPossibleHere(str(error)) from error
     with contextlib.ExitStack() as cleanup:
-        folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="vcpu-demo-")))
+        folder = cleanup.enter_context(_folder())
         cleanup.enter_context(_told(view))
         connection, guest = _boot(backend, image, folder, view, cleanup)
         service = cleanup.enter_context(_service(connection, folder))
@@ -58,6 +60,17 @@ def run_demo(backend: Backend, view: View, *, done: Callable[[Report], None], ke
         if keep:
             _keep_on(story, view, folder)
         return report
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder of the demo's own, for guests, policy and journal."""
+    folder = Path(tempfile.mkdtemp(prefix="vcpu-demo-"))
+    with cleaned_up_after(folder):
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _boot(

@@ -8,10 +8,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.request import ProxyHandler, build_opener
 
 from autoscaler.core.reason import SENTENCES
+from autoscaler.core.stabilize import STEAL_LIMIT_RATIO
 from autoscaler.lab.accel import usable_accel
 from autoscaler.lab.errors import LabError
 from autoscaler.service.journal_reader import events
@@ -35,6 +37,7 @@ _STEP_S = 0.2
 _GROW_TIMEOUT_S = 45.0
 _SHRINK_TIMEOUT_S = 60.0
 _USED_S = 4.0
+_GONE_S = 5.0
 
 
 class Backend(StrEnum):
@@ -121,12 +124,14 @@ class Story:
         self._view = view
         self._started_wall_s = time.time()
         self._plugged_max = self._online_max = 1
+        self._seen_s: float | None = None
+        self._withheld: list[float] = []
+        """What the host withheld of the guest's vCPUs while it wanted more of them, look by look."""
 
     @property
     def metrics_url(self) -> str:
         """Where the service's metrics are."""
-        host, port = self._service.web.address
-        return f"http://{host}:{port}/metrics"
+        return f"{self._service.web.url}/metrics"
 
     def tell(self) -> Report:
         """Load the guest, unload it, and report; each step goes on when what it shows has happened.
@@ -152,17 +157,37 @@ class Story:
         timeout_s: float,
         until: Callable[[DomainSnapshot], bool] = lambda _: False,
     ) -> None:
-        """Show the guest until something holds, or for `timeout_s`."""
+        """Show the guest until something holds, or for `timeout_s`.
+
+        Raises:
+            LabError: the guest went away.
+        """
         end_s = time.monotonic() + timeout_s
         while time.monotonic() < end_s:
-            domain = self.domain()
+            domain = self._present()
             self._view.show(phase, domain)
             if domain is not None:
                 self._plugged_max = max(self._plugged_max, domain.view.plugged)
                 self._online_max = max(self._online_max, domain.online)
+                if phase is Phase.HIGH and domain.load is not None and domain.online < WANTED_ONLINE:
+                    self._withheld.append(domain.load.steal_ratio)
                 if until(domain):
                     return
             time.sleep(_STEP_S)
+
+    def _present(self) -> DomainSnapshot | None:
+        """The guest; None before it was first seen.
+
+        Raises:
+            LabError: it was seen, and has not been for a while.
+        """
+        domain = self.domain()
+        now_s = time.monotonic()
+        if domain is not None:
+            self._seen_s = now_s
+        elif self._seen_s is not None and now_s - self._seen_s > _GONE_S:
+            raise _gone()
+        return domain
 
     def domain(self) -> DomainSnapshot | None:
         """The guest as the service last saw it."""
@@ -181,12 +206,18 @@ class Story:
         domain = self.domain()
         if domain is None or domain.decision is None or domain.online >= WANTED_ONLINE:
             return None
-        return SENTENCES[domain.decision.reason]
+        withheld_ratio = fmean(self._withheld or [0.0])
+        if withheld_ratio <= STEAL_LIMIT_RATIO:
+            return SENTENCES[domain.decision.reason]
+        return (
+            f"this host withheld {withheld_ratio:.0%} of its vCPUs' time from the guest, and then more vCPUs "
+            "do not help"
+        )
 
     def _report(self, held_back: str | None) -> Report:
         domain = self.domain()
         if domain is None:
-            raise LabError(f"the service does not see the guest {NAME} any more: see its messages above")
+            raise _gone()
         return Report(
             backend=self._backend,
             accel=usable_accel(),
@@ -214,6 +245,10 @@ class Story:
             for event in found
             if event["operation"] is not None
         )
+
+
+def _gone() -> LabError:
+    return LabError(f"the service does not see the guest {NAME} any more: see its messages above")
 
 
 def _samples(url: str) -> int:

@@ -2,7 +2,8 @@
 
 libvirt allows one such driver a process, for as long as the process lives, and one process a driver: whoever
 wants to see these guests opens the same URI in the same process. Invariant: leaving the ``with`` block ends
-every guest of the driver and removes its folder; libvirt itself would leave them running.
+every guest of the driver and removes its folder, and so does the end of the process, however it comes;
+libvirt itself would leave them running.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoscaler.lab.afterwards import cleaned_up_after
 from autoscaler.lab.errors import LabError
 from autoscaler.lab.private_view import enter_private_view
 
@@ -45,15 +47,16 @@ def embedded_libvirt(progress: Callable[[str], None] = lambda _: None) -> Iterat
         LabError: libvirt-python or the driver is missing, or the temporary folder's path is too long.
     """
     root = Path(tempfile.mkdtemp(prefix="vcpu-lab-"))
-    try:
-        _prepare(root, progress)
-        uri = f"qemu:///embed?root={root}"
+    with cleaned_up_after(root):
         try:
-            yield uri
+            _prepare(root, progress)
+            uri = f"qemu:///embed?root={root}"
+            try:
+                yield uri
+            finally:
+                _end_guests(uri)
         finally:
-            _end_guests(uri)
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+            shutil.rmtree(root, ignore_errors=True)
 
 
 def _prepare(root: Path, progress: Callable[[str], None]) -> None:

@@ -34,6 +34,11 @@ def kill(pid: int, mark: bytes) -> None:
 
 def kill_by_uuid(uuid: str) -> None:
     """Kill the QEMU process that was given `uuid` on its command line, if there is one."""
-    mark = b"\0-uuid\0" + uuid.encode() + b"\0"
+    kill_all(b"\0-uuid\0" + uuid.encode() + b"\0")
+
+
+def kill_all(mark: bytes) -> None:
+    """Kill every process that has `mark` in its command line, but this one."""
     for folder in Path("/proc").glob("[0-9]*"):
-        kill(int(folder.name), mark)
+        if int(folder.name) != os.getpid():
+            kill(int(folder.name), mark)

@@ -107,7 +107,7 @@ def _machine(accel: Accel) -> tuple[str, ...]:
 def _port(name: str, id_: str, path: Path) -> list[str]:
     return [
         *("-chardev", f"socket,id={id_},path={_quoted(path)},server=on,wait=off"),
-        *("-device", f"virtserialport,chardev={id_},name={name}"),
+        *("-device", f"virtserialport,id={id_}-port,chardev={id_},name={name}"),
     ]
 
 

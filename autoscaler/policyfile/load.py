@@ -40,6 +40,8 @@ class LoadedPolicies:
     errors: tuple[Problem, ...]
     """By file in the order of loading, then by line."""
     warnings: tuple[Problem, ...]
+    fingerprint: str
+    """What `fingerprint` gave for these files as they were read."""
 
 
 def load_policies(paths: Sequence[Path]) -> LoadedPolicies:
@@ -47,8 +49,13 @@ def load_policies(paths: Sequence[Path]) -> LoadedPolicies:
 
     Never raises for anything that a path or a file holds: all errors of all files are in the result.
     """
-    listed, errors = policy_files(paths)
-    files = [read_text_file(path) for path in listed]
+    return load_texts(*_read_files(paths))
+
+
+def load_texts(files: Sequence[TextFile], problems: Sequence[Problem] = ()) -> LoadedPolicies:
+    """Load policies from texts, wherever they came from; `problems` are what was wrong before."""
+    errors = list(problems)
+    fingerprint = _fingerprint(files, errors)
     placed: list[PlacedPolicy] = []
     for file in files:
         of_file, problems = _read(file)
@@ -63,7 +70,18 @@ def load_policies(paths: Sequence[Path]) -> LoadedPolicies:
         policy_set=None if errors else PolicySet(policies=tuple(policies), digest=_digest(files)),
         errors=_in_order(errors, files),
         warnings=_in_order(check_order(placed, matches), files),
+        fingerprint=fingerprint,
     )
+
+
+def fingerprint(paths: Sequence[Path]) -> str:
+    """A text that differs whenever `load_policies` would find other files, other bytes or other obstacles."""
+    return _fingerprint(*_read_files(paths))
+
+
+def _read_files(paths: Sequence[Path]) -> tuple[list[TextFile], list[Problem]]:
+    listed, problems = policy_files(paths)
+    return [read_text_file(path) for path in listed], problems
 
 
 def policy_files(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
@@ -126,9 +144,18 @@ def _in_order(problems: Iterable[Problem], files: Sequence[TextFile]) -> tuple[P
 
 
 def _digest(files: Sequence[TextFile]) -> str:
+    return _hash(part for file in files for part in (os.fsencode(Path(file.name).name), file.content))
+
+
+def _fingerprint(files: Sequence[TextFile], problems: Sequence[Problem]) -> str:
+    found = [str(problem) for file in files for problem in file.problems] + list(map(str, problems))
+    parts = [part for file in files for part in (os.fsencode(file.name), file.content)]
+    return _hash(parts + [sentence.encode() for sentence in found])
+
+
+def _hash(parts: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
-    for file in files:
-        for part in (os.fsencode(Path(file.name).name), file.content):
-            # The length before each part: moving bytes from one file to the next is another set.
-            digest.update(len(part).to_bytes(8, "big") + part)
+    for part in parts:
+        # The length before each part: moving bytes from one file to the next is another set.
+        digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()

@@ -30,7 +30,7 @@ class _Known(NamedTuple):
 
 _BACKSLASH = "this backslash escape is not known; use single quotes"
 _KNOWN = (
-    # libyaml looks ahead from a bracket, and may give up before a part of it was seen.
+    # libyaml from 0.2.6 on gives up at 1000 brackets in a row, before it hands out the first of them.
     _Known(TOO_DEEP, problem="nesting depth"),
     _Known("a tab cannot stand here; use spaces", problem="tab"),
     _Known(

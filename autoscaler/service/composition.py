@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from autoscaler.backends.agent.channel import SocketAgentChannel
 from autoscaler.backends.agent.guest_agent import GuestAgent
 from autoscaler.backends.agent.measured import MeasuredChannel
+from autoscaler.backends.host import LocalHostProbe, is_local
 from autoscaler.backends.qmp.guests import GuestFolder, GuestList
 from autoscaler.backends.qmp.hypervisor import QmpHypervisor
 from autoscaler.service.config import LibvirtConnection, QmpFolderConnection
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from autoscaler.core.model import DomainId
-    from autoscaler.ports import AgentChannel, Clock
+    from autoscaler.ports import AgentChannel, Clock, HostProbe
     from autoscaler.service.config import Config, Connection, QmpListConnection
     from autoscaler.service.instruments import Instruments
 
@@ -66,7 +67,10 @@ class _Composer:
                 qemu=hypervisor.qemu_version(domain), libvirt=None, agent=agent.agent_version(domain)
             )
 
-        return Host(hypervisor=hypervisor, probe=agent, cpus=agent, forget=forget, versions=versions)
+        machine = LocalHostProbe(clock=self._clock)
+        return Host(
+            hypervisor=hypervisor, probe=agent, cpus=agent, machine=machine, forget=forget, versions=versions
+        )
 
     def _libvirt(self, connection: LibvirtConnection) -> Host:
         # Imported late: a host that only runs bare QEMU needs no libvirt.
@@ -83,7 +87,23 @@ class _Composer:
             libvirt, qemu = hypervisor.versions()
             return Versions(qemu=qemu, libvirt=libvirt, agent=agent.agent_version(domain))
 
-        return Host(hypervisor=hypervisor, probe=agent, cpus=agent, forget=agent.forget, versions=versions)
+        return Host(
+            hypervisor=hypervisor,
+            probe=agent,
+            cpus=agent,
+            machine=self._machine(connection.uri),
+            forget=agent.forget,
+            versions=versions,
+        )
+
+    def _machine(self, uri: str) -> HostProbe:
+        if is_local(uri):
+            return LocalHostProbe(clock=self._clock)
+        from autoscaler.backends.libvirt.host import LibvirtHostProbe  # noqa: PLC0415 - as above
+
+        probe = LibvirtHostProbe(uri, clock=self._clock)
+        self._opened.callback(probe.close)
+        return probe
 
     def _agent(self, channel: AgentChannel) -> GuestAgent:
         def observe(command: str, seconds: float, _error: str | None) -> None:

@@ -4,14 +4,15 @@ Read by the same strict reader as policies, with the same guarantee: every fault
 line and column.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from autoscaler.backends.address import Address, parse_address
+from autoscaler.backends.labels import checked
 from autoscaler.backends.qmp.guests import GuestList, QmpGuest
 from autoscaler.policyfile.problem import Problem, shown
 from autoscaler.policyfile.strict_yaml import Document, read_document
@@ -25,7 +26,9 @@ from autoscaler.policyfile.values import (
     duration,
     integer,
     matching,
+    number,
     one_of,
+    ratio,
     read_text,
     said,
     written,
@@ -34,6 +37,7 @@ from autoscaler.policyfile.values import (
 from autoscaler.service.settings import (
     Config,
     Connection,
+    HostLimits,
     LibvirtConnection,
     Listen,
     LogLevel,
@@ -44,6 +48,7 @@ from autoscaler.service.settings import (
 __all__ = [
     "Config",
     "Connection",
+    "HostLimits",
     "LibvirtConnection",
     "Listen",
     "LoadedConfig",
@@ -92,6 +97,19 @@ def _read_listen(value: object) -> Listen:
     return Listen(host, int(port))
 
 
+def _as_labels(value: object) -> object:
+    if not isinstance(value, dict):
+        raise wrong("write keys with a value each, such as {tier: gold}")
+    return value
+
+
+def _fit(labels: Mapping[str, str]) -> Mapping[str, str]:
+    try:
+        return checked(labels)
+    except ValueError as error:
+        raise said(str(error)) from None
+
+
 class GuestKeys(Section):
     """One guest that QEMU runs without libvirt."""
 
@@ -103,6 +121,8 @@ class GuestKeys(Section):
     """Socket of the guest agent's channel; without it, the guest's load is seen from the host only."""
     uuid: Uuid | None = None
     """UUID that QEMU must have, or that stands for a QEMU started without one."""
+    labels: Annotated[Mapping[str, Text], BeforeValidator(_as_labels), AfterValidator(_fit)] = Field({})
+    """By which policies match, as a libvirt domain has them in its metadata."""
 
 
 def _distinct(guests: tuple[GuestKeys, ...]) -> tuple[GuestKeys, ...]:
@@ -114,7 +134,7 @@ def _distinct(guests: tuple[GuestKeys, ...]) -> tuple[GuestKeys, ...]:
 
 
 def _guest(keys: GuestKeys) -> QmpGuest:
-    return QmpGuest(name=keys.name, qmp=keys.qmp, agent=keys.agent, uuid=keys.uuid)
+    return QmpGuest(name=keys.name, qmp=keys.qmp, agent=keys.agent, uuid=keys.uuid, labels=keys.labels)
 
 
 def _branch(value: object) -> str:
@@ -161,6 +181,28 @@ class AgentKeys(Section):
     """Longest that one command may take."""
 
 
+class HostKeys(Section):
+    """What the guests of each host may have together, and how much may change there."""
+
+    overcommit: Annotated[float, number("0.1", "64")] = _DEFAULT.host.overcommit
+    """vCPUs that the guests may have for each of the host's CPUs."""
+    reserve: Annotated[int, integer(0, 4096)] = _DEFAULT.host.reserve
+    """vCPUs of those that no guest is given."""
+    pressure_below: Annotated[float, ratio("1%", "100%")] = _DEFAULT.host.pressure_below_ratio
+    """No guest grows while tasks of the host wait for a CPU for a larger share of time; 100%: no limit."""
+    operations_per_minute: Annotated[int, integer(1, 6000)] = _DEFAULT.host.operations_per_minute
+    """Most changes of guests that may begin in any minute."""
+
+    def limits(self) -> HostLimits:
+        """The same as settings."""
+        return HostLimits(
+            overcommit=self.overcommit,
+            reserve=self.reserve,
+            pressure_below_ratio=self.pressure_below,
+            operations_per_minute=self.operations_per_minute,
+        )
+
+
 class WebKeys(Section):
     """Metrics, health and the API."""
 
@@ -185,11 +227,13 @@ class ConfigKeys(Section):
     policies: Annotated[tuple[Text, ...], NotEmpty] = tuple(map(str, _DEFAULT.policies))
     """Policy files, and folders of them, in the order in which they are tried."""
     state: Text = str(_DEFAULT.state)
-    """The folder of the journal."""
+    """The folder of the journal and of the control socket."""
     interval: Annotated[float, duration("200ms", "5m")] = _DEFAULT.interval_s
     """Between two samples of a guest."""
     agent: AgentKeys = AgentKeys()
     """How guest agents are asked."""
+    host: HostKeys = HostKeys()
+    """What the guests of each host may have together, and how much may change there."""
     web: WebKeys = WebKeys()
     """Metrics, health and the API."""
     log: LogKeys = LogKeys()
@@ -223,6 +267,7 @@ def _config(keys: ConfigKeys, home: Path) -> Config:
         state=home / keys.state,
         interval_s=keys.interval,
         agent_timeout_s=keys.agent.timeout,
+        host=keys.host.limits(),
         listen=keys.web.listen,
         log_level=keys.log.level,
     )

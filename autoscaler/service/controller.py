@@ -1,4 +1,4 @@
-"""One tick after the other: observe, decide, act, verify, record. The only driver of the core and the ports.
+"""One tick after the other: observe, decide, grant, act, verify, record. Nothing else drives core and ports.
 
 Everything here runs on one thread. What may block goes through `Submit` and comes back as a call on that
 thread, so nothing in this file waits, and one hung guest delays only itself: a tick is evaluated when every
@@ -15,27 +15,29 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from autoscaler.core.domain_state import DomainState
-from autoscaler.core.operation import Wait
-from autoscaler.core.policy import Mode
+from autoscaler.core.operation import Direction, Wait
+from autoscaler.core.policy_changes import meaning_of
 from autoscaler.service.acting import carry_out, take_in
-from autoscaler.service.governed import Governed
 from autoscaler.service.lanes import Lane
 from autoscaler.service.narrator import Narrator
+from autoscaler.service.plan import plan_of
+from autoscaler.service.publisher import Publisher
 from autoscaler.service.sampling import Sampling
-from autoscaler.service.snapshot import HostSnapshot, Snapshot, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from autoscaler.core.arbiter import Grant
     from autoscaler.core.model import DomainId, DomainView, GuestVcpus, Observation
     from autoscaler.core.operation import Action
-    from autoscaler.core.policy import Policy, PolicySet
+    from autoscaler.core.policy import PolicySet
     from autoscaler.ports import AutoscalerError, Clock
-    from autoscaler.service.host import Host
+    from autoscaler.service.fleet import Fleet
+    from autoscaler.service.governed import Governed
     from autoscaler.service.instruments import Instruments
     from autoscaler.service.lanes import Submit
     from autoscaler.service.recorder import Recorder
+    from autoscaler.service.snapshot import Snapshot
 
 _log = logging.getLogger("autoscaler")
 
@@ -53,9 +55,8 @@ class Controller:
 
     def __init__(
         self,
-        hosts: Sequence[Host],
+        fleet: Fleet,
         *,
-        policies: PolicySet,
         recorder: Recorder,
         clock: Clock,
         submit: Submit,
@@ -63,29 +64,30 @@ class Controller:
         publish: Callable[[Snapshot], None],
         interval_s: float,
     ) -> None:
-        self._hosts = {host.label: host for host in hosts}
-        self._policies = policies
+        self._fleet = fleet
         self._recorder = recorder
         self._clock = clock
         self._submit = submit
         self._instruments = instruments
-        self._publish = publish
         self._interval_s = interval_s
         self._patience_s = _PATIENCE_RATIO * interval_s
         self._sampling = Sampling(
-            hosts,
+            tuple(fleet.hosts.values()),
             clock=clock,
             submit=submit,
-            governs=lambda view: self._policy_of(view) is not None,
+            governs=lambda view: self._fleet.assignments.policy_of(view) is not None,
+            wants_pressure=self._fleet.wants_pressure,
             grace_s=_GRACE_RATIO * interval_s,
         )
-        self._governed: dict[DomainId, Governed] = {}
         self._wakes: dict[DomainId, float] = {}
         """When to look again at a domain whose guest has not followed yet."""
         self._acting: set[DomainId] = set()
         """Domains with an action out, though the state that asked for it may be gone."""
         self._ungoverned: tuple[DomainView, ...] = ()
         self._narrator = Narrator()
+        self._publisher = Publisher(
+            fleet, self._sampling, recorder=recorder, clock=clock, narrator=self._narrator, publish=publish
+        )
         self._round_started_s: float | None = None
         self._last_round_s = float("-inf")
         self._ticks = 0
@@ -117,11 +119,13 @@ class Controller:
         ):
             self._evaluate()
         if self._round_started_s is None:
-            for view, observation in self._sampling.stragglers():
-                self._take(view, observation)
+            late = (self._take(view, observation) for view, observation in self._sampling.stragglers())
+            self._conclude([governed for governed in late if governed is not None])
         now_s = self._clock.monotonic_s()
         for domain in [domain for domain, wake_s in self._wakes.items() if wake_s <= now_s]:
-            self._contained(self._governed[domain], partial(self._drive, self._governed[domain]))
+            governed = self._fleet.get(domain)
+            assert governed is not None, domain
+            self._contained(governed, partial(self._drive, governed))
         due = list(self._wakes.values())
         if self._round_started_s is not None:
             due.append(self._round_started_s + self._patience_s)
@@ -131,19 +135,33 @@ class Controller:
                 self._publish_snapshot()
         return min(due, default=None)
 
-    def apply(self, policies: PolicySet) -> None:
-        """Put another set of policies in force, between two ticks."""
-        self._policies = policies
-        for domain, governed in list(self._governed.items()):
-            policy = self._policy_of(governed.state.view)
-            if policy is None:
-                self._drop(domain, "its policy let it go")
-            else:
-                governed.state.policy = policy
+    @property
+    def policies(self) -> PolicySet:
+        """The policies in force."""
+        return self._fleet.assignments.policies
 
-    def _policy_of(self, view: DomainView) -> Policy | None:
-        policy = self._policies.governing(view.name, view.id.uuid)
-        return None if policy is None or policy.mode is Mode.OFF else policy
+    def apply(self, policies: PolicySet) -> int:
+        """Put another set in force, between two ticks; returns how many domains it governs otherwise.
+
+        What was learned of a domain stays where it means the same under its new policy.
+        """
+        before = {governed.state.view.id: meaning_of(governed.state.policy) for governed in self._fleet}
+        views = [governed.state.view for governed in self._fleet] + list(self._ungoverned)
+        self._fleet.assignments.apply(policies)
+        for view in views:
+            self._govern(view)
+        after = {governed.state.view.id: meaning_of(governed.state.policy) for governed in self._fleet}
+        return sum(before.get(view.id) != after.get(view.id) for view in views)
+
+    def plan(self, policies: PolicySet) -> list[dict[str, object]]:
+        """What every running domain would get now under these policies; see `autoscaler.service.plan`."""
+        now_s, wall_s = self._clock.monotonic_s(), self._clock.wall_s()
+        return plan_of(self._fleet, self._ungoverned, policies, now_s=now_s, wall_s=wall_s)
+
+    def keep_all(self) -> None:
+        """Record what was learned of every domain: the service ends."""
+        for governed in self._fleet:
+            self._fleet.keep(governed)
 
     def _evaluate(self) -> None:
         """Take what this round has read, decide every governed domain, begin the moves, publish."""
@@ -151,45 +169,47 @@ class Controller:
         started_s, self._round_started_s = self._round_started_s, None
         readings = list(self._sampling.readings())
         present = {view.id for view, _ in readings}
-        for domain in [domain for domain in self._governed if domain not in present]:
-            self._drop(domain, "the domain stopped")
-        self._ungoverned = tuple(view for view, observation in readings if not self._take(view, observation))
+        for governed in self._fleet:
+            if governed.state.view.id not in present:
+                self._drop(governed.state.view.id, "the domain stopped")
+                self._fleet.assignments.forget(governed.state.view.id)
+        self._ungoverned = tuple(view for view, _ in readings if self._govern(view) is None)
+        for label in self._fleet.hosts:
+            self._fleet.see_host(label, self._sampling.machine(label), self._ungoverned)
+        taken = (self._take(view, observation) for view, observation in readings if observation is not None)
+        self._conclude([governed for governed in taken if governed is not None])
         self._ticks += 1
         self._instruments.tick_duration.observe(self._clock.monotonic_s() - started_s)
         self._publish_snapshot()
 
-    def _take(self, view: DomainView, observation: Observation | None) -> bool:
-        """Decide a domain on what was observed, if anything was yet; False where no policy governs it."""
+    def _take(self, view: DomainView, observation: Observation) -> Governed | None:
+        """Decide a domain on what was observed; None where no policy governs it, or its state was lost."""
         governed = self._govern(view)
-        if governed is not None and observation is not None:
-            self._unpublished = True
-            self._contained(governed, partial(self._decide, governed, view, observation))
-        return governed is not None
+        if governed is None:
+            return None
+        self._unpublished = True
+        self._contained(governed, partial(self._decide, governed, view, observation))
+        return governed if governed in self._fleet else None
 
     def _govern(self, view: DomainView) -> Governed | None:
-        """The governed domain of this view, made if it is new; None where no policy fits."""
-        policy = self._policy_of(view)
-        if policy is None:
-            self._drop(view.id, "its policy let it go")
-            return None
-        governed = self._governed.get(view.id)
+        """The governed domain of this view, taken up if it is new; None where no policy fits."""
+        governed, new = self._fleet.take_up(view)
         if governed is None:
-            state = DomainState(view, policy, self._clock.monotonic_s())
-            governed = self._governed[view.id] = Governed(state, self._hosts[view.id.host])
-            self._narrator.governed(view, policy)
-        governed.state.policy = policy
+            self._drop(view.id, "its policy let it go")
+        elif new:
+            self._narrator.governed(view, governed.state.policy)
         return governed
 
     def _drop(self, domain: DomainId, why: str) -> None:
-        governed = self._forget(domain)
+        governed = self._fleet.let_go(domain)
         if governed is not None:
+            self._forget(domain)
             governed.state.actuation.abandon(why)
             self._close_operations(governed)
 
-    def _forget(self, domain: DomainId) -> Governed | None:
+    def _forget(self, domain: DomainId) -> None:
         self._wakes.pop(domain, None)
         self._narrator.forget(domain)
-        return self._governed.pop(domain, None)
 
     def _contained(self, governed: Governed, step: Callable[[], None]) -> None:
         """Take a step of one domain; a fault in it is kept from the others, and that domain starts afresh."""
@@ -198,26 +218,47 @@ class Controller:
         except Exception:  # noqa: BLE001 - a guest that finds a fault in us must not take the others along
             view = governed.state.view
             _log.exception("%s: internal error, please report it; the domain is taken up anew", view.name)
+            self._fleet.discard(view.id)
             self._forget(view.id)
 
     def _decide(self, governed: Governed, view: DomainView, observation: Observation) -> None:
+        """Take in what was observed and decide on it, as far as the domain alone is concerned."""
         state, now_s = governed.state, self._clock.monotonic_s()
         state.observe(view, observation, now_s)
         if state.missing is not None:
             governed.tally.missed(state.missing)
+        if state.closed_slices:
+            governed.slice_closed()
+            self._fleet.keep(governed)
         self._close_operations(governed)
-        decision = state.decide(now_s)
+        state.decide(now_s, self._clock.wall_s())
+
+    def _conclude(self, decided: Sequence[Governed]) -> None:
+        """Let each host's arbiter have its word on these decisions, then record them and begin the moves."""
+        grants = self._fleet.grants(decided)
+        asked = {governed.state.view.id for governed in decided}
+        giving = (self._fleet.get(domain) for domain in grants if domain not in asked)
+        for governed in (*decided, *(other for other in giving if other is not None)):
+            grant = grants.get(governed.state.view.id)
+            self._contained(governed, partial(self._carry_on, governed, grant))
+
+    def _carry_on(self, governed: Governed, grant: Grant | None) -> None:
+        """Record a decision as it was granted, and begin the move that it asks for."""
+        state, now_s, wall_s = governed.state, self._clock.monotonic_s(), self._clock.wall_s()
+        decision = state.decision if grant is None else state.settle(grant)
+        assert decision is not None
         governed.tally.decided(decision)
-        wall_s = self._clock.wall_s()
-        decision_id = self._recorder.decided(decision, wall_s=wall_s, digest=self._policies.digest)
+        digest = self.policies.digest
+        decision_id = self._recorder.decided(decision, wall_s=wall_s, digest=digest)
         if decision.act:
-            operation = state.actuation.begin(decision, decision_id, now_s)
+            operation = state.begin(decision, decision_id, now_s)
+            self._fleet.shares(state.view.id.host).used(1, now_s)
             self._recorder.begun(decision, operation, wall_s=wall_s)
             governed.tally.begun(operation)
             self._narrator.begun(decision, operation)
         self._drive(governed)
-        if self._sampling.trouble(view.id.host) is None:  # else the host's own trouble says it all
-            self._narrator.of_domain(view, state.conditions)
+        if self._sampling.trouble(state.view.id.host) is None:  # else the host's own trouble says it all
+            self._narrator.of_domain(state.view, state.conditions(now_s))
 
     def _drive(self, governed: Governed) -> None:
         """Hand out the next action of a domain, or note when to look again."""
@@ -237,12 +278,12 @@ class Controller:
         """Take in how an action came out; one of a domain that was dropped meanwhile only clears the way."""
         domain = governed.state.view.id
         self._acting.discard(domain)
-        now = self._governed.get(domain)
+        now = self._fleet.get(domain)
         if now is None:
             return
         if now is governed:
             self._contained(now, partial(take_in, now.state, action, result, self._clock.monotonic_s()))
-        if self._governed.get(domain) is now:
+        if now in self._fleet:
             self._contained(now, partial(self._drive, now))
 
     def _close_operations(self, governed: Governed) -> None:
@@ -252,36 +293,10 @@ class Controller:
             governed.tally.ended(operation)
             governed.last_operation = operation
             self._narrator.ended(governed.state.view.name, operation)
+            if operation.direction is Direction.UP and operation.online_s is not None:
+                delay = self._fleet.shares(governed.state.view.id.host).delay
+                delay.note(operation.online_s - operation.requested_s)
 
     def _publish_snapshot(self) -> None:
         self._unpublished, self._published_s = False, self._clock.monotonic_s()
-        wall_minus_monotonic_s = self._clock.wall_s() - self._clock.monotonic_s()
-        hosts = tuple(
-            HostSnapshot(
-                label=label,
-                trouble=self._sampling.trouble(label),
-                unseen=host.hypervisor.troubles(),
-                heard=self._sampling.heard(label),
-            )
-            for label, host in self._hosts.items()
-        )
-        for host in hosts:
-            self._narrator.of_host(host)
-        labels = labels_of([domain.state.view for domain in self._governed.values()])
-        domains = [
-            governed.frozen(labels[domain], wall_minus_monotonic_s)
-            for domain, governed in self._governed.items()
-        ]
-        snapshot = Snapshot(
-            wall_s=self._clock.wall_s(),
-            tick=self._ticks,
-            hosts=hosts,
-            domains=tuple(sorted(domains, key=lambda domain: domain.label)),
-            ungoverned=self._ungoverned,
-            policies=len(self._policies.policies),
-            policy_digest=self._policies.digest,
-            troubles=self._recorder.troubles,
-        )
-        self._narrator.nothing_to_do(snapshot)
-        self._narrator.of_service("journal", self._recorder.troubles)
-        self._publish(snapshot)
+        self._publisher.publish(self._ticks, self._ungoverned)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from autoscaler.core.policy import Indicator
 from autoscaler.core.reason import SENTENCES
 from autoscaler.service.metrics import vcpu_counts
 from autoscaler.service.narrator import idle_sentence
 
 if TYPE_CHECKING:
     from autoscaler.core.operation import Operation
+    from autoscaler.core.policy import Sla
     from autoscaler.service.snapshot import DomainSnapshot, Snapshot
 
 
@@ -27,6 +30,7 @@ def status_of(snapshot: Snapshot) -> dict[str, object]:
         "hosts": [
             {"label": host.label, "connected": host.connected, "trouble": host.trouble}
             | {"unseen": dict(host.unseen)}
+            | {"shares": None if host.shares is None else asdict(host.shares)}
             for host in snapshot.hosts
         ],
         "troubles": dict(snapshot.troubles) | ({} if idle is None else {"idle": idle}),
@@ -45,6 +49,7 @@ def domain_of(domain: DomainSnapshot) -> dict[str, object]:
         "policy_source": domain.policy.source,
         "mode": domain.policy.mode,
         "vcpus": vcpu_counts(domain),
+        "slo": {"promise": promise_of(domain.policy.sla)} | asdict(domain.slo),
         "cpu_source": domain.source,
         "last_sample_wall_s": domain.last_sample_wall_s,
         "load": None
@@ -60,6 +65,8 @@ def domain_of(domain: DomainSnapshot) -> dict[str, object]:
         if decision is None
         else {
             "verdict": decision.verdict,
+            "mode": decision.mode,
+            "schedules": list(decision.schedules),
             "reason": decision.reason,
             "sentence": SENTENCES[decision.reason],
             "act": decision.act,
@@ -75,6 +82,14 @@ def domain_of(domain: DomainSnapshot) -> dict[str, object]:
         "last_operation": None if domain.last_operation is None else operation_of(domain.last_operation),
         "conditions": dict(domain.conditions),
     }
+
+
+def promise_of(sla: Sla) -> str:
+    """A service level in a few words."""
+    window = f"{sla.window_s / 86400:g} d"
+    what = sla.indicator.removesuffix("_below").replace("_", " ")
+    limit = f"{sla.below:g} tasks a vCPU" if sla.indicator is Indicator.RUN_QUEUE else f"{100 * sla.below:g}%"
+    return f"{what} below {limit} in {100 * sla.objective_ratio:g}% of {window}"
 
 
 def operation_of(operation: Operation) -> dict[str, object]:

@@ -11,10 +11,11 @@ from autoscaler.service.tally import TallyCounter
 if TYPE_CHECKING:
     from autoscaler.core.domain_state import DomainState
     from autoscaler.core.operation import Operation
+    from autoscaler.core.slo import Slo, SloReport
     from autoscaler.service.host import Host
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Governed:
     """One governed domain; changed by the controller alone."""
 
@@ -22,8 +23,10 @@ class Governed:
     host: Host
     tally: TallyCounter = field(default_factory=TallyCounter)
     last_operation: Operation | None = None
+    _report: tuple[Slo, SloReport] | None = None
+    """The last report, and the service level that it is of."""
 
-    def frozen(self, label: str, wall_minus_monotonic_s: float) -> DomainSnapshot:
+    def frozen(self, label: str, now_s: float, wall_s: float) -> DomainSnapshot:
         """The domain as it is now, under the name that people know it by."""
         state = self.state
         last_s = state.last_sample_s
@@ -34,10 +37,21 @@ class Governed:
             online=state.online,
             load=state.load,
             source=state.source,
-            last_sample_wall_s=None if last_s is None else last_s + wall_minus_monotonic_s,
+            last_sample_wall_s=None if last_s is None else wall_s - (now_s - last_s),
             decision=state.decision,
             operation=state.actuation.operation,
             last_operation=self.last_operation,
-            conditions=dict(state.conditions),
+            conditions=dict(state.conditions(now_s)),
+            slo=self._slo(),
             tally=self.tally.frozen(),
         )
+
+    def slice_closed(self) -> None:
+        """The service level has another slice: its report is made anew when it is next asked for."""
+        self._report = None
+
+    def _slo(self) -> SloReport:
+        slo = self.state.learned.slo
+        if self._report is None or self._report[0] is not slo:
+            self._report = slo, slo.report()
+        return self._report[1]

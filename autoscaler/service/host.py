@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autoscaler.core.model import DomainId
-    from autoscaler.ports import GuestCpus, GuestProbe, Hypervisor
+    from autoscaler.ports import GuestCpus, GuestProbe, HostProbe, Hypervisor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,7 @@ class Host:
     hypervisor: Hypervisor
     probe: GuestProbe
     cpus: GuestCpus
+    machine: HostProbe
     forget: Callable[[DomainId], None]
     """Drop what the guest side remembers of a domain that is gone."""
     versions: Callable[[DomainId], Versions]

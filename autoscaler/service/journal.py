@@ -1,7 +1,9 @@
 """The lasting record, in SQLite: every decision with what it was made on, every operation with its stages.
 
-A decision that repeats the last one of its domain and moves nothing is folded into it: ``until_wall_s`` and
-``repeats`` of the row grow, in memory first and on disk with the next real entry or `flush`.
+A decision that repeats the last one of its domain and moves nothing is folded into it: ``until_wall_s``,
+``repeats`` and ``newest_inputs`` of the row follow, in memory first and on disk with the next real entry or
+`flush`. What was learned of a domain is only collected, and goes to disk with `flush`, all of it in one
+transaction: a killed service loses what it learned since, and nothing that it decided.
 
 Invariant: an operation's row is committed before its first action: a killed service finds what it began.
 """
@@ -9,23 +11,27 @@ Invariant: an operation's row is committed before its first action: a killed ser
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Outcome
-from autoscaler.ports import JournalUnavailable
+from autoscaler.ports import JournalUnavailable, Kept
+from autoscaler.service.decision_record import inputs_of
+from autoscaler.service.journal_schema import SCHEMA_VERSION, bring_up, schema_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from autoscaler.core.decision import Decision
     from autoscaler.core.model import DomainId
     from autoscaler.core.operation import Operation
 
-SCHEMA_VERSION = 1
+_log = logging.getLogger("autoscaler")
+
 _LOCK_PATIENCE_S = 0.1
 """The writer is the controller's thread: somebody else's lock costs an entry, not the tick of every guest."""
 _FOLD_WITHIN_S = 3600.0
@@ -40,43 +46,6 @@ _ADVICE = {
 }
 """What to do, by SQLite's primary result code."""
 
-_SCHEMA = """
-CREATE TABLE decisions (
-    id INTEGER PRIMARY KEY,
-    at_wall_s REAL NOT NULL,
-    until_wall_s REAL NOT NULL,
-    repeats INTEGER NOT NULL DEFAULT 0,
-    host TEXT NOT NULL,
-    uuid TEXT NOT NULL,
-    domain TEXT NOT NULL,
-    policy TEXT NOT NULL,
-    policy_digest TEXT NOT NULL,
-    mode TEXT NOT NULL,
-    verdict TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    act INTEGER NOT NULL,
-    plugged INTEGER NOT NULL,
-    online INTEGER NOT NULL,
-    proposed INTEGER NOT NULL,
-    target INTEGER NOT NULL,
-    next_vcpus INTEGER NOT NULL,
-    inputs TEXT NOT NULL
-) STRICT;
-CREATE INDEX decisions_by_domain ON decisions (domain, id);
-CREATE TABLE operations (
-    decision_id INTEGER PRIMARY KEY REFERENCES decisions (id),
-    at_wall_s REAL NOT NULL,
-    domain TEXT NOT NULL,
-    direction TEXT NOT NULL,
-    from_vcpus INTEGER NOT NULL,
-    to_vcpus INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    stages TEXT NOT NULL DEFAULT '{}',
-    outcome TEXT,
-    detail TEXT NOT NULL DEFAULT ''
-) STRICT;
-"""
-
 
 @dataclass(slots=True)
 class _Last:
@@ -84,6 +53,8 @@ class _Last:
 
     row: int
     key: tuple[object, ...]
+    newest: Decision
+    """The last decision that was folded in, or the row's own."""
     until_wall_s: float
     repeats: int = 0
     written: int = 0
@@ -96,23 +67,32 @@ class SqliteJournal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._last: dict[DomainId, _Last] = {}
+        self._learned: dict[DomainId, tuple[float, str]] = {}
+        """What waits for the next flush: when it was kept, and the JSON of it."""
         with self._named_errors():
             self._db = sqlite3.connect(path, check_same_thread=False, timeout=_LOCK_PATIENCE_S)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                self._db.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
-            elif version != SCHEMA_VERSION:
-                raise JournalUnavailable(
-                    f"the journal {path} has schema {version}, this version of the service writes "
-                    f"{SCHEMA_VERSION}: move the file away, or run the version that wrote it"
-                )
-            with self._db:
-                self._db.execute(
-                    "UPDATE operations SET outcome = ?, detail = ? WHERE outcome IS NULL",
-                    (Outcome.ABANDONED, _ABANDONED),
-                )
+            try:
+                self._open()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _open(self) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        schema = schema_of(self._db)
+        if schema > SCHEMA_VERSION:
+            raise JournalUnavailable(
+                f"the journal {self._path} has schema {schema}, this version of the service writes "
+                f"{SCHEMA_VERSION}: move the file away, or run the version that wrote it"
+            )
+        if schema < SCHEMA_VERSION:
+            bring_up(self._db)
+        with self._db:
+            self._db.execute(
+                "UPDATE operations SET outcome = ?, detail = ? WHERE outcome IS NULL",
+                (Outcome.ABANDONED, _ABANDONED),
+            )
 
     def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
         """Record a decision; see `autoscaler.ports.Journal`."""
@@ -130,13 +110,13 @@ class SqliteJournal:
         last = self._last.get(decision.domain)
         if last is not None and last.key == key and not decision.act:
             last.repeats += 1
-            last.until_wall_s = wall_s
+            last.newest, last.until_wall_s = decision, wall_s
             return last.row
         with self._named_errors(), self._db:
             if last is not None:
                 self._write_fold(last)
             row = self._insert_decision(decision, wall_s, digest)
-        self._last[decision.domain] = _Last(row, key, wall_s)
+        self._last[decision.domain] = _Last(row, key, decision, wall_s)
         return row
 
     def begun(self, decision: Decision, operation: Operation, *, wall_s: float) -> None:
@@ -170,11 +150,42 @@ class SqliteJournal:
                 ),
             )
 
+    def keep(self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float) -> None:
+        """Remember what was learned of a domain; see `autoscaler.ports.Journal`."""
+        self._learned[domain] = (wall_s, json.dumps(learned, separators=(",", ":")))
+
+    def kept(self, domain: DomainId) -> Kept | None:
+        """What was last kept of a domain, unless it is damaged; see `autoscaler.ports.Journal`."""
+        found: tuple[float, str | bytes] | None = self._learned.get(domain)
+        if found is None:
+            with self._named_errors():
+                # As bytes: text that is not UTF-8 is damage of this row, not of the journal.
+                found = self._db.execute(
+                    "SELECT at_wall_s, CAST(learned AS BLOB) FROM learned WHERE host = ? AND uuid = ?",
+                    (domain.host, domain.uuid),
+                ).fetchone()
+        if found is None:
+            return None
+        at_wall_s, text = found
+        learned = _read_learned(text)
+        if learned is None:
+            _log.warning(
+                "what was learned of the domain with the UUID %s of %s is damaged in the journal %s: it is "
+                "learned anew",
+                domain.uuid,
+                domain.host,
+                self._path,
+            )
+            return None
+        return Kept(at_wall_s, learned)
+
     def flush(self) -> None:
-        """Write what has been folded so far, and forget the domains that are gone."""
+        """Write what has been folded and kept so far, and forget the domains that are gone."""
         with self._named_errors(), self._db:
             for last in self._last.values():
                 self._write_fold(last)
+            self._write_learned()
+        self._learned.clear()
         newest_s = max((last.until_wall_s for last in self._last.values()), default=0.0)
         for domain, last in list(self._last.items()):
             last.written = last.repeats
@@ -192,8 +203,20 @@ class SqliteJournal:
         if last.repeats == last.written:
             return
         self._db.execute(
-            "UPDATE decisions SET until_wall_s = ?, repeats = ? WHERE id = ?",
-            (last.until_wall_s, last.repeats, last.row),
+            "UPDATE decisions SET until_wall_s = ?, repeats = ?, newest_inputs = ? WHERE id = ?",
+            (last.until_wall_s, last.repeats, json.dumps(inputs_of(last.newest)), last.row),
+        )
+
+    def _write_learned(self) -> None:
+        rows = (
+            (domain.host, domain.uuid, last.newest.name if (last := self._last.get(domain)) else None, *kept)
+            for domain, kept in self._learned.items()
+        )
+        self._db.executemany(
+            "INSERT INTO learned (host, uuid, domain, at_wall_s, learned) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (host, uuid) DO UPDATE SET domain = coalesce(excluded.domain, domain),"
+            " at_wall_s = excluded.at_wall_s, learned = excluded.learned",
+            rows,
         )
 
     def _insert_decision(self, decision: Decision, wall_s: float, digest: str) -> int:
@@ -214,7 +237,7 @@ class SqliteJournal:
             "proposed": decision.proposed,
             "target": decision.target,
             "next_vcpus": decision.next_vcpus,
-            "inputs": json.dumps(_inputs(decision)),
+            "inputs": json.dumps(inputs_of(decision)),
         }
         names = ", ".join(row)
         places = ", ".join(f":{name}" for name in row)
@@ -235,20 +258,10 @@ class SqliteJournal:
             ) from error
 
 
-def _inputs(decision: Decision) -> dict[str, object]:
-    """What a decision was made on, as JSON keeps it."""
-    inputs: dict[str, object] = {
-        "clamps": [[clamp.reason, clamp.before, clamp.after] for clamp in decision.clamps]
-    }
-    if decision.load is not None:
-        load = decision.load
-        inputs["load"] = {
-            "source": load.source,
-            "span_s": load.span_s,
-            "busy_vcpus": load.busy_vcpus,
-            "steal_vcpus": load.steal_vcpus,
-            "demand_vcpus": load.demand_vcpus,
-        }
-    if decision.missing is not None:
-        inputs["missing"] = {"reason": decision.missing.reason, "detail": decision.missing.detail}
-    return inputs
+def _read_learned(text: str | bytes) -> dict[str, object] | None:
+    """What `SqliteJournal.keep` wrote, or None where it is not that any more."""
+    try:
+        learned = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return learned if isinstance(learned, dict) else None

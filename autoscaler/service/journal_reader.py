@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
+from math import inf
 from typing import TYPE_CHECKING
 
 from autoscaler.ports import JournalUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _DECISION_COLUMNS = (
@@ -20,12 +22,12 @@ _DECISION_COLUMNS = (
     *("reason", "plugged", "online", "proposed", "target", "next_vcpus"),
 )
 
-_EVENTS = """
+_DECISIONS = """
 SELECT d.*, o.direction, o.from_vcpus, o.to_vcpus, o.stages, o.outcome, o.detail
 FROM decisions d LEFT JOIN operations o ON o.decision_id = d.id
-WHERE (:domain IS NULL OR d.domain = :domain) AND d.id > :after
-ORDER BY d.id DESC LIMIT :limit
 """
+_MOST_AT_SIGNS = 8
+"""How many parts of a label are tried as the host's name, which seldom has more than one of these signs."""
 
 
 def events(
@@ -33,21 +35,88 @@ def events(
 ) -> list[dict[str, object]]:
     """The newest decisions with an id above `after`, oldest first, each with its operation where it had one.
 
+    `domain` keeps those of one domain, by its UUID, name or label.
+
     Raises:
         JournalUnavailable: the file cannot be read.
     """
+    with _opened(path) as db:
+        which, named = ("1", {}) if domain is None else _meant(db, domain)
+        rows = db.execute(
+            f"{_DECISIONS} WHERE {which} AND d.id > :after ORDER BY d.id DESC LIMIT :limit",
+            {**named, "after": after, "limit": limit},
+        ).fetchall()
+    return [_event(row) for row in reversed(rows)]
+
+
+def decision_at(path: Path, *, domain: str, at_wall_s: float | None) -> dict[str, object] | None:
+    """The decision of a domain that stood at a moment, with its operation where it had one.
+
+    That is the newest one that was made by then, folded repeats counted from their first; `at_wall_s` None
+    means now. None: there is none. The domain goes by its UUID, name or label.
+
+    Raises:
+        JournalUnavailable: the file cannot be read.
+    """
+    with _opened(path) as db:
+        which, named = _meant(db, domain)
+        newest = f"SELECT id FROM decisions d WHERE {which} AND d.at_wall_s <= :at ORDER BY id DESC LIMIT 1"  # noqa: S608 - own conditions
+        row = db.execute(
+            f"{_DECISIONS} WHERE d.id = ({newest})", {**named, "at": inf if at_wall_s is None else at_wall_s}
+        ).fetchone()
+    return None if row is None else _event(row)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
             db.row_factory = sqlite3.Row
-            rows = db.execute(_EVENTS, {"domain": domain, "after": after, "limit": limit}).fetchall()
+            yield db
     except sqlite3.Error as error:
         raise JournalUnavailable(f"the journal {path} cannot be read ({error})") from error
-    return [_event(row) for row in reversed(rows)]
+
+
+def _meant(db: sqlite3.Connection, domain: str) -> tuple[str, dict[str, str]]:
+    """The condition that picks the decisions of a domain, and its parameters.
+
+    A UUID comes before a name and a name before a label, so that nobody takes another's place by what he
+    calls his domain.
+    """
+    # Only what came in over a wrong decoding is changed by this; no domain is called so.
+    text = domain.encode(errors="backslashreplace").decode()
+    meanings = [("d.uuid = :uuid", {"uuid": text.lower()}), ("d.domain = :name", {"name": text})]
+    meanings += _as_label(text)
+    for which, named in meanings:
+        if db.execute(f"SELECT 1 FROM decisions d WHERE {which} LIMIT 1", named).fetchone():  # noqa: S608 - own conditions
+            return which, named
+    return meanings[0]
+
+
+def _as_label(text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """What a text may mean as one of `snapshot.labels_of`: NAME@HOST, NAME@HOST#UUID or NAME#UUID."""
+    stem, mark, uuid = text.rpartition("#")
+    if mark:
+        which = "d.uuid = :uuid AND :stem IN (d.domain, d.domain || '@' || d.host)"
+        yield which, {"uuid": uuid.lower(), "stem": stem}
+    name = text
+    for _ in range(_MOST_AT_SIGNS):
+        name, mark, _ = name.rpartition("@")
+        if not mark:
+            return
+        host = text[len(name) + 1 :]
+        yield "d.domain = :name AND d.host = :host", {"name": name, "host": host}
 
 
 def _event(row: sqlite3.Row) -> dict[str, object]:
     event: dict[str, object] = {key: row[key] for key in _DECISION_COLUMNS}
-    event |= {"act": bool(row["act"]), "inputs": json.loads(row["inputs"]), "operation": None}
+    event |= {
+        "act": bool(row["act"]),
+        "inputs": json.loads(row["inputs"]),
+        # Of the last decision that was folded in: where none was, it is the row's own.
+        "newest_inputs": json.loads(row["newest_inputs"] or row["inputs"]),
+        "operation": None,
+    }
     if row["direction"] is not None:
         event["operation"] = {
             "direction": row["direction"],

@@ -46,6 +46,7 @@ class SnapshotCollector(Collector):
         )
         yield from _of_domains(snapshot.domains)
         yield from _of_loads(snapshot.domains)
+        yield from _of_service_levels(snapshot.domains)
         yield from _of_tallies(snapshot.domains)
 
 
@@ -54,6 +55,25 @@ def _of_hosts(hosts: Iterable[HostSnapshot]) -> Iterator[Metric]:
     yield _gauge("host_connected", "Whether the last sweep of the host was answered.", ("host",), connected)
     unseen = [((host.label,), float(len(host.unseen))) for host in hosts]
     yield _gauge("host_unseen_domains", "Domains that are configured but cannot be seen.", ("host",), unseen)
+    shares = [(host.label, host.shares) for host in hosts if host.shares is not None]
+    vcpus = [
+        ((label, state), float(count))
+        for label, share in shares
+        for state, count in (("capacity", share.capacity_vcpus), ("committed", share.committed_vcpus))
+        if count is not None
+    ]
+    yield _gauge("host_vcpus", "vCPUs that the host's guests may run, and do.", ("host", "state"), vcpus)
+    cpus = [((label,), float(share.cpus)) for label, share in shares if share.cpus is not None]
+    yield _gauge("host_cpus", "Online logical CPUs of the host.", ("host",), cpus)
+    pressure = [
+        ((label,), share.pressure_ratio) for label, share in shares if share.pressure_ratio is not None
+    ]
+    yield _gauge(
+        "host_pressure_ratio",
+        "Share of 10 s in which tasks of the host waited for a CPU.",
+        ("host",),
+        pressure,
+    )
 
 
 def _of_domains(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
@@ -97,8 +117,11 @@ def vcpu_counts(domain: DomainSnapshot) -> dict[str, int]:
         "max": upper,
         "maximum": domain.view.maximum,
     }
-    if domain.decision is not None:
-        counts |= {"target": domain.decision.target, "proposed": domain.decision.proposed}
+    decision = domain.decision
+    if decision is not None:
+        # What a schedule in force makes of the bounds is known with the first decision.
+        counts |= {"min": decision.lower, "max": decision.upper}
+        counts |= {"target": decision.target, "proposed": decision.proposed}
     return counts
 
 
@@ -115,6 +138,38 @@ def _of_loads(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
         yield _gauge(metric, text, ("domain",), values)
 
 
+def _of_service_levels(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
+    slices = CounterMetricFamily(
+        f"{PREFIX}_slo_slices",
+        "Slices of the service level, by how they came out.",
+        labels=("domain", "outcome"),
+    )
+    objective: list[tuple[tuple[str, ...], float]] = []
+    budget: list[tuple[tuple[str, ...], float]] = []
+    burn: list[tuple[tuple[str, ...], float]] = []
+    for domain in domains:
+        name, slo = domain.label, domain.slo
+        for outcome, count in slo.slices_total.items():
+            slices.add_metric((name, outcome), count)
+        objective.append(((name,), slo.objective_ratio))
+        budget.append(((name,), slo.budget_remaining_ratio))
+        burn.extend(((name, window), rate) for window, rate in slo.burn_rates.items() if rate is not None)
+    yield slices
+    yield _gauge("slo_objective_ratio", "Share of slices that are to be good.", ("domain",), objective)
+    yield _gauge(
+        "slo_error_budget_remaining_ratio",
+        "Share of the window's bad slices that is still allowed; negative: overspent.",
+        ("domain",),
+        budget,
+    )
+    yield _gauge(
+        "slo_burn_rate",
+        "Bad share of the known slices over the share that is allowed, by window.",
+        ("domain", "window"),
+        burn,
+    )
+
+
 def _of_tallies(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
     decisions = CounterMetricFamily(
         f"{PREFIX}_decisions", "Decisions, by what they said and why.", labels=("domain", "action", "reason")
@@ -128,7 +183,9 @@ def _of_tallies(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
         labels=("domain", "direction", "outcome"),
     )
     errors = CounterMetricFamily(
-        f"{PREFIX}_guest_agent_errors", "Samples that did not come, by cause.", labels=("domain", "error")
+        f"{PREFIX}_guest_agent_errors",
+        "Samples that the guest's agent did not give, by what went wrong with it.",
+        labels=("domain", "error"),
     )
     for domain in domains:
         name, tally = domain.label, domain.tally

@@ -5,7 +5,7 @@ Invariant: a failure to record is never silent; it is a trouble of the snapshot 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from autoscaler.ports import JournalUnavailable
 
@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from autoscaler.core.decision import Decision
+    from autoscaler.core.model import DomainId
     from autoscaler.core.operation import Operation
-    from autoscaler.ports import Journal
+    from autoscaler.ports import Journal, Kept
+
+T = TypeVar("T")
 
 
 class Recorder:
@@ -51,15 +54,25 @@ class Recorder:
         if operation.decision_id:
             self._attempt(lambda: self._journal.ended(operation))
 
+    def keep(self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float) -> None:
+        """Remember what was learned of a domain."""
+        self._attempt(lambda: self._journal.keep(domain, learned, wall_s=wall_s), writes=False)
+
+    def kept(self, domain: DomainId) -> Kept | None:
+        """What was last kept of a domain; None, too, where it could not be read."""
+        return self._attempt(lambda: self._journal.kept(domain), writes=False)
+
     def flush(self) -> None:
-        """Put on disk what has only been counted."""
+        """Put on disk what has only been counted or collected."""
         self._attempt(self._journal.flush)
 
-    def _attempt(self, entry: Callable[[], int | None]) -> int | None:
+    def _attempt(self, entry: Callable[[], T], *, writes: bool = True) -> T | None:
+        """`writes`: whether it is known, where this succeeds, that the journal can be written."""
         try:
             result = entry()
         except JournalUnavailable as error:
             self._troubles = {"journal": str(error)}
             return None
-        self._troubles = {}
+        if writes:
+            self._troubles = {}
         return result

@@ -7,7 +7,7 @@ reason.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -25,9 +25,9 @@ from autoscaler.ports import (
 from autoscaler.service.lanes import Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from autoscaler.core.model import DomainId
+    from autoscaler.core.model import DomainId, HostView
     from autoscaler.ports import Clock
     from autoscaler.service.host import Host
     from autoscaler.service.lanes import Submit
@@ -44,6 +44,36 @@ _REASONS: tuple[tuple[type[AutoscalerError], MissingReason], ...] = (
 """First fit, most special first."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    """What one sweep of a host found."""
+
+    domains: Sequence[DomainView]
+    machine: HostView | None
+    """None: the host's own state could not be read, which hides no domain."""
+
+
+def _sweep(host: Host) -> _Sweep:
+    """List a host's domains and look at the host itself; may block."""
+    domains = host.hypervisor.domains()
+    try:
+        return _Sweep(domains, host.machine.view())
+    except AutoscalerError:
+        return _Sweep(domains, None)
+
+
+def _does_not_run(view: DomainView) -> str:
+    if view.state is RunState.PAUSED:
+        return (
+            f"domain {view.name!r} is paused: `virsh resume {quote(view.name)}`, or where QEMU runs without "
+            "libvirt the command cont on its monitor"
+        )
+    return (
+        f"domain {view.name!r} does not run now: see `virsh domstate --reason {quote(view.name)}`, or where "
+        "QEMU runs without libvirt the command query-status on its monitor"
+    )
+
+
 class Sampling:
     """The observations of the round under way and the views of the last good sweeps."""
 
@@ -54,6 +84,7 @@ class Sampling:
         clock: Clock,
         submit: Submit,
         governs: Callable[[DomainView], bool],
+        wants_pressure: Callable[[DomainId], bool],
         grace_s: float,
     ) -> None:
         """Remember whom to ask; `grace_s` is how long an answer may take before its lack is a fact."""
@@ -61,8 +92,10 @@ class Sampling:
         self._clock = clock
         self._submit = submit
         self._governs = governs
+        self._wants_pressure = wants_pressure
         self._grace_s = grace_s
         self._views: dict[str, dict[DomainId, DomainView]] = {}
+        self._machines: dict[str, HostView] = {}
         self._troubles: dict[str, str] = {}
         self._observed: dict[DomainId, Observation] = {}
         self._failed: dict[DomainId, Missing] = {}
@@ -85,7 +118,7 @@ class Sampling:
             if label not in self._sweeping:
                 self._sweeping[label] = self._clock.monotonic_s()
                 self._waiting.add(label)
-                self._submit(Lane.SWEEP, host.hypervisor.domains, partial(self._swept, host))
+                self._submit(Lane.SWEEP, partial(_sweep, host), partial(self._swept, host))
 
     def readings(self) -> Iterator[tuple[DomainView, Observation | None]]:
         """Close the round: every active domain with what is known of its guest.
@@ -108,6 +141,14 @@ class Sampling:
             view = self._views[domain.host].get(domain)
             if view is not None:
                 yield view, observation
+
+    def views(self, label: str) -> Iterable[DomainView]:
+        """The domains of the host's last good sweep."""
+        return self._views.get(label, {}).values()
+
+    def machine(self, label: str) -> HostView | None:
+        """The host itself as last seen; None: it never was."""
+        return self._machines.get(label)
 
     def heard(self, label: str) -> bool:
         """Whether the host has ever answered a sweep."""
@@ -143,9 +184,7 @@ class Sampling:
         if trouble is not None:
             return Missing(at_s=now_s, reason=MissingReason.BACKEND_UNAVAILABLE, detail=trouble)
         if view.state is not RunState.RUNNING:
-            command = "resume" if view.state is RunState.PAUSED else "domstate --reason"
-            detail = f"domain {view.name!r} does not run now: see `virsh {command} {quote(view.name)}`"
-            return Missing(at_s=now_s, reason=MissingReason.NOT_RUNNING, detail=detail)
+            return Missing(at_s=now_s, reason=MissingReason.NOT_RUNNING, detail=_does_not_run(view))
         failed = self._failed.get(view.id)
         if failed is not None:
             # Being asked again says less than what was wrong a moment ago.
@@ -156,7 +195,7 @@ class Sampling:
         )
         return Missing(at_s=now_s, reason=MissingReason.LATE, detail=detail)
 
-    def _swept(self, host: Host, result: Sequence[DomainView] | AutoscalerError) -> None:
+    def _swept(self, host: Host, result: _Sweep | AutoscalerError) -> None:
         self._sweeping.pop(host.label, None)
         waited_for = host.label in self._waiting
         self._waiting.discard(host.label)
@@ -164,18 +203,21 @@ class Sampling:
             self._troubles[host.label] = str(result)
             return
         self._troubles.pop(host.label, None)
+        if result.machine is not None:
+            self._machines[host.label] = result.machine
         before = self._views.get(host.label, {})
-        self._views[host.label] = now = {view.id: view for view in result}
+        self._views[host.label] = now = {view.id: view for view in result.domains}
         for domain in before.keys() - now.keys():
             self._observed.pop(domain, None)
             self._failed.pop(domain, None)
             host.forget(domain)
-        for view in result:
+        for view in result.domains:
             if view.state is RunState.RUNNING and view.id not in self._probing and self._governs(view):
                 self._probing[view.id] = self._clock.monotonic_s()
                 if waited_for:
                     self._waiting.add(view.id)
-                self._submit(Lane.PROBE, partial(host.probe.sample, view), partial(self._probed, view.id))
+                sample = partial(host.probe.sample, view, pressure=self._wants_pressure(view.id))
+                self._submit(Lane.PROBE, sample, partial(self._probed, view.id))
 
     def _probed(self, domain: DomainId, result: Sample | AutoscalerError) -> None:
         self._probing.pop(domain, None)

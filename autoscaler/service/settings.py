@@ -86,6 +86,20 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostLimits:
+    """What the guests of one host may have together, and how much may change there."""
+
+    overcommit: float = 4.0
+    """vCPUs for each of the host's CPUs."""
+    reserve: int = 0
+    """vCPUs of those that no guest is given."""
+    pressure_below_ratio: float = 0.60
+    """No guest grows while tasks of the host wait for a CPU for a larger share of the time; 1: no limit."""
+    operations_per_minute: int = 60
+    """Most changes of guests that may begin in any minute."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole configuration."""
 
@@ -94,10 +108,17 @@ class Config:
     policies: tuple[Path, ...] = (Path("/etc/vcpu-autoscaler/policies"),)
     """Policy files, and folders of them."""
     state: Path = Path("/var/lib/vcpu-autoscaler")
-    """The folder of the journal."""
+    """The folder of the journal and of the control socket."""
     interval_s: float = 5.0
     """Between two samples of a guest."""
     agent_timeout_s: float = 2.0
     """Longest that one command to a guest agent may take."""
+    host: HostLimits = field(default_factory=HostLimits)
+    """For each host alike."""
     listen: Listen = field(default_factory=lambda: Listen("127.0.0.1", 9752))
     log_level: LogLevel = LogLevel.INFO
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the running service takes orders."""
+        return self.state / "control.sock"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from autoscaler.core.operation import Direction, Operation, Outcome
     from autoscaler.core.policy import Policy
     from autoscaler.core.reason import Reason
+    from autoscaler.core.slo import SloReport
+    from autoscaler.service.shares import HostShares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,7 @@ class Tally:
     operations: Mapping[Direction, int] = field(default_factory=dict)
     failures: Mapping[tuple[Direction, Outcome], int] = field(default_factory=dict)
     agent_errors: Mapping[str, int] = field(default_factory=dict)
-    """By the name of the error or of the reason why there was no sample."""
+    """Samples that the guest's agent did not give, by the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ class DomainSnapshot:
     last_operation: Operation | None
     """The one that ended last."""
     conditions: Mapping[Condition, str]
+    slo: SloReport
     tally: Tally
 
 
@@ -65,6 +68,8 @@ class HostSnapshot:
     """Domains that are configured but cannot be seen: name to a sentence."""
     heard: bool = True
     """Whether it has ever answered a sweep: until then, nobody knows what runs there."""
+    shares: HostShares | None = None
+    """What it has to give; None: nobody has asked yet."""
 
     @property
     def connected(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from autoscaler.core.model import MissingReason
 from autoscaler.core.operation import Direction, Outcome
 from autoscaler.service.snapshot import Tally
 
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from autoscaler.core.reason import Reason
 
 _WELL = frozenset({Outcome.DONE, Outcome.SUPERSEDED})
+_OF_AGENT = frozenset(
+    {
+        MissingReason.AGENT_ABSENT,
+        MissingReason.AGENT_BLOCKED,
+        MissingReason.AGENT_UNRESPONSIVE,
+        MissingReason.AGENT_NONSENSE,
+    }
+)
+"""Reasons that the host, its daemon and a paused guest have no part in."""
 
 
 class TallyCounter:
@@ -31,8 +41,9 @@ class TallyCounter:
         self._decisions[decision.verdict, decision.reason] += 1
 
     def missed(self, missing: Missing) -> None:
-        """Count one sample that did not come."""
-        self._agent_errors[missing.reason] += 1
+        """Count one sample that did not come, where that was the agent's doing."""
+        if missing.reason in _OF_AGENT:
+            self._agent_errors[missing.reason] += 1
 
     def begun(self, operation: Operation) -> None:
         """Count one operation."""

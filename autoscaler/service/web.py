@@ -10,7 +10,8 @@ import errno
 import logging
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path  # noqa: TC003 - the dataclass below is resolved at run time
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from autoscaler.ports import AutoscalerError, JournalUnavailable
+from autoscaler.service.decision_record import inputs_of
 from autoscaler.service.describe import domain_of, status_of
-from autoscaler.service.journal_reader import events
+from autoscaler.service.explain import explain
+from autoscaler.service.journal_reader import decision_at, events
+from autoscaler.service.settings import Listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from starlette.requests import Request
 
-    from autoscaler.service.snapshot import Snapshot
+    from autoscaler.service.snapshot import DomainSnapshot, Snapshot
 
 _MOST_EVENTS = 1000
 _MOST_IDS = 1 << 62
@@ -64,6 +68,7 @@ def application(sources: Sources) -> Starlette:
             Route("/api/v1/status", pages.status),
             Route("/api/v1/domains", pages.domains),
             Route("/api/v1/domains/{domain}", pages.domain),
+            Route("/api/v1/domains/{domain}/explain", pages.explain),
             Route("/api/v1/decisions", pages.decisions),
         ]
     )
@@ -98,9 +103,31 @@ class _Pages:
     async def domain(self, request: Request) -> Response:
         wanted = request.path_params["domain"]
         for candidate in self._sources.newest().domains:
-            if wanted in {candidate.label, candidate.view.name, candidate.view.id.uuid}:
+            if _is(candidate, wanted):
                 return JSONResponse(domain_of(candidate))
         return _problem(404, why_unknown(self._sources.newest(), wanted))
+
+    async def explain(self, request: Request) -> Response:
+        wanted, at = request.path_params["domain"], request.query_params.get("at")
+        try:
+            at_wall_s = None if at is None else float(at)
+        except ValueError:
+            return _problem(400, "'at' is a number of seconds since the epoch")
+        if at_wall_s is not None and not isfinite(at_wall_s):
+            return _problem(400, "'at' is a number of seconds since the epoch")
+        domain = next((known for known in self._sources.newest().domains if _is(known, wanted)), None)
+        key = wanted if domain is None else domain.view.id.uuid
+        try:
+            record = await run_in_threadpool(
+                decision_at, self._sources.journal, domain=key, at_wall_s=at_wall_s
+            )
+        except JournalUnavailable as error:
+            return _problem(503, str(error))
+        if record is None:
+            return _problem(404, why_unrecorded(self._sources.newest(), wanted, past=at is not None))
+        if at is None and domain is not None:
+            record = _up_to_date(record, domain, self._sources.newest().wall_s)
+        return JSONResponse({"record": record, "steps": [asdict(step) for step in explain(record)]})
 
     async def decisions(self, request: Request) -> Response:
         query = request.query_params
@@ -117,6 +144,37 @@ class _Pages:
         except JournalUnavailable as error:
             return _problem(503, str(error))
         return JSONResponse(found)
+
+
+def _up_to_date(record: dict[str, object], domain: DomainSnapshot, wall_s: float) -> dict[str, object]:
+    """The newest record with what the last tick decided on, where that only repeated it.
+
+    The journal writes repetitions once a minute.
+    """
+    decision = domain.decision
+    if decision is None or (record["reason"], record["online"], record["target"], record["act"]) != (
+        decision.reason,
+        decision.online,
+        decision.target,
+        decision.act,
+    ):
+        return record
+    return record | {
+        "newest_inputs": inputs_of(decision),
+        "proposed": decision.proposed,
+        "until_wall_s": wall_s,
+    }
+
+
+def _is(domain: DomainSnapshot, wanted: str) -> bool:
+    return wanted in {domain.label, domain.view.name, domain.view.id.uuid}
+
+
+def why_unrecorded(snapshot: Snapshot, wanted: str, *, past: bool) -> str:
+    """Why nothing is on record of a domain."""
+    if past and any(_is(domain, wanted) for domain in snapshot.domains):
+        return f"nothing was recorded of domain {wanted!r} before that time: `autoscaler events` has what was"
+    return why_unknown(snapshot, wanted)
 
 
 def why_unknown(snapshot: Snapshot, wanted: str) -> str:
@@ -144,6 +202,8 @@ class WebServer:
     def __init__(self, sources: Sources, *, host: str, port: int) -> None:
         self._socket = _listen(host, port)
         self.address: tuple[str, int] = self._socket.getsockname()[:2]
+        self.url = f"http://{Listen(*self.address)}"
+        """Where it answers."""
         config = uvicorn.Config(
             application(sources),
             log_config=None,
@@ -190,5 +250,5 @@ def _listen(host: str, port: int) -> socket.socket:
             advice = f"see what uses it with `ss -ltnp 'sport = :{port}'`, or give web.listen another port"
         else:
             advice = "give web.listen an address of this host and a port that the service's user may take"
-        raise AddressTaken(f"cannot listen on {host}:{port} ({error.strerror}): {advice}") from error
+        raise AddressTaken(f"cannot listen on {Listen(host, port)} ({error.strerror}): {advice}") from error
     return listener

@@ -20,6 +20,7 @@ from autoscaler.service.config import Config, Listen, QmpFolderConnection
 from autoscaler.service.daemon import Service
 from autoscaler.service.journal_reader import events
 from tests.bench.figures import Figure, figure
+from tests.fakes.quick_policy import QUICK_POLICY
 from tests.fakes.running_service import running_service
 
 STEPS = 10
@@ -28,15 +29,6 @@ OVERHEAD_GUESTS = 5
 OVERHEAD_RUNS = 6
 OVERHEAD_RUN_S = 10.0
 _STAGES = ("accepted", "present", "online")
-_POLICY = """\
-version: 1
-policies:
-  - name: bench
-    match: {name: ["*"]}
-    vcpus: {min: 1, max: 4}
-    strategy: {target: {utilization: 70%, tolerance: 10%, hold: 3s}}
-    limits: {up: {cooldown: 0s}, down: {step: 1, cooldown: 1s}}
-"""
 
 Say = Callable[[str], None]
 
@@ -120,7 +112,7 @@ def overhead(say: Say) -> list[Figure]:
         for number in range(OVERHEAD_GUESTS):
             stack.enter_context(_guest(image, folder / "guests", f"idle-{number}"))
             say(f"guest {number + 1} of {OVERHEAD_GUESTS} is up")
-        service = stack.enter_context(running_service(folder, f"qmp: {folder}/guests", policy=_POLICY))
+        service = stack.enter_context(running_service(folder, f"qmp: {folder}/guests"))
         service.wait_for_tick()
         process = service.process
         time.sleep(5)
@@ -156,7 +148,7 @@ def _watched() -> Iterator[Watched]:
     with tempfile.TemporaryDirectory(prefix="vcpu-bench-") as name:
         folder = Path(name)
         (folder / "guests").mkdir()
-        (folder / "policy.yaml").write_text(_POLICY)
+        (folder / "policy.yaml").write_text(QUICK_POLICY)
         service = Service(
             Config(
                 connections=(QmpFolderConnection(folder / "guests"),),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from autoscaler.ports import AgentAbsent, AgentUnresponsive, AutoscalerError, DomainBusy
+from autoscaler.ports import AgentUnresponsive, AutoscalerError, DomainBusy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,33 +17,33 @@ class Abilities:
     """One backend's."""
 
     has_agent: bool = True
-    """Guests can be asked. Without: every call to a guest is refused with AgentAbsent."""
+    """Guests can be asked. Without: every call to a guest is refused with NoChannel."""
     tells_pauses: bool = True
     """A pause is heard as an event; without, it shows at the next sweep."""
+    carries_labels: bool = True
+    """Another hand can label a domain while it runs. Without: no domain has labels."""
     agent_timeout_s: float = 2.0
     """The service's setting, for this backend's guests."""
     silence_s: float = 4.0
     """Longest that a call to an agent which does not answer may take."""
-    to_ended_agent: type[AutoscalerError] = AgentUnresponsive
-    """What a call raises when the agent's process has ended."""
     to_paused_guest: type[AutoscalerError] = AgentUnresponsive
     """What a call to the agent of a paused domain raises."""
 
 
-_SCRIPTED = Abilities(agent_timeout_s=0.5, silence_s=1.5)
+# Guests of a folder have nobody who could write their labels down.
+_SCRIPTED = Abilities(carries_labels=False, agent_timeout_s=0.5, silence_s=1.5)
 
-# libvirt knows whether anything in the guest has the channel open. Before it asks an agent it gets into step
-# with it, which takes up to 5 s twice, beyond the service's own time.
-_LIBVIRT = Abilities(silence_s=14.0, to_ended_agent=AgentAbsent, to_paused_guest=DomainBusy)
+# Before it asks an agent libvirt gets into step with it: up to 5 s twice, beyond the service's own time.
+_LIBVIRT = Abilities(silence_s=14.0, to_paused_guest=DomainBusy)
 
 ABILITIES = {
-    "simulated": Abilities(tells_pauses=False, to_ended_agent=AgentAbsent, to_paused_guest=DomainBusy),
+    "simulated": Abilities(tells_pauses=False, to_paused_guest=DomainBusy),
     "libvirt-test": Abilities(has_agent=False),
     "scripted-qmp": _SCRIPTED,
     "scripted-qmp-before-5.2": _SCRIPTED,
     "qemu-libvirt-embed": _LIBVIRT,
     "qemu-libvirtd": _LIBVIRT,
-    "qemu-qmp": Abilities(),
+    "qemu-qmp": Abilities(carries_labels=False),
 }
 """By the id that the suite and its summary print."""
 
@@ -54,4 +54,6 @@ def _on(backends: list[str]) -> pytest.MarkDecorator:
 
 on_backends_with_agent = _on([name for name, can in ABILITIES.items() if can.has_agent])
 on_backends_without_agent = _on([name for name, can in ABILITIES.items() if not can.has_agent])
+on_backends_with_labels = _on([name for name, can in ABILITIES.items() if can.carries_labels])
+on_backends_without_labels = _on([name for name, can in ABILITIES.items() if not can.carries_labels])
 on_backends_that_tell_pauses = _on([name for name, can in ABILITIES.items() if can.tells_pauses])

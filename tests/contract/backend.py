@@ -25,7 +25,7 @@ from autoscaler.service.daemon import Service
 from autoscaler.service.instruments import Instruments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager, ExitStack
     from pathlib import Path
 
@@ -70,6 +70,10 @@ class Domain(ABC):
     @abstractmethod
     def kill(self) -> None:
         """End it as a crash does."""
+
+    def label(self, labels: Mapping[str, str]) -> None:
+        """Give it these labels in place of those it had, as its owner does; where it can carry any."""
+        raise NotImplementedError(f"{self.name} carries no labels: {labels}")
 
     @contextmanager
     def paused(self) -> Iterator[None]:

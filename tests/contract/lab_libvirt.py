@@ -13,7 +13,7 @@ from autoscaler.service.config import LibvirtConnection
 from tests.contract.backend import Domain, NotHere
 from tests.contract.lab_guests import LabBackend, require_qemu, short_folder
 from tests.contract.libvirt_test_driver import LibvirtDomain
-from tests.fakes.libvirt_daemon import STATE_FOLDERS, LibvirtDaemon, libvirt_daemon
+from tests.fakes.libvirt_daemon import LibvirtDaemon, libvirt_daemon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,10 +56,7 @@ class QemuLibvirtdBackend(QemuLibvirtBackend):
         super().__init__(abilities, self._daemon.uri, image, opened)
 
     def _reach(self, guest: LibvirtGuest) -> None:
-        # The daemon sees folders of its own where libvirt keeps its state; from here they are elsewhere.
-        for name, place in STATE_FOLDERS.items():
-            if guest.load_socket.is_relative_to(place):
-                guest.load_socket = self._daemon.folder / name / guest.load_socket.relative_to(place)
+        guest.load_socket = self._daemon.outside(guest.load_socket)
 
 
 class _QemuDomain(LibvirtDomain):

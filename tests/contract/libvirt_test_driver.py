@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from xml.sax.saxutils import quoteattr
 
 import libvirt
 
@@ -23,7 +24,7 @@ from tests.contract.backend import (
 from tests.fakes.libvirt_domains import pretend_domain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager, ExitStack
 
     from tests.contract.abilities import Abilities
@@ -57,6 +58,11 @@ class LibvirtDomain(Domain):
 
     def kill(self) -> None:
         self._domain.destroy()
+
+    def label(self, labels: Mapping[str, str]) -> None:
+        element = f"<labels {' '.join(f'{key}={quoteattr(value)}' for key, value in labels.items())}/>"
+        kind, live = libvirt.VIR_DOMAIN_METADATA_ELEMENT, libvirt.VIR_DOMAIN_AFFECT_LIVE
+        self._domain.setMetadata(kind, element, "autoscaler", "urn:vcpu-autoscaler:1", live)
 
 
 class LibvirtTestBackend(ConnectedBackend):

@@ -22,7 +22,7 @@ from tests.contract.backend import (
 )
 from tests.fakes.scripted_agent import ANY, Fault, ScriptedAgent
 from tests.fakes.scripted_guest import ScriptedGuest
-from tests.fakes.scripted_qmp import ScriptedQmp
+from tests.fakes.scripted_qmp import AGENT_PORT_ID, ScriptedQmp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +63,7 @@ class ScriptedBackend(ConnectedBackend):
         domain = _Domain(name, qemu, ScriptedAgent(path=home / "agent.sock", guest=guest))
         domain.start()
         try:
-            yield Inhabited(domain, _Guest(domain.agent))
+            yield Inhabited(domain, _Guest(qemu, domain.agent))
         finally:
             domain.kill()
             shutil.rmtree(home)
@@ -104,7 +104,8 @@ class _Domain(Domain):
 
 
 class _Guest(Guest):
-    def __init__(self, agent: ScriptedAgent) -> None:
+    def __init__(self, qemu: ScriptedQmp, agent: ScriptedAgent) -> None:
+        self._qemu = qemu
         self._agent = agent
 
     def load(self, vcpus: float) -> None:
@@ -118,6 +119,12 @@ class _Guest(Guest):
         # QEMU's end of the channel stays: whoever connects is not answered.
         self._agent.faults[ANY] = Fault.SILENT
         self._agent.guest.restart_agent()
+        self._open_port(opened=False)
 
     def start_agent(self) -> None:
         self._agent.faults.clear()
+        self._open_port(opened=True)
+
+    def _open_port(self, *, opened: bool) -> None:
+        self._qemu.agent_listens = opened
+        self._qemu.emit("VSERPORT_CHANGE", {"id": AGENT_PORT_ID, "open": opened})

@@ -6,14 +6,15 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from autoscaler.backends.agent.wire import nobody_listens
 from autoscaler.core.model import RunState
 from autoscaler.policyfile.load import load_policies
-from autoscaler.ports import AgentAbsent, AgentUnresponsive
+from autoscaler.ports import AgentUnresponsive
 from tests.contract.backend import Backend, Domain, Guest, Inhabited
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import ExitStack
     from pathlib import Path
 
@@ -113,6 +114,9 @@ class _Domain(Domain):
     def kill(self) -> None:
         self._backend.kill(self._guest)
 
+    def label(self, labels: Mapping[str, str]) -> None:
+        self._guest.set(labels=labels)
+
 
 class _Guest(Guest):
     def __init__(self, guest: SimulatedGuest) -> None:
@@ -125,7 +129,7 @@ class _Guest(Guest):
         self._guest.set(agent_error=AgentUnresponsive(f"the agent of domain {self._guest.name} is silent"))
 
     def end_agent(self) -> None:
-        self._guest.set(agent_error=AgentAbsent(f"domain {self._guest.name} has no agent"))
+        self._guest.set(agent_error=nobody_listens(self._guest.name))
 
     def start_agent(self) -> None:
         self._guest.set(agent_error=None)

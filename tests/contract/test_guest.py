@@ -67,6 +67,23 @@ def test_a_load_shows_as_busy_time(scene: Scene, inhabited: Inhabited) -> None:
     assert used == pytest.approx(1.0, abs=0.35)
 
 
+def test_pressure_is_told_where_it_is_asked_for_and_grows_while_the_guest_is_saturated(
+    scene: Scene, inhabited: Inhabited
+) -> None:
+    view = scene.view(inhabited.domain)
+    scene.host.cpus.set_online(view.id, target=1)
+    inhabited.guest.load(3.0)
+    before = scene.host.probe.sample(view, pressure=True)
+    time.sleep(1.0)
+    after = scene.host.probe.sample(view, pressure=True)
+
+    assert before.pressure_s is not None
+    assert after.pressure_s is not None
+    waited = (after.pressure_s - before.pressure_s) / (after.at_s - before.at_s)
+    assert waited == pytest.approx(1.0, abs=0.35)
+    assert scene.host.probe.sample(view).pressure_s is None
+
+
 def test_a_new_vcpu_is_listed_soon_and_runs_once_it_is_brought_online(
     scene: Scene, inhabited: Inhabited
 ) -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from uuid import UUID, uuid4
 
 import pytest
 
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId, RunState
 from autoscaler.ports import DomainGone
-from tests.contract.abilities import on_backends_that_tell_pauses
+from tests.contract.abilities import (
+    on_backends_that_tell_pauses,
+    on_backends_with_labels,
+    on_backends_without_labels,
+)
 from tests.contract.backend import BOOT_PLUGGED, MAXIMUM, Backend, Domain, eventually
 from tests.contract.calls import CALLS, Call, every_call
 from tests.contract.scene import Scene, refused
@@ -97,6 +102,22 @@ def test_a_pause_is_heard_of(scene: Scene, bystander: Domain) -> None:
     heard = Heard(scene)
     with bystander.paused():
         heard.wait_for(DomainEventKind.CHANGED, bystander)
+
+
+@on_backends_with_labels
+def test_labels_that_a_domains_owner_writes_are_seen_at_once(scene: Scene, bystander: Domain) -> None:
+    def shows(labels: dict[str, str]) -> bool:
+        return scene.view(bystander).labels == labels
+
+    for labels in ({"tier": "gold"}, {"autoscaling": "off", "ort": "Köln & Bonn"}, {}):
+        bystander.label(labels)
+
+        eventually(partial(shows, labels), within_s=1.0)
+
+
+@on_backends_without_labels
+def test_a_domain_that_cannot_be_labelled_has_no_labels(scene: Scene, bystander: Domain) -> None:
+    assert scene.view(bystander).labels == {}
 
 
 def test_sweeps_at_once_see_the_same(scene: Scene, bystander: Domain) -> None:

@@ -8,17 +8,9 @@ from autoscaler.core.operation import Direction, Outcome
 from autoscaler.service.snapshot import DomainSnapshot
 from tests.contract.abilities import on_backends_with_agent
 from tests.contract.backend import BOOT_PLUGGED, Backend, eventually
+from tests.fakes.quick_policy import quick_policy
 
-POLICY = """\
-version: 1
-policies:
-  - name: contract
-    match: {name: ["loop"]}
-    vcpus: {min: 1, max: 3}
-    strategy: {target: {utilization: 20%, tolerance: 10%, hold: 2s}}
-    limits: {up: {cooldown: 0s}, down: {step: 1, cooldown: 500ms}}
-    missing: {stale_after: 10s}
-"""
+POLICY = quick_policy(match="loop", max_vcpus=3, utilization="20%")
 LOAD = 0.55
 """Wants three vCPUs at 20 %, and so little of the host that they seldom wait for its CPUs: growth would
 rightly be held back while they do."""

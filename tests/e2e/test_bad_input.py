@@ -24,9 +24,11 @@ import pytest
 from autoscaler.lab.image import Image
 from autoscaler.lab.qemu_guest import QemuGuest
 from autoscaler.lab.spec import GuestSpec, Onlining
+from tests.fakes.guest_homes import GuestHome, guest_home
 from tests.fakes.libvirt_daemon import LibvirtDaemon, libvirt_daemon
 from tests.fakes.libvirt_domains import AGENT_CHANNEL, bare_qemu_domain
-from tests.fakes.running_service import COMMAND, QUICK_POLICY, RunningService
+from tests.fakes.quick_policy import QUICK_POLICY
+from tests.fakes.running_service import COMMAND, RunningService
 
 ABSENT_DAEMON = "qemu+unix:///system?socket=/nonexistent"
 CONFINED = (
@@ -40,17 +42,11 @@ POLICIES = QUICK_POLICY.replace(
     'policies:\n  - {name: two, match: {name: ["stubborn"]}, vcpus: {min: 2, max: 4}}\n',
 )
 """One policy that wants more than a guest boots with, so that it is grown without a load."""
-QEMU = "qemu-system-x86_64 -machine q35 -accel tcg -S -display none -nodefaults -m 64 -smp 1,maxcpus=4"
+QEMU = "qemu-system-x86_64 -machine q35 -accel tcg -display none -nodefaults -m 64 -smp 1,maxcpus=4"
 
 
 class ConfinedService(RunningService):
-    """The service, bound by permissions as an ordinary user is."""
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                (*CONFINED, COMMAND, "run", "--config.file", self.config), stderr=log, stdout=log
-            )
+    """The service, bound by permissions as an ordinary user is, and what it tells."""
 
     def lines(self, words: str) -> list[str]:
         """The log's lines with these words."""
@@ -92,7 +88,7 @@ def eventually(holds: Callable[[], bool], *, timeout_s: float = 30) -> None:
 @contextlib.contextmanager
 def confined_service(folder: Path, *connections: str) -> Iterator[ConfinedService]:
     """Run the service over these connections for the block; nothing in its log may be a traceback."""
-    service = ConfinedService(folder, "}, {".join(connections), policy=POLICIES)
+    service = ConfinedService(folder, "}, {".join(connections), policy=POLICIES, prefix=CONFINED)
     service.start()
     try:
         yield service
@@ -103,11 +99,11 @@ def confined_service(folder: Path, *connections: str) -> Iterator[ConfinedServic
 
 
 @contextlib.contextmanager
-def qemu_without_guest(folder: Path) -> Iterator[Path]:
-    """Run a QEMU that never starts its guest, and yield its QMP socket."""
+def qemu_without_guest(folder: Path, *options: str) -> Iterator[Path]:
+    """Run a QEMU that has nothing to boot, and yield its QMP socket."""
     folder.mkdir()
     qmp = folder / "qmp.sock"
-    qemu = subprocess.Popen((*QEMU.split(), "-qmp", f"unix:{qmp},server=on,wait=off"))
+    qemu = subprocess.Popen((*QEMU.split(), *options, "-qmp", f"unix:{qmp},server=on,wait=off"))
     try:
         eventually(qmp.exists)
         yield qmp
@@ -270,7 +266,7 @@ def test_a_host_that_is_not_there_is_told_once_and_its_like_are_served(
 def test_a_qmp_socket_that_may_not_be_opened_is_told_and_opened_when_it_may(
     service: ConfinedService, good: QemuGuest
 ) -> None:
-    with qemu_without_guest(good.folder.parent / "forbidden") as qmp:
+    with qemu_without_guest(good.folder.parent / "forbidden", "-S") as qmp:
         qmp.chmod(0)
         assert f"no permission on the socket unix:{qmp}" in service.said("WARNING forbidden: ")
         asked = service.ask("show", "forbidden")
@@ -278,7 +274,8 @@ def test_a_qmp_socket_that_may_not_be_opened_is_told_and_opened_when_it_may(
         assert "domain 'forbidden' cannot be seen: no permission" in asked.stderr
         qmp.chmod(0o600)
         service.said("INFO forbidden: no longer in trouble")
-        assert "virsh resume forbidden" in service.condition("forbidden", "no-sample")
+        sentence = service.condition("forbidden", "no-sample")
+        assert "`virsh resume forbidden`, or where QEMU runs without libvirt the command cont" in sentence
     service.wait_gone("forbidden")
 
 
@@ -294,6 +291,19 @@ def test_a_qmp_socket_that_somebody_else_holds_is_told_and_served_when_it_is_fre
             assert "! held: no QMP greeting" in asked.stdout
         service.wait_for("held", lambda _: True)
     service.wait_gone("held")
+
+
+def test_a_libvirt_socket_that_may_not_be_opened_is_told_and_opened_when_it_may(
+    daemon: LibvirtDaemon, tmp_path: Path
+) -> None:
+    door = daemon.folder / "s/libvirt-sock"
+    door.chmod(0)
+    with confined_service(tmp_path, f'libvirt: "{daemon.uri}"') as service:
+        sentence = service.said(f"WARNING {daemon.uri}: ")
+        assert "does not let user" in sentence
+        assert "`usermod -aG libvirt" in sentence
+        door.chmod(0o700)
+        service.said(f"INFO {daemon.uri}: answers again")
 
 
 def test_a_libvirt_daemon_that_comes_goes_and_comes_back_is_followed(
@@ -353,17 +363,57 @@ def daemon_creates(daemon: LibvirtDaemon, xml: str) -> None:
 # What is wrong with a guest.
 
 
-def test_a_guest_whose_agent_does_not_run_is_told_how_to_start_it(
-    service: ConfinedService, good: QemuGuest, lab_image: Image
+def test_a_guest_without_an_agent_channel_is_measured_from_the_host_and_told_how_to_get_one(
+    service: ConfinedService, good: QemuGuest
 ) -> None:
-    spec = GuestSpec(name="agentless", agent=False)
-    with QemuGuest.start(spec, lab_image, good.folder.parent) as guest:
-        guest.wait_up()
+    with qemu_without_guest(good.folder.parent / "unwired"):
+        sentence = service.condition("unwired", "unconfirmed")
+        assert "give its QEMU a virtserialport named org.qemu.guest_agent.0" in sentence
+        assert service.wait_for("unwired", lambda domain: domain["load"] is not None)["cpu_source"] == "host"
+    service.wait_gone("unwired")
+
+
+@pytest.fixture(params=["qmp", "libvirt"])
+def home(request: pytest.FixtureRequest, lab_image: Image) -> Iterator[GuestHome]:
+    with guest_home(request.param, lab_image) as home:
+        yield home
+
+
+def test_an_agent_that_does_not_run_is_told_in_the_same_sentence_whatever_the_backend(
+    home: GuestHome, tmp_path: Path
+) -> None:
+    with (
+        confined_service(tmp_path, home.connection) as service,
+        home.boot(GuestSpec(name="agentless", agent=False)),
+        home.boot(GuestSpec(name="stopped")) as guest,
+    ):
         sentence = service.condition("agentless", "no-sample")
-        assert "start qemu-guest-agent in the guest" in sentence
+        assert sentence == (
+            "nothing in the guest of domain agentless has its agent channel open: in the guest, install "
+            "qemu-guest-agent and `systemctl start qemu-guest-agent`"
+        )
         assert sentence in service.said("WARNING agentless: ")
         assert "no sample from the guest" in service.ask("events", "agentless").stdout
-    service.wait_gone("agentless")
+
+        service.wait_for("stopped", lambda domain: domain["load"] is not None)
+        guest.command("agent stop")
+        told = service.condition("stopped", "no-sample")
+        assert told == sentence.replace("agentless", "stopped")
+        guest.command("agent start")
+        service.wait_for("stopped", lambda domain: not domain["conditions"])
+
+
+def test_a_guest_whose_agent_may_tell_nothing_is_measured_from_the_host_and_told_what_to_allow(
+    service: ConfinedService, good: QemuGuest, lab_image: Image
+) -> None:
+    spec = GuestSpec(name="hushed", block=("guest-file-*", "guest-exec*", "guest-get-cpustats"))
+    with QemuGuest.start(spec, lab_image, good.folder.parent) as guest:
+        guest.wait_up()
+        sentence = service.condition("hushed", "unconfirmed")
+        assert "the agent of domain hushed allows nothing that tells CPU load" in sentence
+        assert "BLOCK_RPCS" in sentence
+        assert service.wait_for("hushed", lambda domain: domain["load"] is not None)["cpu_source"] == "host"
+    service.wait_gone("hushed")
 
 
 def test_a_guest_that_never_onlines_is_told_why_once_however_often_it_is_tried(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -22,7 +23,7 @@ from autoscaler.lab.image import Image
 from tests.fakes.running_service import AS_FROM_A_TERMINAL, COMMAND, RunningService, running_service
 
 COMMANDS = (
-    *("run", "check", "status", "list", "show", "events", "demo"),
+    *("run", "reload", "check", "status", "list", "show", "events", "demo"),
     *("lab up", "lab load", "lab down", "lab list"),
 )
 PLAIN = {**os.environ, "COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
@@ -135,15 +136,19 @@ def test_following_events_ends_by_ctrl_c_without_a_word(idle_service: RunningSer
 class Demo:
     """A demonstration with a temporary folder of its own, in a process group as a terminal makes one."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, terminal: int | None = None) -> None:
+        """Start it; without a `terminal` of its own its output is read here."""
         self._folder = folder
+        on_terminal = () if terminal is None else ("setsid", "--ctty")
+        environment = PLAIN if terminal is None else {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
         self.process = subprocess.Popen(
-            (*AS_FROM_A_TERMINAL, COMMAND, "demo", *arguments),
-            stdout=subprocess.PIPE,
+            (*AS_FROM_A_TERMINAL, *on_terminal, COMMAND, "demo", *arguments),
+            stdin=terminal,
+            stdout=subprocess.PIPE if terminal is None else terminal,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**PLAIN, "TMPDIR": str(folder)},
-            start_new_session=True,
+            env={**environment, "TMPDIR": str(folder)},
+            start_new_session=terminal is None,
         )
 
     def read_until(self, words: str) -> str:
@@ -162,9 +167,20 @@ class Demo:
         printed, _ = self.process.communicate(timeout=30)
         return self.process.returncode, printed
 
-    def leftovers(self) -> list[str]:
-        """Files and processes that would outlive it."""
-        return [str(path) for path in self._folder.rglob("*")] + [str(pid) for pid in self._processes()]
+    def leftovers(self, *, patience_s: float = 0.0) -> list[str]:
+        """Files and processes that outlive it, by so long."""
+        end_s = time.monotonic() + patience_s
+        while found := [*map(str, self._folder.rglob("*")), *map(str, self._processes())]:
+            if time.monotonic() >= end_s:
+                return found
+            time.sleep(0.1)
+        return []
+
+    def kill_guest(self) -> None:
+        """End its QEMU as a crash does."""
+        for pid in self._processes():
+            if b"qemu" in _content(Path(f"/proc/{pid}/cmdline")).partition(b"\0")[0]:
+                os.kill(pid, signal.SIGKILL)
 
     def sweep_up(self) -> None:
         """End what a demonstration that failed has left running, which would slow every test after it."""
@@ -200,14 +216,18 @@ def short_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+on_each_backend = pytest.mark.parametrize("backend", ["libvirt", "qmp"])
+
+
+@on_each_backend
 @pytest.mark.parametrize(
-    ("backend", "words", "number", "code"),
+    ("words", "number", "code"),
     [
-        pytest.param("qmp", "booting", signal.SIGINT, 130, id="Ctrl-C while a guest boots"),
-        pytest.param("qmp", "wants 1.8", signal.SIGINT, 130, id="Ctrl-C under load"),
-        pytest.param("qmp", "booting", signal.SIGHUP, 129, id="terminal closed while a guest boots"),
-        pytest.param("qmp", "wants 1.8", signal.SIGTERM, 143, id="told to stop under load"),
-        pytest.param("libvirt", "booting", signal.SIGINT, 130, id="libvirt: Ctrl-C"),
+        pytest.param("booting", signal.SIGINT, 130, id="Ctrl-C while a guest boots"),
+        pytest.param("wants 1.8", signal.SIGINT, 130, id="Ctrl-C under load"),
+        pytest.param("booting", signal.SIGHUP, 129, id="terminal closed while a guest boots"),
+        pytest.param("wants 1.8", signal.SIGTERM, 143, id="told to stop under load"),
+        pytest.param("wants 1.8", signal.SIGKILL, -9, id="killed under load"),
     ],
 )
 def test_a_demo_that_is_interrupted_leaves_nothing(
@@ -223,7 +243,8 @@ def test_a_demo_that_is_interrupted_leaves_nothing(
         demo.read_until(words)
         time.sleep(0.5)
         ended, printed = demo.end(number)
-        leftovers = demo.leftovers()
+        # A killed one is cleaned up after by another process, which has to notice first.
+        leftovers = demo.leftovers(patience_s=10.0 if number == signal.SIGKILL else 0.0)
     finally:
         demo.sweep_up()
     assert ended == code
@@ -231,7 +252,69 @@ def test_a_demo_that_is_interrupted_leaves_nothing(
     assert leftovers == []
 
 
-@pytest.mark.parametrize("backend", ["libvirt", "qmp"])
+def test_a_demo_on_a_terminal_draws_the_guest_and_ends_with_the_terminal(
+    lab_image: Image,  # noqa: ARG001 - as above
+    short_folder: Path,
+) -> None:
+    ours, its = pty.openpty()
+    demo = Demo(short_folder, "--backend", "qmp", terminal=its)
+    os.close(its)
+    try:
+        drawn = b""
+        while b"the guest wants 1.8" not in drawn:
+            drawn += os.read(ours, 65536)
+        os.close(ours)
+        demo.process.wait(30)
+        leftovers = demo.leftovers()
+    finally:
+        demo.sweep_up()
+    assert "■ □ □ □" in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.decode())
+    assert leftovers == []
+
+
+@on_each_backend
+def test_a_demo_whose_guest_crashes_says_so_and_leaves_nothing(
+    lab_image: Image,  # noqa: ARG001 - as above
+    short_folder: Path,
+    backend: str,
+) -> None:
+    demo = Demo(short_folder, "--backend", backend)
+    try:
+        demo.read_until("wants 1.8")
+        demo.kill_guest()
+        printed, _ = demo.process.communicate(timeout=60)
+        leftovers = demo.leftovers()
+    finally:
+        demo.sweep_up()
+    assert demo.process.returncode == 1
+    assert "autoscaler: the service does not see the guest demo-1 any more" in printed
+    assert "Traceback" not in printed
+    assert leftovers == []
+
+
+def test_a_demo_that_is_kept_can_be_looked_at_until_ctrl_c_ends_it_with_its_summary(
+    lab_image: Image,  # noqa: ARG001 - as above
+    short_folder: Path,
+) -> None:
+    demo = Demo(short_folder, "--backend", "qmp", "--keep")
+    try:
+        told = demo.read_until("look at it with").splitlines()[-1]
+        server = told.rpartition("--server ")[2].rstrip("`")
+        listed = autoscaler("list", "--server", server)
+        load = demo.read_until("load it with").partition("`")[2].rpartition("`")[0]
+        loaded = subprocess.run(load.split(), capture_output=True, text=True, timeout=30, check=False)
+        ended, printed = demo.end(signal.SIGINT)
+        leftovers = demo.leftovers()
+    finally:
+        demo.sweep_up()
+    assert "demo-1" in listed.stdout
+    assert (loaded.returncode, loaded.stdout) == (0, "demo-1 wants 1.8 vCPUs\n")
+    assert "at the end" in printed
+    assert ended == (1 if "did not go as it should" in printed else 0)
+    assert leftovers == []
+
+
+@on_each_backend
 def test_a_demo_for_programs_prints_one_object_and_tells_its_story_elsewhere(
     lab_image: Image,  # noqa: ARG001 - as above
     short_folder: Path,
@@ -246,8 +329,16 @@ def test_a_demo_for_programs_prints_one_object_and_tells_its_story_elsewhere(
         check=False,
     )
     report = json.loads(told.stdout)
-    assert report.keys() >= {"backend", "accel", "moves", "plugged_max", "online_max", "online_end", "ok"}
+    assert list(report) == [
+        *("backend", "accel", "qemu_version", "libvirt_version", "agent_version", "moves"),
+        *("plugged_max", "online_max", "online_end", "metrics_samples", "ok"),
+    ]
+    for move in report["moves"]:
+        assert list(move) == ["at_s", "from", "to", "reason", "stages"]
+        assert list(move["stages"]) == ["accepted_s", "present_s", "online_s", "relieved_s"]
     assert report["backend"] == backend
+    assert (report["libvirt_version"] is None) == (backend == "qmp")
+    assert None not in {report["qemu_version"], report["agent_version"]}
     assert told.returncode == (0 if report["ok"] else 1)
     assert "booting the guest" in told.stderr
     assert list(short_folder.iterdir()) == []

@@ -7,6 +7,7 @@ import itertools
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 import time
@@ -32,6 +33,7 @@ from autoscaler.ports import (
     BackendUnavailable,
     DomainBusy,
     DomainGone,
+    NoChannel,
     OutcomeUnknown,
 )
 from tests.fakes.libvirt_daemon import LibvirtDaemon, libvirt_daemon
@@ -148,6 +150,54 @@ def test_vcpus_are_added_to_a_real_guest_and_counted(hypervisor: LibvirtHypervis
     assert after.vcpu_delay_s is not None
 
 
+def label(daemon: LibvirtDaemon, guest: Guest, element: str) -> None:
+    """Write a guest's labels as its owner does."""
+    command = ("virsh", "-c", daemon.uri, "metadata", guest.name, "urn:vcpu-autoscaler:1")
+    subprocess.run([*command, "--key", "autoscaler", "--live", "--set", element], check=True)
+
+
+def test_labels_that_virsh_writes_are_told_of_and_seen_at_the_next_sweep(
+    daemon: LibvirtDaemon, hypervisor: LibvirtHypervisor, bare: Guest
+) -> None:
+    told = threading.Event()
+    hypervisor.subscribe(
+        lambda event: told.set() if event == DomainEvent(DomainEventKind.CHANGED, bare.id) else None
+    )
+    assert view_of(hypervisor, bare.id).labels == {}
+
+    label(daemon, bare, '<labels tier="gold" autoscaling="off"/>')
+
+    assert told.wait(5)
+    assert view_of(hypervisor, bare.id).labels == {"tier": "gold", "autoscaling": "off"}
+
+
+def test_labels_that_were_written_while_the_daemon_was_away_are_seen_once_it_is_back(
+    daemon: LibvirtDaemon, hypervisor: LibvirtHypervisor, bare: Guest
+) -> None:
+    assert view_of(hypervisor, bare.id).labels == {}
+    daemon.restart()
+    label(daemon, bare, '<labels autoscaling="off"/>')
+
+    eventually(hypervisor.domains, unless=(BackendUnavailable,))
+
+    assert view_of(hypervisor, bare.id).labels == {"autoscaling": "off"}
+
+
+def test_the_labels_of_a_domain_whose_qemu_hangs_are_read_all_the_same(
+    daemon: LibvirtDaemon, bare: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(libvirt_backend, "SWEEP_PATIENCE_S", (0.5, 0.5))
+    label(daemon, bare, '<labels autoscaling="off"/>')
+    fresh = LibvirtHypervisor(daemon.uri, clock=RealClock(), label=LABEL)
+    with hung(bare):
+        # Not by the first sweep where the domain of the test before is still being cleared away.
+        view = eventually(lambda: view_of(fresh, bare.id), unless=(StopIteration, BackendUnavailable))
+    fresh.close()
+
+    assert isinstance(view, DomainView)
+    assert view.labels == {"autoscaling": "off"}
+
+
 def test_a_daemon_that_was_killed_is_missed_and_found_again(
     daemon: LibvirtDaemon, hypervisor: LibvirtHypervisor, bare: Guest
 ) -> None:
@@ -218,7 +268,7 @@ def test_a_guest_that_was_killed_is_gone(hypervisor: LibvirtHypervisor, bare: Gu
 def test_a_domain_without_an_agent_channel_says_how_to_add_one(
     agents: LibvirtAgentChannel, bare: Guest
 ) -> None:
-    with pytest.raises(AgentAbsent, match="virsh attach-device bare"):
+    with pytest.raises(NoChannel, match="virsh attach-device bare"):
         agents.ask(bare.id, "guest-ping", timeout_s=1)
 
 

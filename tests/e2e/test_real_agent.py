@@ -21,7 +21,7 @@ from autoscaler.backends.agent.measured import MeasuredChannel
 from autoscaler.core.model import CpuSource, DomainId, DomainView, RunState
 from autoscaler.lab import sources
 from autoscaler.lab.cache import cache_folder
-from autoscaler.ports import AgentBlocked, AgentRefused
+from autoscaler.ports import AgentAbsent, AgentBlocked, AgentRefused
 from autoscaler.service.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ VIEW = DomainView(
     id=HOST, name="host", state=RunState.RUNNING, plugged=1, maximum=1, at_s=0.0, vcpu_time_s=1.0
 )
 FILE_READING = "guest-file-open"
+PRESSURE = Path("/proc/pressure/cpu")
+ACCEPTS = "00010000"
+"""In the flags of /proc/net/unix: somebody listens."""
 
 
 @dataclass
@@ -49,7 +52,7 @@ class RealAgent:
             stdin=subprocess.DEVNULL,
         )
         deadline_s = time.monotonic() + 10
-        while not self.socket.exists():
+        while not self._listens():
             assert self.process.poll() is None
             assert time.monotonic() < deadline_s
             time.sleep(0.01)
@@ -59,6 +62,11 @@ class RealAgent:
         self.process.kill()
         self.process.wait()
         self.socket.unlink(missing_ok=True)
+
+    def _listens(self) -> bool:
+        """A socket's file is there a moment before anyone can connect."""
+        sockets = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+        return any(words[-1] == str(self.socket) and words[3] == ACCEPTS for words in sockets)
 
     @property
     def socket(self) -> Path:
@@ -164,10 +172,41 @@ def test_every_source_tells_the_same_story(real: RealAgent, agent: GuestAgent) -
     assert len({sample.online for sample in told.values()}) == 1
 
 
+def waited_s() -> float:
+    """What this host's own kernel says of its pressure."""
+    some = PRESSURE.read_text().splitlines()[0]
+    return int(some.rpartition("total=")[2]) / 1e6
+
+
+@pytest.mark.parametrize(
+    ("block", "source"),
+    [
+        pytest.param("", CpuSource.PROC_STAT, id="a kept file"),
+        pytest.param("guest-file-seek", CpuSource.PROC_STAT, id="no seeking"),
+        pytest.param(f"{FILE_READING},guest-get-cpustats", CpuSource.EXEC, id="no files, no cpustats"),
+    ],
+)
+def test_pressure_is_what_the_kernel_says_at_that_moment_where_it_says_it(
+    real: RealAgent, agent: GuestAgent, block: str, source: CpuSource
+) -> None:
+    real.stop()
+    real.start(block=block)
+    for _ in range(3):
+        earliest_s = waited_s() if PRESSURE.exists() else None
+        sample = agent.sample(VIEW, pressure=True)
+        assert sample.source is source
+        if earliest_s is None:
+            assert sample.pressure_s is None
+        else:
+            assert sample.pressure_s is not None
+            assert earliest_s <= sample.pressure_s <= waited_s()
+
+
 def test_an_agent_that_is_down_is_absent_and_found_again(real: RealAgent, agent: GuestAgent) -> None:
     assert agent.sample(VIEW).source is CpuSource.PROC_STAT
     real.stop()
-    assert agent.sample(VIEW).source is CpuSource.HOST
+    with pytest.raises(AgentAbsent, match="agent socket of domain host"):
+        agent.sample(VIEW)
     real.start()
     assert agent.sample(VIEW).source is CpuSource.PROC_STAT
 

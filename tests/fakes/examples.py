@@ -18,8 +18,9 @@ from autoscaler.core.model import (
     Sample,
 )
 from autoscaler.core.operation import Operation
-from autoscaler.core.policy import Match, Mode, Policy
+from autoscaler.core.policy import Match, Mode, Policy, Sla
 from autoscaler.core.reason import Reason
+from autoscaler.core.slo import Slo
 from autoscaler.service.snapshot import DomainSnapshot, HostSnapshot, Snapshot, Tally
 
 DOMAIN = DomainId("qemu:///system", "6695eb01-f6a4-8304-79aa-97f2502e193f")
@@ -58,7 +59,10 @@ DECISION = Decision(
     mode=Mode.AUTO,
     plugged=1,
     online=1,
+    lower=1,
+    upper=4,
     proposed=1,
+    held=0,
     target=1,
     next_vcpus=1,
     reason=Reason.STEADY,
@@ -85,6 +89,7 @@ DOMAIN_SNAPSHOT = DomainSnapshot(
     operation=None,
     last_operation=None,
     conditions={},
+    slo=Slo(Sla(), 0.0).report(),
     tally=Tally(),
 )
 

@@ -8,6 +8,7 @@ folder. Needs root.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -40,12 +41,22 @@ unix_sock_group = "root"
 unix_sock_dir = "{sockets}"
 """
 
+LISTENING = """\
+listen_tls = 0
+listen_tcp = 1
+listen_addr = "127.0.0.1"
+tcp_port = "{port}"
+auth_tcp = "none"
+"""
+
 
 @dataclass(slots=True)
 class LibvirtDaemon:
     """One libvirtd and the folder that holds all it has."""
 
     folder: Path
+    tcp_port: int | None = None
+    """A port of 127.0.0.1 to listen on as well, without a password."""
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -54,16 +65,32 @@ class LibvirtDaemon:
         return f"qemu+unix:///system?socket={self.folder}/s/libvirt-sock"
 
     @property
+    def tcp_uri(self) -> str:
+        """What to connect to as to another host."""
+        assert self.tcp_port is not None, "the daemon listens on no port"
+        return f"qemu+tcp://127.0.0.1:{self.tcp_port}/system"
+
+    @property
     def pid(self) -> int:
         """The running daemon's process."""
         assert self._process is not None, "the daemon does not run"
         return self._process.pid
 
+    def outside(self, path: Path) -> Path:
+        """Where a path that the daemon speaks of lies for everyone else."""
+        for name, place in STATE_FOLDERS.items():
+            if path.is_relative_to(place):
+                return self.folder / name / path.relative_to(place)
+        return path
+
     def prepare(self) -> None:
         """Lay out the private folders and the configuration."""
         for name in (*STATE_FOLDERS, "s"):
             (self.folder / name).mkdir()
-        (self.folder / "libvirtd.conf").write_text(LIBVIRTD_CONF.format(sockets=self.folder / "s"))
+        configuration = LIBVIRTD_CONF.format(sockets=self.folder / "s")
+        if self.tcp_port is not None:
+            configuration += LISTENING.format(port=self.tcp_port)
+        (self.folder / "libvirtd.conf").write_text(configuration)
         (self.folder / "etc/qemu.conf").write_text(QEMU_CONF)
 
     def start(self) -> None:
@@ -71,10 +98,12 @@ class LibvirtDaemon:
         binary = shutil.which("libvirtd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
         assert binary, "libvirtd is not installed: apt install libvirt-daemon libvirt-daemon-driver-qemu"
         command = [binary, "-f", f"{self.folder}/libvirtd.conf", "-p", f"{self.folder}/libvirtd.pid"]
+        if self.tcp_port is not None:
+            command.append("--listen")
         binds = {place: self.folder / name for name, place in STATE_FOLDERS.items()}
         with (self.folder / "libvirtd.log").open("ab") as log:
             self._process = subprocess.Popen(
-                in_namespace(command, self.folder, binds=binds),
+                in_namespace(command, self.folder, binds=binds, own_network=self.tcp_port is None),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -113,19 +142,37 @@ class LibvirtDaemon:
 
 
 @contextlib.contextmanager
-def libvirt_daemon(folder: Path) -> Iterator[LibvirtDaemon]:
+def libvirt_daemon(folder: Path, *, tcp_port: int | None = None) -> Iterator[LibvirtDaemon]:
     """Run a private libvirtd in `folder`, an empty one with a short path: sockets live in it."""
+    daemon = LibvirtDaemon(folder, tcp_port)
+    with _state_folders():
+        try:
+            daemon.prepare()
+            daemon.start()
+            yield daemon
+        finally:
+            daemon.end_guests()
+            daemon.kill()
+
+
+@contextlib.contextmanager
+def _state_folders() -> Iterator[None]:
+    """Have the places that private folders are bound over; those made for it go again.
+
+    To remove such a place is to end every bind over it, in whatever namespace: while another run has a
+    daemon, they stay.
+    """
     missing = [place for place in STATE_FOLDERS.values() if not place.exists()]
+    in_use = os.open("/run", os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(in_use, fcntl.LOCK_SH)
     for place in missing:
-        place.mkdir()
-    daemon = LibvirtDaemon(folder)
+        place.mkdir(exist_ok=True)
     try:
-        daemon.prepare()
-        daemon.start()
-        yield daemon
+        yield
     finally:
-        daemon.end_guests()
-        daemon.kill()
-        for place in missing:
-            with contextlib.suppress(OSError):
-                place.rmdir()
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for place in missing:
+                with contextlib.suppress(OSError):
+                    place.rmdir()
+        os.close(in_use)

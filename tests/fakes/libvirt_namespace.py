@@ -16,19 +16,26 @@ if TYPE_CHECKING:
 
 LIBVIRT_USER = "libvirt-qemu"
 
-QEMU_CONF = """\
+QEMU_CONF_OF_USER = """\
 stdio_handler = "file"
 security_driver = "none"
 namespaces = []
 cgroup_controllers = []
-user = "root"
+"""
+"""A qemu.conf that needs nothing: no log daemon, no cgroups, no security labels."""
+QEMU_CONF = f"""\
+{QEMU_CONF_OF_USER}user = "root"
 group = "root"
 """
-"""A qemu.conf that needs nothing but root: no log daemon, no cgroups, no security labels."""
+"""The same for root."""
 
 
 def in_namespace(
-    command: Sequence[str], folder: Path, *, binds: Mapping[Path, Path] | None = None
+    command: Sequence[str],
+    folder: Path,
+    *,
+    binds: Mapping[Path, Path] | None = None,
+    own_network: bool = True,
 ) -> list[str]:
     """Return the command line that runs `command` with KVM out of reach and libvirt's user present.
 
@@ -36,11 +43,13 @@ def in_namespace(
         command: program and arguments.
         folder: takes the few files that are bound over others.
         binds: place -> what is seen there instead.
+        own_network: with no network but one of its own; without, a port of the host can be listened on.
     """
     hidden = {**(binds or {}), **_accounts(folder)}
     steps = [f"mount --bind {_quoted(source)} {_quoted(place)}" for place, source in hidden.items()]
     steps += [*_no_kvm(folder), f"exec {shlex.join(command)}"]
-    return ["unshare", "--mount", "--net", "sh", "-c", " && ".join(steps)]
+    apart = ("--mount", "--net") if own_network else ("--mount",)
+    return ["unshare", *apart, "sh", "-c", " && ".join(steps)]
 
 
 def _accounts(folder: Path) -> dict[Path, Path]:

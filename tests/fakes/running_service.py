@@ -10,43 +10,51 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
+
+from tests.fakes.quick_policy import QUICK_POLICY
 
 COMMAND = Path(sys.executable).parent / "autoscaler"
 
 AS_FROM_A_TERMINAL = ("env", "--default-signal=INT,HUP,TERM")
 """Goes before a command that a test interrupts: a run in the background ignores SIGINT and hands that on."""
 
-QUICK_POLICY = """\
-version: 1
-policies:
-  - name: quick
-    match: {name: ["*"]}
-    vcpus: {min: 1, max: 4}
-    strategy: {target: {utilization: 70%, tolerance: 10%, hold: 3s}}
-    limits: {up: {cooldown: 0s}, down: {step: 1, cooldown: 1s}}
-    missing: {stale_after: 10s}
-"""
-
 
 class RunningService:
     """A service with one connection, in a folder of its own."""
 
-    def __init__(self, folder: Path, connection: str, *, policy: str = QUICK_POLICY) -> None:
-        """`connection` is the configuration's entry, as ``qmp: /folder``."""
+    def __init__(
+        self,
+        folder: Path,
+        connection: str,
+        *,
+        policy: str = QUICK_POLICY,
+        host: str = "",
+        prefix: Sequence[str] = (),
+    ) -> None:
+        """Write its configuration; nothing runs yet.
+
+        Args:
+            folder: takes the configuration, the state and the log.
+            connection: the configuration's entry, as ``qmp: /folder``.
+            policy: the text of the policy file.
+            host: what the configuration says of the host, as ``overcommit: 2``.
+            prefix: words that go before the command, to run it as somebody else.
+        """
         self.folder = folder
+        self._prefix = prefix
         self.policy = folder / "policy.yaml"
         self.policy.write_text(policy)
-        self.port = _free_port()
+        self.port = free_port()
         self.server = f"http://127.0.0.1:{self.port}"
         self.config = folder / "config.yaml"
         self.config.write_text(
             f"version: 1\nconnections: [{{{connection}}}]\npolicies: [policy.yaml]\nstate: state\n"
-            f'interval: 1s\nweb: {{listen: "127.0.0.1:{self.port}"}}\n'
+            f'interval: 1s\nweb: {{listen: "127.0.0.1:{self.port}"}}\nhost: {{{host}}}\n'
         )
         self.log = folder / "service.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -59,7 +67,7 @@ class RunningService:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                (COMMAND, "run", "--config.file", self.config), stderr=log, stdout=log
+                (*self._prefix, COMMAND, "run", "--config.file", self.config), stderr=log, stdout=log
             )
 
     def stop(self, number: int = signal.SIGTERM) -> int:
@@ -108,6 +116,13 @@ class RunningService:
             assert time.monotonic() < end_s, f"{name} is still there\n{self.log.read_text()}"
             time.sleep(0.1)
 
+    def wait_for_metric(self, series: str, value: float, *, timeout_s: float = 20) -> None:
+        """Wait until a series without labels has this value."""
+        end_s = time.monotonic() + timeout_s
+        while f"vcpu_autoscaler_{series} {value}" not in self.get("/metrics"):
+            assert time.monotonic() < end_s, self.log.read_text()
+            time.sleep(0.1)
+
     def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another command against this service."""
         environment = {**os.environ, "VCPU_AUTOSCALER_SERVER": self.server}
@@ -117,9 +132,11 @@ class RunningService:
 
 
 @contextlib.contextmanager
-def running_service(folder: Path, connection: str, *, policy: str = QUICK_POLICY) -> Iterator[RunningService]:
+def running_service(
+    folder: Path, connection: str, *, policy: str = QUICK_POLICY, host: str = "", prefix: Sequence[str] = ()
+) -> Iterator[RunningService]:
     """Run the service for the block; it is ended however the block ends."""
-    service = RunningService(folder, connection, policy=policy)
+    service = RunningService(folder, connection, policy=policy, host=host, prefix=prefix)
     service.start()
     try:
         yield service
@@ -129,7 +146,8 @@ def running_service(folder: Path, connection: str, *, policy: str = QUICK_POLICY
             service.process.wait(timeout=20)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this host that nobody listens on."""
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

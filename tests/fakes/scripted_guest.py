@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import itertools
 import math
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -58,11 +59,15 @@ class ScriptedGuest:
     """vCPUs that are listed as ones that cannot go offline."""
     set_at_once: int = 4096
     """How many vCPUs one guest-set-vcpus gets done."""
+    psi: bool = True
+    """Whether its kernel tells pressure."""
     frozen: bool = False
     stale_seek: bool = False
     """A file that was sought back still gives its old content, as a buffered reader may."""
     exec_polls: int = 1
     """How many times guest-exec-status says that the process has not ended yet."""
+    never_ends: set[str] = field(default_factory=set)
+    """Paths whose reading by a process never ends."""
     lies: dict[str, object] = field(default_factory=dict)
     """Command -> what is returned instead of the truth."""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -76,9 +81,11 @@ class ScriptedGuest:
     def __post_init__(self) -> None:
         self._busy_s: dict[int, float] = {}
         self._steal_s: dict[int, float] = {}
+        self._waited_s = 0.0
         self._accounted_s = self.clock()
         self._handles = itertools.count(1000)
         self._pids = itertools.count(200)
+        self._reads: dict[int, str] = {}
         self._switches = itertools.count(1)
         self._commands = {
             "guest-info": self._info,
@@ -141,9 +148,17 @@ class ScriptedGuest:
         ]
         return "\n".join([*lines, ""]).encode()
 
+    def pressure(self) -> bytes:
+        """What /proc/pressure/cpu holds now: some task waits as long as more is wanted than is online."""
+        self._account()
+        averages = "avg10=0.00 avg60=0.00 avg300=0.00"
+        return f"some {averages} total={round(1e6 * self._waited_s)}\nfull {averages} total=0\n".encode()
+
     def _account(self) -> None:
         now_s = self.clock()
         span_s, self._accounted_s = now_s - self._accounted_s, now_s
+        if self.load_vcpus > len(self.online):
+            self._waited_s += span_s
         share = min(self.load_vcpus, len(self.online)) / len(self.online)
         for vcpu in self.online:
             self._busy_s[vcpu] = self._busy_s.get(vcpu, 0.0) + share * span_s
@@ -183,6 +198,8 @@ class ScriptedGuest:
             return b"1\n" if int(vcpu) in self.online else b"0\n"
         if path == "/proc/stat":
             return self.proc_stat()
+        if path == "/proc/pressure/cpu" and self.psi:
+            return self.pressure()
         lists = {
             f"{CPU_FOLDER}/present": f"0-{self.present - 1}\n",
             f"{CPU_FOLDER}/online": ",".join(map(str, sorted(self.online))) + "\n",
@@ -276,9 +293,13 @@ class ScriptedGuest:
             self.online.discard(vcpu)
 
     def _exec(self, arguments: Arguments) -> object:
-        assert (arguments["path"], arguments["arg"]) == ("cat", ["/proc/stat"])
+        assert arguments["path"] == "cat"
+        files = arguments["arg"]
+        assert isinstance(files, list)
+        (path,) = files
         pid = next(self._pids)
-        self.processes[pid] = self.exec_polls
+        self.processes[pid] = sys.maxsize if path in self.never_ends else self.exec_polls
+        self._reads[pid] = path
         return {"pid": pid}
 
     def _exec_status(self, arguments: Arguments) -> object:
@@ -289,4 +310,7 @@ class ScriptedGuest:
             self.processes[pid] -= 1
             return {"exited": False}
         del self.processes[pid]
-        return {"exited": True, "exitcode": 0, "out-data": base64.b64encode(self.proc_stat()).decode()}
+        content = self._content(self._reads.pop(pid))
+        if content is None:
+            return {"exited": True, "exitcode": 1}
+        return {"exited": True, "exitcode": 0, "out-data": base64.b64encode(content).decode()}

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Reply = Mapping[str, object]
 
 AGENT_PORT_ID = "agent0"
+NAMELESS_PORT = "device[1]"
+AGENT_CHARDEV = "qga0"
 MODERN = (7, 2, 22)
 BEFORE_5_2 = (4, 2, 0)
 _DRIVER = "qemu64-x86_64-cpu"
@@ -69,6 +71,9 @@ class ScriptedQmp:
     hotplug: bool = True
     chardevs: tuple[str, ...] = ("compat_monitor0", "qga0")
     agent_ports: tuple[str, ...] = (AGENT_PORT_ID,)
+    """Of devices with an id, where `AGENT_PORT_ID` is the agent's; without it, a nameless one is."""
+    agent_listens: bool = True
+    """Whether the guest's agent has its port open."""
     on_plug: Callable[[int], None] = lambda _plugged: None
     """Called with the new count after each vCPU is plugged: the place to let a guest see it."""
     thread_id: Callable[[int], int] = lambda _number: 0
@@ -78,6 +83,8 @@ class ScriptedQmp:
     status: str = "running"
     faults: dict[str, Fault] = field(default_factory=dict)
     """Command -> what goes wrong with it, for as long as it stands here; ``greeting`` is one too."""
+    meanwhile: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """Command -> what happens once, right after it was carried out and before its answer is sent."""
     heard: list[tuple[str, Reply]] = field(default_factory=list)
     """Every command that came, with its arguments."""
 
@@ -140,6 +147,10 @@ class ScriptedQmp:
         message = {"event": event, "timestamp": {"seconds": 1}, **({} if data is None else {"data": data})}
         self._send(json.dumps(message).encode() + b"\r\n", times=times)
 
+    def plug_next(self) -> None:
+        """Fill the lowest free slot, as another hand does."""
+        self._plug(len(self.plugged_slots), "another-hand")
+
     def unplug(self, number: int) -> None:
         """Take the vCPU out of a slot, as the guest does when it ejects one."""
         slot = self._slots[number]
@@ -183,6 +194,7 @@ class ScriptedQmp:
             reply: dict[str, object] = {"return": self._execute(command, arguments)}
         except Refusal as refusal:
             reply = dict(refusal.reply)
+        self.meanwhile.pop(command, lambda: None)()
         if fault is Fault.SILENT:
             return True
         if fault is Fault.SLOW:
@@ -208,14 +220,15 @@ class ScriptedQmp:
             "qmp_capabilities": dict,
             "query-status": lambda: {"status": self.status, "running": self.status == "running"},
             "query-uuid": lambda: {"UUID": self.uuid},
-            "query-chardev": lambda: [{"label": label, "frontend-open": True} for label in self.chardevs],
+            "query-chardev": lambda: [
+                {"label": label, "frontend-open": label != AGENT_CHARDEV or self.agent_listens}
+                for label in self.chardevs
+            ],
             "query-cpus-fast": self._cpus,
             "query-hotpluggable-cpus": self._slot_list,
             "query-commands": lambda: [{"name": name} for name in commands],
-            "qom-list": lambda: [
-                {"name": port, "type": "child<virtserialport>"} for port in self.agent_ports
-            ],
-            "qom-get": lambda: self._port_name(str(arguments["path"])),
+            "qom-list": lambda: self._ports(str(arguments["path"])),
+            "qom-get": lambda: self._port(str(arguments["path"]))[str(arguments["property"])],
             "device_add": lambda: self._device_add(dict(arguments)),
         }
         if self._is_old:
@@ -224,9 +237,16 @@ class ScriptedQmp:
             raise Refusal(f"The command {command} has not been found", "CommandNotFound")
         return commands[command]()
 
-    @staticmethod
-    def _port_name(path: str) -> str:
-        return "org.qemu.guest_agent.0" if path.endswith(f"/{AGENT_PORT_ID}") else "lab.load.0"
+    def _ports(self, folder: str) -> list[Reply]:
+        nameless = folder.endswith("-anon")
+        ports = (NAMELESS_PORT,) if nameless else self.agent_ports
+        return [{"name": port, "type": "child<virtserialport>"} for port in ports]
+
+    def _port(self, path: str) -> dict[str, str]:
+        agents = AGENT_PORT_ID if AGENT_PORT_ID in self.agent_ports else NAMELESS_PORT
+        if path.endswith(f"/{agents}"):
+            return {"name": "org.qemu.guest_agent.0", "chardev": AGENT_CHARDEV}
+        return {"name": "lab.load.0", "chardev": "load"}
 
     @property
     def _is_old(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from autoscaler.core.model import (
     DomainView,
     GuestVcpu,
     GuestVcpus,
+    HostView,
     RunState,
     Sample,
 )
@@ -39,16 +40,19 @@ from autoscaler.ports import (
     DomainGone,
 )
 from autoscaler.service.controller import Controller
+from autoscaler.service.fleet import Fleet
 from autoscaler.service.host import Host, Versions
 from autoscaler.service.instruments import Instruments
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.lanes import Lane, outcome_of
 from autoscaler.service.recorder import Recorder
+from autoscaler.service.settings import HostLimits
 from autoscaler.service.snapshot import DomainSnapshot, Snapshot
 
 T = TypeVar("T")
 
 Ids = set[int]
+FLUSH_EVERY_S = 60.0
 EPOCH_S = 1_800_000_000.0
 
 
@@ -57,12 +61,14 @@ class SimulatedClock:
 
     def __init__(self) -> None:
         self.now_s = 1000.0
+        self.wall_offset_s = 0.0
+        """By how much somebody has set the wall clock since."""
 
     def monotonic_s(self) -> float:
         return self.now_s
 
     def wall_s(self) -> float:
-        return EPOCH_S + self.now_s
+        return EPOCH_S + self.now_s + self.wall_offset_s
 
 
 @dataclass
@@ -88,6 +94,9 @@ class SimulatedGuest:
     """What a plug raises, having done nothing."""
     plug_reply_lost: AutoscalerError | None = None
     """What a plug raises, having done it."""
+    psi: bool = True
+    """Whether the guest's kernel tells pressure."""
+    labels: Mapping[str, str] = field(default_factory=dict)
     agent_takes_s: float = 0.01
     host_only: bool = False
     plugs: list[int] = field(default_factory=list)
@@ -96,7 +105,7 @@ class SimulatedGuest:
     def __post_init__(self) -> None:
         self.online: Ids = set(range(self.plugged))
         self._listed_at_s = dict.fromkeys(range(self.plugged), self.clock.now_s)
-        self._busy_s = self._steal_s = 0.0
+        self._busy_s = self._steal_s = self._waited_s = 0.0
         self._boot_s = self._since_s = self.clock.now_s
 
     @property
@@ -109,6 +118,7 @@ class SimulatedGuest:
         if self.state is RunState.RUNNING:
             can = len(self.online) * (1 - self.stolen)
             self._busy_s += min(self.demand, can) * span_s
+            self._waited_s += span_s if self.demand > can else 0.0
             self._steal_s += len(self.online) * self.stolen * span_s
         if self.onlines_itself:
             self.online |= self.listed()
@@ -139,10 +149,10 @@ class SimulatedGuest:
         self.advance()
         self._listed_at_s = dict.fromkeys(range(self.plugged), self.clock.now_s)
         self.online = set(range(self.plugged))
-        self._busy_s = self._steal_s = 0.0
+        self._busy_s = self._steal_s = self._waited_s = 0.0
         self._boot_s = self.clock.now_s
 
-    def sample(self) -> Sample:
+    def sample(self, *, pressure: bool = False) -> Sample:
         self.advance()
         wanting = max(0, round(self.demand))
         return Sample(
@@ -153,6 +163,7 @@ class SimulatedGuest:
             online=frozenset(range(self.plugged)) if self.host_only else frozenset(self.online),
             runnable=None if self.host_only else wanting,
             boot_s=self._boot_s,
+            pressure_s=self._waited_s if pressure and self.psi and not self.host_only else None,
         )
 
 
@@ -164,6 +175,9 @@ class SimulatedHost:
     def __init__(self, clock: SimulatedClock, guests: Sequence[SimulatedGuest] = ()) -> None:
         self.clock = clock
         self.guests = {guest.id: guest for guest in guests}
+        self.cpus = 64
+        self.pressure = 0.0
+        """Share of the time in which the host's own tasks wait for a CPU."""
         self.down: str | None = None
         """Why the connection is down."""
         self.listeners: list[Callable[[DomainEvent], None]] = []
@@ -188,6 +202,7 @@ class SimulatedHost:
                 plugged=guest.plugged,
                 maximum=guest.maximum,
                 at_s=self.clock.now_s,
+                labels=guest.labels,
             )
             for guest in self.guests.values()
         ]
@@ -214,8 +229,11 @@ class SimulatedHost:
         self.listeners.clear()
         self.down = "the connection is closed"
 
-    def sample(self, domain: DomainView) -> Sample:
-        return self._answering(domain.id).sample()
+    def view(self) -> HostView:
+        return HostView(at_s=self.clock.now_s, cpus=self.cpus, pressure_ratio=self.pressure)
+
+    def sample(self, domain: DomainView, *, pressure: bool = False) -> Sample:
+        return self._answering(domain.id).sample(pressure=pressure)
 
     def vcpus(self, domain: DomainId) -> GuestVcpus:
         guest = self._answering(domain)
@@ -242,6 +260,7 @@ class SimulatedHost:
             hypervisor=self,
             probe=self,
             cpus=self,
+            machine=self,
             forget=self.forgotten.append,
             versions=lambda _: Versions(qemu=None, libvirt=None, agent=None),
         )
@@ -266,6 +285,9 @@ class SimulatedHost:
             listener(DomainEvent(kind, domain))
 
 
+ROOMY = HostLimits(operations_per_minute=6000)
+"""A host that never stands in the way."""
+
 NO_AGENT = AgentAbsent("no agent in this guest")
 
 
@@ -279,6 +301,7 @@ class Simulation:
         *,
         folder: Path,
         interval_s: float = 1.0,
+        limits: HostLimits = ROOMY,
     ) -> None:
         self.host = host
         self.clock = host.clock
@@ -287,9 +310,15 @@ class Simulation:
         self.registry = CollectorRegistry()
         self.journal = SqliteJournal(folder / "journal.sqlite")
         self.recorder = Recorder(self.journal)
-        self.controller = Controller(
+        fleet = Fleet(
             [host.as_host()],
             policies=PolicySet(policies=tuple(policies), digest="test"),
+            limits=limits,
+            recorder=self.recorder,
+            clock=self.clock,
+        )
+        self.controller = Controller(
+            fleet,
             recorder=self.recorder,
             clock=self.clock,
             submit=self._submit,
@@ -302,6 +331,7 @@ class Simulation:
         self._number = itertools.count()
         self._pending: list[tuple[float, int, Callable[[], None]]] = []
         self._next_tick_s = self.clock.now_s
+        self._next_flush_s = self.clock.now_s + FLUSH_EVERY_S
 
     @property
     def snapshot(self) -> Snapshot:
@@ -317,6 +347,7 @@ class Simulation:
             wake_s = self.controller.settle()
             due_s = min(
                 self._next_tick_s,
+                self._next_flush_s,
                 wake_s if wake_s is not None else float("inf"),
                 self._pending[0][0] if self._pending else float("inf"),
             )
@@ -328,6 +359,9 @@ class Simulation:
             elif self._next_tick_s <= self.clock.now_s:
                 self._next_tick_s += self.interval_s
                 self.controller.tick()
+            elif self._next_flush_s <= self.clock.now_s:
+                self._next_flush_s += FLUSH_EVERY_S
+                self.recorder.flush()
         self.clock.now_s = end_s
 
     def _submit(self, lane: Lane, work: Callable[[], T], then: Callable[[T | AutoscalerError], None]) -> None:

@@ -7,28 +7,8 @@ import pytest
 from autoscaler.backends.agent.guest_agent import GuestAgent
 from autoscaler.core.model import GuestVcpus
 from autoscaler.ports import AgentBlocked, AgentNonsense, AgentRefused
-from tests.fakes.guest_channel import WEB, GuestChannel, SteppedClock
+from tests.fakes.guest_channel import WEB, GuestChannel
 from tests.fakes.scripted_guest import CPU_FOLDER, ScriptedGuest
-
-
-@pytest.fixture
-def clock() -> SteppedClock:
-    return SteppedClock()
-
-
-@pytest.fixture
-def guest(clock: SteppedClock) -> ScriptedGuest:
-    return ScriptedGuest(present=2, online={0, 1}, clock=clock.monotonic_s)
-
-
-@pytest.fixture
-def channel(guest: ScriptedGuest) -> GuestChannel:
-    return GuestChannel(guest)
-
-
-@pytest.fixture
-def agent(channel: GuestChannel, clock: SteppedClock) -> GuestAgent:
-    return GuestAgent(channel, clock, timeout_s=5)
 
 
 def states(vcpus: GuestVcpus) -> list[bool]:

@@ -10,6 +10,7 @@ from autoscaler.backends.address import TcpAddress, UnixAddress
 from autoscaler.backends.qmp.guests import QmpGuest
 from autoscaler.service.config import (
     Config,
+    HostLimits,
     LibvirtConnection,
     Listen,
     LoadedConfig,
@@ -46,11 +47,13 @@ connections:
         qmp: unix:/run/web-1/qmp.sock
         agent: tcp:127.0.0.1:4000
         uuid: 4DEA22B3-1D52-D8F3-2516-782E98AB3FA0
+        labels: {tier: gold, autoscaling: off}
       - {name: web-2, qmp: /run/web-2/qmp.sock}
 policies: [/etc/policies, own.yaml]
 state: state
 interval: 500ms
 agent: {timeout: 1.5s}
+host: {overcommit: 1.5, reserve: 2, pressure_below: 80%, operations_per_minute: 12}
 web: {listen: "[::1]:80"}
 log: {level: debug}
 """,
@@ -67,6 +70,7 @@ log: {level: debug}
                         qmp=UnixAddress("/run/web-1/qmp.sock"),
                         agent=TcpAddress("127.0.0.1", 4000),
                         uuid="4dea22b3-1d52-d8f3-2516-782e98ab3fa0",
+                        labels={"tier": "gold", "autoscaling": "off"},
                     ),
                     QmpGuest(name="web-2", qmp=UnixAddress("/run/web-2/qmp.sock")),
                 )
@@ -76,6 +80,7 @@ log: {level: debug}
         state=tmp_path / "state",
         interval_s=0.5,
         agent_timeout_s=1.5,
+        host=HostLimits(overcommit=1.5, reserve=2, pressure_below_ratio=0.8, operations_per_minute=12),
         listen=Listen("::1", 80),
         log_level=LogLevel.DEBUG,
     )
@@ -83,6 +88,12 @@ log: {level: debug}
 
 def test_connections_alone_make_a_configuration(tmp_path: Path) -> None:
     assert load(tmp_path, LIBVIRT).config == Config(connections=(LibvirtConnection("qemu:///system"),))
+
+
+def test_a_limit_of_the_host_that_is_not_written_is_as_by_default(tmp_path: Path) -> None:
+    config = load(tmp_path, LIBVIRT + "host: {overcommit: 2}\n").config
+    assert config is not None
+    assert config.host == HostLimits(overcommit=2.0)
 
 
 def test_connections_have_labels_that_tell_them_apart(tmp_path: Path) -> None:
@@ -143,6 +154,21 @@ def test_connections_have_labels_that_tell_them_apart(tmp_path: Path) -> None:
             id="address",
         ),
         pytest.param(
+            "version: 1\nconnections: [{qmp: [{name: a, qmp: /a, labels: gold}]}]\n",
+            "2:49: 'labels' cannot be 'gold'; write keys with a value each, such as {tier: gold}",
+            id="labels without keys",
+        ),
+        pytest.param(
+            "version: 1\nconnections: [{qmp: [{name: a, qmp: /a, labels: {tier: [gold]}}]}]\n",
+            "2:56: 'tier' cannot be a list; write some text, in quotes if it is meant as it stands",
+            id="a list for a label",
+        ),
+        pytest.param(
+            f"version: 1\nconnections: [{{qmp: [{{name: a, qmp: /a, labels: {{tier: {'x' * 129}}}}}]}}]\n",
+            "2:49: each key and value of a label is printable text of at most 128 characters",
+            id="a label too long",
+        ),
+        pytest.param(
             "version: 1\nconnections: [{qmp: {}}]\n",
             "2:21: 'qmp' cannot be empty; write the path of a folder, or a list of guests",
             id="guests as keys",
@@ -172,6 +198,52 @@ def test_connections_have_labels_that_tell_them_apart(tmp_path: Path) -> None:
             LIBVIRT + "web: {listen: localhost:0}\n",
             f"3:15: 'listen' cannot be 'localhost:0'; {LISTEN_RULE}",
             id="port",
+        ),
+        pytest.param(
+            LIBVIRT + "host: {overcommit: 65}\n",
+            "3:20: 'overcommit' cannot be '65'; write a number from 0.1 to 64",
+            id="overcommit",
+        ),
+        pytest.param(
+            LIBVIRT + "host: {overcommit: 0.05}\n",
+            "3:20: 'overcommit' cannot be '0.05'; write a number from 0.1 to 64",
+            id="overcommit below its least",
+        ),
+        pytest.param(
+            LIBVIRT + "host: {overcommit: 4x}\n",
+            "3:20: 'overcommit' cannot be '4x'; write a number from 0.1 to 64 in plain digits",
+            id="overcommit with more than digits",
+        ),
+        pytest.param(
+            LIBVIRT + "host: {overcommit: '4'}\n",
+            "3:20: 'overcommit' cannot be '4'; write a number from 0.1 to 64 without quotes",
+            id="overcommit in quotes",
+        ),
+        pytest.param(
+            LIBVIRT + "host: {overcommit: .5}\n",
+            "3:20: 'overcommit' cannot be '.5'; write a number from 0.1 to 64",
+            id="overcommit without a digit first",
+        ),
+        pytest.param(
+            LIBVIRT + "host: {reserve: 1.5}\n",
+            "3:17: 'reserve' cannot be '1.5'; write a whole number from 0 to 4096 in plain digits",
+            id="reserve",
+        ),
+        pytest.param(
+            LIBVIRT + "host: {pressure_below: 0.6}\n",
+            "3:24: 'pressure_below' cannot be '0.6'; write a share from 1% to 100%"
+            " with its percent sign, such as 60%",
+            id="pressure",
+        ),
+        pytest.param(
+            LIBVIRT + "host: {operations_per_minute: 0}\n",
+            "3:31: 'operations_per_minute' cannot be '0'; write a whole number from 1 to 6000",
+            id="operations",
+        ),
+        pytest.param(
+            LIBVIRT + "host: {overcomit: 2}\n",
+            "3:8: the key 'overcomit' is not known here; did you mean 'overcommit'?",
+            id="unknown key of the host",
         ),
         pytest.param(
             LIBVIRT + "log: {level: warn}\n",

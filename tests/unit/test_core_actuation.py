@@ -235,6 +235,27 @@ def test_success_forgets_the_failures_before() -> None:
     assert actuation.obstacle(Direction.UP, 111.0) is None
 
 
+def test_a_shrink_that_succeeds_says_nothing_of_a_growth_that_failed() -> None:
+    actuation = refused(Outcome.FAILED)
+    actuation.begin(SHRINK, 8, 101.0)
+    actuation.observed(WARM, 2, None, 102.0)
+    assert actuation.conditions == {Condition.FAILED: "no"}
+    assert actuation.obstacle(Direction.UP, 102.0) is Reason.BACK_OFF
+    actuation.observed(WARM, 3, None, 103.0)
+    assert actuation.conditions == {}
+    assert actuation.obstacle(Direction.UP, 103.0) is None
+
+
+def test_of_a_growth_and_a_shrink_that_failed_alike_the_later_one_is_told() -> None:
+    actuation = refused(Outcome.FAILED)
+    actuation.begin(SHRINK, 8, 101.0)
+    handed_out(actuation, 101.0)
+    actuation.failed(Outcome.FAILED, "nor down", 101.1)
+    assert actuation.conditions == {Condition.FAILED: "nor down"}
+    actuation.observed(WARM, 2, None, 102.0)
+    assert actuation.conditions == {Condition.FAILED: "no"}
+
+
 def test_a_change_under_way_is_in_the_way_of_any_other() -> None:
     actuation = begun()
     assert actuation.obstacle(Direction.UP, 100.0) is Reason.IN_PROGRESS

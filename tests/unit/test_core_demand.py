@@ -118,6 +118,35 @@ def test_demand_is_busy_and_at_saturation_the_queue_on_top(
 
 
 @pytest.mark.parametrize(
+    ("before_s", "after_s", "ratio"),
+    [
+        pytest.param(10.0, 10.5, 0.25, id="tasks waited a quarter of the time"),
+        pytest.param(10.0, 10.0, 0.0, id="nobody waited"),
+        pytest.param(10.0, 12.1, 1.0, id="never more than the whole"),
+        pytest.param(10.0, 9.0, None, id="the counter ran backwards"),
+        pytest.param(None, 9.0, None, id="not told before"),
+        pytest.param(9.0, None, None, id="not told now"),
+    ],
+)
+def test_pressure_is_the_share_of_the_time_in_which_tasks_waited_and_without_it_the_rest_stands(
+    before_s: float | None, after_s: float | None, ratio: float | None
+) -> None:
+    load = load_of(
+        replace(SAMPLE, pressure_s=before_s), replace(later(SAMPLE, busy_s=1.0), pressure_s=after_s)
+    )
+    assert load.pressure_ratio == (None if ratio is None else pytest.approx(ratio))
+    assert load.busy_vcpus == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("runnable", "ratio"), [(0, 0.0), (3, 1.5), (None, None)])
+def test_the_run_queue_is_that_of_the_later_sample_over_its_vcpus(
+    runnable: int | None, ratio: float | None
+) -> None:
+    load = load_of(replace(SAMPLE, runnable=9), replace(later(SAMPLE), runnable=runnable))
+    assert (load.runnable, load.run_queue_ratio) == (runnable, ratio)
+
+
+@pytest.mark.parametrize(
     ("before_s", "after_s", "span_s", "ratio"),
     [
         pytest.param(10.0, 11.0, 2.0, 0.25, id="the host saw more than the guest"),

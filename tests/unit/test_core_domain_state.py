@@ -6,12 +6,25 @@ from dataclasses import replace
 
 import pytest
 
+from autoscaler.core.arbiter import Grant
 from autoscaler.core.condition import Condition
 from autoscaler.core.decision import Decision
 from autoscaler.core.domain_state import DomainState
 from autoscaler.core.model import CpuSource, DomainView, Missing, Observation, RunState, Sample
-from autoscaler.core.policy import DownLimits, Fallback, MissingRule, Mode, Policy, TargetStrategy
+from autoscaler.core.operation import Plug
+from autoscaler.core.policy import (
+    AdaptiveStrategy,
+    DownLimits,
+    Fallback,
+    ManualChange,
+    MissingRule,
+    Mode,
+    Policy,
+    Sla,
+    TargetStrategy,
+)
 from autoscaler.core.reason import Reason
+from autoscaler.core.stabilize import Clamp
 from tests.fakes.examples import MISSING, POLICY, SAMPLE, VIEW, guest_vcpus
 
 QUICK = replace(
@@ -41,7 +54,7 @@ class Life:
 
     def sees(self, observation: Observation) -> Decision:
         self.state.observe(replace(self.view, at_s=self.now_s), observation, self.now_s)
-        return self.state.decide(self.now_s)
+        return self.state.decide(self.now_s, 1_800_000_000.0 + self.now_s)
 
     def lives(self, busy: float, *, seconds: int) -> Decision:
         for _ in range(seconds):
@@ -127,7 +140,7 @@ def test_a_guest_seen_only_from_the_host_is_measured_and_not_resized() -> None:
         decision = life.sees(replace(life.sampled(1.0), source=CpuSource.HOST))
     assert (decision.reason, decision.act) == (Reason.UNCONFIRMED, False)
     assert decision.proposed > 1
-    assert Condition.UNCONFIRMED in life.state.conditions
+    assert Condition.UNCONFIRMED in life.state.conditions(life.now_s)
 
 
 @pytest.mark.parametrize(
@@ -145,3 +158,105 @@ def test_the_upper_bound_is_the_smaller_of_the_policys_and_the_domains() -> None
 
 def test_a_minimum_above_the_maximum_asks_for_the_maximum() -> None:
     assert Life(VIEW, replace(QUICK, min_vcpus=9)).lives(0.0, seconds=3).target == 4
+
+
+def test_a_count_that_somebody_else_set_is_respected_for_its_time_and_then_counts_as_wanted() -> None:
+    policy = replace(QUICK, manual_change=ManualChange(respect_for_s=60.0))
+    life = Life(FOUR, policy)
+    life.lives(3.0, seconds=30)
+    life.online = 2
+    decision = life.lives(1.95, seconds=5)
+    assert (decision.reason, decision.act, decision.next_vcpus) == (Reason.BY_HAND, False, 2)
+    assert Condition.BY_HAND in life.state.conditions(life.now_s)
+    life.lives(1.95, seconds=56)
+    decision = life.lives(1.95, seconds=1)
+    assert (decision.reason, decision.act) == (Reason.DEMAND_HIGH, True)
+    assert Condition.BY_HAND not in life.state.conditions(life.now_s)
+
+
+def test_a_vcpu_that_somebody_else_plugged_is_noticed_at_once() -> None:
+    life = Life(VIEW)
+    life.lives(0.3, seconds=3)
+    life.view = replace(VIEW, plugged=3)
+    life.lives(0.3, seconds=1)
+    assert Condition.BY_HAND in life.state.conditions(life.now_s)
+
+
+def test_a_change_of_ours_is_not_taken_for_somebody_elses() -> None:
+    life = Life(VIEW)
+    decision = life.lives(0.97, seconds=3)
+    operation = life.state.begin(decision, 1, life.now_s)
+    action = life.state.actuation.next_action(life.now_s)
+    assert isinstance(action, Plug)
+    life.state.actuation.started(action)
+    life.state.actuation.plugged(life.now_s + 0.1)
+    life.state.guest_shows(guest_vcpus(present=2, online=2), life.now_s + 0.2)
+    life.view, life.online = replace(VIEW, plugged=2), 2
+    life.lives(0.97, seconds=3)
+    assert operation.to_vcpus == 2
+    assert life.state.conditions(life.now_s) == {}
+
+
+def test_a_reboot_that_brings_every_vcpu_online_is_nobodys_change() -> None:
+    life = Life(FOUR)
+    life.online = 1
+    life.lives(0.5, seconds=5)
+    life.online, life.busy_s = 4, 0.0
+    life.sees(replace(life.sampled(0.5), boot_s=1_800_000_900.0))
+    assert Condition.BY_HAND not in life.state.conditions(life.now_s)
+
+
+def test_a_preview_tells_what_another_policy_would_decide_and_changes_nothing() -> None:
+    life = Life(FOUR)
+    life.lives(0.5, seconds=20)
+    decision = life.state.decision
+    other = replace(
+        QUICK, name="other", min_vcpus=3, strategy=TargetStrategy(utilization_ratio=0.2, hold_s=0)
+    )
+    found = life.state.preview(other, life.now_s, 1_800_000_000.0)
+    assert (found.policy, found.lower, found.target) == ("other", 3, 3)
+    assert life.state.decision is decision
+    assert life.state.policy is QUICK
+
+
+def test_what_was_learned_survives_a_policy_that_means_the_same() -> None:
+    adaptive = replace(QUICK, strategy=AdaptiveStrategy())
+    life = Life(FOUR, adaptive)
+    life.lives(3.9, seconds=200)
+    learned, slo = life.state.learned.recommender, life.state.learned.slo
+    life.state.govern(replace(adaptive, name="renamed", max_vcpus=3), life.now_s)
+    assert (life.state.learned.recommender, life.state.learned.slo) == (learned, slo)
+    life.state.govern(replace(adaptive, sla=Sla(objective_ratio=0.999)), life.now_s)
+    assert life.state.learned.slo is not slo
+    assert life.state.learned.recommender is not learned
+
+
+def test_a_domain_yields_only_what_is_above_its_floor_and_only_where_it_may_shrink() -> None:
+    def yields(policy: Policy, view: DomainView = FOUR) -> bool:
+        life = Life(view, policy)
+        life.lives(2.9, seconds=20)
+        return life.state.request(life.now_s, asks=False).yields
+
+    assert yields(QUICK)
+    assert not yields(replace(QUICK, min_vcpus=4))
+    assert not yields(replace(QUICK, mode=Mode.UP_ONLY))
+    assert not yields(replace(QUICK, mode=Mode.RECOMMEND))
+    assert not yields(replace(QUICK, down=DownLimits(per_day=0)))
+
+
+def test_a_grant_of_less_is_recorded_with_its_reason() -> None:
+    life = Life(VIEW, replace(QUICK, max_vcpus=4))
+    for _ in range(3):
+        decision = life.sees(replace(life.sampled(1.0), runnable=4))
+    assert (decision.next_vcpus, decision.act) == (3, True)
+    part = life.state.settle(Grant(vcpus=2, reason=Reason.HOST_FULL, detail="2 of 8 are left"))
+    assert (part.next_vcpus, part.reason, part.act) == (2, Reason.DEMAND_HIGH, True)
+    assert part.clamps[-1] == Clamp(Reason.HOST_FULL, 3, 2)
+    life.sees(life.sampled(1.0))
+    none = life.state.settle(Grant(vcpus=1, reason=Reason.HOST_FULL, detail="0 of 8 are left"))
+    assert (none.next_vcpus, none.reason, none.act, none.granted) == (
+        1,
+        Reason.HOST_FULL,
+        False,
+        "0 of 8 are left",
+    )

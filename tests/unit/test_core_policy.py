@@ -26,7 +26,35 @@ from tests.fakes.examples import DOMAIN, POLICY
     ],
 )
 def test_a_match_fits_by_name_or_uuid_unless_taken_out(match: Match, name: str, *, fits: bool) -> None:
-    assert match.fits(name, DOMAIN.uuid) is fits
+    assert match.fits(name, DOMAIN.uuid, {}) is fits
+
+
+GOLD = (("tier", "gold"),)
+
+
+@pytest.mark.parametrize(
+    ("match", "labels", "fits"),
+    [
+        pytest.param(Match(metadata=GOLD), {"tier": "gold"}, True, id="a label alone"),
+        pytest.param(Match(metadata=GOLD), {"tier": "silver"}, False, id="another value"),
+        pytest.param(Match(metadata=GOLD), {}, False, id="no such label"),
+        pytest.param(Match(metadata=(("tier", "g*"),)), {"tier": "gold", "team": "a"}, True, id="a pattern"),
+        pytest.param(Match(name=("web-*",), metadata=GOLD), {"tier": "gold"}, True, id="name and label"),
+        pytest.param(
+            Match(name=("db-*",), metadata=GOLD), {"tier": "gold"}, False, id="the name does not fit"
+        ),
+        pytest.param(Match(name=("web-*",), metadata=GOLD), {}, False, id="the label does not fit"),
+        pytest.param(Match(metadata=GOLD, not_name=("web-1",)), {"tier": "gold"}, False, id="taken out"),
+    ],
+)
+def test_labels_narrow_a_match_or_make_one(match: Match, labels: dict[str, str], *, fits: bool) -> None:
+    assert match.fits("web-1", DOMAIN.uuid, labels) is fits
+
+
+def test_a_domain_whose_owner_opted_out_is_left_alone_whatever_fits() -> None:
+    policies = PolicySet(policies=(replace(POLICY, match=Match(name=("*",))),))
+    assert policies.governing("web-1", DOMAIN.uuid, {"autoscaling": "off"}) is None
+    assert policies.governing("web-1", DOMAIN.uuid, {"autoscaling": "on"}) is not None
 
 
 def test_the_first_policy_that_fits_governs() -> None:

@@ -9,7 +9,7 @@ import pytest
 from autoscaler.core.policy import DownLimits, Mode, UpLimits
 from autoscaler.core.reason import SENTENCES, Reason
 from autoscaler.core.recommend import Recommendation
-from autoscaler.core.stabilize import Clamp, Hold, Situation, stabilize
+from autoscaler.core.stabilize import Clamp, Situation, stabilize
 
 AT_FOUR = Situation(
     now_s=1000.0,
@@ -21,6 +21,7 @@ AT_FOUR = Situation(
     down=DownLimits(step_vcpus=1, cooldown_s=60.0),
     held_vcpus=1,
     last_change_s=None,
+    shrinks=0,
     saturated=False,
     steal_ratio=0.0,
 )
@@ -106,18 +107,22 @@ def test_a_clamp_that_changed_nothing_is_not_mentioned() -> None:
     assert stabilize(wish(4), AT_FOUR).clamps == ()
 
 
-def test_a_hold_keeps_the_highest_of_its_time() -> None:
-    hold = Hold()
-    seen = [
-        hold.highest(now_s, vcpus, 10.0)
-        for now_s, vcpus in ((0, 2), (1, 5), (2, 3), (5, 1), (11, 1), (11.5, 1), (12.5, 1), (15.5, 1))
-    ]
-    assert seen == [2, 5, 5, 5, 5, 3, 1, 1]
+SCHEDULED = replace(AT_FOUR, lower=6, own_lower=2, upper=8, own_upper=16)
 
 
-def test_a_hold_of_no_time_follows_at_once() -> None:
-    hold = Hold()
-    assert [hold.highest(now_s, vcpus, 0.0) for now_s, vcpus in ((0, 9), (1, 2), (2, 4))] == [9, 2, 4]
+def test_a_bound_that_only_a_schedule_sets_names_the_schedule() -> None:
+    raised = stabilize(wish(1), SCHEDULED)
+    assert (raised.vcpus, raised.reason) == (6, Reason.SCHEDULE)
+    assert raised.clamps == (Clamp(Reason.AT_MIN, 1, 2), Clamp(Reason.SCHEDULE, 2, 6))
+    lowered = stabilize(wish(20), SCHEDULED)
+    assert lowered.clamps[:2] == (Clamp(Reason.AT_MAX, 20, 16), Clamp(Reason.SCHEDULE, 16, 8))
+
+
+def test_a_day_that_has_seen_its_shrinks_sees_no_more() -> None:
+    at = replace(AT_FOUR, shrinks=3, down=DownLimits(per_day=3))
+    found = stabilize(wish(2), at)
+    assert (found.vcpus, found.next_vcpus, found.reason) == (2, 4, Reason.DAILY_LIMIT)
+    assert stabilize(wish(6), at).next_vcpus == 6
 
 
 def test_every_reason_has_its_sentence() -> None:

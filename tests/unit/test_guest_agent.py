@@ -21,6 +21,7 @@ from autoscaler.ports import (
     AutoscalerError,
     BackendUnavailable,
     DomainBusy,
+    NoChannel,
 )
 from tests.fakes.guest_channel import VIEW, WEB, GuestChannel, SteppedClock
 from tests.fakes.scripted_guest import ScriptedGuest
@@ -31,26 +32,6 @@ if TYPE_CHECKING:
 FILES = {"guest-file-open", "guest-file-read", "guest-file-close", "guest-file-seek"}
 STATS = {"guest-get-cpustats"}
 EXEC = {"guest-exec", "guest-exec-status"}
-
-
-@pytest.fixture
-def clock() -> SteppedClock:
-    return SteppedClock()
-
-
-@pytest.fixture
-def guest(clock: SteppedClock) -> ScriptedGuest:
-    return ScriptedGuest(present=2, online={0, 1}, clock=clock.monotonic_s)
-
-
-@pytest.fixture
-def channel(guest: ScriptedGuest) -> GuestChannel:
-    return GuestChannel(guest)
-
-
-@pytest.fixture
-def agent(channel: GuestChannel, clock: SteppedClock) -> GuestAgent:
-    return GuestAgent(channel, clock, timeout_s=5)
 
 
 @pytest.mark.parametrize(
@@ -157,10 +138,10 @@ def test_a_file_that_the_kernel_refuses_to_open_is_not_tried_each_time(
 
 
 @pytest.mark.parametrize("delay_s", [None, 0.25])
-def test_without_an_agent_the_host_side_stands_in(
+def test_without_an_agent_channel_the_host_side_stands_in(
     agent: GuestAgent, channel: GuestChannel, delay_s: float | None
 ) -> None:
-    channel.unreachable = AgentAbsent("no channel")
+    channel.unreachable = NoChannel("no channel")
     sample = agent.sample(replace(VIEW, vcpu_delay_s=delay_s))
     assert (sample.source, sample.busy_s, sample.steal_s) == (CpuSource.HOST, 7.5, delay_s or 0)
     assert (sample.at_s, sample.online) == (VIEW.at_s, frozenset({0, 1}))
@@ -180,7 +161,7 @@ def test_an_agent_that_allows_nothing_is_not_asked_at_each_sample(
 @pytest.mark.parametrize(
     ("unreachable", "blocked", "error"),
     [
-        pytest.param(AgentAbsent("no channel"), set(), AgentAbsent, id="absent"),
+        pytest.param(NoChannel("no channel"), set(), NoChannel, id="no channel"),
         pytest.param(None, FILES | STATS | EXEC, AgentBlocked, id="all blocked"),
     ],
 )
@@ -196,7 +177,17 @@ def test_where_the_host_sees_nothing_either_the_reason_is_said(
         agent.sample(replace(VIEW, vcpu_time_s=None))
 
 
-@pytest.mark.parametrize("error", [AgentUnresponsive, AgentNonsense, DomainBusy, BackendUnavailable])
+def test_an_agent_that_never_ran_is_not_replaced_by_the_host_side(
+    agent: GuestAgent, channel: GuestChannel
+) -> None:
+    channel.unreachable = AgentAbsent("nobody listens")
+    with pytest.raises(AgentAbsent):
+        agent.sample(VIEW)
+
+
+@pytest.mark.parametrize(
+    "error", [AgentAbsent, AgentUnresponsive, AgentNonsense, DomainBusy, BackendUnavailable]
+)
 def test_an_agent_that_may_be_back_at_once_is_not_replaced_by_the_host_side(
     agent: GuestAgent, channel: GuestChannel, error: type[AutoscalerError]
 ) -> None:
@@ -375,7 +366,8 @@ def test_the_version_is_known_once_the_agent_was_asked(agent: GuestAgent, channe
     agent.sample(VIEW)
     assert agent.agent_version(WEB) == "7.2.22"
     channel.unreachable = AgentAbsent("gone")
-    agent.sample(VIEW)
+    with pytest.raises(AgentAbsent):
+        agent.sample(VIEW)
     assert agent.agent_version(WEB) is None
 
 

@@ -14,11 +14,14 @@ MODULES = {str(path.relative_to(PACKAGE)): path.read_text() for path in sorted(P
 MOST_LINES = 400
 
 PURE = {
-    *("__future__", "abc", "bisect", "collections", "collections.abc", "dataclasses", "enum"),
-    *("fnmatch", "functools", "heapq", "itertools", "math", "operator", "shlex", "statistics", "string"),
-    *("typing", "types", "zlib"),
+    *("__future__", "abc", "array", "bisect", "collections", "collections.abc", "dataclasses", "datetime"),
+    *("enum", "fnmatch", "functools", "heapq", "itertools", "math", "operator", "shlex", "statistics"),
+    *("string", "typing", "types", "zlib"),
 }
-"""What the core may use of the standard library: nothing here reads a clock, a file, a socket or chance."""
+"""What the core may use of the standard library: nothing here reads a clock, a file, a socket or chance; of
+``datetime``, nothing but `READS_A_CLOCK` does."""
+READS_A_CLOCK = {"now", "today", "utcnow"}
+"""Attributes of ``datetime`` and ``date`` that the core leaves alone."""
 
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
@@ -52,6 +55,11 @@ def imports_of(source: str) -> Iterator[str]:
                 yield node.module
 
 
+def attributes_of(source: str) -> set[str]:
+    """Every name that the source looks up on something."""
+    return {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
+
+
 def part_of(name: str) -> str:
     """The part of the house that a file belongs to: its folder, or for a lone file its name."""
     return name.partition("/")[0].removesuffix(".py")
@@ -69,6 +77,8 @@ def breaches(name: str, source: str) -> list[str]:
             found.append(f"the core imports {module}")
         elif top in ONLY_IN and not name.startswith(ONLY_IN[top]):
             found.append(f"{top} is imported outside {', '.join(ONLY_IN[top])}")
+    if part == "core":
+        found += [f"the core reads a clock by .{name}" for name in READS_A_CLOCK & attributes_of(source)]
     return found
 
 
@@ -94,6 +104,8 @@ def test_what_counts_as_pure_is_in_the_standard_library() -> None:
     ("where", "line"),
     [
         pytest.param("core/x.py", "import time", id="the core reads a clock"),
+        pytest.param("core/x.py", "at = datetime.now(UTC)", id="the core reads a clock by datetime"),
+        pytest.param("core/x.py", "read = date.today", id="the core keeps a clock for later"),
         pytest.param("core/x.py", "from logging import getLogger", id="the core logs"),
         pytest.param("core/x.py", "from autoscaler import ports", id="the core knows the ports"),
         pytest.param(
@@ -114,6 +126,9 @@ def test_the_rule_finds_a_breach_wherever_it_is_imported(where: str, line: str) 
     ("where", "line"),
     [
         pytest.param("core/x.py", "import numpy as np", id="numbers in the core"),
+        pytest.param("core/x.py", "from datetime import datetime", id="dates in the core"),
+        pytest.param("core/x.py", "at = datetime.fromtimestamp(wall_s, zone)", id="a moment that is told"),
+        pytest.param("service/x.py", "at = datetime.now(UTC)", id="a clock outside the core"),
         pytest.param("service/clock.py", "import time", id="the clock"),
         pytest.param("service/schedule.py", "from apscheduler.events import EVENT_JOB_MISSED", id="schedule"),
         pytest.param("cli/x.py", "from autoscaler import __version__", id="the version"),

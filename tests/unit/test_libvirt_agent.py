@@ -9,7 +9,7 @@ import pytest
 
 from autoscaler.backends.libvirt.agent import LibvirtAgentChannel
 from autoscaler.core.model import DomainId
-from autoscaler.ports import AgentAbsent, BackendUnavailable, DomainGone
+from autoscaler.ports import BackendUnavailable, DomainGone, NoChannel
 from tests.fakes.libvirt_domains import RealClock
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def test_a_driver_without_agents_has_none_for_any_domain(agents: LibvirtAgentCha
     connection = libvirt.open("test:///default")
     domain = DomainId("host", connection.lookupByName("test").UUIDString())
 
-    with pytest.raises(AgentAbsent, match="domain test has no guest agent channel"):
+    with pytest.raises(NoChannel, match="domain test has no guest agent channel"):
         agents.ask(domain, "guest-ping", timeout_s=1)
 
     connection.close()

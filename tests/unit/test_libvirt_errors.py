@@ -41,6 +41,7 @@ from autoscaler.ports import (
     Denied,
     DomainBusy,
     DomainGone,
+    NoChannel,
     OutcomeUnknown,
 )
 
@@ -159,13 +160,13 @@ def refusal(words: str) -> str:
                 ARGUMENT_UNSUPPORTED,
                 "argument unsupported: QEMU guest agent is not configured",
             ),
-            AgentAbsent,
+            NoChannel,
             "virsh attach-device web",
             id="no channel",
         ),
         pytest.param(
             failure(NO_SUPPORT, "this function is not supported by the connection driver"),
-            AgentAbsent,
+            NoChannel,
             "",
             id="a driver without agents",
         ),

@@ -12,6 +12,7 @@ import pytest
 
 from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
 from autoscaler.backends.libvirt.loop import ensure_event_loop
+from autoscaler.backends.libvirt.metadata import NAMESPACE
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId, DomainView, RunState
 from autoscaler.ports import Conflict, Denied, DomainGone
 from tests.fakes.libvirt_domains import RealClock, pretend_domain
@@ -33,6 +34,10 @@ class Events:
         with self._changed:
             self._heard.append(event)
             self._changed.notify_all()
+
+    @property
+    def count(self) -> int:
+        return len(self._heard)
 
     def wait_for(self, event: DomainEvent) -> None:
         with self._changed:
@@ -99,6 +104,40 @@ def test_a_stopped_domain_is_not_seen(hypervisor: LibvirtHypervisor, guest: libv
     guest.destroy()
 
     assert stopped not in {view.id for view in hypervisor.domains()}
+
+
+def label(domain: libvirt.virDomain, element: str | None, *, uri: str = NAMESPACE) -> None:
+    kind, key = libvirt.VIR_DOMAIN_METADATA_ELEMENT, "key" if element else None
+    domain.setMetadata(kind, element, key, uri, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+
+def test_labels_are_seen_with_a_domain_and_change_with_the_event_that_tells_of_it(
+    hypervisor: LibvirtHypervisor, guest: libvirt.virDomain
+) -> None:
+    label(guest, '<labels tier="gold"/>')
+    assert view_of(hypervisor, guest).labels == {"tier": "gold"}
+    for element, labels in (('<labels autoscaling="off"/>', {"autoscaling": "off"}), (None, {})):
+        events = Events()
+        hypervisor.subscribe(events)
+        label(guest, element)
+        events.wait_for(DomainEvent(DomainEventKind.CHANGED, id_of(guest)))
+        assert view_of(hypervisor, guest).labels == labels
+
+
+def test_metadata_of_others_is_neither_read_nor_told_of(
+    hypervisor: LibvirtHypervisor, guest: libvirt.virDomain
+) -> None:
+    events = Events()
+    hypervisor.subscribe(events)
+    assert view_of(hypervisor, guest).labels == {}
+    label(guest, '<labels tier="gold"/>', uri="urn:another")
+    guest.setMetadata(
+        libvirt.VIR_DOMAIN_METADATA_TITLE, NAMESPACE, None, None, libvirt.VIR_DOMAIN_AFFECT_LIVE
+    )
+    guest.suspend()
+    events.wait_for(DomainEvent(DomainEventKind.CHANGED, id_of(guest)))
+    assert events.count == 1
+    assert view_of(hypervisor, guest).labels == {}
 
 
 def test_vcpus_are_added_to_the_running_guest(

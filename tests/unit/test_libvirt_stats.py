@@ -5,6 +5,8 @@ import pytest
 from autoscaler.backends.libvirt.stats import DomainViews, GrowingSum
 from autoscaler.core.model import DomainView, RunState
 
+UUID = "11111111-2222-3333-4444-555555555555"
+
 
 class Handle:
     """What a virDomain tells of itself without asking anyone."""
@@ -13,7 +15,7 @@ class Handle:
         self._number = number
 
     def UUIDString(self) -> str:  # noqa: N802 - libvirt's name
-        return "11111111-2222-3333-4444-555555555555"
+        return UUID
 
     def ID(self) -> int:  # noqa: N802 - libvirt's name
         return self._number
@@ -32,7 +34,7 @@ TWO_VCPUS = COUNTS | {
 
 
 def swept(views: DomainViews, record: dict[str, int], number: int = 1) -> DomainView:
-    (view,) = views.sweep([(Handle(number), record)], at_s=7.0)
+    (view,) = views.sweep([(Handle(number), record)], {UUID: {"tier": "gold"}}, at_s=7.0)
     return view
 
 
@@ -58,6 +60,11 @@ def test_the_times_of_all_vcpus_are_summed_in_seconds() -> None:
     view = swept(DomainViews("host"), TWO_VCPUS)
 
     assert (view.vcpu_time_s, view.vcpu_delay_s, view.at_s) == (4.0, 0.75, 7.0)
+
+
+def test_a_domain_is_viewed_with_its_labels_and_not_before_they_are_known() -> None:
+    assert swept(DomainViews("host"), TWO_VCPUS).labels == {"tier": "gold"}
+    assert DomainViews("host").sweep([(Handle(), TWO_VCPUS)], {}, at_s=7.0) == ()
 
 
 def test_a_removed_vcpu_takes_no_time_with_it() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from autoscaler.backends.agent.proc_stat import Counters, parse_id_list, parse_proc_stat
+from autoscaler.backends.agent.proc_stat import Counters, parse_id_list, parse_pressure, parse_proc_stat
 from autoscaler.ports import AgentNonsense
 
 TWO_VCPUS = b"""\
@@ -109,3 +109,42 @@ def test_an_id_list_is_read(content: bytes, ids: set[int]) -> None:
 def test_what_is_no_id_list_is_not_believed(content: bytes) -> None:
     with pytest.raises(AgentNonsense, match="vCPU list that the guest of domain web-1"):
         parse_id_list(content, domain_name="web-1")
+
+
+SOME = b"some avg10=12.50 avg60=3.00 avg300=0.75 total=2500000\n"
+FULL = b"full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(SOME + FULL, id="both lines"),
+        pytest.param(SOME, id="a kernel of before 5.13, without the second"),
+        pytest.param(
+            FULL + b"new total=1\n" + SOME.replace(b" total", b" tomorrow=1 total"), id="more to come"
+        ),
+    ],
+)
+def test_pressure_is_the_time_in_which_some_task_waited_in_seconds(content: bytes) -> None:
+    assert parse_pressure(content, domain_name="web-1") == 2.5
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param(b"", "breaks off", id="empty"),
+        pytest.param(SOME[:-1], "breaks off", id="cut short"),
+        pytest.param(FULL, "no single line", id="the other line alone"),
+        pytest.param(SOME + SOME, "no single line", id="the line twice"),
+        pytest.param(SOME.replace(b"total=", b"sum="), "without one total", id="no total"),
+        pytest.param(SOME[:-1] + b" total=9\n", "without one total", id="two totals"),
+        pytest.param(SOME.replace(b"2500000", b"-1"), "without one total", id="a negative total"),
+        pytest.param(SOME.replace(b"2500000", b"2.5"), "without one total", id="a fraction"),
+        pytest.param(SOME.replace(b"2500000", b"9" * 5000), "without one total", id="5000 digits"),
+        pytest.param(SOME.replace(b"25", "\uff12".encode()), "no ASCII", id="other digits"),
+    ],
+)
+def test_what_is_no_pressure_file_is_not_believed(content: bytes, words: str) -> None:
+    with pytest.raises(AgentNonsense, match="/proc/pressure/cpu that the guest of domain web-1") as caught:
+        parse_pressure(content, domain_name="web-1")
+    assert words in str(caught.value)

@@ -6,6 +6,7 @@ import socket
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from autoscaler.backends.address import TcpAddress, UnixAddress
+from autoscaler.backends.qmp import hypervisor as qmp_backend
 from autoscaler.backends.qmp.guests import GuestFolder, GuestList, QmpGuest
 from autoscaler.core.model import DomainEvent, DomainEventKind
 from autoscaler.ports import BackendUnavailable, DomainBusy, DomainGone, OutcomeUnknown
@@ -237,6 +239,32 @@ def test_a_lost_reply_leaves_the_outcome_unknown(room: QmpRoom, fault: Fault) ->
     server.faults.clear()
     sweep_until(hypervisor, ["web"])
     assert only(hypervisor).plugged == 2
+
+
+def test_a_link_that_is_given_up_while_the_command_is_out_leaves_the_outcome_unknown(room: QmpRoom) -> None:
+    server = room.serve(faults={"device_add": Fault.SILENT})
+    hypervisor = room.look(server)
+    domain = only(hypervisor).id
+    with ThreadPoolExecutor(1) as pool:
+        plug = pool.submit(hypervisor.plug, domain, expect=1, target=2)
+        while server.plugged == 1:
+            time.sleep(0.01)
+        server.faults["query-status"] = Fault.HANGS_UP
+        assert names(hypervisor) == []
+
+    assert isinstance(plug.exception(), OutcomeUnknown)
+
+
+def test_a_plug_whose_end_nobody_waited_for_is_unknown_rather_than_failed(
+    room: QmpRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hypervisor = room.look(room.serve())
+    domain = only(hypervisor).id
+    monkeypatch.setattr(qmp_backend, "_GRACE_S", 0.0)
+    hypervisor._loop.call_soon_threadsafe(time.sleep, 1.5)
+
+    with pytest.raises(OutcomeUnknown, match="whether domain web got its vCPUs is not known"):
+        hypervisor.plug(domain, expect=1, target=2)
 
 
 @pytest.mark.parametrize(

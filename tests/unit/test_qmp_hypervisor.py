@@ -2,16 +2,25 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from autoscaler.backends.address import UnixAddress
 from autoscaler.backends.qmp.guests import GuestFolder, GuestList
-from autoscaler.core.model import DomainId, RunState
-from autoscaler.ports import AgentAbsent, BackendUnavailable, Conflict, Denied, DomainBusy, DomainGone
-from tests.fakes.qmp_room import QmpRoom, guest_of, only
-from tests.fakes.scripted_qmp import BEFORE_5_2, Fault
+from autoscaler.core.model import DomainEventKind, DomainId, RunState
+from autoscaler.ports import (
+    AgentAbsent,
+    BackendUnavailable,
+    Conflict,
+    Denied,
+    DomainBusy,
+    DomainGone,
+    NoChannel,
+)
+from tests.fakes.qmp_room import Listener, QmpRoom, guest_of, only
+from tests.fakes.scripted_qmp import AGENT_PORT_ID, BEFORE_5_2, MODERN, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +43,12 @@ def test_a_domain_is_seen_with_its_vcpus(room: QmpRoom) -> None:
     assert (view.name, view.state, view.plugged, view.maximum) == ("web", RunState.RUNNING, 2, 4)
     assert before_s <= view.at_s <= time.monotonic()
     assert (view.vcpu_time_s, view.vcpu_delay_s) == (None, None)
+
+
+def test_a_domain_has_the_labels_that_its_guest_was_configured_with(room: QmpRoom) -> None:
+    guest = replace(guest_of(room.serve()), labels={"tier": "gold"})
+
+    assert only(room.look_at(GuestList([guest]))).labels == {"tier": "gold"}
 
 
 @pytest.mark.parametrize(
@@ -133,6 +148,22 @@ def test_cores_of_several_vcpus_are_plugged_whole_or_not_at_all(room: QmpRoom) -
     assert server.plugged == 6
 
 
+@pytest.mark.parametrize("version", [MODERN, BEFORE_5_2])
+@pytest.mark.parametrize("command", ["query-status", "query-hotpluggable-cpus", "query-cpus-fast"])
+def test_a_vcpu_that_another_hand_adds_meanwhile_is_not_added_to(
+    room: QmpRoom, version: tuple[int, int, int], command: str
+) -> None:
+    server = room.serve(version=version)
+    hypervisor = room.look(server)
+    domain = only(hypervisor).id
+    server.meanwhile[command] = server.plug_next
+
+    with pytest.raises((Conflict, Denied)):
+        hypervisor.plug(domain, expect=1, target=2)
+
+    assert server.plugged_slots == [0, 1]
+
+
 def test_plugging_needs_the_expected_count(room: QmpRoom) -> None:
     server = room.serve(plugged_at_boot=2)
     hypervisor = room.look(server)
@@ -201,8 +232,46 @@ def test_the_agent_is_where_the_guest_says(room: QmpRoom) -> None:
     web, db = hypervisor.domains()
 
     assert hypervisor.agent_address(web.id) == UnixAddress("/run/agent")
-    with pytest.raises(AgentAbsent, match="domain db has no agent socket"):
+    with pytest.raises(NoChannel, match="domain db has no agent socket"):
         hypervisor.agent_address(db.id)
+
+
+@pytest.mark.parametrize(
+    "ports", [pytest.param((AGENT_PORT_ID,), id="a port with an id"), pytest.param((), id="without")]
+)
+def test_a_channel_that_nobody_in_the_guest_has_open_is_no_missing_channel(
+    room: QmpRoom, ports: tuple[str, ...]
+) -> None:
+    server = room.serve(agent_ports=ports, agent_listens=False)
+    hypervisor = room.look_at(GuestList([guest_of(server, agent="/run/agent")]))
+    domain = only(hypervisor).id
+
+    with pytest.raises(
+        AgentAbsent, match="nothing in the guest of domain web has its agent channel open"
+    ) as told:
+        hypervisor.agent_address(domain)
+    assert not isinstance(told.value, NoChannel)
+
+    server.agent_listens = True
+    hypervisor.domains()
+    assert hypervisor.agent_address(domain) == UnixAddress("/run/agent")
+
+
+def test_an_agent_that_opens_its_channel_is_found_between_two_sweeps(room: QmpRoom) -> None:
+    server, listener = room.serve(agent_listens=False), Listener()
+    hypervisor = room.look_at(GuestList([guest_of(server, agent="/run/agent")]))
+    hypervisor.subscribe(listener)
+    domain = only(hypervisor).id
+    assert listener.next().kind is DomainEventKind.STARTED
+
+    server.emit("VSERPORT_CHANGE", {"id": AGENT_PORT_ID, "open": True})
+    assert listener.next().kind is DomainEventKind.CHANGED
+    assert hypervisor.agent_address(domain) == UnixAddress("/run/agent")
+
+    server.emit("VSERPORT_CHANGE", {"id": AGENT_PORT_ID, "open": False})
+    assert listener.next().kind is DomainEventKind.CHANGED
+    with pytest.raises(AgentAbsent):
+        hypervisor.agent_address(domain)
 
 
 def test_the_version_of_qemu_is_told(room: QmpRoom) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -12,6 +12,7 @@ from autoscaler.core.operation import Outcome
 from autoscaler.core.reason import Reason
 from autoscaler.core.stabilize import Clamp
 from autoscaler.service.describe import domain_of, operation_of, status_of
+from autoscaler.service.shares import HostShares
 from autoscaler.service.snapshot import DomainSnapshot, HostSnapshot
 from tests.fakes.examples import DECISION, DOMAIN_SNAPSHOT, OPERATION, SNAPSHOT, VIEW
 
@@ -55,15 +56,21 @@ def test_an_operation_tells_its_stages_from_the_request_on() -> None:
     assert described["outcome"] is None
 
 
+SHARES = HostShares(
+    cpus=4, capacity_vcpus=16, committed_vcpus=3, pressure_ratio=0.1, steal_ratio=0.0, pressed=False
+)
+
+
 def test_a_status_names_each_host_and_its_trouble() -> None:
     hosts = (
         HostSnapshot(label="a", trouble="it is away"),
-        HostSnapshot(label="b", trouble=None, unseen={"db": "no socket"}),
+        HostSnapshot(label="b", trouble=None, unseen={"db": "no socket"}, shares=SHARES),
     )
     status = status_of(replace(SNAPSHOT, hosts=hosts, troubles={"journal": "full"}))
     assert status["hosts"] == [
-        {"label": "a", "connected": False, "trouble": "it is away", "unseen": {}},
-        {"label": "b", "connected": True, "trouble": None, "unseen": {"db": "no socket"}},
+        {"label": "a", "connected": False, "trouble": "it is away", "unseen": {}, "shares": None},
+        {"label": "b", "connected": True, "trouble": None, "unseen": {"db": "no socket"}}
+        | {"shares": asdict(SHARES)},
     ]
     assert status["troubles"] == {"journal": "full"}
     assert json.dumps(status)

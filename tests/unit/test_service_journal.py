@@ -14,11 +14,12 @@ from autoscaler.core.decision import Decision
 from autoscaler.core.model import DomainId
 from autoscaler.core.operation import Outcome
 from autoscaler.core.reason import Reason
+from autoscaler.core.recommend import TargetTrace
 from autoscaler.core.stabilize import Clamp
-from autoscaler.ports import JournalUnavailable
+from autoscaler.ports import JournalUnavailable, Kept
 from autoscaler.service.journal import SqliteJournal
-from autoscaler.service.journal_reader import events
-from tests.fakes.examples import DECISION, GROWTH, LOAD, MISSING, OPERATION
+from autoscaler.service.journal_reader import decision_at, events
+from tests.fakes.examples import DECISION, DOMAIN, GROWTH, LOAD, MISSING, OPERATION
 
 
 @pytest.fixture
@@ -39,18 +40,31 @@ def rows(path: Path) -> int:
         return count
 
 
+def busy_of(inputs: object) -> object:
+    assert isinstance(inputs, dict)
+    return inputs["load"]["busy_vcpus"]
+
+
 def decided(journal: SqliteJournal, decision: Decision, wall_s: float = 1000.0, digest: str = "d") -> int:
     return journal.decided(decision, wall_s=wall_s, digest=digest)
 
 
 def test_a_decision_comes_back_with_what_it_was_made_on(journal: SqliteJournal, path: Path) -> None:
     clamps = (Clamp(Reason.STEP, 9, 3),)
-    decided(journal, replace(GROWTH, load=LOAD, missing=MISSING, clamps=clamps))
+    trace = TargetTrace(demand_vcpus=1.0, utilization_ratio=0.65, hold_s=300.0)
+    growth = replace(GROWTH, load=LOAD, missing=MISSING, clamps=clamps, trace=trace)
+    decided(journal, replace(growth, schedules=("office hours",), held=3))
     (event,) = events(path)
     assert event["domain"] == "web-1"
     assert (event["verdict"], event["reason"], event["act"]) == ("grow", "demand-high", True)
     assert event["inputs"] == {
+        "lower": 1,
+        "upper": 4,
+        "schedules": ["office hours"],
+        "held": 3,
         "clamps": [["step", 9, 3]],
+        "granted": "",
+        "trace": {"strategy": "target", "demand_vcpus": 1.0, "utilization_ratio": 0.65, "hold_s": 300.0},
         "load": {
             "source": "proc-stat",
             "span_s": 1.0,
@@ -78,6 +92,24 @@ def test_a_fold_reaches_the_disk_with_the_next_entry_of_its_domain(
         decided(journal, DECISION, 1000.0 + second)
     decided(journal, GROWTH, 1003.0)
     assert [event["repeats"] for event in events(path)] == [2, 0]
+
+
+def test_a_row_says_what_it_was_first_and_last_decided_on(journal: SqliteJournal, path: Path) -> None:
+    for busy in (0.1, 0.2, 0.3):
+        decided(journal, replace(DECISION, load=replace(LOAD, busy_vcpus=busy)))
+    journal.flush()
+    (event,) = events(path)
+    assert busy_of(event["inputs"]) == 0.1
+    assert busy_of(event["newest_inputs"]) == 0.3
+
+
+def test_a_row_that_nothing_was_folded_into_was_last_decided_on_what_it_was_first(
+    journal: SqliteJournal, path: Path
+) -> None:
+    decided(journal, replace(DECISION, load=LOAD))
+    journal.flush()
+    (event,) = events(path)
+    assert busy_of(event["newest_inputs"]) == LOAD.busy_vcpus
 
 
 def test_a_fold_reaches_the_disk_at_the_close(path: Path) -> None:
@@ -194,6 +226,166 @@ def test_the_newest_entries_come_oldest_first(journal: SqliteJournal, path: Path
 def test_a_hostile_name_is_only_a_name(journal: SqliteJournal, path: Path, name: str) -> None:
     decided(journal, replace(DECISION, name=name))
     assert [event["domain"] for event in events(path, domain=name)] == [name]
+
+
+def test_a_domain_goes_by_its_uuid_its_name_or_its_label(journal: SqliteJournal, path: Path) -> None:
+    here, there = DomainId("kvm@one", DOMAIN.uuid), DomainId("kvm@two", DOMAIN.uuid.replace("6", "7"))
+    decided(journal, replace(DECISION, domain=here, target=1))
+    decided(journal, replace(DECISION, domain=there, target=2))
+    decided(journal, replace(DECISION, name="other", domain=DomainId("kvm@one", "0"), target=3))
+    for domain, targets in {
+        here.uuid: [1],
+        there.uuid.upper(): [2],
+        "web-1": [1, 2],
+        "web-1@kvm@one": [1],
+        "web-1@kvm@two": [2],
+        f"web-1#{there.uuid}": [2],
+        f"web-1@kvm@one#{here.uuid}": [1],
+        f"web-1@kvm@two#{here.uuid}": [],
+        f"other#{here.uuid}": [],
+        "web-1@kvm": [],
+        "web-1@": [],
+        "": [],
+    }.items():
+        assert [event["target"] for event in events(path, domain=domain)] == targets, domain
+        newest = decision_at(path, domain=domain, at_wall_s=None)
+        assert (newest and newest["target"]) == (targets[-1] if targets else None), domain
+
+
+def test_nobody_takes_anothers_place_by_what_he_calls_his_domain(journal: SqliteJournal, path: Path) -> None:
+    decided(journal, replace(DECISION, target=1))
+    decided(journal, replace(DECISION, name="db@h", domain=DomainId("h", "1"), target=2))
+    for number, name in enumerate((DOMAIN.uuid, f"web-1@{DOMAIN.host}", "db")):
+        decided(journal, replace(DECISION, name=name, domain=DomainId("h", f"x{number}"), target=9))
+    for domain, target in {DOMAIN.uuid: 1, "db@h": 2, f"web-1@{DOMAIN.host}": 9}.items():
+        found = decision_at(path, domain=domain, at_wall_s=None)
+        assert found is not None
+        assert found["target"] == target
+
+
+def test_the_decision_that_stood_at_a_moment_is_the_newest_made_by_then(
+    journal: SqliteJournal, path: Path
+) -> None:
+    for target, wall_s in ((1, 1000.0), (2, 2000.0), (3, 3000.0)):
+        decided(journal, replace(DECISION, target=target), wall_s)
+    decided(journal, replace(DECISION, name="other", domain=DomainId("h", "1"), target=9), 3000.0)
+    moments = {999.0: None, 1000.0: 1, 1999.0: 1, 2000.0: 2, 9e9: 3, None: 3}
+    for moment, stood in moments.items():
+        found = decision_at(path, domain="web-1", at_wall_s=moment)
+        assert (found and found["target"]) == stood, moment
+
+
+def test_the_decision_of_a_moment_comes_with_what_was_done(journal: SqliteJournal, path: Path) -> None:
+    operation = replace(OPERATION, decision_id=decided(journal, GROWTH))
+    journal.begun(GROWTH, operation, wall_s=1000.0)
+    journal.ended(operation.seen(present=3, online=3, now_s=100.5).ended(Outcome.DONE, ""))
+    found = decision_at(path, domain="web-1", at_wall_s=None)
+    assert found is not None
+    assert isinstance(found["operation"], dict)
+    assert found["operation"]["outcome"] == "done"
+
+
+def test_the_decision_of_a_moment_of_no_known_domain_is_none(journal: SqliteJournal, path: Path) -> None:
+    assert decision_at(path, domain="nobody", at_wall_s=None) is None
+    assert decision_at(path, domain="\udcff@\udcff#\udcff", at_wall_s=float("nan")) is None
+    decided(journal, DECISION)
+    assert decision_at(path, domain="web-1" + "@" * 10_000, at_wall_s=None) is None
+
+
+def test_the_decision_of_a_moment_is_found_without_reading_the_others(
+    journal: SqliteJournal, path: Path
+) -> None:
+    decided(journal, DECISION)
+    with closing(sqlite3.connect(path)) as db:
+        for column in ("uuid", "domain"):
+            (plan,) = db.execute(
+                f"EXPLAIN QUERY PLAN SELECT id FROM decisions WHERE {column} = 'x' AND at_wall_s <= 5"
+                " ORDER BY id DESC LIMIT 1"
+            ).fetchall()
+            assert "USING COVERING INDEX" in plan[3]
+
+
+def test_what_was_kept_of_a_domain_comes_back_before_and_after_it_is_on_disk(path: Path) -> None:
+    journal = SqliteJournal(path)
+    assert journal.kept(DOMAIN) is None
+    journal.keep(DOMAIN, {"rho": 0.5}, wall_s=1000.0)
+    journal.keep(DOMAIN, {"rho": 0.7, "gaps": [1, None, "x"]}, wall_s=1060.0)
+    expected = Kept(1060.0, {"rho": 0.7, "gaps": [1, None, "x"]})
+    assert journal.kept(DOMAIN) == expected
+    assert journal.kept(DomainId("other", DOMAIN.uuid)) is None
+    journal.flush()
+    assert journal.kept(DOMAIN) == expected
+    journal.close()
+    journal = SqliteJournal(path)
+    assert journal.kept(DOMAIN) == expected
+    journal.close()
+
+
+def test_what_is_kept_anew_takes_the_place_of_what_was_and_the_name_stays(
+    journal: SqliteJournal, path: Path
+) -> None:
+    decided(journal, DECISION)
+    journal.keep(DOMAIN, {"rho": 0.5}, wall_s=1000.0)
+    journal.flush()
+    journal._last.clear()
+    journal.keep(DOMAIN, {"rho": 0.6}, wall_s=1060.0)
+    journal.flush()
+    with closing(sqlite3.connect(path)) as db:
+        found = db.execute("SELECT domain, at_wall_s, learned FROM learned").fetchall()
+    assert found == [("web-1", 1060.0, '{"rho":0.6}')]
+
+
+def test_what_is_kept_of_many_is_written_by_the_flush_in_one_transaction(
+    journal: SqliteJournal, path: Path
+) -> None:
+    statements: list[str] = []
+    for number in range(100):
+        journal.keep(DomainId("h", str(number)), {"rho": number}, wall_s=1000.0)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM learned").fetchone() == (0,)
+        journal._db.set_trace_callback(statements.append)
+        journal.flush()
+        assert db.execute("SELECT count(*) FROM learned").fetchone() == (100,)
+    assert sum(statement.startswith("COMMIT") for statement in statements) == 1
+    statements.clear()
+    journal.flush()
+    assert not any("learned" in statement for statement in statements)
+
+
+def test_what_was_kept_waits_while_the_journal_is_locked(journal: SqliteJournal, path: Path) -> None:
+    journal.keep(DOMAIN, {"rho": 0.5}, wall_s=1000.0)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalUnavailable, match="locked"):
+            journal.flush()
+    assert journal.kept(DOMAIN) == Kept(1000.0, {"rho": 0.5})
+    journal.flush()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM learned").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        pytest.param("", id="empty"),
+        pytest.param('{"rho": 0.', id="cut short"),
+        pytest.param("[1, 2]", id="no object"),
+        pytest.param("null", id="nothing"),
+        pytest.param("[" * 100_000, id="too deep"),
+        pytest.param("1" * 10_000, id="too large a number"),
+        pytest.param(b'{"rho": "\xff"}', id="no UTF-8"),
+    ],
+)
+def test_what_is_damaged_is_not_kept_and_is_said(
+    journal: SqliteJournal, path: Path, caplog: pytest.LogCaptureFixture, damaged: str | bytes
+) -> None:
+    journal.keep(DOMAIN, {"rho": 0.5}, wall_s=1000.0)
+    journal.flush()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE learned SET learned = CAST(? AS TEXT)", (damaged,))
+    assert journal.kept(DOMAIN) is None
+    assert f"UUID {DOMAIN.uuid}" in caplog.text
+    assert "learned anew" in caplog.text
 
 
 def test_a_lock_of_somebody_else_is_named_soon_and_the_fold_is_not_lost(

@@ -37,7 +37,7 @@ BUSY = Tally(
     decisions={(Verdict.GROW, Reason.DEMAND_HIGH): 2, (Verdict.HOLD, Reason.STEADY): 9},
     operations={Direction.UP: 2},
     failures={(Direction.UP, Outcome.STUCK): 1},
-    agent_errors={"late": 3},
+    agent_errors={"agent-unresponsive": 3},
 )
 
 
@@ -177,7 +177,7 @@ def test_figures_are_those_of_the_snapshot() -> None:
     assert value(found, "scaling_operations_total", domain="web-1", direction="up") == 2.0
     assert value(found, "scaling_operations_total", domain="web-1", direction="down") == 0.0
     assert value(found, "scaling_failures_total", domain="web-1", direction="up", outcome="stuck") == 1.0
-    assert value(found, "guest_agent_errors_total", domain="web-1", error="late") == 3.0
+    assert value(found, "guest_agent_errors_total", domain="web-1", error="agent-unresponsive") == 3.0
     assert value(found, "host_connected", host="a") == 0.0
     assert value(found, "host_connected", host="b") == 1.0
     assert value(found, "host_unseen_domains", host="b") == 1.0

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from autoscaler.core.decision import Decision
+from autoscaler.core.model import DomainId
 from autoscaler.core.operation import Operation
-from autoscaler.ports import JournalUnavailable
+from autoscaler.ports import JournalUnavailable, Kept
 from autoscaler.service.recorder import Recorder
-from tests.fakes.examples import DECISION, OPERATION
+from tests.fakes.examples import DECISION, DOMAIN, OPERATION
 
 
 class MemoryJournal:
@@ -17,6 +19,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.full = False
         self.entries: list[object] = []
+        self.collected: dict[DomainId, Kept] = {}
 
     def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
         self._write((decision, wall_s, digest))
@@ -27,6 +30,14 @@ class MemoryJournal:
 
     def ended(self, operation: Operation) -> None:
         self._write(operation)
+
+    def keep(self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float) -> None:
+        self.collected[domain] = Kept(wall_s, learned)
+
+    def kept(self, domain: DomainId) -> Kept | None:
+        if self.full:
+            raise JournalUnavailable("the disk is full")
+        return self.collected.get(domain)
 
     def flush(self) -> None:
         self._write("flush")
@@ -67,3 +78,26 @@ def test_an_operation_whose_decision_was_not_recorded_is_not_recorded_under_a_wr
     recorder.begun(DECISION, unrecorded, wall_s=1.0)
     recorder.ended(unrecorded)
     assert journal.entries == []
+
+
+def test_what_is_kept_comes_back_and_what_cannot_be_read_is_none_and_a_trouble() -> None:
+    journal = MemoryJournal()
+    recorder = Recorder(journal)
+    recorder.keep(DOMAIN, {"rho": 0.5}, wall_s=1.0)
+    assert recorder.kept(DOMAIN) == Kept(1.0, {"rho": 0.5})
+    journal.full = True
+    assert recorder.kept(DOMAIN) is None
+    assert recorder.troubles == {"journal": "the disk is full"}
+
+
+def test_what_is_only_collected_or_read_does_not_end_the_journals_trouble() -> None:
+    journal = MemoryJournal()
+    recorder = Recorder(journal)
+    journal.full = True
+    recorder.flush()
+    journal.full = False
+    recorder.keep(DOMAIN, {"rho": 0.5}, wall_s=1.0)
+    recorder.kept(DOMAIN)
+    assert recorder.troubles == {"journal": "the disk is full"}
+    recorder.flush()
+    assert recorder.troubles == {}

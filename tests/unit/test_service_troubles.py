@@ -77,7 +77,7 @@ def test_nothing_is_said_to_run_nowhere_before_all_could_be_seen(host: HostSnaps
 
 def test_a_host_that_was_never_heard_is_not_connected() -> None:
     hosts = status_of(replace(SNAPSHOT, hosts=(replace(HOST, heard=False),)))["hosts"]
-    assert hosts == [{"label": "kvm-1", "connected": False, "trouble": None, "unseen": {}}]
+    assert hosts == [{"label": "kvm-1", "connected": False, "trouble": None, "unseen": {}, "shares": None}]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.metrics import SnapshotCollector
 from autoscaler.service.snapshot import Snapshot
 from autoscaler.service.web import AddressTaken, Sources, WebServer
-from tests.fakes.examples import DECISION, DOMAIN, DOMAIN_SNAPSHOT, GROWTH, SNAPSHOT, VIEW
+from tests.fakes.examples import DECISION, DOMAIN, DOMAIN_SNAPSHOT, GROWTH, LOAD, SNAPSHOT, VIEW
 
 HOSTILE = ["a b", "\u202eevil", "x" * 200, "100%", "ü&?#", "🦆", "..", "a\nb"]
 
@@ -38,7 +38,7 @@ class Site:
         )
         self.server = WebServer(sources, host="127.0.0.1", port=0)
         self.server.start()
-        self.client = httpx.Client(base_url="http://{}:{}".format(*self.server.address), trust_env=False)
+        self.client = httpx.Client(base_url=self.server.url, trust_env=False)
 
     def newest(self) -> Snapshot:
         return self.snapshot
@@ -171,11 +171,22 @@ def test_a_client_that_says_nothing_does_not_hold_up_another(site: Site) -> None
         assert site.get("/metrics").status_code == 200
 
 
-def test_a_taken_port_is_said_with_what_to_do(site: Site) -> None:
-    host, port = site.server.address
-    sources = Sources(newest=site.newest, registry=CollectorRegistry(), journal=Path(), healthy=lambda: None)
-    with pytest.raises(AddressTaken, match=rf"{host}:{port}.*ss -ltnp"):
-        WebServer(sources, host=host, port=port)
+@pytest.mark.parametrize(("host", "written"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_an_address_is_told_as_a_browser_takes_it_and_so_is_one_that_is_taken(
+    tmp_path: Path, host: str, written: str
+) -> None:
+    sources = Sources(
+        newest=lambda: SNAPSHOT, registry=CollectorRegistry(), journal=tmp_path, healthy=lambda: None
+    )
+    with closing(WebServer(sources, host=host, port=0)) as server:
+        port = server.address[1]
+        server.start()
+        assert server.url == f"http://{written}:{port}"
+        assert httpx.get(f"{server.url}/-/healthy", trust_env=False).text == "OK\n"
+        with pytest.raises(AddressTaken) as told:
+            WebServer(sources, host=host, port=port)
+    assert str(told.value).startswith(f"cannot listen on {written}:{port} (")
+    assert f"ss -ltnp 'sport = :{port}'" in str(told.value)
 
 
 def test_a_closed_server_frees_its_address(tmp_path: Path) -> None:
@@ -192,3 +203,34 @@ def test_a_server_that_was_never_started_closes_all_the_same(tmp_path: Path) -> 
         newest=lambda: SNAPSHOT, registry=CollectorRegistry(), journal=tmp_path, healthy=lambda: None
     )
     WebServer(sources, host="127.0.0.1", port=0).close()
+
+
+def test_a_domain_is_explained_from_the_journal_now_and_at_any_time(site: Site) -> None:
+    found = site.get("/api/v1/domains/web-1/explain").json()
+    assert found["record"]["reason"] == "demand-high"
+    assert [step["stage"] for step in found["steps"]] == ["signals", "action"]
+    earlier = site.get("/api/v1/domains/web-1/explain?at=1002.5").json()
+    assert earlier["record"]["target"] == 2
+    assert site.get(f"/api/v1/domains/{DOMAIN.uuid}/explain?at=1002.5").json() == earlier
+
+
+def test_an_explanation_of_now_tells_what_the_last_tick_saw_though_it_is_not_written_yet(site: Site) -> None:
+    decision = replace(GROWTH, load=replace(LOAD, online=1, busy_vcpus=0.9, demand_vcpus=0.9))
+    site.snapshot = replace(SNAPSHOT, domains=(replace(DOMAIN_SNAPSHOT, decision=decision),))
+    found = site.get("/api/v1/domains/web-1/explain").json()
+    assert "0.90 of 1 vCPU" in found["steps"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "sentence"),
+    [
+        pytest.param("nobody/explain", 404, "'nobody'", id="unknown domain"),
+        pytest.param("web-1/explain?at=1", 404, "before that time", id="before the record"),
+        pytest.param("web-1/explain?at=soon", 400, "seconds since the epoch", id="no time"),
+        pytest.param("web-1/explain?at=nan", 400, "seconds since the epoch", id="no number"),
+    ],
+)
+def test_what_cannot_be_explained_says_why(site: Site, path: str, status: int, sentence: str) -> None:
+    answer = site.get(f"/api/v1/domains/{path}")
+    assert answer.status_code == status
+    assert sentence in answer.json()["error"]

@@ -81,7 +81,7 @@ class SocketAgentChannel:
         `timeout_s` bounds all of it: the wait for a turn, connecting, getting into step, the whole answer.
 
         Raises:
-            AgentAbsent: nothing is behind the socket.
+            AgentAbsent: nothing is behind the socket, or `address_of` knows that nobody listens.
             AgentUnresponsive: no whole answer by the deadline, or the agent hung up. It may have acted.
             AgentBlocked, AgentRefused, AgentNonsense, DomainGone: see `AgentChannel`.
             DomainBusy: an earlier call to this agent is out, or the guest's filesystems are frozen.

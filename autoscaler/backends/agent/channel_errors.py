@@ -1,7 +1,7 @@
 """Why an agent's socket gave no answer, as an error of the port that says what to do.
 
-Only a missing or dead socket is `AgentAbsent`: there, host-side counters may stand in for the guest's. What
-the administrator must mend on the host is `BackendUnavailable`, so that it is seen.
+A missing or dead socket is `AgentAbsent`: an agent should be behind it. What the administrator must mend on
+the host is `BackendUnavailable`, so that it is seen.
 """
 
 from __future__ import annotations

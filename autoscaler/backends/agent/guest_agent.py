@@ -1,8 +1,8 @@
 """Reads a guest's load and changes its online vCPUs, over any way to its agent.
 
-Invariant: host-side counters stand in only for an agent that is not there or allows nothing. One that is
-slow, lies or is frozen gives an error instead: it may be back at the next sample, and two sources must not
-alternate.
+Invariant: host-side counters stand in only where there is no channel to an agent, or one that allows nothing.
+An agent that is stopped, slow, lies or is frozen gives an error instead: it may be back at the next sample,
+and two sources must not alternate.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from autoscaler.backends.agent.probe_ladder import ProbeLadder
 from autoscaler.backends.agent.session import AgentSession
 from autoscaler.backends.agent.vcpus import OnlineLadder
 from autoscaler.core.model import CpuSource, Sample
-from autoscaler.ports import AgentAbsent, AgentBlocked, AgentRefused, AutoscalerError, DomainBusy
+from autoscaler.ports import AgentBlocked, AgentRefused, AutoscalerError, DomainBusy, NoChannel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,18 +57,21 @@ class GuestAgent:
         self._guests: dict[DomainId, _Guest] = {}
         self._finding = threading.Lock()
 
-    def sample(self, domain: DomainView) -> Sample:
+    def sample(self, domain: DomainView, *, pressure: bool = False) -> Sample:
         """Read the counters by the best source this guest allows; see `GuestProbe`.
 
+        PSI is read after them and never costs them; what is wrong with it is not told.
+
         Raises:
-            AgentAbsent, AgentBlocked: and the host cannot see the vCPUs' own time either.
+            NoChannel, AgentBlocked: and the host cannot see the vCPUs' own time either.
             AgentError, DomainGone, DomainBusy, BackendUnavailable: see `GuestProbe`.
         """
         try:
             with self._call(domain.id, domain.name) as guest:
                 source, counters = guest.probe.read(self._clock.monotonic_s())
                 at_s = self._clock.monotonic_s()
-        except (AgentAbsent, AgentBlocked) as error:
+                pressure_s = guest.probe.pressure_s(source) if pressure else None
+        except (NoChannel, AgentBlocked) as error:
             return _from_host(domain, error)
         return Sample(
             at_s=at_s,
@@ -78,6 +81,7 @@ class GuestAgent:
             online=counters.online,
             runnable=counters.runnable,
             boot_s=counters.boot_s,
+            pressure_s=pressure_s,
         )
 
     def vcpus(self, domain: DomainId) -> GuestVcpus:

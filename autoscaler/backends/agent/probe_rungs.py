@@ -1,31 +1,26 @@
-"""The ways in which a guest agent can tell CPU load: each one rung of the probe ladder.
-
-Invariant: what a rung leaves in the agent between two readings is bounded: one open file, or one process.
-"""
+"""The ways in which a guest agent can tell CPU load: each one rung of the probe ladder."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import TYPE_CHECKING, Protocol
 
-from autoscaler.backends.agent import files as agent_files
 from autoscaler.backends.agent.answer import MOST_VCPUS
-from autoscaler.backends.agent.proc_stat import Counters, parse_proc_stat
+from autoscaler.backends.agent.proc_stat import Counters, parse_pressure, parse_proc_stat
 from autoscaler.core.model import CpuSource
-from autoscaler.ports import AgentBlocked, AgentNonsense, AgentRefused
+from autoscaler.ports import AgentNonsense
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from autoscaler.backends.agent.answer import Answer
-    from autoscaler.backends.agent.files import GuestFiles
+    from autoscaler.backends.agent.kernel_files import KernelFiles
     from autoscaler.backends.agent.session import AgentSession
 
 PROC_STAT_PATH = "/proc/stat"
+PRESSURE_PATH = "/proc/pressure/cpu"
 
 _BUSY_MS = ("user", "nice", "system")
 _BUSY_MS_OF_NEWER_KERNELS = ("irq", "softirq")
-_PAUSE_S = 0.002
-_LONGEST_PAUSE_S = 0.1
 
 
 class Rung(Protocol):
@@ -50,57 +45,35 @@ class Rung(Protocol):
         """
         ...
 
+    def pressure_s(self) -> float | None:
+        """Seconds since boot in which some task waited for a CPU; None: this way does not tell.
 
-class ProcStatFile:
-    """/proc/stat by the file commands; the file stays open and is read from its beginning each time."""
+        Raises:
+            AgentBlocked, AgentRefused: the guest's kernel does not tell.
+            AutoscalerError: as `AgentSession.ask`.
+        """
+        ...
 
-    source = CpuSource.PROC_STAT
-    commands = agent_files.READ
 
-    def __init__(self, session: AgentSession, files: GuestFiles) -> None:
+class ProcFiles:
+    """/proc/stat, and /proc/pressure/cpu beside it, by one of the ways to read such files."""
+
+    def __init__(
+        self, source: CpuSource, commands: Iterable[str], session: AgentSession, files: KernelFiles
+    ) -> None:
+        """Take the way as it is; `source` and `commands` are those of `Rung`."""
+        self.source = source
+        self.commands = frozenset(commands)
         self._session = session
         self._files = files
-        self._handle: int | None = None
-        self._keeps = True
-        self._last = b""
 
     def read(self) -> Counters:
-        """Read by the kept handle, else by a new one; see `Rung`."""
-        content = self._read_again()
-        if content is None:
-            self._handle = self._files.open(PROC_STAT_PATH, "r")
-            content = self._files.read_on(self._handle)
-            if not self._keeps:
-                self.release()
-        self._last = content
-        return parse_proc_stat(content, domain_name=self._session.name)
+        """Read /proc/stat; see `Rung`."""
+        return parse_proc_stat(self._files.read(PROC_STAT_PATH), domain_name=self._session.name)
 
-    def release(self) -> None:
-        """Close the kept file."""
-        handle, self._handle = self._handle, None
-        if handle is not None:
-            self._files.close(handle)
-
-    def _read_again(self) -> bytes | None:
-        if self._handle is None:
-            return None
-        try:
-            self._files.rewind(self._handle)
-            content = self._files.read_on(self._handle)
-        except AgentBlocked:
-            # Seeking is not among the commands that this rung needs.
-            self._session.check_not_frozen()
-            self._keeps = False
-        except AgentRefused:
-            # An agent that was restarted has lost its files.
-            self._session.check_not_frozen()
-        else:
-            if content != self._last:
-                return content
-            # /proc/stat counts interrupts and context switches: the same bytes are an old copy.
-            self._keeps = False
-        self.release()
-        return None
+    def pressure_s(self) -> float:
+        """Read /proc/pressure/cpu, which a kernel without PSI does not have; see `Rung`."""
+        return parse_pressure(self._files.read(PRESSURE_PATH), domain_name=self._session.name)
 
 
 class CpuStats:
@@ -126,55 +99,8 @@ class CpuStats:
             online=frozenset(online),
         )
 
-
-class ProcStatExec:
-    """/proc/stat by running ``cat`` in the guest."""
-
-    source = CpuSource.EXEC
-    commands = frozenset({"guest-exec", "guest-exec-status"})
-
-    def __init__(self, session: AgentSession) -> None:
-        self._session = session
-        self._pid: int | None = None
-
-    def read(self) -> Counters:
-        """Start it and wait for its end within the call's deadline; see `Rung`.
-
-        A process that did not end in time is waited for by the next reading, before another is started.
-        """
-        if self._pid is not None:
-            self._reap_earlier(self._pid)
-        started = self._session.create(
-            "guest-exec", {"path": "cat", "arg": [PROC_STAT_PATH], "capture-output": True}
-        )
-        self._pid = started.field("pid").count()
-        ended = self._wait(self._pid)
-        code = ended.optional("exitcode")
-        if code is None or code.count() != 0:
-            raise AgentRefused(f"cat {PROC_STAT_PATH} failed in the guest of domain {self._session.name}")
-        output = ended.field("out-data")
-        try:
-            content = base64.b64decode(output.text(), validate=True)
-        except (ValueError, binascii.Error):
-            raise AgentNonsense(f"the guest agent answered {output.place} with what is no base64") from None
-        return parse_proc_stat(content, domain_name=self._session.name)
-
-    def _reap_earlier(self, pid: int) -> None:
-        try:
-            self._wait(pid)
-        except AgentRefused:
-            self._session.check_not_frozen()
-            self._session.agent_restarted()
-
-    def _wait(self, pid: int) -> Answer:
-        pause_s = _PAUSE_S
-        while True:
-            status = self._session.ask("guest-exec-status", {"pid": pid})
-            if status.field("exited").flag():
-                self._pid = None
-                return status
-            self._session.pause(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+    def pressure_s(self) -> None:
+        """Nothing: the agent has no command for it."""
 
 
 def _busy_ms(entry: Answer) -> int:

@@ -1,8 +1,10 @@
-"""The kernel's own files about CPUs, read strictly: /proc/stat, and the id lists of /sys/devices/system/cpu.
+"""The kernel's own files about CPUs, read strictly: /proc/stat, PSI, and the id lists of its CPU folder.
 
-Their meaning is from proc(5): times are ticks of 1/100 s (USER_HZ, whatever the kernel's own HZ); guest and
-guest_nice are already counted in user and nice; the ``cpu`` line sums every possible vCPU, also those that
-went offline since, so it never falls when one goes, while ``cpuN`` lines list only those online.
+The meaning of /proc/stat is from proc(5): times are ticks of 1/100 s (USER_HZ, whatever the kernel's own HZ);
+guest and guest_nice are already counted in user and nice; the ``cpu`` line sums every possible vCPU, also
+those that went offline since, so it never falls when one goes, while ``cpuN`` lines list only those online.
+That of /proc/pressure/cpu is from the kernel's Documentation/accounting/psi.rst: ``total`` is the stall time
+since boot in microseconds, and ``some`` counts whenever at least one task waited for a CPU.
 
 Invariant: the files come from a guest; what does not fit is `AgentNonsense`, never a smaller number.
 """
@@ -18,12 +20,14 @@ from autoscaler.ports import AgentNonsense
 USER_HZ = 100
 """Ticks a second, as the kernel reports them to programs on x86 and Arm."""
 
+_PSI_HZ = 1_000_000
 _STEAL = 7
 _BUSY = (0, 1, 2, 5, 6)
 """user, nice, system, irq, softirq; idle and iowait between them are not busy, steal after them neither."""
 
 _NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
 _VCPU_LINE = re.compile(r"cpu([0-9]{1,5})", re.ASCII)
+_TOTAL = re.compile(r"total=([0-9]{1,19})", re.ASCII)
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
 
 
@@ -46,7 +50,7 @@ def parse_proc_stat(content: bytes, *, domain_name: str) -> Counters:
     Raises:
         AgentNonsense: the content is no whole /proc/stat.
     """
-    lines = _lines(content, domain_name)
+    lines = _lines(content, domain_name, of="/proc/stat")
     online: set[int] = set()
     values: dict[str, list[str]] = {}
     for line in lines:
@@ -73,6 +77,22 @@ def parse_proc_stat(content: bytes, *, domain_name: str) -> Counters:
     )
 
 
+def parse_pressure(content: bytes, *, domain_name: str) -> float:
+    """Read a whole /proc/pressure/cpu; seconds since boot in which some task waited for a CPU.
+
+    Raises:
+        AgentNonsense: the content is no such file.
+    """
+    of = "/proc/pressure/cpu"
+    some = [words for line in _lines(content, domain_name, of=of) if (words := line.split())[:1] == ["some"]]
+    if len(some) != 1:
+        raise _nonsense(domain_name, "has no single line of some pressure", of=of)
+    totals = [total for word in some[0] if (total := _TOTAL.fullmatch(word))]
+    if len(totals) != 1:
+        raise _nonsense(domain_name, "has a line of some pressure without one total", of=of)
+    return int(totals[0][1]) / _PSI_HZ
+
+
 def parse_id_list(content: bytes, *, domain_name: str) -> frozenset[int]:
     """Read a list of vCPU ids such as ``0-3,6``.
 
@@ -91,13 +111,13 @@ def parse_id_list(content: bytes, *, domain_name: str) -> frozenset[int]:
     return frozenset(found)
 
 
-def _lines(content: bytes, domain_name: str) -> list[str]:
+def _lines(content: bytes, domain_name: str, *, of: str) -> list[str]:
     if not content.endswith(b"\n"):
-        raise _nonsense(domain_name, "breaks off")
+        raise _nonsense(domain_name, "breaks off", of=of)
     try:
         return content.decode("ascii").split("\n")
     except UnicodeDecodeError:
-        raise _nonsense(domain_name, "is no ASCII text") from None
+        raise _nonsense(domain_name, "is no ASCII text", of=of) from None
 
 
 def _new_id(vcpu: int, seen: set[int], domain_name: str, *, of: str = "/proc/stat") -> int:

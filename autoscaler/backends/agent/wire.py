@@ -14,7 +14,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING, NoReturn
 
-from autoscaler.ports import AgentBlocked, AgentNonsense, AgentRefused, DomainBusy
+from autoscaler.ports import AgentAbsent, AgentBlocked, AgentNonsense, AgentRefused, DomainBusy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,11 +105,19 @@ def printable(text: str) -> str:
     return shown if len(shown) <= _WORDS_SHOWN else f"{shown[:_WORDS_SHOWN]}..."
 
 
+def nobody_listens(domain_name: str) -> AgentAbsent:
+    """What it means that nothing in the guest holds its end of the agent channel."""
+    return AgentAbsent(
+        f"nothing in the guest of domain {domain_name} has its agent channel open: in the guest, install "
+        f"qemu-guest-agent and `systemctl start qemu-guest-agent`"
+    )
+
+
 def frozen(domain_name: str) -> DomainBusy:
     """What an agent's refusal means while its guest's filesystems are frozen."""
     return DomainBusy(
         f"the filesystems of domain {domain_name} are frozen, for a backup or snapshot: where none runs, "
-        f"`virsh domfsthaw {shlex.quote(domain_name)}`"
+        f"`virsh domfsthaw {shlex.quote(domain_name)}`, or the agent's command guest-fsfreeze-thaw"
     )
 
 

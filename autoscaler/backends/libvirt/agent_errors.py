@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from autoscaler.backends.agent.wire import refusal
+from autoscaler.backends.agent.wire import nobody_listens, refusal
 from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.backends.libvirt.errors import DENIED, GONE, gone, is_held, said
 from autoscaler.ports import (
@@ -22,6 +22,7 @@ from autoscaler.ports import (
     AutoscalerError,
     BackendUnavailable,
     DomainBusy,
+    NoChannel,
 )
 
 CHANNEL_XML = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
@@ -84,8 +85,8 @@ def _host_side(
     return None
 
 
-def _no_channel(name: str, text: str) -> AgentAbsent:
-    return AgentAbsent(
+def _no_channel(name: str, text: str) -> NoChannel:
+    return NoChannel(
         f"domain {name} has no guest agent channel ({text}): put {CHANNEL_XML} into a file and "
         f"`virsh attach-device {shlex.quote(name)} FILE --live --config`"
     )
@@ -93,10 +94,7 @@ def _no_channel(name: str, text: str) -> AgentAbsent:
 
 def _silent(name: str, command: str, text: str) -> AgentError:
     if "not connected" in text:
-        return AgentAbsent(
-            f"nothing in the guest of domain {name} has its agent channel open: in the guest, install "
-            f"qemu-guest-agent and `systemctl start qemu-guest-agent`"
-        )
+        return nobody_listens(name)
     if "due to an error" in text:
         # libvirt says so from the first reply that it could not parse until the agent opens its channel anew.
         return AgentNonsense(

@@ -84,6 +84,14 @@ def sweep_failed(error: libvirt.libvirtError, uri: str) -> BackendUnavailable:
     )
 
 
+def host_failed(error: libvirt.libvirtError, uri: str) -> BackendUnavailable:
+    """Why the CPUs of a connection's host could not be counted."""
+    return BackendUnavailable(
+        f"libvirt at {uri} did not tell how many CPUs its host has ({said(error)}): "
+        f"try `virsh -c {shlex.quote(uri)} nodeinfo`"
+    )
+
+
 def look_failed(error: libvirt.libvirtError, name: str, *, alive: bool) -> AutoscalerError:
     """Why one domain could not be looked at; nothing was changed.
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.libvirt.binding import libvirt
+from autoscaler.backends.libvirt.metadata import NAMESPACE
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId
 
 if TYPE_CHECKING:
@@ -31,13 +32,16 @@ _LIFECYCLE = {
 class EventFeed:
     """The events of one host connection, through however many reconnects."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, *, metadata_changed: Callable[[str | None], None]) -> None:
         """Start without listeners.
 
         Args:
             host: the `host` of every `DomainId` that is told of.
+            metadata_changed: called before the listeners with the UUID of a domain whose labels changed, and
+                with None when those of any may have: nothing was heard until now.
         """
         self._host = host
+        self._metadata_changed = metadata_changed
         self._listeners: tuple[Callable[[DomainEvent], None], ...] = ()
         self._callbacks: list[int] = []
 
@@ -56,8 +60,10 @@ class EventFeed:
             (libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, self._rebooted),
             (libvirt.VIR_DOMAIN_EVENT_ID_TUNABLE, self._changed),
             (libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, self._changed),
+            (libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, self._metadata),
         ):
             self._callbacks.append(connection.domainEventRegisterAny(None, event, callback, None))
+        self._metadata_changed(None)
 
     def detach(self, connection: libvirt.virConnect) -> None:
         """Stop listening; each callback left behind would keep the connection open for ever."""
@@ -78,6 +84,13 @@ class EventFeed:
 
     def _changed(self, _connection: object, domain: libvirt.virDomain, *_details: object) -> None:
         self._tell(DomainEventKind.CHANGED, domain)
+
+    def _metadata(
+        self, _connection: object, domain: libvirt.virDomain, kind: int, uri: str | None, _opaque: object
+    ) -> None:
+        if kind == libvirt.VIR_DOMAIN_METADATA_ELEMENT and uri == NAMESPACE:
+            self._metadata_changed(domain.UUIDString())
+            self._tell(DomainEventKind.CHANGED, domain)
 
     def _tell(self, kind: DomainEventKind, domain: libvirt.virDomain) -> None:
         event = DomainEvent(kind, DomainId(self._host, domain.UUIDString()))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.backends.libvirt.errors import look_failed, plug_failed, sweep_failed
 from autoscaler.backends.libvirt.events import EventFeed
+from autoscaler.backends.libvirt.labels import DomainLabels
 from autoscaler.backends.libvirt.late import LateCalls
 from autoscaler.backends.libvirt.link import LibvirtLink, is_active, is_alive
 from autoscaler.backends.libvirt.stats import DomainViews
@@ -43,7 +44,7 @@ SWEEP_PATIENCE_S = (3.0, 12.0)
 """How long a sweep's first and second try may take: a QEMU that hangs spoils the first, and thousands of
 domains, at about 2 ms each, are waited for by the second."""
 _PLACES = 4
-"""Sweeps that may be out at once: a libvirtd takes 5 requests of one connection."""
+"""Sweeps that may be out at once: a libvirtd takes 5 requests of one connection, one of them for labels."""
 
 
 class LibvirtHypervisor:
@@ -60,7 +61,8 @@ class LibvirtHypervisor:
         self._uri = uri
         self._label = uri if label is None else label
         self._clock = clock
-        self._events = EventFeed(self._label)
+        self._labels = DomainLabels()
+        self._events = EventFeed(self._label, metadata_changed=self._labels.changed)
         self._reader = LibvirtLink(uri, clock=clock, read_only=True, events=self._events)
         self._writer = LibvirtLink(uri, clock=clock)
         self._views = DomainViews(self._label)
@@ -72,20 +74,22 @@ class LibvirtHypervisor:
         return self._label
 
     def domains(self) -> Sequence[DomainView]:
-        """Every active domain, in one call to libvirt.
+        """Every active domain, in one call to libvirt, and one more for each whose labels are due.
 
         Raises:
             BackendUnavailable: the connection is down; it is tried anew at a later call, within 8 s.
         """
         try:
             records = self._statistics()
-            return self._views.sweep(records, at_s=self._clock.monotonic_s())
+            at_s = self._clock.monotonic_s()
+            labels = self._labels.of([domain for domain, _ in records], now_s=at_s)
+            return self._views.sweep(records, labels, at_s=at_s)
         except libvirt.libvirtError as error:
             raise sweep_failed(error, self._uri) from error
 
     def troubles(self) -> Mapping[str, str]:
-        """Nothing: libvirt lists its domains itself, none is configured here."""
-        return {}
+        """Domains that libvirt lists and whose owners' labels were never heard; see `DomainLabels`."""
+        return self._labels.troubles
 
     def plug(self, domain: DomainId, *, expect: int, target: int) -> None:
         """Hot-add vCPUs until `target` are plugged; see `Hypervisor.plug`.

@@ -72,12 +72,17 @@ class DomainViews:
         self._sweeping = threading.Lock()
 
     def sweep(
-        self, records: Sequence[tuple[libvirt.virDomain, Mapping[str, int]]], *, at_s: float
+        self,
+        records: Sequence[tuple[libvirt.virDomain, Mapping[str, int]]],
+        labels: Mapping[str, Mapping[str, str]],
+        *,
+        at_s: float,
     ) -> tuple[DomainView, ...]:
-        """View every domain of one reply.
+        """View every domain of one reply whose labels are known.
 
         Args:
             records: as getAllDomainStats returns them, the state and vcpu groups asked for.
+            labels: UUID -> the domain's labels, empty where it has none.
             at_s: when the reply came.
 
         Raises:
@@ -85,20 +90,21 @@ class DomainViews:
         """
         with self._sweeping:
             before, self._sums = self._sums, {}
-            return tuple(self._views(records, before, at_s))
+            return tuple(self._views(records, labels, before, at_s))
 
     def _views(
         self,
         records: Sequence[tuple[libvirt.virDomain, Mapping[str, int]]],
+        labels: Mapping[str, Mapping[str, str]],
         before: Mapping[_Run, _Sums],
         at_s: float,
     ) -> Iterator[DomainView]:
         for domain, record in records:
-            counts = _counts(domain, record)
+            run = _Run(domain.UUIDString(), domain.ID())
+            counts = _counts(domain, record) if run.uuid in labels else None
             if counts is None:
                 continue
             plugged, maximum = counts
-            run = _Run(domain.UUIDString(), domain.ID())
             sums = self._sums[run] = before.get(run) or _Sums()
             yield DomainView(
                 id=DomainId(self._host, run.uuid),
@@ -109,6 +115,7 @@ class DomainViews:
                 at_s=at_s,
                 vcpu_time_s=_seconds(sums.time, record, ".time"),
                 vcpu_delay_s=_seconds(sums.delay, record, ".delay"),
+                labels=labels[run.uuid],
             )
 
 

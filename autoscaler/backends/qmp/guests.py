@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from autoscaler.backends.address import parse_address
+from autoscaler.backends.labels import NO_LABELS
 from autoscaler.ports import BackendUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from autoscaler.backends.address import Address
@@ -38,6 +39,8 @@ class QmpGuest:
     """None: the guest has no agent channel."""
     uuid: str | None = None
     """Canonical lower-case UUID that QEMU must have, or is given where it has none; None: as QEMU says."""
+    labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
+    """By which policies match; see `autoscaler.backends.labels`."""
 
 
 class GuestSource(Protocol):

@@ -1,6 +1,6 @@
 """The QMP backend: guests whose QEMU is spoken to directly, without libvirt.
 
-The library speaks asyncio and the service uses worker threads; between them stands one thread with an event
+qemu.qmp speaks asyncio and the service uses worker threads; between them stands one thread with an event
 loop, which owns every socket. Callers wait for that loop and never longer than their deadline.
 
 Invariant: a guest is changed by `plug` alone; this backend's coming and going leave every one as it is.
@@ -13,9 +13,10 @@ import concurrent.futures
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
+from autoscaler.backends.agent.wire import nobody_listens
 from autoscaler.backends.qmp.events import EventDelivery
 from autoscaler.backends.qmp.links import QmpLinks
-from autoscaler.ports import AgentAbsent, BackendUnavailable, DomainGone
+from autoscaler.ports import BackendUnavailable, DomainGone, NoChannel, OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from autoscaler.backends.qmp.guests import GuestSource
     from autoscaler.backends.qmp.link import QmpLink
     from autoscaler.core.model import DomainEvent, DomainId, DomainView
-    from autoscaler.ports import Clock
+    from autoscaler.ports import AutoscalerError, Clock
 
 _T = TypeVar("_T")
 
@@ -83,7 +84,14 @@ class QmpHypervisor:
 
         A paused guest is given them too: QEMU accepts that, and the guest meets them when it goes on.
         """
-        self._call(self._link(domain).plug(expect=expect, target=target), within_s=self._timeout_s)
+        link = self._link(domain)
+        self._call(
+            link.plug(expect=expect, target=target),
+            within_s=self._timeout_s,
+            given_up=lambda why: OutcomeUnknown(
+                f"whether domain {link.guest.name} got its vCPUs is not known: {why}"
+            ),
+        )
 
     def subscribe(self, listener: Callable[[DomainEvent], None]) -> None:
         """Call `listener` from a thread of its own when something happens; of a flood it hears once."""
@@ -93,7 +101,8 @@ class QmpHypervisor:
         """Where the guest agent of a domain that was seen is reached.
 
         Raises:
-            AgentAbsent: the guest has no agent socket.
+            NoChannel: the guest has no agent socket.
+            AgentAbsent: nothing in the guest has its agent channel open.
             DomainGone: no sweep has seen the domain, its guest was taken away, or its QEMU has ended.
         """
         link = self._link(domain)
@@ -101,10 +110,12 @@ class QmpHypervisor:
         if link.ended:
             raise DomainGone(f"domain {guest.name} does not run (any more): its QEMU hung up at {guest.qmp}")
         if guest.agent is None:
-            raise AgentAbsent(
+            raise NoChannel(
                 f"domain {guest.name} has no agent socket: give its QEMU a virtserialport named "
                 f"org.qemu.guest_agent.0 on a socket chardev, and name that socket beside {guest.qmp}"
             )
+        if link.agent_listens is False:
+            raise nobody_listens(guest.name)
         return guest.agent
 
     def name_of(self, domain: DomainId) -> str:
@@ -132,7 +143,14 @@ class QmpHypervisor:
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
-    def _call(self, work: Coroutine[object, object, _T], *, within_s: float) -> _T:
+    def _call(
+        self,
+        work: Coroutine[object, object, _T],
+        *,
+        within_s: float,
+        given_up: Callable[[str], AutoscalerError] = BackendUnavailable,
+    ) -> _T:
+        """Have the loop do `work`; `given_up` makes the error where it was begun and its end not seen."""
         if self._closed:
             work.close()
             raise BackendUnavailable(f"the QMP connection {self._label} is closed")
@@ -140,12 +158,10 @@ class QmpHypervisor:
         try:
             return future.result(within_s + _GRACE_S)
         except concurrent.futures.CancelledError:
-            raise BackendUnavailable(f"the QMP connection {self._label} was closed meanwhile") from None
+            raise given_up(f"the QMP connection {self._label} was closed meanwhile") from None
         except concurrent.futures.TimeoutError:
             future.cancel()
-            raise BackendUnavailable(
-                f"the QMP connection {self._label} is overloaded: give it more CPU"
-            ) from None
+            raise given_up(f"the QMP connection {self._label} is overloaded: give it more CPU") from None
 
     def _link(self, domain: DomainId) -> QmpLink:
         link = self._links.by_domain.get(domain)

@@ -6,6 +6,7 @@ that is libvirt, whose own count would silently turn wrong.
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,13 +16,16 @@ from autoscaler.backends.qmp.session import LinkDownError, RefusedError
 from autoscaler.core.model import DomainId
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from autoscaler.backends.qmp.guests import QmpGuest
     from autoscaler.backends.qmp.session import QmpSession
 
 _LIBVIRT_MONITOR = "charmonitor"
 """What libvirt calls the character device of its own monitor, in every QEMU that it starts."""
 _AGENT_PORT = "org.qemu.guest_agent.0"
-_PERIPHERALS = "/machine/peripheral"
+_PERIPHERALS = ("/machine/peripheral", "/machine/peripheral-anon")
+"""Where QEMU keeps the devices that were given an id, and those that were not."""
 _LAST_WITHOUT_CPU_ADD = (5, 2)
 
 
@@ -35,8 +39,8 @@ class QemuIdentity:
     """vCPUs that its slots hold; None: its machine type has no vCPU hot-plug."""
     uses_cpu_add: bool
     """vCPUs are added by number with ``cpu-add`` (QEMU before 5.2) instead of by slot with ``device_add``."""
-    agent_ports: frozenset[str]
-    """Device ids of the guest agent's virtio-serial ports."""
+    agent_ports: Mapping[str, str]
+    """The guest agent's virtio-serial ports: device id to the label of its character device."""
 
 
 async def identify(session: QmpSession, guest: QmpGuest, *, host: str) -> QemuIdentity:
@@ -97,16 +101,18 @@ async def _has_cpu_add(session: QmpSession) -> bool:
     return any(command.name == "cpu-add" for command in commands)
 
 
-async def _agent_ports(session: QmpSession) -> frozenset[str]:
-    found: set[str] = set()
-    try:
-        devices = await session.ask("qom-list", replies.NAMES, {"path": _PERIPHERALS})
-        for device in devices:
-            if device.type == "child<virtserialport>":
-                where = {"path": f"{_PERIPHERALS}/{device.name}", "property": "name"}
-                if await session.ask("qom-get", replies.TEXT, where) == _AGENT_PORT:
-                    found.add(device.name)
-    except RefusedError:
-        # A device left while it was looked at. Without its port, sweeps still see the agent come and go.
-        return frozenset(found)
-    return frozenset(found)
+async def _agent_ports(session: QmpSession) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for folder in _PERIPHERALS:
+        # Refused: there is no such folder, or a device left while it was looked at.
+        with contextlib.suppress(RefusedError):
+            for device in await session.ask("qom-list", replies.NAMES, {"path": folder}):
+                if device.type == "child<virtserialport>":
+                    path = f"{folder}/{device.name}"
+                    if await _property(session, path, "name") == _AGENT_PORT:
+                        found[device.name] = await _property(session, path, "chardev")
+    return found
+
+
+async def _property(session: QmpSession, path: str, name: str) -> str:
+    return await session.ask("qom-get", replies.TEXT, {"path": path, "property": name})

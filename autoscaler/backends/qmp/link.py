@@ -76,6 +76,8 @@ class QmpLink:
         """Whether the last look was over when the sweep that began it ended."""
         self.identity: QemuIdentity | None = None
         """Of the QEMU that was connected last; None: none ever was."""
+        self.agent_listens: bool | None = None
+        """Whether something in the guest has its agent channel open; None: QEMU knows no such channel."""
         self.ended = False
         """Whether that QEMU hung up, as one does that ends, and none was connected since."""
         self._host = host
@@ -173,6 +175,7 @@ class QmpLink:
     async def _read(self, session: QmpSession, identity: QemuIdentity) -> DomainView:
         status = await session.ask("query-status", replies.STATUS)
         cpus = await session.ask("query-cpus-fast", replies.CPUS)
+        self.agent_listens = await self._listens(session, identity)
         times = self._threads.read(cpu.thread_id for cpu in cpus) if self._threads else None
         return DomainView(
             id=identity.domain,
@@ -183,7 +186,15 @@ class QmpLink:
             at_s=self._clock.monotonic_s(),
             vcpu_time_s=times.run_s if times else None,
             vcpu_delay_s=times.delay_s if times else None,
+            labels=self.guest.labels,
         )
+
+    async def _listens(self, session: QmpSession, identity: QemuIdentity) -> bool | None:
+        labels = set(identity.agent_ports.values())
+        if not labels:
+            return None
+        chardevs = await session.ask("query-chardev", replies.CHARDEVS)
+        return any(chardev.frontend_open for chardev in chardevs if chardev.label in labels)
 
     async def _orders(
         self, session: QmpSession, identity: QemuIdentity, *, expect: int, target: int
@@ -201,6 +212,9 @@ class QmpLink:
             raise DomainBusy(
                 f"domain {name} is in the state {status.status!r}: no vCPU is added until it runs"
             )
+        slots = await session.ask("query-hotpluggable-cpus", replies.SLOTS)
+        # Counted after the slots were listed: whoever fills one in between is seen, and QEMU lets nobody fill
+        # one that was filled since.
         cpus = await session.ask("query-cpus-fast", replies.CPUS)
         if len(cpus) != expect:
             raise Conflict(f"domain {name} has {len(cpus)} vCPUs plugged, not {expect}: look again")
@@ -209,7 +223,6 @@ class QmpLink:
             if identity.uses_cpu_add:
                 used = {cpu.cpu_index for cpu in cpus}
                 return "cpu-add", cpu_adds(used, maximum=maximum, count=count)
-            slots = await session.ask("query-hotpluggable-cpus", replies.SLOTS)
             return "device_add", device_adds(slots, count)
         except Denied as error:
             raise Denied(f"domain {name} cannot be given {target} vCPUs: {error}") from error
@@ -239,6 +252,8 @@ class QmpLink:
         data = event.get("data")
         if isinstance(data, dict):
             of_agent = event["event"] == "VSERPORT_CHANGE" and self._is_agent_port(str(data.get("id")))
+            if of_agent:
+                self.agent_listens = data.get("open") is True
             # Of a vCPU's two such events the first, its interrupt controller's, names no device.
             unplugged = event["event"] == "DEVICE_DELETED" and "device" in data
             kind = DomainEventKind.CHANGED if of_agent or unplugged else kind

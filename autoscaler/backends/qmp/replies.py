@@ -55,6 +55,8 @@ class Chardev(_Reply):
     """One entry of ``query-chardev``."""
 
     label: str
+    frontend_open: bool
+    """For a guest's serial port: whether something in the guest has it open."""
 
 
 class Named(_Reply):

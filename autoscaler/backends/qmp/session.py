@@ -1,6 +1,6 @@
-"""One conversation with one QEMU over QMP: the library's client, made fit for a service that runs for years.
+"""One conversation with one QEMU over QMP: qemu.qmp's client, made fit for a service that runs for years.
 
-As it comes, the library's client keeps every event it ever heard, renders every message for a debug log that
+As it comes, that client keeps every event it ever heard, renders every message for a debug log that
 nobody reads, and logs what the service says better itself. None of that is wanted here.
 
 Invariant: a session that ended is never used again; a new conversation is a new session.
@@ -36,8 +36,8 @@ _REPLY_BYTES = 4 * 1024 * 1024
 
 _PEER_CREDENTIALS = struct.Struct("3i")
 
-_library_log = logging.getLogger(f"{__name__}.library")
-_library_log.setLevel(logging.CRITICAL)
+_client_log = logging.getLogger(f"{__name__}.client")
+_client_log.setLevel(logging.CRITICAL)
 
 
 class LinkDownError(Exception):
@@ -58,7 +58,7 @@ class QmpSession(QMPClient):
     def __init__(self, address: Address, on_event: Callable[[Message], None]) -> None:
         """Prepare a session; `on_event` is called in the loop's thread with each event, and never blocks."""
         super().__init__(readbuflen=_REPLY_BYTES)
-        self.logger = _library_log
+        self.logger = _client_log
         self._address = address
         self._on_event = on_event
         self.events.event_filter = self._heard
@@ -134,13 +134,13 @@ class QmpSession(QMPClient):
 
     async def end(self) -> None:
         """Hang up, also where QEMU did first."""
-        # The library raises here whatever ended the conversation; whoever needed to know was told by `ask`.
+        # qemu.qmp raises here whatever ended the conversation; whoever needed to know was told by `ask`.
         with contextlib.suppress(Exception):
             await self.disconnect()
 
     def _heard(self, event: Message) -> bool:
         self._on_event(event)
-        return False  # The library would keep it for ever.
+        return False  # qemu.qmp would keep it for ever.
 
     def _cb_outbound(self, msg: Message) -> Message:
         return msg

@@ -1,0 +1,164 @@
+"""The labels of every domain of one connection, known at each sweep and asked for at few.
+
+A domain's are asked for when it is first seen, when libvirt tells that its metadata changed, and in any case
+about once in `REREAD_S`, since an event can be lost. Each sweep asks for those that are due, and waits for
+them no longer than `PATIENCE_S`; what was not answered is due at the next.
+
+Invariants: a domain whose labels were never heard is not shown, since its owner may have opted out by one;
+one whose labels are late keeps those it had; one whose labels are unfit has none, and the log says so once.
+No more than one call is out, beside those of the sweeps themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import threading
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from autoscaler.backends.labels import NO_LABELS
+from autoscaler.backends.libvirt.binding import libvirt
+from autoscaler.backends.libvirt.errors import said
+from autoscaler.backends.libvirt.late import LateCalls
+from autoscaler.backends.libvirt.link import is_alive
+from autoscaler.backends.libvirt.metadata import NAMESPACE, read_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_log = logging.getLogger(__name__)
+
+REREAD_S = 60.0
+PATIENCE_S = 0.5
+_MOST_TOLD = 4
+"""Different faults of one domain that are logged; whoever can write labels must not be able to fill a log."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Known:
+    """What is known of one run of a domain, from its start to its stop."""
+
+    name: str
+    run: int
+    """libvirt's id of the running domain; another one after a restart."""
+    labels: Mapping[str, str] | None = None
+    """None: never heard."""
+    due: bool = True
+    failure: str = ""
+    """What libvirt said when it was asked last and could not tell."""
+    told: set[str] = field(default_factory=set)
+    """What the log says of its labels."""
+
+
+class DomainLabels:
+    """Asks for labels, a sweep at a time."""
+
+    def __init__(self) -> None:
+        """Start with no domain seen."""
+        self._late = LateCalls(1)
+        self._sweeping = threading.Lock()
+        self._known: Mapping[str, _Known] = MappingProxyType({})
+        """By UUID; replaced whole."""
+        self._turns = self._rounds()
+        self._owed = 0.0
+        """Turns that time has brought and no sweep has given yet."""
+        self._swept_s: float | None = None
+
+    def changed(self, uuid: str | None = None) -> None:
+        """Have the labels of one domain, or of all, asked for at the next sweep; any thread may call this."""
+        if uuid is None:
+            for known in self._known.values():
+                known.due = True
+        elif uuid in self._known:
+            self._known[uuid].due = True
+
+    def of(self, domains: Sequence[libvirt.virDomain], *, now_s: float) -> Mapping[str, Mapping[str, str]]:
+        """UUID -> labels, of those among a sweep's domains that are to be shown."""
+        with self._sweeping:
+            followed = self._follow(domains)
+            self._give_turns(now_s)
+            due = [(domain, known) for domain, known in followed if known.due]
+            if due:
+                self._read(due)
+            return {uuid: known.labels for uuid, known in self._known.items() if known.labels is not None}
+
+    @property
+    def troubles(self) -> Mapping[str, str]:
+        """Name -> why it is not shown, of each domain of the last sweep whose labels were never heard."""
+        return {
+            known.name: (
+                f"libvirt does not tell the metadata of domain {known.name}, by which its owner may have "
+                f"opted out{known.failure and f' ({known.failure})'}: see whether `virsh metadata "
+                f"{shlex.quote(known.name)} {NAMESPACE}` answers"
+            )
+            for known in self._known.values()
+            if known.labels is None
+        }
+
+    def _follow(self, domains: Sequence[libvirt.virDomain]) -> list[tuple[libvirt.virDomain, _Known]]:
+        """Remember these domains and no others any more."""
+        before, now = self._known, dict[str, _Known]()
+        followed = []
+        for domain in domains:
+            uuid, run = domain.UUIDString(), domain.ID()
+            known = before.get(uuid)
+            if known is None or known.run != run:
+                known = _Known(name=domain.name(), run=run)
+            now[uuid] = known
+            followed.append((domain, known))
+        self._known = MappingProxyType(now)
+        return followed
+
+    def _give_turns(self, now_s: float) -> None:
+        span_s = 0.0 if self._swept_s is None else max(0.0, now_s - self._swept_s)
+        self._swept_s = now_s
+        self._owed = min(self._owed + len(self._known) * span_s / REREAD_S, len(self._known))
+        for known in islice(self._turns, int(self._owed)):
+            known.due = True
+            self._owed -= 1
+
+    def _rounds(self) -> Iterator[_Known]:
+        """Every domain in turn, for ever; not to be asked where there is none."""
+        while True:
+            yield from tuple(self._known.values())
+
+    def _read(self, due: Sequence[tuple[libvirt.virDomain, _Known]]) -> None:
+        given_up = threading.Event()
+        try:
+            self._late.run(partial(_read_each, due, given_up), patience_s=PATIENCE_S)
+        except TimeoutError:
+            given_up.set()
+
+
+def _read_each(due: Sequence[tuple[libvirt.virDomain, _Known]], given_up: threading.Event) -> None:
+    for domain, known in due:
+        if given_up.is_set():
+            return
+        # Before it is read: a change meanwhile makes it due again.
+        known.due = False
+        try:
+            known.labels = read_labels(domain)
+        except ValueError as fault:
+            known.labels = NO_LABELS
+            _tell(known, str(fault))
+        except libvirt.libvirtError as error:
+            known.failure, known.due = said(error), True
+            if not is_alive(domain.connect()):
+                return
+
+
+def _tell(known: _Known, fault: str) -> None:
+    if fault not in known.told and len(known.told) < _MOST_TOLD:
+        known.told.add(fault)
+        _log.warning(
+            "domain %s is taken to have no labels: %s; correct it by `virsh metadata %s %s --key autoscaler "
+            "--live --config --edit`",
+            known.name,
+            fault,
+            shlex.quote(known.name),
+            NAMESPACE,
+        )

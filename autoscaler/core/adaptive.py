@@ -1,0 +1,204 @@
+"""The adaptive strategy: run each guest as tight as its own error budget and history allow.
+
+The target utilisation follows the budget: each bad slice cools it, good ones warm it slowly. How long a vCPU
+is kept is learned per level (`learned_hold`). Neither needs training, and each is explained in one sentence.
+
+Invariant: the target stays within its limits; more bad slices never make it warmer; what is missing or
+unknown changes nothing.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from math import ceil, log2
+from typing import TYPE_CHECKING, Self
+
+from autoscaler.core.dumped import LONGEST_S, ago_s, branch, number, number_or_none, wholes
+from autoscaler.core.learned_hold import LearnedHolds
+from autoscaler.core.slo import SliceOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autoscaler.core.demand import Load
+    from autoscaler.core.policy import AdaptiveStrategy, Sla
+
+COLDEST = 0.40
+WARMEST = 1.05
+"""Over 1: a guest whose budget allows it may queue a little."""
+_START = 0.74
+_COLDEST_START = 0.50
+_STEP = 0.006
+"""What one bad minute cools, once the first day has passed."""
+_BUDGET_SHARE = 0.8
+"""Bad slices aimed at, as a share of those that the objective allows."""
+_YOUNG_S = 12 * 3600.0
+"""A new guest learns twice as fast; that halves in so long."""
+_FULL_RATIO = 0.97
+_FULL_MARGIN = 1.15
+"""Demand of a guest that used all it had, over what it used."""
+_MOVES_WEIGHT = 1.4
+_HOUR_S = 3600.0
+_MOST_VCPUS = 1e6
+_MOST_SLICES = 1 << 31
+_ROUNDING = 1e-9
+"""Keeps a quotient that is whole but for its last bit from being rounded up to the next vCPU."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptiveTrace:
+    """Why the strategy asks for what it asks for."""
+
+    demand_vcpus: float | None
+    """None: nothing was measured yet."""
+    target_utilization_ratio: float
+    want: int
+    target: int
+    hold_s: float | None
+    """How long the level that is kept above the want is kept; None: none is."""
+    covered_ratio: float | None
+    """How often that level was wanted again within its hold; None: none is kept, or it never came back."""
+    bad_slices: int
+    """In the last 24 hours."""
+    last_bad_ago_s: float | None
+    """None: there was none."""
+    clean_s: float
+    """Time of good slices since the last bad one."""
+    start_utilization_ratio: float
+
+
+class Adaptive:
+    """What is learned of one domain, and what it asks for."""
+
+    __slots__ = (
+        *("_bad_hours", "_born_s", "_clean_s", "_demand", "_holds", "_hour_s"),
+        *("_last_bad_s", "_rho", "_sla", "_start"),
+    )
+
+    def __init__(self, strategy: AdaptiveStrategy, sla: Sla, now_s: float, lag_s: float) -> None:
+        """`lag_s`: seconds from a decision to the vCPU online, as seen so far."""
+        prices = strategy.prices
+        self._sla = sla
+        self._start = _start(lag_s)
+        self._rho = self._start
+        self._born_s = now_s
+        self._demand: float | None = None
+        self._clean_s = 0.0
+        self._last_bad_s: float | None = None
+        self._bad_hours = array("I", [0] * 24)
+        """Bad slices by hour, the hour since `_hour_s` first."""
+        self._hour_s = now_s
+        moves = (prices.add + prices.remove) / prices.vcpu_minute
+        self._holds = LearnedHolds(60.0 * _MOVES_WEIGHT * moves, now_s)
+
+    def take(self, load: Load, now_s: float) -> None:  # noqa: ARG002 - stated for all
+        """A new measurement. A guest that used all it had would have used more."""
+        full = load.busy_vcpus >= _FULL_RATIO * load.online
+        self._demand = load.busy_vcpus * (_FULL_MARGIN if full else 1.0)
+
+    def judge(self, outcome: SliceOutcome, now_s: float) -> None:
+        """Let the target follow the budget by one closed slice; an unknown one says nothing."""
+        if outcome is SliceOutcome.UNKNOWN:
+            return
+        bad = outcome is SliceOutcome.BAD
+        step = _STEP * max(1.0, 2.0 * 2.0 ** (-(now_s - self._born_s) / _YOUNG_S)) * self._sla.slice_s / 60.0
+        aim = _BUDGET_SHARE * (1.0 - self._sla.objective_ratio)
+        self._rho = min(max(self._rho + step * (aim - bad), COLDEST), WARMEST)
+        if bad:
+            self._turn_hours(now_s)
+            self._bad_hours[0] += 1
+            self._last_bad_s, self._clean_s = now_s, 0.0
+        else:
+            self._clean_s += self._sla.slice_s
+
+    def want(self, lower: int, upper: int) -> int:
+        """The vCPUs that demand asks for at the target utilisation, within these bounds."""
+        if self._demand is None:
+            return lower
+        return min(max(ceil(self._demand / self._rho - _ROUNDING), lower), upper)
+
+    def note(self, want: int, now_s: float) -> None:
+        """Remember that so many are wanted now."""
+        self._holds.note(want, now_s)
+
+    def target(self, want: int, now_s: float) -> int:
+        """What is wanted, or the highest level above it whose hold is not over."""
+        return self._holds.highest_kept(want, now_s)
+
+    def resized_to(self, online: int, now_s: float) -> None:
+        """What a domain has when it is first seen counts as wanted then, for nobody knows better."""
+        self._holds.count_as_wanted(online, now_s)
+
+    def trace(self, want: int, now_s: float) -> AdaptiveTrace:
+        """Everything that leads to the target now."""
+        target = self.target(want, now_s)
+        kept = target > want
+        hours = int((now_s - self._hour_s) / _HOUR_S)
+        return AdaptiveTrace(
+            demand_vcpus=self._demand,
+            target_utilization_ratio=self._rho,
+            want=want,
+            target=target,
+            hold_s=self._holds.hold_s(target) if kept else None,
+            covered_ratio=self._holds.covered_ratio(target) if kept else None,
+            bad_slices=sum(self._bad_hours[: max(0, 24 - hours)]),
+            last_bad_ago_s=None if self._last_bad_s is None else now_s - self._last_bad_s,
+            clean_s=self._clean_s,
+            start_utilization_ratio=self._start,
+        )
+
+    def _turn_hours(self, now_s: float) -> None:
+        hours = int((now_s - self._hour_s) / _HOUR_S)
+        self._hour_s += hours * _HOUR_S
+        for _ in range(min(hours, 24)):
+            self._bad_hours.insert(0, 0)
+            self._bad_hours.pop()
+
+    def dump(self, now_s: float) -> dict[str, object]:
+        """Plain JSON values; times as ages."""
+        return {
+            "start": self._start,
+            "rho": self._rho,
+            "age_s": ago_s(now_s, self._born_s),
+            "demand": self._demand,
+            "clean_s": self._clean_s,
+            "last_bad_s": None if self._last_bad_s is None else ago_s(now_s, self._last_bad_s),
+            "hour_s": ago_s(now_s, self._hour_s),
+            "bad_hours": list(self._bad_hours),
+            "holds": self._holds.dump(now_s),
+        }
+
+    @classmethod
+    def load(
+        cls,
+        strategy: AdaptiveStrategy,
+        sla: Sla,
+        dumped: Mapping[str, object],
+        now_s: float,
+        away_s: float,
+    ) -> Self:
+        """Go on from what was dumped `away_s` before now.
+
+        Raises:
+            ValueError: the dump is malformed.
+        """
+        then_s = now_s - max(away_s, 0.0)
+        adaptive = cls(strategy, sla, now_s, 0.0)
+        adaptive._start = number(dumped, "start", _COLDEST_START, _START)
+        adaptive._rho = number(dumped, "rho", COLDEST, WARMEST)
+        adaptive._born_s = then_s - number(dumped, "age_s", 0.0, LONGEST_S)
+        adaptive._demand = number_or_none(dumped, "demand", 0.0, _MOST_VCPUS)
+        adaptive._clean_s = number(dumped, "clean_s", 0.0, LONGEST_S)
+        last_bad_s = number_or_none(dumped, "last_bad_s", 0.0, LONGEST_S)
+        adaptive._last_bad_s = None if last_bad_s is None else then_s - last_bad_s
+        adaptive._hour_s = then_s - number(dumped, "hour_s", 0.0, LONGEST_S)
+        bad_hours = wholes(dumped, "bad_hours", 24, _MOST_SLICES)
+        adaptive._bad_hours[: len(bad_hours)] = array("I", bad_hours)
+        adaptive._holds.load(branch(dumped, "holds"), then_s)
+        return adaptive
+
+
+def _start(lag_s: float) -> float:
+    """Where a new guest's target starts: colder where a vCPU takes long to come, 3 points per doubling."""
+    return max(_COLDEST_START, _START - 0.03 * max(0.0, log2(max(lag_s, 10.0) / 10.0)))

@@ -1,0 +1,180 @@
+"""One decision from facts: what the strategy wants, the bounds in force, and every limit on the way.
+
+Invariants: deciding changes nothing, so that another policy can be tried on the same facts; missing data
+never shrinks a domain and never reads as no load; a domain whose guest cannot confirm a change is measured,
+not changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autoscaler.core.decision import Decision
+from autoscaler.core.model import CpuSource, RunState
+from autoscaler.core.operation import Direction
+from autoscaler.core.policy import Fallback, Mode
+from autoscaler.core.reason import Reason
+from autoscaler.core.recommend import Recommendation
+from autoscaler.core.schedule import bounds_at
+from autoscaler.core.stabilize import Situation, Target, stabilize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autoscaler.core.demand import Load
+    from autoscaler.core.learned import Learned
+    from autoscaler.core.model import DomainView, Missing
+    from autoscaler.core.policy import Policy
+    from autoscaler.core.schedule import Bounds
+
+ACTING = frozenset({Mode.AUTO, Mode.UP_ONLY})
+"""The modes in which something is changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of one domain when it is decided, free of any policy."""
+
+    view: DomainView
+    online: int
+    """VCPUs the guest runs, as last seen."""
+    load: Load | None
+    missing: Missing | None
+    source: CpuSource | None
+    last_sample_s: float
+    """When the guest was last seen, or first governed."""
+    last_change_s: float | None
+    """When the last change of ours ended; None: never."""
+    by_hand_s: float | None
+    """When somebody else last changed the vCPUs; None: nobody did."""
+    obstacle: Callable[[Direction, float], Reason | None]
+    """Why no change of a direction can begin at a time; None: it can."""
+    last_target: int | None
+    """The target before; None: there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds in force, within what the domain can have at all."""
+
+    lower: int
+    upper: int
+    bounds: Bounds
+
+
+def limits_at(policy: Policy, view: DomainView, wall_s: float) -> Limits:
+    """The fewest and most vCPUs that policy, schedules and domain allow now."""
+    bounds = bounds_at(policy, wall_s)
+    upper = min(bounds.max_vcpus or view.maximum, view.maximum)
+    return Limits(min(bounds.min_vcpus, upper), upper, bounds)
+
+
+def decide(facts: Facts, policy: Policy, learned: Learned, now_s: float, wall_s: float) -> Decision:
+    """Decide where the domain should go and whether to move there now, before its host was asked."""
+    limits = limits_at(policy, facts.view, wall_s)
+    wish = _wish(facts, policy, learned, limits, now_s)
+    target = _target(facts, policy, learned, limits, wish, now_s)
+    following, reason = target.next_vcpus, target.reason
+    if following != facts.online:
+        obstacle = _obstacle(facts, policy, following, now_s)
+        if obstacle is not None:
+            following, reason = facts.online, obstacle
+    return Decision(
+        domain=facts.view.id,
+        name=facts.view.name,
+        at_s=now_s,
+        policy=policy.name,
+        mode=limits.bounds.mode,
+        plugged=facts.view.plugged,
+        online=facts.online,
+        lower=limits.lower,
+        upper=limits.upper,
+        schedules=limits.bounds.active,
+        proposed=wish.vcpus,
+        held=wish.held_vcpus,
+        target=target.vcpus,
+        next_vcpus=following,
+        reason=reason,
+        act=following != facts.online and limits.bounds.mode in ACTING,
+        clamps=target.clamps,
+        trace=wish.trace,
+        load=facts.load,
+        missing=facts.missing,
+    )
+
+
+def is_stale(last_sample_s: float, policy: Policy, now_s: float) -> bool:
+    """Whether a guest last seen then has not been seen for longer than the policy puts up with."""
+    return now_s - last_sample_s > policy.missing.stale_after_s
+
+
+def is_by_hand(by_hand_s: float | None, policy: Policy, now_s: float) -> bool:
+    """Whether a change that somebody else made then is still to be respected."""
+    return by_hand_s is not None and now_s - by_hand_s < policy.manual_change.respect_for_s
+
+
+def _wish(facts: Facts, policy: Policy, learned: Learned, limits: Limits, now_s: float) -> Recommendation:
+    """What the load asks for, or what its absence does."""
+    if facts.missing is None and facts.load is not None:
+        return learned.recommender.recommend(facts.load, limits.upper, now_s)
+    if facts.missing is None:
+        return Recommendation(vcpus=facts.online, reason=Reason.WARMING_UP)
+    rule = policy.missing
+    raise_to = rule.raise_to_vcpus if rule.then is Fallback.RAISE_TO else None
+    stale = is_stale(facts.last_sample_s, policy, now_s)
+    if stale and raise_to is not None and min(raise_to, limits.upper) > facts.online:
+        return Recommendation(vcpus=raise_to, reason=Reason.RAISED)
+    return Recommendation(vcpus=facts.online, reason=Reason.MISSING)
+
+
+def _target(
+    facts: Facts, policy: Policy, learned: Learned, limits: Limits, wish: Recommendation, now_s: float
+) -> Target:
+    running = facts.view.state is RunState.RUNNING
+    if wish.reason in {Reason.MISSING, Reason.WARMING_UP} or not running:
+        last = facts.online if facts.last_target is None else facts.last_target
+        return Target(
+            vcpus=min(max(last, limits.lower), limits.upper),
+            next_vcpus=facts.online,
+            reason=wish.reason if running else Reason.NOT_RUNNING,
+        )
+    situation = Situation(
+        now_s=now_s,
+        online=facts.online,
+        lower=limits.lower,
+        upper=limits.upper,
+        mode=limits.bounds.mode,
+        up=policy.up,
+        down=policy.down,
+        held_vcpus=wish.held_vcpus,
+        last_change_s=facts.last_change_s,
+        shrinks=learned.shrinks(now_s),
+        saturated=facts.load is not None and facts.load.saturated,
+        steal_ratio=0.0 if facts.load is None else facts.load.steal_ratio,
+        own_lower=policy.min_vcpus if limits.bounds.active else None,
+        own_upper=(policy.max_vcpus or facts.view.maximum) if limits.bounds.active else None,
+    )
+    return stabilize(wish, situation)
+
+
+def _obstacle(facts: Facts, policy: Policy, following: int, now_s: float) -> Reason | None:
+    """Why a move that is wanted is not made now; None: nothing stands in its way."""
+    if facts.source is CpuSource.HOST and facts.missing is None:
+        return Reason.UNCONFIRMED
+    if is_by_hand(facts.by_hand_s, policy, now_s):
+        return Reason.BY_HAND
+    return facts.obstacle(Direction.UP if following > facts.online else Direction.DOWN, now_s)
+
+
+def may_yield(facts: Facts, policy: Policy, learned: Learned, decision: Decision, now_s: float) -> bool:
+    """Whether a vCPU may be taken from this domain for one of higher priority, as far as it is concerned."""
+    return (
+        decision.mode is Mode.AUTO
+        and not (decision.act and decision.next_vcpus < facts.online)
+        and facts.online > decision.lower
+        and facts.missing is None
+        and facts.view.state is RunState.RUNNING
+        and learned.shrinks(now_s) < policy.down.per_day
+        and _obstacle(facts, policy, facts.online - 1, now_s) is None
+    )

@@ -1,0 +1,109 @@
+"""All that is learned of one domain over time: its service level, its strategy's memory, its shrinks.
+
+This is what outlives a restart and a reload. A part is kept over a reload while what it learned for keeps its
+meaning: another service level starts its budget anew, another strategy its memory.
+
+Invariant: whatever is handed to `restore`, a whole `Learned` comes back; a part that cannot be read starts
+anew.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+from autoscaler.core.adaptive import Adaptive
+from autoscaler.core.policy import AdaptiveStrategy
+from autoscaler.core.recommend import ByBudget, Recommender, recommender
+from autoscaler.core.slo import Slo
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autoscaler.core.demand import Load
+    from autoscaler.core.policy import Policy
+
+DAY_S = 86400.0
+
+
+class Learned:
+    """What one domain taught the service."""
+
+    def __init__(self, policy: Policy, now_s: float, *, lag_s: float) -> None:
+        """Nothing yet; `lag_s` is the time seen on this host from a decision to vCPUs online."""
+        self._lag_s = lag_s
+        self._policy = policy
+        self.slo = Slo(policy.sla, now_s)
+        self.recommender: Recommender = recommender(policy, now_s, lag_s=lag_s)
+        self._shrinks_s: deque[float] = deque()
+
+    def govern(self, policy: Policy, now_s: float) -> None:
+        """Go on under this policy, keeping what means the same under it."""
+        before, self._policy = self._policy, policy
+        if policy.sla != before.sla:
+            self.slo = Slo(policy.sla, now_s)
+        if policy.strategy != before.strategy or (
+            policy.sla != before.sla and isinstance(policy.strategy, AdaptiveStrategy)
+        ):
+            self.recommender = recommender(policy, now_s, lag_s=self._lag_s)
+
+    def take(self, load: Load | None, now_s: float) -> int:
+        """Take in what a tick measured, None: nothing; returns how many slices closed by it."""
+        if load is not None:
+            self.recommender.take(load, now_s)
+        closed = self.slo.feed(load, now_s)
+        for outcome in closed:
+            self.recommender.judge(outcome, now_s)
+        return len(closed)
+
+    def shrunk(self, now_s: float) -> None:
+        """A shrink begins."""
+        self._shrinks_s.append(now_s)
+
+    def shrinks(self, now_s: float) -> int:
+        """How many shrinks the last 24 hours have seen."""
+        while self._shrinks_s and now_s - self._shrinks_s[0] >= DAY_S:
+            self._shrinks_s.popleft()
+        return len(self._shrinks_s)
+
+    def dump(self, now_s: float) -> dict[str, object]:
+        """As plain JSON values; times as ages."""
+        dumped: dict[str, object] = {
+            "slo": self.slo.dump(now_s),
+            "shrinks_ago_s": [round(now_s - at_s, 1) for at_s in self._shrinks_s],
+        }
+        if isinstance(self.recommender, ByBudget):
+            dumped["adaptive"] = self.recommender.adaptive.dump(now_s)
+        return dumped
+
+    @classmethod
+    def restore(
+        cls, policy: Policy, dumped: Mapping[str, object], now_s: float, *, away_s: float, lag_s: float
+    ) -> Learned:
+        """What was dumped `away_s` ago on the wall clock, as far as it can be read and means the same now."""
+        learned = cls(policy, now_s, lag_s=lag_s)
+        away_s = max(0.0, away_s)
+        try:
+            learned.slo = Slo.load(policy.sla, _part(dumped, "slo"), now_s, away_s)
+        except ValueError:
+            learned.slo = Slo(policy.sla, now_s)
+        if isinstance(policy.strategy, AdaptiveStrategy):
+            try:
+                adaptive = Adaptive.load(
+                    policy.strategy, policy.sla, _part(dumped, "adaptive"), now_s, away_s
+                )
+                learned.recommender = ByBudget(adaptive)
+            except ValueError:
+                learned.recommender = recommender(policy, now_s, lag_s=lag_s)
+        ages_s = dumped.get("shrinks_ago_s")
+        if isinstance(ages_s, list):
+            known = [float(age_s) for age_s in ages_s if isinstance(age_s, int | float)]
+            learned._shrinks_s.extend(sorted(now_s - away_s - age_s for age_s in known if age_s >= 0))
+        return learned
+
+
+def _part(dumped: Mapping[str, object], name: str) -> Mapping[str, object]:
+    part = dumped.get(name)
+    if not isinstance(part, dict):
+        raise ValueError(f"there is no {name!r}")  # noqa: TRY004 - as for the rest that is malformed
+    return cast("Mapping[str, object]", part)

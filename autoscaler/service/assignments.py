@@ -1,0 +1,59 @@
+"""Which policy governs which domain, looked up once while neither the policies nor the domain's facts change.
+
+A thousand patterns are too many to try for each of a thousand domains at every tick.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autoscaler.core.policy import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autoscaler.core.model import DomainId, DomainView
+    from autoscaler.core.policy import Policy, PolicySet
+
+
+@dataclass(frozen=True, slots=True)
+class _Assignment:
+    """What was looked up, and for which name and labels."""
+
+    name: str
+    labels: Mapping[str, str]
+    policy: Policy | None
+
+
+class Assignments:
+    """The policies in force and whom they govern."""
+
+    def __init__(self, policies: PolicySet) -> None:
+        self.policies = policies
+        self._known: dict[DomainId, _Assignment] = {}
+
+    def apply(self, policies: PolicySet) -> None:
+        """Put another set in force."""
+        self.policies = policies
+        self._known.clear()
+
+    def policy_of(self, view: DomainView) -> Policy | None:
+        """The policy that governs a domain; None: it is left alone."""
+        known = self._known.get(view.id)
+        if known is None or known.name != view.name or known.labels != view.labels:
+            policy = governing(self.policies, view)
+            known = self._known[view.id] = _Assignment(view.name, view.labels, policy)
+        return known.policy
+
+    def forget(self, domain: DomainId) -> None:
+        """The domain is gone."""
+        self._known.pop(domain, None)
+
+
+def governing(policies: PolicySet, view: DomainView) -> Policy | None:
+    """The policy of a set that governs a domain at some time of the day or other; None: it is left alone."""
+    policy = policies.governing(view.name, view.id.uuid, view.labels)
+    if policy is not None and policy.mode is Mode.OFF:
+        return policy if any(schedule.mode for schedule in policy.schedules) else None
+    return policy

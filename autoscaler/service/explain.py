@@ -1,0 +1,194 @@
+"""One recorded decision in plain words, step by step as it was made: what `explain` prints and a page shows.
+
+Invariant: every figure comes from the record; nothing is reckoned anew, so that what is told of last week is
+what was decided last week.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from autoscaler.core.reason import SENTENCES, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Record = "Mapping[str, Any]"
+
+_BOUNDS = frozenset({Reason.HOLD, Reason.AT_MIN, Reason.AT_MAX, Reason.SCHEDULE})
+_HOST = frozenset({Reason.HOST_FULL, Reason.HOST_PRESSED, Reason.HOST_RATE, Reason.TAKEN_BACK})
+_ORDINALS = {1: "first", 2: "second", 3: "third"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a decision."""
+
+    stage: str
+    """``signals``, ``demand``, ``target``, ``want``, ``hold``, ``schedule``, ``bounds``, ``pace``, ``grant``,
+    ``action`` or ``outcome``."""
+    text: str
+    """One plain sentence, or a few."""
+
+
+def explain(record: Mapping[str, Any]) -> list[Step]:
+    """Tell a decision.
+
+    Args:
+        record: as `autoscaler.service.journal_reader.decision_at` returns it.
+    """
+    inputs = record["newest_inputs"] or record["inputs"]
+    return [
+        *_signals(inputs, record),
+        *_strategy(inputs, record),
+        *_schedules(inputs, record),
+        *_clamps(inputs),
+        *_action(record),
+        *_outcome(record),
+    ]
+
+
+def _signals(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[Step]:
+    load, missing = inputs.get("load"), inputs.get("missing")
+    if missing is not None:
+        yield Step("signals", f"There was no sample ({missing['reason']}): {missing['detail']}.")
+        return
+    if load is None:
+        yield Step("signals", "There were no two samples yet that could be compared.")
+        return
+    online = record["online"]
+    busy = load["busy_vcpus"]
+    yield Step(
+        "signals",
+        f"In {load['span_s']:.1f} s the guest was busy on {busy:.2f} of {_vcpus(online)} "
+        f"({busy / online:.0%}); the host withheld {load['steal_vcpus'] / online:.0%} of their time. "
+        f"Read by {load['source']}.",
+    )
+    if load["demand_vcpus"] > busy:
+        yield Step(
+            "demand",
+            f"Every vCPU was busy, and the tasks that found none add up to a demand of "
+            f"{load['demand_vcpus']:.2f} vCPUs.",
+        )
+    else:
+        yield Step("demand", f"That is a demand of {load['demand_vcpus']:.2f} vCPUs.")
+
+
+def _strategy(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[Step]:
+    trace = inputs.get("trace")
+    if trace is None:
+        return
+    proposed, held = record["proposed"], inputs["held"]
+    if trace["strategy"] == "target":
+        yield Step("target", f"The policy keeps utilisation at {trace['utilization_ratio']:.0%}.")
+        yield Step("want", f"So {_vcpus(proposed)} would serve the demand.")
+        if held > proposed:
+            yield Step(
+                "hold", f"{_vcpus(held)} were wanted within the last {_span(trace['hold_s'])} and are kept."
+            )
+        return
+    yield Step("target", _learned_target(trace, record))
+    yield Step(
+        "want",
+        f"{trace['demand_vcpus']:.2f} vCPUs at {trace['target_utilization_ratio']:.0%} make "
+        f"{_vcpus(proposed)} wanted.",
+    )
+    if trace["hold_s"] is not None and held > proposed:
+        yield Step("hold", _learned_hold(trace, held))
+
+
+def _learned_target(trace: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    rho, start = trace["target_utilization_ratio"], trace["start_utilization_ratio"]
+    moves = []
+    if trace["bad_slices"]:
+        last = ""
+        if trace["last_bad_ago_s"] is not None:
+            last = f", the last at {_time(record['until_wall_s'] - trace['last_bad_ago_s'])}"
+        moves.append(f"cooled by {_counted(trace['bad_slices'], 'bad slice')} in 24 h{last}")
+    if trace["clean_s"] > 0:
+        moves.append(f"warmed by {_span(trace['clean_s'])} of good slices since the last bad one")
+    how = " and ".join(moves) or "nothing was learned yet"
+    return f"This guest may be run at {rho:.0%}: it began at {start:.0%}, {how}."
+
+
+def _learned_hold(trace: Mapping[str, Any], held: int) -> str:
+    which = _ORDINALS.get(held, f"{held}th")
+    kept = f"The {which} vCPU is kept for {_span(trace['hold_s'])} after it was last wanted"
+    if trace["covered_ratio"] is None:
+        return f"{kept}, since too little is known yet of how soon it is wanted again."
+    return f"{kept}: it was wanted again within that in {trace['covered_ratio']:.0%} of cases."
+
+
+def _schedules(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[Step]:
+    if inputs["schedules"]:
+        names = ", ".join(repr(name) for name in inputs["schedules"])
+        yield Step(
+            "schedule",
+            f"In force: {names}. So the bounds are {inputs['lower']} to {inputs['upper']} vCPUs, mode "
+            f"{record['mode']}.",
+        )
+
+
+def _clamps(inputs: Mapping[str, Any]) -> Iterator[Step]:
+    for name, before, after in inputs["clamps"]:
+        reason = Reason(name)
+        stage = "bounds" if reason in _BOUNDS else "grant" if reason in _HOST else "pace"
+        detail = f" ({inputs['granted']})" if stage == "grant" and inputs["granted"] else ""
+        yield Step(stage, f"{before} became {after}: {SENTENCES[reason]}{detail}.")
+
+
+def _action(record: Mapping[str, Any]) -> Iterator[Step]:
+    reason, online, following = Reason(record["reason"]), record["online"], record["next_vcpus"]
+    if following == online:
+        lasted_s = record["until_wall_s"] - record["at_wall_s"]
+        so_long = f", as for {_span(lasted_s)} now" if lasted_s >= 1 else ""
+        yield Step("action", f"It stays at {_vcpus(online)}{so_long}: {SENTENCES[reason]}.")
+    elif record["act"]:
+        verb = "grown" if following > online else "shrunk"
+        yield Step("action", f"It is {verb} from {online} to {_vcpus(following)}: {SENTENCES[reason]}.")
+    else:
+        verb = "grown" if following > online else "shrunk"
+        yield Step(
+            "action",
+            f"It would be {verb} from {online} to {_vcpus(following)} ({SENTENCES[reason]}); in mode "
+            f"{record['mode']} nothing is changed.",
+        )
+
+
+def _outcome(record: Mapping[str, Any]) -> Iterator[Step]:
+    operation = record["operation"]
+    if operation is None:
+        return
+    stages = ", ".join(f"{stage} after {seconds:.2f} s" for stage, seconds in operation["stages_s"].items())
+    outcome = operation["outcome"] or "under way"
+    parts = [f"The change is {outcome}" if operation["outcome"] is None else f"The change ended: {outcome}"]
+    parts += [f" ({stages})"] if stages else []
+    parts += [f"; {operation['detail']}"] if operation["detail"] else []
+    yield Step("outcome", "".join(parts) + ".")
+
+
+def _vcpus(count: int) -> str:
+    return _counted(count, "vCPU")
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def _span(seconds: float) -> str:
+    """A time as people say it, in its two largest units."""
+    for unit_s, unit, below_s, below in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if seconds >= unit_s:
+            whole, rest = divmod(round(seconds / below_s), unit_s // below_s)
+            return f"{whole} {unit} {rest} {below}" if rest else f"{whole} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _time(wall_s: float) -> str:
+    return f"{datetime.fromtimestamp(wall_s, UTC).astimezone():%Y-%m-%d %H:%M}"

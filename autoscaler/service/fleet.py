@@ -1,0 +1,132 @@
+"""Every governed domain with its state: taken up, remembered, let go; and what their hosts grant them.
+
+Invariants: a domain is in the fleet exactly while it runs and a policy governs it; what was learned of one
+that leaves is kept, and taken up again when it returns.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoscaler.core.domain_state import DomainState
+from autoscaler.core.learned import Learned
+from autoscaler.service.assignments import Assignments
+from autoscaler.service.governed import Governed
+from autoscaler.service.shares import Shares
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from autoscaler.core.arbiter import Grant
+    from autoscaler.core.model import DomainId, DomainView, HostView
+    from autoscaler.core.policy import Policy, PolicySet
+    from autoscaler.ports import Clock
+    from autoscaler.service.host import Host
+    from autoscaler.service.recorder import Recorder
+    from autoscaler.service.settings import HostLimits
+    from autoscaler.service.shares import HostShares
+
+
+class Fleet:
+    """The governed domains; changed on the controller's thread alone."""
+
+    def __init__(
+        self,
+        hosts: Sequence[Host],
+        *,
+        policies: PolicySet,
+        limits: HostLimits,
+        recorder: Recorder,
+        clock: Clock,
+    ) -> None:
+        self.assignments = Assignments(policies)
+        self.hosts = {host.label: host for host in hosts}
+        self._shares = {host.label: Shares(limits) for host in hosts}
+        self._recorder = recorder
+        self._clock = clock
+        self._domains: dict[DomainId, Governed] = {}
+
+    def __iter__(self) -> Iterator[Governed]:
+        return iter(list(self._domains.values()))
+
+    def __contains__(self, governed: Governed) -> bool:
+        return self._domains.get(governed.state.view.id) is governed
+
+    def get(self, domain: DomainId) -> Governed | None:
+        """The governed domain of this id; None: there is none."""
+        return self._domains.get(domain)
+
+    def shares(self, label: str) -> Shares:
+        """What a host has to give."""
+        return self._shares[label]
+
+    def host_shares(self, label: str) -> HostShares:
+        """How a host stands now."""
+        return self._shares[label].now(governed.state.committed for governed in self._of(label))
+
+    def wants_pressure(self, domain: DomainId) -> bool:
+        """Whether a domain's pressure is to be read."""
+        governed = self._domains.get(domain)
+        return governed is not None and governed.state.wants_pressure
+
+    def take_up(self, view: DomainView) -> tuple[Governed | None, bool]:
+        """The governed domain of this view, None where no policy fits; and whether it is new."""
+        policy = self.assignments.policy_of(view)
+        if policy is None:
+            return None, False
+        governed = self._domains.get(view.id)
+        if governed is not None:
+            governed.state.govern(policy, self._clock.monotonic_s())
+            return governed, False
+        governed = self._domains[view.id] = Governed(self._remembered(view, policy), self.hosts[view.id.host])
+        return governed, True
+
+    def let_go(self, domain: DomainId) -> Governed | None:
+        """Take a domain out and keep what was learned of it; None where it was not in."""
+        governed = self._domains.pop(domain, None)
+        if governed is not None:
+            self.keep(governed)
+        return governed
+
+    def discard(self, domain: DomainId) -> None:
+        """Take a domain out whose state is not to be trusted: nothing of it is kept."""
+        self._domains.pop(domain, None)
+
+    def keep(self, governed: Governed) -> None:
+        """Record what was learned of a domain."""
+        learned = governed.state.learned.dump(self._clock.monotonic_s())
+        self._recorder.keep(governed.state.view.id, learned, wall_s=self._clock.wall_s())
+
+    def see_host(self, label: str, machine: HostView | None, ungoverned: Iterable[DomainView]) -> None:
+        """Take in how a host itself was found, and which domains run there that no policy governs."""
+        others_vcpus = sum(view.plugged for view in ungoverned if view.id.host == label)
+        self._shares[label].see(machine, others_vcpus=others_vcpus)
+
+    def grants(self, decided: Iterable[Governed]) -> dict[DomainId, Grant]:
+        """What the hosts' arbiters say to these decisions, and to domains that have to give for them."""
+        asking = {governed.state.view.id for governed in decided if governed.state.wants_to_move}
+        found: dict[DomainId, Grant] = {}
+        now_s = self._clock.monotonic_s()
+        for label in {domain.host for domain in asking}:
+            loads = (governed.state.load for governed in self._of(label))
+            self._shares[label].feel(load for load in loads if load is not None)
+            requests = [
+                governed.state.request(now_s, asks=governed.state.view.id in asking)
+                for governed in self._of(label)
+            ]
+            grants = self._shares[label].grants(requests, now_s)
+            found |= {domain: grant for domain, grant in grants.items() if grant.reason is not None}
+        return found
+
+    def _of(self, label: str) -> Iterator[Governed]:
+        return (governed for domain, governed in self._domains.items() if domain.host == label)
+
+    def _remembered(self, view: DomainView, policy: Policy) -> DomainState:
+        """A new domain's state with what was learned of it before it left, or before the service ended."""
+        now_s, lag_s = self._clock.monotonic_s(), self._shares[view.id.host].delay.typical_s
+        kept = self._recorder.kept(view.id)
+        if kept is None:
+            return DomainState(view, policy, now_s, Learned(policy, now_s, lag_s=lag_s))
+        away_s = self._clock.wall_s() - kept.wall_s
+        learned = Learned.restore(policy, kept.learned, now_s, away_s=away_s, lag_s=lag_s)
+        return DomainState(view, policy, now_s, learned)

@@ -1,0 +1,89 @@
+"""The journal's tables, and the steps that lead a file of an earlier version to them.
+
+Invariant: a file goes all the way in one transaction: interrupted, it still has its old schema, whole.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_DECISIONS_AND_OPERATIONS = """
+CREATE TABLE decisions (
+    id INTEGER PRIMARY KEY,
+    at_wall_s REAL NOT NULL,
+    until_wall_s REAL NOT NULL,
+    repeats INTEGER NOT NULL DEFAULT 0,
+    host TEXT NOT NULL,
+    uuid TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    policy TEXT NOT NULL,
+    policy_digest TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    act INTEGER NOT NULL,
+    plugged INTEGER NOT NULL,
+    online INTEGER NOT NULL,
+    proposed INTEGER NOT NULL,
+    target INTEGER NOT NULL,
+    next_vcpus INTEGER NOT NULL,
+    inputs TEXT NOT NULL
+) STRICT;
+CREATE INDEX decisions_by_domain ON decisions (domain, id);
+CREATE TABLE operations (
+    decision_id INTEGER PRIMARY KEY REFERENCES decisions (id),
+    at_wall_s REAL NOT NULL,
+    domain TEXT NOT NULL,
+    direction TEXT NOT NULL,
+    from_vcpus INTEGER NOT NULL,
+    to_vcpus INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    stages TEXT NOT NULL DEFAULT '{}',
+    outcome TEXT,
+    detail TEXT NOT NULL DEFAULT ''
+) STRICT;
+"""
+
+_LEARNED_AND_NEWEST_INPUTS = """
+CREATE TABLE learned (
+    host TEXT NOT NULL,
+    uuid TEXT NOT NULL,
+    domain TEXT,
+    at_wall_s REAL NOT NULL,
+    learned TEXT NOT NULL,
+    PRIMARY KEY (host, uuid)
+) STRICT;
+ALTER TABLE decisions ADD COLUMN newest_inputs TEXT;
+DROP INDEX decisions_by_domain;
+CREATE INDEX decisions_by_domain ON decisions (domain, id, at_wall_s);
+CREATE INDEX decisions_by_uuid ON decisions (uuid, id, at_wall_s);
+"""
+"""`learned.domain` is for people, NULL where it was not known. `newest_inputs` is what the last of the folded
+decisions was made on, NULL where none was folded. The indexes hold the time as well, so that looking for the
+decision of a moment reads no row but that one.
+"""
+
+_STEPS = (_DECISIONS_AND_OPERATIONS, _LEARNED_AND_NEWEST_INPUTS)
+"""What leads from each schema to the next. A new file has schema 0 and takes them all."""
+
+SCHEMA_VERSION = len(_STEPS)
+
+
+def schema_of(db: sqlite3.Connection) -> int:
+    """The schema that a journal has; 0: a new file."""
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def bring_up(db: sqlite3.Connection) -> None:
+    """Lead a journal of an earlier schema, or a new file, to `SCHEMA_VERSION`.
+
+    Raises:
+        sqlite3.Error: it did not go, and nothing has changed.
+    """
+    steps = "".join(_STEPS[schema_of(db) :])
+    with db:
+        db.executescript(f"BEGIN IMMEDIATE;{steps}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")

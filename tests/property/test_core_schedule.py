@@ -1,0 +1,69 @@
+"""Schedules over whole years: whatever the clocks of the world do, hours come once a day and go once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autoscaler.core.policy import Schedule
+from autoscaler.core.schedule import is_active
+
+UNIT = settings(derandomize=True, deadline=None, database=None, max_examples=60)
+
+ZONES = (
+    *("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"),
+    *("America/Havana", "Africa/Casablanca", "Asia/Kathmandu"),
+)
+STEP_MINUTES = 10
+"""Hours begin and end on a step, as do all changes of these clocks: looking at each step misses none."""
+LONGEST_LEAP = timedelta(hours=1)
+
+
+@st.composite
+def schedules(draw: st.DrawFn) -> Schedule:
+    """Hours longer than a clock leaps over, and short enough to leave time before those of the next day."""
+    begin = draw(st.integers(0, 24 * 6 - 1)) * STEP_MINUTES
+    end = begin + draw(st.integers(7, 22 * 6)) * STEP_MINUTES
+    return Schedule(
+        name="hours",
+        days=frozenset(draw(st.sets(st.integers(0, 6), min_size=1))),
+        from_minute=begin,
+        to_minute=end if end <= 1440 else end - 1440,
+        timezone=ZoneInfo(draw(st.sampled_from(ZONES))),
+    )
+
+
+def stretches(schedule: Schedule, first: datetime, last: datetime) -> Iterator[tuple[datetime, timedelta]]:
+    """When the schedule comes into force between two moments, and for how long."""
+    step_s = STEP_MINUTES * 60
+    since_s: int | None = None
+    was = True
+    """What is in force at the first moment began before it."""
+    for at_s in range(int(first.timestamp()), int(last.timestamp()), step_s):
+        now = is_active(schedule, at_s)
+        if now and not was:
+            since_s = at_s
+        elif was and not now and since_s is not None:
+            yield datetime.fromtimestamp(since_s, schedule.timezone), timedelta(seconds=at_s - since_s)
+        was = now
+
+
+@UNIT
+@given(schedules(), st.integers(2010, 2035))
+def test_over_a_year_a_schedule_comes_into_force_once_on_each_of_its_days_and_ends_once(
+    schedule: Schedule, year: int
+) -> None:
+    first, last = (datetime(number, 1, 1, tzinfo=schedule.timezone) for number in (year, year + 1))
+    found = [
+        (begin.date(), length)
+        for begin, length in stretches(schedule, first - timedelta(days=2), last + timedelta(days=3))
+        if begin.year == year
+    ]
+    days = (date(year, 1, 1) + timedelta(number) for number in range((last.date() - first.date()).days))
+    assert [day for day, _ in found] == [day for day in days if day.weekday() in schedule.days]
+    written = timedelta(minutes=(schedule.to_minute - schedule.from_minute) % 1440)
+    assert all(abs(length - written) <= LONGEST_LEAP for _, length in found)

@@ -1,0 +1,161 @@
+"""Stories of several guests on a host that cannot serve them all: who grows, who waits, who gives back."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autoscaler.core.policy import DownLimits, HostShare, Match, Mode, Policy, TargetStrategy
+from autoscaler.core.reason import Reason
+from autoscaler.service.settings import HostLimits
+from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+
+STRATEGY = TargetStrategy(utilization_ratio=0.70, tolerance_ratio=0.10, hold_s=5)
+LOW = Policy(
+    name="batch",
+    match=Match(name=("batch-*",)),
+    max_vcpus=8,
+    strategy=STRATEGY,
+    down=DownLimits(cooldown_s=2),
+    host=HostShare(priority=10),
+)
+HIGH = replace(LOW, name="shop", match=Match(name=("shop-*",)), host=HostShare(priority=200))
+TIGHT = HostLimits(overcommit=1.0, operations_per_minute=6000)
+
+
+class Host:
+    """A simulated host of some CPUs, each backing one vCPU."""
+
+    def __init__(self, folder: Path, cpus: int, *guests: str, limits: HostLimits = TIGHT) -> None:
+        self.clock = SimulatedClock()
+        self.guests = {name: SimulatedGuest(name, self.clock, maximum=8) for name in guests}
+        self.host = SimulatedHost(self.clock, list(self.guests.values()))
+        self.host.cpus = cpus
+        self.simulation = Simulation(self.host, [HIGH, LOW], folder=folder, limits=limits)
+        self.run = self.simulation.run
+
+    def online(self, name: str) -> int:
+        return len(self.guests[name].online)
+
+    def reason(self, name: str) -> Reason:
+        decision = self.simulation.domain(name).decision
+        assert decision is not None
+        return decision.reason
+
+    def loads(self, **demand: float) -> None:
+        for name, vcpus in demand.items():
+            self.guests[name.replace("_", "-")].set(demand=vcpus)
+
+    def total(self) -> int:
+        return sum(len(guest.online) for guest in self.guests.values())
+
+
+def test_guests_never_run_more_vcpus_together_than_the_host_can_bear(tmp_path: Path) -> None:
+    host = Host(tmp_path, 6, "batch-1", "batch-2", "batch-3")
+    host.loads(batch_1=5.0, batch_2=5.0, batch_3=5.0)
+    for _ in range(60):
+        host.run(1)
+        assert host.total() <= 6
+    assert [host.online(name) for name in host.guests] == [2, 2, 2]
+    assert host.reason("batch-1") is Reason.HOST_FULL
+
+
+def test_a_guest_that_waited_grows_when_another_gives_back(tmp_path: Path) -> None:
+    host = Host(tmp_path, 6, "batch-1", "batch-2")
+    host.loads(batch_1=5.0)
+    host.run(20)
+    assert host.online("batch-1") == 5
+    host.loads(batch_2=3.2)
+    host.run(10)
+    assert (host.online("batch-2"), host.reason("batch-2")) == (1, Reason.HOST_FULL)
+    host.loads(batch_1=0.5)
+    host.run(40)
+    assert host.online("batch-2") == 5
+
+
+def test_a_higher_priority_takes_back_one_vcpu_at_a_time_down_to_the_minimum(tmp_path: Path) -> None:
+    host = Host(tmp_path, 6, "batch-1", "shop-1")
+    host.loads(batch_1=5.0)
+    host.run(20)
+    assert (host.online("batch-1"), host.online("shop-1")) == (5, 1)
+    host.loads(shop_1=5.0)
+    sizes = []
+    for _ in range(40):
+        host.run(1)
+        sizes.append(host.online("batch-1"))
+        assert host.total() <= 6
+    assert sizes == sorted(sizes, reverse=True), "it was only ever made smaller"
+    assert all(before - after <= 1 for before, after in itertools.pairwise(sizes))
+    assert (host.online("batch-1"), host.online("shop-1")) == (1, 5)
+
+
+def test_once_the_higher_priority_needs_less_the_lower_gets_it_again_and_both_settle(tmp_path: Path) -> None:
+    host = Host(tmp_path, 6, "batch-1", "shop-1")
+    host.loads(batch_1=5.0, shop_1=3.2)
+    host.run(60)
+    settled = host.online("batch-1"), host.online("shop-1")
+    assert settled == (1, 5)
+    host.loads(shop_1=0.2)
+    host.run(60)
+    assert (host.online("batch-1"), host.online("shop-1")) == (5, 1)
+    moves = dict(host.simulation.domain("batch-1").tally.operations)
+    host.run(120)
+    assert dict(host.simulation.domain("batch-1").tally.operations) == moves
+
+
+def test_a_guest_under_a_policy_that_may_not_shrink_is_not_taken_from(tmp_path: Path) -> None:
+    host = Host(tmp_path, 6, "batch-1", "shop-1")
+    host.simulation.controller.apply(
+        replace(
+            host.simulation.controller.policies,
+            policies=(HIGH, replace(LOW, mode=Mode.UP_ONLY)),
+        )
+    )
+    host.loads(batch_1=5.0)
+    host.run(20)
+    host.loads(shop_1=5.0)
+    host.run(30)
+    assert (host.online("batch-1"), host.online("shop-1")) == (5, 1)
+    assert host.reason("shop-1") is Reason.HOST_FULL
+
+
+def test_a_domain_without_a_policy_counts_against_the_host(tmp_path: Path) -> None:
+    host = Host(tmp_path, 6, "batch-1")
+    host.host.add(SimulatedGuest("other", host.clock, plugged=4, maximum=4))
+    host.loads(batch_1=5.0)
+    host.run(20)
+    assert host.online("batch-1") == 2
+
+
+def test_a_host_whose_own_tasks_wait_lets_nobody_grow(tmp_path: Path) -> None:
+    host = Host(tmp_path, 16, "batch-1", "batch-2")
+    host.loads(batch_1=3.0)
+    host.run(20)
+    host.host.pressure = 0.95
+    host.guests["batch-1"].set(stolen=0.2)  # the others' vCPUs wait too, the host has not enough for all
+    host.loads(batch_1=0.1, batch_2=3.0)
+    host.run(40)
+    assert host.online("batch-2") == 1
+    assert host.reason("batch-2") is Reason.HOST_PRESSED
+    host.host.pressure = 0.0
+    host.run(10)
+    assert host.online("batch-2") == 5
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_a_host_begins_no_more_changes_in_a_minute_than_it_may(tmp_path: Path, most: int) -> None:
+    names = [f"batch-{number}" for number in range(6)]
+    limits = HostLimits(overcommit=1.0, operations_per_minute=most)
+    host = Host(tmp_path, 64, *names, limits=limits)
+    for guest in host.guests.values():
+        guest.set(demand=1.2)
+    host.run(50)
+    grown = [name for name in names if host.online(name) > 1]
+    assert len(grown) == most
+    waiting = next(name for name in names if name not in grown)
+    assert host.reason(waiting) is Reason.HOST_RATE
+    host.run(60 * 6)
+    assert all(host.online(name) == 2 for name in names)

@@ -1,0 +1,156 @@
+"""A recorded decision told in plain words, each step from the record alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from autoscaler.service.explain import Step, explain
+
+RECORD: dict[str, Any] = {
+    "domain": "web-1",
+    "policy": "web",
+    "mode": "auto",
+    "at_wall_s": 1_800_000_000.0,
+    "until_wall_s": 1_800_000_000.0,
+    "repeats": 0,
+    "reason": "demand-high",
+    "plugged": 2,
+    "online": 2,
+    "proposed": 3,
+    "target": 3,
+    "next_vcpus": 3,
+    "act": True,
+    "newest_inputs": None,
+    "operation": None,
+    "inputs": {
+        "load": {
+            "source": "proc-stat",
+            "span_s": 5.0,
+            "busy_vcpus": 1.96,
+            "steal_vcpus": 0.02,
+            "demand_vcpus": 2.4,
+        },
+        "trace": {
+            "strategy": "adaptive",
+            "demand_vcpus": 2.25,
+            "target_utilization_ratio": 0.79,
+            "start_utilization_ratio": 0.74,
+            "bad_slices": 3,
+            "last_bad_ago_s": 79_200.0,
+            "clean_s": 79_200.0,
+            "hold_s": None,
+            "covered_ratio": None,
+        },
+        "held": 3,
+        "lower": 2,
+        "upper": 8,
+        "schedules": [],
+        "clamps": [],
+        "granted": "",
+    },
+}
+
+
+def told(**changes: Any) -> dict[str, str]:  # noqa: ANN401 - parts of a record
+    inputs = RECORD["inputs"] | changes.pop("inputs", {})
+    steps = explain(RECORD | changes | {"inputs": inputs})
+    assert len({step.stage for step in steps}) == len(steps), "one step a stage in these cases"
+    return {step.stage: step.text for step in steps}
+
+
+def test_a_growth_is_told_from_what_was_measured_to_what_was_done() -> None:
+    found = told()
+    assert list(found) == ["signals", "demand", "target", "want", "action"]
+    assert "busy on 1.96 of 2 vCPUs (98%)" in found["signals"]
+    assert "2.40 vCPUs" in found["demand"]
+    assert "3 vCPUs wanted" in found["want"]
+    assert found["action"] == "It is grown from 2 to 3 vCPUs: demand needs more vCPUs."
+
+
+def test_a_learned_target_tells_what_cooled_and_what_warmed_it() -> None:
+    text = told()["target"]
+    assert "may be run at 79%: it began at 74%" in text
+    assert "cooled by 3 bad slices" in text
+    assert "warmed by 22 h" in text
+
+
+def test_a_kept_vcpu_tells_how_often_it_was_wanted_again_in_time() -> None:
+    trace = RECORD["inputs"]["trace"] | {"hold_s": 150.0, "covered_ratio": 0.83}
+    found = told(
+        proposed=2, online=3, next_vcpus=3, act=False, reason="hold", inputs={"trace": trace, "held": 3}
+    )
+    assert found["hold"].startswith("The third vCPU is kept for 2 min 30 s")
+    assert "83% of cases" in found["hold"]
+    assert found["action"].startswith("It stays at 3 vCPUs")
+
+
+def test_a_schedule_in_force_is_named_with_the_bounds_that_it_makes() -> None:
+    found = told(inputs={"schedules": ["office hours"], "lower": 4, "clamps": [["schedule", 3, 4]]})
+    assert "'office hours'" in found["schedule"]
+    assert "4 to 8 vCPUs" in found["schedule"]
+    assert found["bounds"] == "3 became 4: a schedule's bound binds."
+
+
+def test_what_the_host_did_not_grant_is_told_with_its_figures() -> None:
+    found = told(
+        next_vcpus=2,
+        act=False,
+        reason="host-full",
+        inputs={"clamps": [["host-full", 3, 2]], "granted": "0 of 8 vCPUs are left"},
+    )
+    assert found["grant"] == "3 became 2: the host has no vCPU left to give (0 of 8 vCPUs are left)."
+
+
+def test_a_policy_that_only_recommends_says_what_it_would_do() -> None:
+    assert "would be grown from 2 to 3" in told(act=False, mode="recommend")["action"]
+
+
+def test_a_missing_sample_is_told_with_its_cause() -> None:
+    missing = {"reason": "agent-absent", "detail": "no agent answers"}
+    found = told(
+        reason="missing",
+        next_vcpus=2,
+        act=False,
+        inputs={"load": None, "trace": None, "missing": missing},
+    )
+    assert list(found) == ["signals", "action"]
+    assert "no agent answers" in found["signals"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "text"),
+    [
+        pytest.param(
+            {"outcome": "done", "stages_s": {"accepted": 0.02, "online": 0.9}, "detail": ""},
+            "The change ended: done (accepted after 0.02 s, online after 0.90 s).",
+            id="done",
+        ),
+        pytest.param(
+            {"outcome": "denied", "stages_s": {}, "detail": "no rights"},
+            "The change ended: denied; no rights.",
+            id="denied",
+        ),
+        pytest.param(
+            {"outcome": None, "stages_s": {}, "detail": ""}, "The change is under way.", id="under way"
+        ),
+    ],
+)
+def test_an_outcome_is_told_with_its_stages(operation: dict[str, Any], text: str) -> None:
+    assert explain(RECORD | {"operation": operation})[-1] == Step("outcome", text)
+
+
+def test_a_decision_that_was_repeated_is_told_by_what_it_was_last_made_on() -> None:
+    newest = RECORD["inputs"] | {"load": RECORD["inputs"]["load"] | {"busy_vcpus": 1.0, "demand_vcpus": 1.0}}
+    found = explain(RECORD | {"newest_inputs": newest, "repeats": 7, "until_wall_s": 1_800_000_035.0})
+    assert "busy on 1.00 of 2 vCPUs" in found[0].text
+
+
+def test_the_strategy_target_tells_the_policys_figure_and_its_hold() -> None:
+    trace = {"strategy": "target", "demand_vcpus": 1.0, "utilization_ratio": 0.65, "hold_s": 300.0}
+    found = told(
+        proposed=2, online=3, next_vcpus=3, act=False, reason="hold", inputs={"trace": trace, "held": 3}
+    )
+    assert "65%" in found["target"]
+    assert found["hold"] == "3 vCPUs were wanted within the last 5 min and are kept."
