@@ -24,9 +24,9 @@ _GOOD, _BAD, _UNKNOWN = b"g", b"b", b"u"
 class Count:
     """Slices by what became of them."""
 
-    good: int = 0
-    bad: int = 0
-    unknown: int = 0
+    good: int
+    bad: int
+    unknown: int
 
     @property
     def known(self) -> int:
@@ -73,7 +73,6 @@ class RecentSlices:
 
     def load(self, dumped: str, seen: int) -> None:
         """Take on what was dumped after `seen` slices."""
-        self._put_in = 0
         missing = min(seen, len(self._ring))
         for letter, times in _letters(dumped):
             missing -= times
