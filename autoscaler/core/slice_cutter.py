@@ -40,7 +40,7 @@ class SliceCutter:
 
     def measure(self, value: float | None, from_s: float, to_s: float) -> None:
         """Take in what was measured between two moments; None: looked at, with no figure."""
-        first_s = max(from_s, self._seen_s, self._start_of(self._cut))
+        first_s = max(from_s, self._seen_s)
         self._seen_s = max(self._seen_s, to_s)
         if value is None or first_s >= to_s:
             return

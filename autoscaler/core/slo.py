@@ -76,8 +76,7 @@ class Slo:
     def feed(self, load: Load | None, now_s: float) -> tuple[SliceOutcome, ...]:
         """Take in what a tick measured (None: nothing) and return the slices that closed by it, in order."""
         if load is not None:
-            to_s = min(load.at_s, now_s)
-            self._cutter.measure(self._indicated(load), load.at_s - load.span_s, to_s)
+            self._cutter.measure(self._indicated(load), load.at_s - load.span_s, load.at_s)
         outcomes, unmeasured = self._close(now_s)
         return (*outcomes, *(SliceOutcome.UNKNOWN,) * unmeasured)
 

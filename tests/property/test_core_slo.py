@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Self
 
@@ -167,6 +167,18 @@ def test_a_restart_without_time_away_changes_nothing(
     told.outcomes.clear()
     assert again.tell(after).end() == told.tell(after).end()
     assert again.slo.report() == told.slo.report()
+
+
+@UNIT
+@given(STORIES, st.floats(0.0, 1e7), st.floats(0.5, 2.0))
+def test_what_was_dumped_at_any_time_can_be_loaded(story: list[Tick], start_s: float, stretch: float) -> None:
+    """However floating point rounds the times in it."""
+    told = Told(Slo(SLA, start_s), start_s)
+    for tick in story:
+        span_s = None if tick.span_s is None else tick.span_s * stretch
+        told.tell([replace(tick, after_s=tick.after_s * stretch, span_s=span_s)])
+        again = Slo.load(SLA, told.slo.dump(told.now_s), 0.0, 0.0)
+        assert again.report() == told.slo.report()
 
 
 @UNIT
