@@ -32,6 +32,7 @@ from autoscaler.core.policy import (
     UpLimits,
 )
 from autoscaler.policyfile import LoadedPolicies, load_policies, strict_yaml
+from autoscaler.policyfile.glob import common
 from autoscaler.policyfile.times import Weekday, clock
 from autoscaler.service.config import load_config
 
@@ -234,7 +235,9 @@ def test_a_good_file_with_values_of_others_ends_in_problems(tree: object) -> Non
 
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
-PATTERNS = st.lists(st.text("abc*?[]!-1", min_size=1, max_size=8), min_size=1, max_size=3).map(tuple)
+PATTERN = st.text("abc*?[]!-1", min_size=1, max_size=8).filter(lambda text: any(common(text, "*")))
+"""One that fits something: ``[b-a]`` is refused."""
+PATTERNS = st.lists(PATTERN, min_size=1, max_size=3).map(tuple)
 PAUSES = st.integers(0, 86_400).map(float)
 
 

@@ -124,7 +124,7 @@ def holds(keys: ScheduleKeys, moment: datetime) -> bool:
 
 
 @pytest.mark.parametrize("month", [1, 7])
-@CHECK
+@settings(CHECK, max_examples=100)
 @given(schedules("one"), schedules("other"))
 def test_two_schedules_hold_at_one_time_exactly_when_the_calendar_says_so(
     month: int, one: ScheduleKeys, other: ScheduleKeys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,17 @@ def test_a_mistake_in_a_schedule_is_named_at_its_place(schedule: str, column: in
 def test_what_is_no_zone_in_the_zone_database_is_refused(zone: str) -> None:
     (message,) = wrong_with(hours("08:00", "18:00", "mode: off", zone=zone))
     assert message.startswith("0.yaml:7:66: 'timezone' cannot be '")
+
+
+def test_a_host_without_a_zone_database_of_its_own_knows_the_zones() -> None:
+    zoneinfo.reset_tzpath(to=[])
+    zoneinfo.ZoneInfo.clear_cache()
+    try:
+        assert wrong_with(hours("08:00", "18:00", "mode: off", zone="America/New_York")) == []
+        (message,) = wrong_with(hours("08:00", "18:00", "mode: off", zone="Europe"))
+        assert message.startswith("0.yaml:7:66: 'timezone' cannot be 'Europe'; ")
+    finally:
+        zoneinfo.reset_tzpath()
 
 
 def test_a_schedule_needs_hours_and_a_zone() -> None:
