@@ -1,13 +1,15 @@
 """The command `check`: says what is wrong with policy files and configurations before the service has to."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from autoscaler.cli.output import Output, OutputOption, print_json
+from autoscaler.cli.coverage import Covered, coverage
+from autoscaler.cli.output import Output, OutputOption, print_json, print_table
+from autoscaler.core.policy import PolicySet
 from autoscaler.policyfile import Problem, load_policies
 from autoscaler.policyfile.load import policy_files
 from autoscaler.policyfile.problem import printable
@@ -29,11 +31,20 @@ def check(
     ] = None,
     *,
     strict: Annotated[bool, typer.Option("--strict", help="Count warnings as errors.")] = False,
+    connect: Annotated[
+        str | None,
+        typer.Option(
+            "-c",
+            "--connect",
+            metavar="URI",
+            help="Say which policy governs each domain of this libvirt connection, too.",
+        ),
+    ] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Check policy files and configurations, and print every problem in them.
 
-    Exit code 0: nothing found; 1: problems; 2: a path does not exist.
+    Exit code 0: nothing found; 1: problems, or no connection; 2: a path does not exist.
     """
     wanted = paths or [_DEFAULT_PATH]
     absent = [path for path in wanted if not _exists(path)]
@@ -41,16 +52,32 @@ def check(
         typer.echo(f"autoscaler check: there is no {printable(str(path))}; name a file or a folder", err=True)
     if absent:
         raise typer.Exit(2)
-    count, errors, warnings = _findings(wanted)
+    findings = _findings(wanted, strict=strict)
+    if output is Output.TEXT:
+        _print(findings)
+    covered = coverage(findings.policies, connect) if connect and findings.policies else None
     if output is Output.JSON:
-        print_json({"errors": _plain(errors), "warnings": _plain(warnings)})
-    else:
-        _print(count, errors, warnings)
-    raise typer.Exit(1 if errors or (strict and warnings) else 0)
+        found: dict[str, object] = {"errors": _plain(findings.errors), "warnings": _plain(findings.warnings)}
+        if connect:
+            found["domains"] = None if covered is None else [asdict(domain) for domain in covered]
+        print_json(found)
+    elif connect:
+        _print_covered(covered)
+    raise typer.Exit(1 if findings.errors else 0)
 
 
-def _findings(paths: Sequence[Path]) -> tuple[int, list[Problem], list[Problem]]:
-    """How many files there are, and the errors and warnings of all of them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Findings:
+    """What came of some files."""
+
+    files: int
+    errors: list[Problem]
+    warnings: list[Problem]
+    policies: PolicySet | None
+    """None: there are errors in policy files."""
+
+
+def _findings(paths: Sequence[Path], *, strict: bool) -> _Findings:
     files, errors = policy_files(paths)
     configurations = [file for file in files if _is_configuration(file)]
     loaded = load_policies([file for file in files if file not in configurations])
@@ -60,7 +87,9 @@ def _findings(paths: Sequence[Path]) -> tuple[int, list[Problem], list[Problem]]
         configuration = load_config(file)
         errors += configuration.errors
         warnings += configuration.warnings
-    return len(files), errors, warnings
+    if strict:
+        errors, warnings = errors + warnings, []
+    return _Findings(files=len(files), errors=errors, warnings=warnings, policies=loaded.policy_set)
 
 
 def _is_configuration(path: Path) -> bool:
@@ -72,12 +101,23 @@ def _is_configuration(path: Path) -> bool:
     return isinstance(data, dict) and "connections" in data
 
 
-def _print(count: int, errors: Sequence[Problem], warnings: Sequence[Problem]) -> None:
-    for severity, problems in (("error", errors), ("warning", warnings)):
+def _print(findings: _Findings) -> None:
+    for severity, problems in (("error", findings.errors), ("warning", findings.warnings)):
         for problem in problems:
             typer.echo(f"{problem.place}: {severity}: {problem.message}")
-    parts = (_counted(count, "file"), _counted(len(errors), "error"), _counted(len(warnings), "warning"))
+    errors, warnings = len(findings.errors), len(findings.warnings)
+    parts = (_counted(findings.files, "file"), _counted(errors, "error"), _counted(warnings, "warning"))
     typer.echo(", ".join(parts))
+
+
+def _print_covered(covered: Sequence[Covered] | None) -> None:
+    if covered is None:
+        typer.echo("Which policy governs which domain is told once the errors are gone.")
+        return
+    if covered:
+        print_table(("Domain", "UUID", "Policy"), [(it.name, it.uuid, it.policy) for it in covered])
+    alone = sum(domain.policy is None for domain in covered)
+    typer.echo(f"{_counted(len(covered), 'domain')}, {alone} without a policy")
 
 
 def _counted(number: int, thing: str) -> str:

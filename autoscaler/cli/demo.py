@@ -20,7 +20,9 @@ from autoscaler.lab.stopping import exit_when_told
 from autoscaler.policyfile.problem import printable
 
 if TYPE_CHECKING:
-    from autoscaler.lab.demo_story import Report
+    from collections.abc import Iterable
+
+    from autoscaler.lab.demo_story import Move, Report
 
 _STAGES = ("accepted", "present", "online", "relieved")
 
@@ -56,7 +58,7 @@ def demo(
     if as_json:
         print_json(_plain(report))
     else:
-        _summarise(report, console)
+        summarise(report, console)
     raise typer.Exit(0 if report.ok else 1)
 
 
@@ -88,24 +90,18 @@ def _plain(report: Report) -> dict[str, object]:
     }
 
 
-def _summarise(report: Report, console: Console) -> None:
-    table = Table(title="What the service did", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for heading in ("at", "vCPUs", "why", *_STAGES):
-        table.add_column(heading)
-    for move in report.moves:
-        stages = (f"{move.stages_s[stage]:.2f} s" if stage in move.stages_s else "-" for stage in _STAGES)
-        change = f"{move.from_vcpus} -> {move.to_vcpus}"
-        table.add_row(f"{move.at_s:.1f} s", change, SENTENCES[Reason(move.reason)], *stages)
+def summarise(report: Report, console: Console) -> None:
+    """Print what the demonstration showed, and what to do next."""
     console.print()
-    console.print(table if report.moves else "The service did not change the guest.")
+    if report.moves:
+        _tell_moves(report.moves, console)
+    else:
+        console.print("The service did not change the guest.")
     versions = report.versions
     libvirt = "" if versions.libvirt is None else f", libvirt {versions.libvirt}"
     sizes = f"vCPUs online: {report.online_max} at most, {report.online_end} at the end; "
-    sizes += f"plugged: {report.plugged_max}, kept for the next growth."
+    sizes += f"plugged: {report.plugged_max}, each kept for the next growth."
     for line in (
-        "",
-        "Seconds from the request. accepted: the hypervisor, or for vCPUs kept plugged the agent, took it;",
-        "present: the guest's kernel lists the vCPUs; online: it runs them; relieved: the load fits.",
         "",
         f"QEMU {versions.qemu} ({report.accel}){libvirt}, guest agent {versions.agent}",
         sizes,
@@ -120,3 +116,20 @@ def _summarise(report: Report, console: Console) -> None:
         why = report.held_back or "see the lines above"
         console.print(Text(f"It did not go as it should: {why}.", style="bold red"), soft_wrap=True)
         console.print("Other work on this host can be the cause: try again when it idles.")
+
+
+def _tell_moves(moves: Iterable[Move], console: Console) -> None:
+    table = Table(title="What the service did", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for heading in ("at", "vCPUs", "why", *_STAGES):
+        table.add_column(heading)
+    for move in moves:
+        stages = (f"{move.stages_s[stage]:.2f} s" if stage in move.stages_s else "-" for stage in _STAGES)
+        change = f"{move.from_vcpus} -> {move.to_vcpus}"
+        table.add_row(f"{move.at_s:.1f} s", change, SENTENCES[Reason(move.reason)], *stages)
+    console.print(table)
+    for line in (
+        "",
+        "Seconds from the request. accepted: the hypervisor, or for vCPUs kept plugged the agent, took it;",
+        "present: the guest's kernel lists the vCPUs; online: it runs them; relieved: the load fits.",
+    ):
+        console.print(Text(line), soft_wrap=True)

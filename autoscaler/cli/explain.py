@@ -39,7 +39,9 @@ def wall_time_s(text: str, now_s: float) -> float:
         except ValueError:
             continue
         at = datetime.combine(now.date(), clock).astimezone()
-        return (at if at <= now else datetime.combine(now.date() - timedelta(days=1), clock).astimezone()).timestamp()
+        return (
+            at if at <= now else datetime.combine(now.date() - timedelta(days=1), clock).astimezone()
+        ).timestamp()
     return datetime.fromisoformat(text.strip()).astimezone().timestamp()
 
 
@@ -68,8 +70,8 @@ def explain(
 ) -> None:
     """Tell step by step why a domain has the vCPUs that it has, or had at some time.
 
-    From what was measured over the strategy, schedules and limits to what was done and what came of it, as the
-    service recorded it.
+    From what was measured over the strategy, schedules and limits to what was done and what came of it, as
+    the service recorded it.
     """
     query: dict[str, str | int] = {} if at is None else {"at": f"{wall_time_s(at, time.time()):.3f}"}
     found = cast("dict[str, Any]", ask(server, "domains", domain, "explain", **query))
@@ -77,12 +79,8 @@ def explain(
         print_json(found)
         return
     record = found["record"]
-    first, last = (
-        datetime.fromtimestamp(record[key]).astimezone() for key in ("at_wall_s", "until_wall_s")
-    )
+    first, last = (datetime.fromtimestamp(record[key]).astimezone() for key in ("at_wall_s", "until_wall_s"))
     lasted = "" if record["repeats"] == 0 else f" to {last:%H:%M:%S}, {record['repeats'] + 1} times the same"
-    typer.echo(
-        printable(f"{record['domain']}, policy {record['policy']}, {first:%Y-%m-%d %H:%M:%S}{lasted}")
-    )
+    typer.echo(printable(f"{record['domain']}, policy {record['policy']}, {first:%Y-%m-%d %H:%M:%S}{lasted}"))
     for step in found["steps"]:
         typer.echo(f"  {step['stage']:<9} {printable(step['text'])}")

@@ -14,7 +14,9 @@ from autoscaler.cli.explain import explain
 from autoscaler.cli.lab import lab_app
 from autoscaler.cli.plan import plan
 from autoscaler.cli.queries import events, list_domains, show, status
+from autoscaler.cli.reload import reload
 from autoscaler.cli.run import run
+from autoscaler.cli.schema import schema
 from autoscaler.cli.slo import slo
 from autoscaler.policyfile.problem import printable
 from autoscaler.ports import AutoscalerError
@@ -39,13 +41,17 @@ def _add(name: str, command: Callable[..., None], short_help: str, *examples: st
 
 
 _add("run", run, "Run the service.", "run", "run --config.file ./config.yaml")
-_add("check", check, "Find errors in policies and configurations.", "check", "check --strict policies/")
+_add("reload", reload, "Read the policies again.", "reload", "reload --config.file ./config.yaml")
+_add("check", check, "Find errors in policies and configurations.", "check", "check -c qemu:///system")
+_add("schema", schema, "Print the JSON Schema of policies.", "schema > policies/schema.json")
 _add("status", status, "Say whether the service is well.", "status", "status --output json")
 _add("list", list_domains, "List the governed domains.", "list", "list --server http://127.0.0.1:9753")
 _add("show", show, "Show all that is known of one domain.", "show web-1", "show web-1 --output json")
 _add("explain", explain, "Tell why a domain has its size.", "explain web-1", "explain web-1 --at '02:15'")
 _add("slo", slo, "Show the service levels and their error budgets.", "slo", "slo web-1 --output json")
-_add("plan", plan, "Show what edited policies would change.", "plan ./policies", "plan web.yaml --output json")
+_add(
+    "plan", plan, "Show what edited policies would change.", "plan ./policies", "plan web.yaml --output json"
+)
 _add("events", events, "Print what was decided, and why.", "events web-1 --limit 50", "events --follow")
 _add("demo", demo, "Watch it work on a real guest.", "demo", "demo --backend qmp --keep")
 app.add_typer(lab_app, name="lab")

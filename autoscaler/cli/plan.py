@@ -1,14 +1,12 @@
 """The command `plan`: what edited policies would change, before they are put in force."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
+from autoscaler.cli.configured import DEFAULT_CONFIG, ConfigOption, SocketOption, control_socket
 from autoscaler.cli.output import Output, OutputOption, print_json, print_table
-from autoscaler.cli.reload import SocketOption, control_path
 from autoscaler.policyfile import load_policies
 from autoscaler.policyfile.load import policy_files
 from autoscaler.policyfile.text_file import read_text_file
@@ -20,13 +18,14 @@ def plan(
         list[Path], typer.Argument(metavar="PATH", help="The edited policy files, or folders of them.")
     ],
     *,
+    config_file: ConfigOption = DEFAULT_CONFIG,
     socket: SocketOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Show what every running domain would get now under these policies, beside what it has.
 
-    The running service is asked, and changes nothing. Exit code 0: nothing would change; 2: something would; 1:
-    the policies have errors, or the service cannot be asked.
+    The running service is asked, and changes nothing. Exit code 0: nothing would change; 2: something
+    would; 1: the policies have errors, or the service cannot be asked.
     """
     loaded = load_policies(paths)
     for problem in loaded.errors:
@@ -35,7 +34,7 @@ def plan(
         raise typer.Exit(1)
     files = [read_text_file(path) for path in policy_files(paths)[0]]
     texts = [{"name": file.name, "text": file.text} for file in files]
-    answer = ask_control(control_path(socket), "plan", files=texts)
+    answer = ask_control(control_socket(config_file, socket, command="plan"), "plan", files=texts)
     found = cast("list[dict[str, Any]]", answer["domains"])
     changes = any(entry["changes"] for entry in found)
     if output is Output.JSON:
@@ -47,8 +46,13 @@ def plan(
 
 def _print(found: list[dict[str, Any]]) -> None:
     rows = [
-        ("*" if entry["changes"] else "", entry["domain"])
-        + (*_columns(entry["now"]), *_columns(entry["after"]), (entry["after"] or {}).get("reason"))
+        (
+            "*" if entry["changes"] else "",
+            entry["domain"],
+            *_columns(entry["now"]),
+            *_columns(entry["after"]),
+            (entry["after"] or {}).get("reason"),
+        )
         for entry in found
     ]
     headings = ("", "Domain", "Policy now", "Bounds", "Target", "Policy then", "Bounds", "Target", "Why")

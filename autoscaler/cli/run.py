@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import logging
 import signal
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from autoscaler.cli.configured import DEFAULT_CONFIG, ConfigOption, read_config
 from autoscaler.policyfile.problem import printable
-from autoscaler.service.config import Config, load_config
 from autoscaler.service.daemon import Service
 
 
 def run(
-    config_file: Annotated[
-        Path, typer.Option("--config.file", metavar="FILE", help="The service's configuration.")
-    ] = Path("/etc/vcpu-autoscaler/config.yaml"),
+    config_file: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Run the service: watch the guests, hold their policies, serve metrics.
 
     SIGHUP reads the policies again; SIGTERM and SIGINT stop it and leave every guest as it is. Exit code 2
     where the configuration has errors, 1 where the service cannot start.
     """
-    config = _config(config_file)
+    config = read_config(config_file, command="run")
     log = logging.StreamHandler()
     log.setFormatter(_OneLine("%(levelname)s %(message)s"))
     logging.basicConfig(level=config.log_level.upper(), handlers=[log])
@@ -41,21 +35,3 @@ class _OneLine(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class calls it so
         """Return the line, without a traceback that may follow it."""
         return printable(super().formatMessage(record))
-
-
-def _config(path: Path) -> Config:
-    if not path.exists():
-        typer.echo(
-            f"autoscaler run: there is no configuration {printable(str(path))}: write one with the keys "
-            "'connections' and 'policies', or name another by --config.file FILE",
-            err=True,
-        )
-        raise typer.Exit(2)
-    loaded = load_config(path)
-    for problem in loaded.warnings:
-        typer.echo(f"{problem.place}: warning: {problem.message}", err=True)
-    for problem in loaded.errors:
-        typer.echo(f"{problem.place}: error: {problem.message}", err=True)
-    if loaded.config is None:
-        raise typer.Exit(2)
-    return loaded.config

@@ -9,11 +9,17 @@ import typer
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ask
 from autoscaler.cli.output import Output, OutputOption, print_json, print_table
 
+_HEADINGS = (
+    *("Domain", "Promise", "Objective", "Attained", "Good", "Bad", "Unknown", "Budget left"),
+    *("Burn 5m", "1h", "6h", "3d", "Runs out in"),
+)
 _NEVER = "not at this rate"
 
 
 def slo(
-    domain: Annotated[str | None, typer.Argument(help="A domain's name or UUID; without, all of them.")] = None,
+    domain: Annotated[
+        str | None, typer.Argument(help="A domain's name or UUID; without, all of them.")
+    ] = None,
     *,
     server: ServerOption = DEFAULT_SERVER,
     output: OutputOption = Output.TEXT,
@@ -30,11 +36,7 @@ def slo(
         print_json([{"name": entry["name"], "uuid": entry["uuid"]} | entry["slo"] for entry in found])
         return
     rows = [(entry["name"], *_row(entry["slo"])) for entry in found]
-    print_table(
-        ("Domain", "Promise", "Objective", "Attained", "Good", "Bad", "Unknown", "Budget left")
-        + ("Burn 5m", "1h", "6h", "3d", "Runs out in"),
-        rows,
-    )
+    print_table(_HEADINGS, rows)
 
 
 def _row(found: dict[str, Any]) -> tuple[object, ...]:

@@ -68,7 +68,7 @@ class Actuation:
 
     @property
     def expects_change(self) -> bool:
-        """Whether the domain may still change by what was begun here: under way, or failed and perhaps late."""
+        """Whether the domain may still change by what was begun here: it is under way, or failed and late."""
         return self.busy or bool(self._failed)
 
     def is_ours(self, view: DomainView) -> bool:

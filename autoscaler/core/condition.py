@@ -63,7 +63,8 @@ def headroom(view: DomainView, policy: Policy, proposed: int) -> str | None:
         return None
     return (
         f"the maximum of domain {view.name!r} is {view.maximum} vCPUs, and {why}: raise it with "
-        f"`virsh setvcpus {quote(view.name)} {wanted} --maximum --config`, then stop and start the domain"
+        f"`virsh setvcpus {quote(view.name)} {wanted} --maximum --config`, or where QEMU runs without "
+        f"libvirt by maxcpus={wanted} in its -smp, then stop and start the domain"
     )
 
 

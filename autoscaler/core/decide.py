@@ -1,7 +1,8 @@
 """One decision from facts: what the strategy wants, the bounds in force, and every limit on the way.
 
-Invariants: deciding changes nothing, so that another policy can be tried on the same facts; missing data never
-shrinks a domain and never reads as no load; a domain whose guest cannot confirm a change is measured, not changed.
+Invariants: deciding changes nothing, so that another policy can be tried on the same facts; missing data
+never shrinks a domain and never reads as no load; a domain whose guest cannot confirm a change is measured,
+not changed.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def is_by_hand(by_hand_s: float | None, policy: Policy, now_s: float) -> bool:
 def _wish(facts: Facts, policy: Policy, learned: Learned, limits: Limits, now_s: float) -> Recommendation:
     """What the load asks for, or what its absence does."""
     if facts.missing is None and facts.load is not None:
-        return learned.recommender.recommend(facts.load, limits.lower, limits.upper, now_s)
+        return learned.recommender.recommend(facts.load, limits.upper, now_s)
     if facts.missing is None:
         return Recommendation(vcpus=facts.online, reason=Reason.WARMING_UP)
     rule = policy.missing

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from autoscaler.core.stabilize import Clamp
 
 if TYPE_CHECKING:
+    from autoscaler.core.arbiter import Grant
     from autoscaler.core.demand import Load
     from autoscaler.core.model import DomainId, Missing
     from autoscaler.core.policy import Mode
     from autoscaler.core.reason import Reason
-    from autoscaler.core.arbiter import Grant
     from autoscaler.core.recommend import Trace
 
 

@@ -1,11 +1,11 @@
 """One domain: what is known of it, what is decided for it, and the change that is under way.
 
-No method reads a clock or does I/O. Each tick the driver calls `observe` with what was read and `decide`; its host's
-arbiter has the last word by `settle`; where the decision then says ``act`` the driver begins an operation and drives
-that to its end.
+No method reads a clock or does I/O. Each tick the driver calls `observe` with what was read and `decide`; its
+host's arbiter has the last word by `settle`; where the decision then says ``act`` the driver begins an
+operation and drives that to its end.
 
-Invariant: a change that somebody else made is told from our own by this: none of ours was under way, and the guest
-was not booted anew.
+Invariant: a change that somebody else made is told from our own by this: none of ours was under way, and the
+guest was not booted anew.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 class DomainState:
     """What the service knows of one domain and does about it."""
 
-    def __init__(self, view: DomainView, policy: Policy, now_s: float, learned: Learned | None = None) -> None:
+    def __init__(
+        self, view: DomainView, policy: Policy, now_s: float, learned: Learned | None = None
+    ) -> None:
         self.view = view
         self.policy = policy
         self.learned = Learned(policy, now_s, lag_s=0.0) if learned is None else learned
@@ -134,8 +136,8 @@ class DomainState:
         """Decide where the domain should go, and whether to move there now. Every outcome has a reason."""
         decision = decide(self._facts(), self.policy, self.learned, now_s, wall_s)
         if decision.trace is not None:
-            wanted = min(max(decision.proposed, decision.lower), decision.upper)
-            self.learned.recommender.note(wanted, now_s)
+            # Not what a floor makes of it: a floor that is lowered again leaves nothing to be held.
+            self.learned.recommender.note(min(decision.proposed, decision.upper), now_s)
             if decision.target == decision.online:
                 self.actuation.content()
         self.decision = decision
@@ -144,8 +146,8 @@ class DomainState:
     def preview(self, policy: Policy, now_s: float, wall_s: float) -> Decision:
         """What would be decided now under another policy; changes nothing.
 
-        Where another strategy or service level would forget what was learned, no hold of the past counts either:
-        what is told is where the domain would settle.
+        Where another strategy or service level would forget what was learned, no hold of the past counts
+        either: what is told is where the domain would settle.
         """
         facts = self._facts()
         learned = self.learned

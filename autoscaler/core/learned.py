@@ -1,9 +1,10 @@
-"""All that is learned of one domain over time: its service level, its strategy's memory, its shrinks of the day.
+"""All that is learned of one domain over time: its service level, its strategy's memory, its shrinks.
 
 This is what outlives a restart and a reload. A part is kept over a reload while what it learned for keeps its
 meaning: another service level starts its budget anew, another strategy its memory.
 
-Invariant: whatever is handed to `restore`, a whole `Learned` comes back; a part that cannot be read starts anew.
+Invariant: whatever is handed to `restore`, a whole `Learned` comes back; a part that cannot be read starts
+anew.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Learned:
             self.recommender = recommender(policy, now_s, lag_s=self._lag_s)
 
     def take(self, load: Load | None, now_s: float) -> int:
-        """Take in what a tick measured, None where it measured nothing; returns how many slices closed by it."""
+        """Take in what a tick measured, None: nothing; returns how many slices closed by it."""
         if load is not None:
             self.recommender.take(load, now_s)
         closed = self.slo.feed(load, now_s)
@@ -104,5 +105,5 @@ class Learned:
 def _part(dumped: Mapping[str, object], name: str) -> Mapping[str, object]:
     part = dumped.get(name)
     if not isinstance(part, dict):
-        raise ValueError(f"there is no {name!r}")
+        raise ValueError(f"there is no {name!r}")  # noqa: TRY004 - as for the rest that is malformed
     return cast("Mapping[str, object]", part)

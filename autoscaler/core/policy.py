@@ -147,7 +147,7 @@ class Schedule:
     from_minute: int
     """Minutes after midnight on the local clock; included."""
     to_minute: int
-    """Excluded; below `from_minute`: on the next day."""
+    """Excluded; at most 1440, the end of the day. Below `from_minute`: on the next day."""
     timezone: tzinfo
     min_vcpus: int | None = None
     """None: the policy's own."""

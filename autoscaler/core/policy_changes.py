@@ -48,4 +48,9 @@ def differences(before: PolicySet, after: PolicySet) -> PolicyChanges:
 
 
 def _by_name(policies: PolicySet) -> dict[str, Policy]:
-    return {policy.name: replace(policy, source="") for policy in policies.policies}
+    return {policy.name: meaning_of(policy) for policy in policies.policies}
+
+
+def meaning_of(policy: Policy) -> Policy:
+    """The policy without the place where it is written."""
+    return replace(policy, source="")

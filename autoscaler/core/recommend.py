@@ -2,8 +2,8 @@
 
 A strategy answers what it would do and what its memory would keep; holding back is `stabilize`'s work.
 
-Invariant: asking changes nothing. What is to be remembered of an answer is noted apart, so that a policy can be
-tried on a domain without a trace.
+Invariant: asking changes nothing. What is to be remembered of an answer is noted apart, so that a policy can
+be tried on a domain without a trace.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ from math import ceil
 from typing import TYPE_CHECKING, Protocol
 
 from autoscaler.core.adaptive import Adaptive, AdaptiveTrace
-from autoscaler.core.policy import AdaptiveStrategy, TargetStrategy
+from autoscaler.core.policy import TargetStrategy
 from autoscaler.core.reason import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from autoscaler.core.demand import Load
     from autoscaler.core.policy import Policy
     from autoscaler.core.slo import SliceOutcome
@@ -70,17 +68,17 @@ class Recommender(Protocol):
         """Take in how a slice of the service level came out."""
         ...
 
-    def recommend(self, load: Load, lower: int, upper: int, now_s: float) -> Recommendation:
-        """What this load asks for; changes nothing."""
+    def recommend(self, load: Load, upper: int, now_s: float) -> Recommendation:
+        """What this load asks for, and what is kept of at most `upper` vCPUs; changes nothing."""
         ...
 
     def note(self, vcpus: int, now_s: float) -> None:
-        """Remember that so many vCPUs, within the bounds, were wanted now."""
+        """Remember that the load wanted so many vCPUs now, of those that it may have."""
         ...
 
 
 def recommender(policy: Policy, now_s: float, *, lag_s: float) -> Recommender:
-    """The policy's strategy, knowing nothing yet; `lag_s` is the time seen from a decision to vCPUs online."""
+    """The policy's strategy, knowing nothing yet; `lag_s`: the time seen from decisions to vCPUs online."""
     if isinstance(policy.strategy, TargetStrategy):
         return ByTarget(policy.strategy)
     return ByBudget(Adaptive(policy.strategy, policy.sla, now_s, lag_s))
@@ -103,7 +101,7 @@ class ByTarget:
     def judge(self, outcome: SliceOutcome, now_s: float) -> None:
         """Nothing: the target is stated."""
 
-    def recommend(self, load: Load, lower: int, upper: int, now_s: float) -> Recommendation:  # noqa: ARG002 - stated for all
+    def recommend(self, load: Load, upper: int, now_s: float) -> Recommendation:  # noqa: ARG002 - stated for all
         """See `Recommender`."""
         vcpus, reason = by_target(load, self._strategy)
         hold_s = self._strategy.hold_s
@@ -141,10 +139,10 @@ class ByBudget:
         """See `Recommender`."""
         self.adaptive.judge(outcome, now_s)
 
-    def recommend(self, load: Load, lower: int, upper: int, now_s: float) -> Recommendation:
+    def recommend(self, load: Load, upper: int, now_s: float) -> Recommendation:
         """See `Recommender`."""
         vcpus = self.adaptive.want(1, MOST_VCPUS)
-        wanted = min(max(vcpus, lower), upper)
+        wanted = min(vcpus, upper)
         return Recommendation(
             vcpus=vcpus,
             reason=_direction(vcpus, load.online),

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _ROUNDING = 1e-9
 """Slices: keeps an end that is reached but for its last bit from being seen a whole tick later."""
-
-
 _MOST_TOTAL = 1e300
 """Far above any, and still finite."""
 
@@ -42,7 +40,7 @@ class SliceCutter:
 
     def measure(self, value: float | None, from_s: float, to_s: float) -> None:
         """Take in what was measured between two moments; None: looked at, with no figure."""
-        first_s = max(from_s, self._seen_s, self._start_of(self._cut))
+        first_s = max(from_s, self._seen_s)
         self._seen_s = max(self._seen_s, to_s)
         if value is None or first_s >= to_s:
             return
@@ -62,7 +60,9 @@ class SliceCutter:
         """
         seen = (self._seen_s - self._start_s) / self._slice_s
         waited = (now_s - self._start_s) / self._slice_s - 1
-        over = max(0, floor(max(seen, waited) + _ROUNDING) - self._cut)
+        over = floor(max(seen, waited) + _ROUNDING) - self._cut
+        if over <= 0:
+            return [], 0
         means = [self._mean(*measured) for measured in self._open[:over]]
         del self._open[:over]
         self._cut += over

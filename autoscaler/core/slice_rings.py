@@ -24,9 +24,9 @@ _GOOD, _BAD, _UNKNOWN = b"g", b"b", b"u"
 class Count:
     """Slices by what became of them."""
 
-    good: int = 0
-    bad: int = 0
-    unknown: int = 0
+    good: int
+    bad: int
+    unknown: int
 
     @property
     def known(self) -> int:
@@ -42,12 +42,12 @@ class Count:
 class RecentSlices:
     """The last so many slices, a byte each."""
 
-    __slots__ = ("_ring", "seen")
+    __slots__ = ("_put_in", "_ring")
 
     def __init__(self, slices: int) -> None:
         self._ring = bytearray(_UNKNOWN * slices)
-        self.seen = 0
-        """Slices since the first one, those that have left the ring included."""
+        self._put_in = 0
+        """Slices ever; of a silence longer than the ring only as many as it holds."""
 
     def add(self, *, good: bool) -> None:
         """One more slice that is known."""
@@ -55,41 +55,40 @@ class RecentSlices:
 
     def skip(self, slices: int) -> None:
         """So many more that are not known."""
-        self.seen += max(0, slices - len(self._ring))
         for _ in range(min(slices, len(self._ring))):
             self._put(_UNKNOWN)
 
     def last(self, slices: int) -> Count:
         """The last so many slices, as far as there are."""
-        covered = min(slices, self.seen, len(self._ring))
+        covered = min(slices, self._put_in, len(self._ring))
         good, bad = self._count(_GOOD, covered), self._count(_BAD, covered)
         return Count(good, bad, covered - good - bad)
 
     def dump(self) -> str:
         """Slices from the oldest on, as letters with how often each follows itself: ``g57bg2``."""
-        end = self.seen % len(self._ring)
-        in_order = (self._ring[end:] + self._ring[:end]).decode()[max(0, len(self._ring) - self.seen) :]
+        end = self._put_in % len(self._ring)
+        in_order = (self._ring[end:] + self._ring[:end]).decode()[max(0, len(self._ring) - self._put_in) :]
         runs = ((letter, len(list(run))) for letter, run in groupby(in_order))
         return "".join(letter + str(times) * (times > 1) for letter, times in runs)
 
     def load(self, dumped: str, seen: int) -> None:
         """Take on what was dumped after `seen` slices."""
-        covered = min(seen, len(self._ring))
-        self.seen = seen - covered
+        missing = min(seen, len(self._ring))
         for letter, times in _letters(dumped):
-            if not 0 < times <= seen - self.seen:
-                raise ValueError(f"{times} slices where {seen - self.seen} of {seen} are left")
+            missing -= times
+            if missing < 0:
+                break
             for _ in range(times):
                 self._put(letter.encode())
-        if self.seen != seen:
-            raise ValueError(f"{seen - self.seen} of {seen} slices are left out")
+        if missing:
+            raise ValueError(f"there are not as many slices as {seen} leave behind")
 
     def _put(self, letter: bytes) -> None:
-        self._ring[self.seen % len(self._ring)] = letter[0]
-        self.seen += 1
+        self._ring[self._put_in % len(self._ring)] = letter[0]
+        self._put_in += 1
 
     def _count(self, letter: bytes, covered: int) -> int:
-        end = self.seen % len(self._ring)
+        end = self._put_in % len(self._ring)
         start = end - covered
         if start >= 0:
             return self._ring.count(letter, start, end)
@@ -155,15 +154,15 @@ class WindowSlices:
         self.seen = seen
         number = self._oldest
         for good, bad, times in map(_cell, dumped.split()):
-            if not 0 < times <= self._newest + 1 - number:
-                raise ValueError(f"{times} cells where {self._newest + 1 - number} are left")
+            if times > self._newest + 1 - number:
+                raise ValueError(f"there are more cells than {seen} slices leave behind")
             for _ in range(times):
                 if min(good, bad) < 0 or good + bad > min(self._per_cell, seen - number * self._per_cell):
-                    raise ValueError(f"{good} good and {bad} bad slices in one cell")
+                    raise ValueError(f"{good} good and {bad} bad slices are in one cell")
                 self._good[number % self._cells], self._bad[number % self._cells] = good, bad
                 number += 1
         if number != self._newest + 1:
-            raise ValueError(f"{self._newest + 1 - number} cells are left out")
+            raise ValueError(f"there are fewer cells than {seen} slices leave behind")
 
     @property
     def _newest(self) -> int:
@@ -177,7 +176,7 @@ class WindowSlices:
 
     def _sum(self, counts: array[int], oldest: int) -> int:
         first, end = oldest % self._cells, self._newest % self._cells + 1
-        if first < end or self.seen == 0:
+        if first < end:
             return sum(counts[first:end])
         return sum(counts[first:]) + sum(counts[:end])
 

@@ -76,8 +76,7 @@ class Slo:
     def feed(self, load: Load | None, now_s: float) -> tuple[SliceOutcome, ...]:
         """Take in what a tick measured (None: nothing) and return the slices that closed by it, in order."""
         if load is not None:
-            to_s = min(load.at_s, now_s)
-            self._cutter.measure(self._indicated(load), load.at_s - load.span_s, to_s)
+            self._cutter.measure(self._indicated(load), load.at_s - load.span_s, load.at_s)
         outcomes, unmeasured = self._close(now_s)
         return (*outcomes, *(SliceOutcome.UNKNOWN,) * unmeasured)
 
@@ -98,6 +97,9 @@ class Slo:
     def _close(self, now_s: float) -> tuple[list[SliceOutcome], int]:
         """Count what is over; of a long silence only how many slices it was, for it may have been years."""
         means, unmeasured = self._cutter.close(now_s)
+        if not means and not unmeasured:
+            return [], 0
+        self._report = None
         outcomes = [self._judge(mean) for mean in means]
         for outcome in outcomes:
             if outcome is SliceOutcome.UNKNOWN:
@@ -105,8 +107,6 @@ class Slo:
             else:
                 self._ledger.add(good=outcome is SliceOutcome.GOOD)
         self._ledger.skip(unmeasured)
-        if outcomes or unmeasured:
-            self._report = None
         return outcomes, unmeasured
 
     def _judge(self, mean: float | None) -> SliceOutcome:
@@ -116,7 +116,8 @@ class Slo:
 
     def _count(self) -> SloReport:
         window, ever = self._ledger.in_window(), self._ledger.ever()
-        allowed_ratio = 1 - self._sla.objective_ratio
+        # 1 - 0.95 is not quite 0.05 in floating point, and a budget of 18 slices is spent by 18.
+        allowed_ratio = round(1 - self._sla.objective_ratio, 9)
         budget = allowed_ratio * self._ledger.window
         spans = {name: self._ledger.last(span_s) for name, span_s in _SPANS_S.items()}
         ratios = {name: count.bad_ratio for name, count in (*spans.items(), ("window", window))}

@@ -8,10 +8,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.request import ProxyHandler, build_opener
 
 from autoscaler.core.reason import SENTENCES
+from autoscaler.core.stabilize import STEAL_LIMIT_RATIO
 from autoscaler.lab.accel import usable_accel
 from autoscaler.lab.errors import LabError
 from autoscaler.service.journal_reader import events
@@ -123,6 +125,8 @@ class Story:
         self._started_wall_s = time.time()
         self._plugged_max = self._online_max = 1
         self._seen_s: float | None = None
+        self._withheld: list[float] = []
+        """What the host withheld of the guest's vCPUs while it wanted more of them, look by look."""
 
     @property
     def metrics_url(self) -> str:
@@ -165,6 +169,8 @@ class Story:
             if domain is not None:
                 self._plugged_max = max(self._plugged_max, domain.view.plugged)
                 self._online_max = max(self._online_max, domain.online)
+                if phase is Phase.HIGH and domain.load is not None and domain.online < WANTED_ONLINE:
+                    self._withheld.append(domain.load.steal_ratio)
                 if until(domain):
                     return
             time.sleep(_STEP_S)
@@ -200,7 +206,13 @@ class Story:
         domain = self.domain()
         if domain is None or domain.decision is None or domain.online >= WANTED_ONLINE:
             return None
-        return SENTENCES[domain.decision.reason]
+        withheld_ratio = fmean(self._withheld or [0.0])
+        if withheld_ratio <= STEAL_LIMIT_RATIO:
+            return SENTENCES[domain.decision.reason]
+        return (
+            f"this host withheld {withheld_ratio:.0%} of its vCPUs' time from the guest, and then more vCPUs "
+            "do not help"
+        )
 
     def _report(self, held_back: str | None) -> Report:
         domain = self.domain()

@@ -58,7 +58,8 @@ class Guest(ABC):
         """Have the guest carry out one line, and wait until it says that it did.
 
         Lines are: a number of vCPUs, ``ping``, ``agent start|stop|restart|hang`` (a hung agent holds its
-        channel and answers nothing until ``agent start``), ``reboot``, ``poweroff``.
+        channel and answers nothing until ``agent start``), ``vcpu NUMBER 0|1`` (takes it offline or online
+        behind everybody's back), ``reboot``, ``poweroff``.
 
         Raises:
             LabError: the guest refused, or did not answer within `timeout_s`.

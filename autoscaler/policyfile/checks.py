@@ -5,53 +5,30 @@ Invariant: a check speaks only of values that were read; one that was refused ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autoscaler.policyfile.problem import Problem, printable, shown
+from autoscaler.core.policy import OPT_OUT
+from autoscaler.policyfile.glob import common, wider
+from autoscaler.policyfile.neighbours import names_of
+from autoscaler.policyfile.problem import shown
+from autoscaler.policyfile.schedule_checks import check_schedules
 from autoscaler.policyfile.schema import RaiseToKeys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from autoscaler.policyfile.schema import PolicyKeys
-    from autoscaler.policyfile.strict_yaml import Document, KeyPath
-    from autoscaler.policyfile.typed import Reading
+    from autoscaler.core.policy import Match
+    from autoscaler.policyfile.placed import PlacedPolicy
+    from autoscaler.policyfile.problem import Problem
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlacedPolicy:
-    """A policy as it was written, and where."""
-
-    keys: PolicyKeys
-    document: Document
-    path: KeyPath
-    reading: Reading[PolicyKeys]
-
-    @property
-    def line(self) -> int:
-        """Line of the file in which the policy starts."""
-        return self.document.values[self.path].line
-
-    @property
-    def source(self) -> str:
-        """``file:line``, fit for a terminal."""
-        return f"{printable(self.document.file)}:{self.line}"
-
-    def read(self, *keys: str) -> bool:
-        """Whether the value at `keys` stands for what was written."""
-        return self.reading.has((*self.path, *keys))
-
-    def problem(self, message: str, *keys: str) -> Problem:
-        """A problem at `keys` of this policy."""
-        return self.document.problem((*self.path, *keys), message)
-
-
-def check_policy(placed: PlacedPolicy) -> Iterator[Problem]:
-    """Everything that is wrong within one policy."""
+def check_policy(placed: PlacedPolicy, match: Match) -> Iterator[Problem]:
+    """Everything that is wrong within one policy, of which `match` is what its keys mean."""
     yield from _bounds(placed)
     yield from _fallback(placed)
-    yield from _empty_match(placed)
+    yield from check_schedules(placed)
+    if placed.read("match"):
+        yield from _empty_match(placed, match)
 
 
 def check_names(policies: Sequence[PlacedPolicy]) -> Iterator[Problem]:
@@ -89,11 +66,28 @@ def _fallback(placed: PlacedPolicy) -> Iterator[Problem]:
     yield placed.problem(message, "missing", "then", "raise_to")
 
 
-def _empty_match(placed: PlacedPolicy) -> Iterator[Problem]:
-    match = placed.keys.match
-    if not placed.read("match"):
-        return
-    if not match.name and not match.uuid:
-        yield placed.problem("'match' fits no domain; give it a 'name' or a 'uuid'", "match")
-    elif "*" in match.not_name or (not match.uuid and set(match.name) <= set(match.not_name)):
+def _empty_match(placed: PlacedPolicy, match: Match) -> Iterator[Problem]:
+    if not match.name and not match.uuid and not match.metadata:
+        yield placed.problem("'match' fits no domain; give it a 'name', a 'uuid' or 'metadata'", "match")
+    elif "*" in match.not_name or (not match.uuid and _all_left_out(match)):
         yield placed.problem("'match' fits no domain; 'not_name' takes out all that it lets in", "match")
+    elif OPT_OUT in match.metadata:
+        label = "=".join(OPT_OUT)
+        message = f"'match' fits no domain; the label {label} keeps a domain out of every policy"
+        yield placed.problem(message, "match", "metadata", OPT_OUT[0])
+    for index, pattern in enumerate(match.name):
+        if _fits_nothing(pattern):
+            message = f"'name[{index}]' cannot be {shown(pattern)}; no text fits this pattern"
+            yield placed.problem(message, "match", "name", index)
+    for key, pattern in match.metadata:
+        if _fits_nothing(pattern):
+            message = f"{shown(key)} cannot be {shown(pattern)}; no text fits this pattern"
+            yield placed.problem(message, "match", "metadata", key)
+
+
+def _all_left_out(match: Match) -> bool:
+    return all(any(wider(out, pattern) for out in match.not_name) for pattern in names_of(match))
+
+
+def _fits_nothing(pattern: str) -> bool:
+    return "[" in pattern and next(common(pattern, "*"), None) is None

@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING
 from autoscaler.policyfile.problem import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _LONGEST_GUESSED = 64
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` for the nearest known word, or nothing when none is near."""
+    return nearest(word, {folded(name): name for name in known})
+
+
+def nearest(word: str, meanings: Mapping[str, str]) -> str:
+    """The same, where each known word, `folded`, stands for another that is to be written."""
     if len(word) > _LONGEST_GUESSED:
         return ""
-    names = {name.replace("-", "_"): name for name in known}
-    close = get_close_matches(word.lower().replace("-", "_"), names, n=1)
-    return f"; did you mean {shown(names[close[0]])}?" if close else ""
+    close = get_close_matches(folded(word), meanings, n=1)
+    return f"; did you mean {shown(meanings[close[0]])}?" if close else ""
+
+
+def folded(word: str) -> str:
+    """The word without what people get wrong most often."""
+    return word.lower().replace("-", "_").replace(" ", "_")

@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoscaler.core.policy import PolicySet
-from autoscaler.policyfile.checks import PlacedPolicy, check_names, check_policy
+from autoscaler.policyfile.checks import check_names, check_policy
 from autoscaler.policyfile.compile import compile_policy
-from autoscaler.policyfile.problem import Problem, shown
+from autoscaler.policyfile.placed import PlacedPolicy
+from autoscaler.policyfile.precedence import check_order
+from autoscaler.policyfile.problem import Problem
 from autoscaler.policyfile.schema import PolicyFileKeys, PolicyKeys
-from autoscaler.policyfile.shadows import shadowed
 from autoscaler.policyfile.strict_yaml import read_document
 from autoscaler.policyfile.text_file import read_text_file
-from autoscaler.policyfile.typed import read_section
+from autoscaler.policyfile.typed import Reading, read_section
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from autoscaler.core.policy import Policy
     from autoscaler.policyfile.strict_yaml import Document
     from autoscaler.policyfile.text_file import TextFile
 
@@ -40,6 +40,8 @@ class LoadedPolicies:
     errors: tuple[Problem, ...]
     """By file in the order of loading, then by line."""
     warnings: tuple[Problem, ...]
+    fingerprint: str
+    """What `fingerprint` gave for these files as they were read."""
 
 
 def load_policies(paths: Sequence[Path]) -> LoadedPolicies:
@@ -47,21 +49,39 @@ def load_policies(paths: Sequence[Path]) -> LoadedPolicies:
 
     Never raises for anything that a path or a file holds: all errors of all files are in the result.
     """
-    listed, errors = policy_files(paths)
-    files = [read_text_file(path) for path in listed]
+    return load_texts(*_read_files(paths))
+
+
+def load_texts(files: Sequence[TextFile], problems: Sequence[Problem] = ()) -> LoadedPolicies:
+    """Load policies from texts, wherever they came from; `problems` are what was wrong before."""
+    errors = list(problems)
+    fingerprint = _fingerprint(files, errors)
     placed: list[PlacedPolicy] = []
     for file in files:
         of_file, problems = _read(file)
         errors += problems
         placed += of_file
-    errors += check_names(placed)
     policies = [compile_policy(policy.keys, policy.source) for policy in placed]
-    whole = not errors
+    matches = [policy.match for policy in policies]
+    for policy, match in zip(placed, matches, strict=True):
+        errors += check_policy(policy, match)
+    errors += check_names(placed)
     return LoadedPolicies(
-        policy_set=PolicySet(policies=tuple(policies), digest=_digest(files)) if whole else None,
+        policy_set=None if errors else PolicySet(policies=tuple(policies), digest=_digest(files)),
         errors=_in_order(errors, files),
-        warnings=_in_order(_shadow_warnings(placed, policies), files),
+        warnings=_in_order(check_order(placed, matches), files),
+        fingerprint=fingerprint,
     )
+
+
+def fingerprint(paths: Sequence[Path]) -> str:
+    """A text that differs whenever `load_policies` would find other files, other bytes or other obstacles."""
+    return _fingerprint(*_read_files(paths))
+
+
+def _read_files(paths: Sequence[Path]) -> tuple[list[TextFile], list[Problem]]:
+    listed, problems = policy_files(paths)
+    return [read_text_file(path) for path in listed], problems
 
 
 def policy_files(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
@@ -93,36 +113,28 @@ def _files_of(path: Path) -> tuple[list[Path], Problem | None]:
 
 
 def _read(file: TextFile) -> tuple[list[PlacedPolicy], list[Problem]]:
-    """The policies of one file, as far as they can be read, and every problem but those between policies."""
+    """The policies of one file, as far as they can be read, and what is wrong with its values."""
     document = read_document(file)
     problems = list(document.problems)
     if document.data is None:
         return [], problems
-    problems += read_section(PolicyFileKeys, document).problems
-    placed = list(_place(document))
-    problems += [problem for policy in placed for problem in check_policy(policy)]
-    return placed, problems
+    whole = read_section(PolicyFileKeys, document)
+    problems += whole.problems
+    return [
+        PlacedPolicy(keys=reading.value, document=document, path=("policies", index), reading=reading)
+        for index, reading in enumerate(_each(whole, document))
+        if reading.value is not None
+    ], problems
 
 
-def _place(document: Document) -> Iterator[PlacedPolicy]:
-    # Each on its own, so that a fault in one policy does not keep the others from being checked.
+def _each(whole: Reading[PolicyFileKeys], document: Document) -> Iterator[Reading[PolicyKeys]]:
+    """Each policy on its own, so that a fault in one does not keep the others from being checked."""
+    if whole.value is not None and not whole.refused:
+        yield from (Reading(value=keys, refused=frozenset(), problems=()) for keys in whole.value.policies)
+        return
     written = document.data.get("policies") if isinstance(document.data, dict) else None
     for index in range(len(written) if isinstance(written, list) else 0):
-        path = ("policies", index)
-        reading = read_section(PolicyKeys, document, path)
-        if reading.value is not None:
-            yield PlacedPolicy(keys=reading.value, document=document, path=path, reading=reading)
-
-
-def _shadow_warnings(placed: Sequence[PlacedPolicy], policies: Sequence[Policy]) -> Iterator[Problem]:
-    for index, earlier in shadowed([policy.match for policy in policies]):
-        policy, cover = placed[index], placed[earlier]
-        if policy.read("match") and cover.read("match"):
-            message = (
-                f"the policy {shown(policy.keys.name)} never governs a domain; {shown(cover.keys.name)} at "
-                f"{cover.source} comes first and fits all that this one fits"
-            )
-            yield policy.problem(message)
+        yield read_section(PolicyKeys, document, ("policies", index))
 
 
 def _in_order(problems: Iterable[Problem], files: Sequence[TextFile]) -> tuple[Problem, ...]:
@@ -132,9 +144,18 @@ def _in_order(problems: Iterable[Problem], files: Sequence[TextFile]) -> tuple[P
 
 
 def _digest(files: Sequence[TextFile]) -> str:
+    return _hash(part for file in files for part in (os.fsencode(Path(file.name).name), file.content))
+
+
+def _fingerprint(files: Sequence[TextFile], problems: Sequence[Problem]) -> str:
+    found = [str(problem) for file in files for problem in file.problems] + list(map(str, problems))
+    parts = [part for file in files for part in (os.fsencode(file.name), file.content)]
+    return _hash(parts + [sentence.encode() for sentence in found])
+
+
+def _hash(parts: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
-    for file in files:
-        for part in (os.fsencode(Path(file.name).name), file.content):
-            # The length before each part: moving bytes from one file to the next is another set.
-            digest.update(len(part).to_bytes(8, "big") + part)
+    for part in parts:
+        # The length before each part: moving bytes from one file to the next is another set.
+        digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()

@@ -4,43 +4,67 @@ Each model is a group of keys; a value is in the unit of the policy tree once it
 from that tree, which alone states them.
 """
 
+import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, Discriminator, Tag
+from pydantic import Discriminator, Field, Tag
 
-from autoscaler.core.policy import Fallback, Match, Mode, Policy, TargetStrategy
-from autoscaler.policyfile.typed import Section
+from autoscaler.core.policy import Fallback, Match, Mode, Policy, Reclaim
+from autoscaler.policyfile.form import Form
+from autoscaler.policyfile.schedule_keys import ScheduleKeys
+from autoscaler.policyfile.sla_keys import SlaKeys
+from autoscaler.policyfile.strategy_keys import AdaptiveKeys, StrategyKeys
+from autoscaler.policyfile.typed import Section, any_of
 from autoscaler.policyfile.values import (
+    MOST_VCPUS,
     Name,
     Text,
     Uuid,
+    VcpuCount,
     duration,
     integer,
+    no_longer_than,
+    number,
     one_of,
     ratio,
     written,
     wrong,
 )
 
-_MOST_VCPUS = 4096
-"""More than any hypervisor gives one guest."""
+_MOST_PATTERNS = 1000
+_MOST_SCHEDULES = 50
+_NEVER_SHRINK = "mode: up-only never takes a vCPU away"
 
 _DEFAULT = Policy(name="", match=Match())
-_DEFAULT_TARGET = TargetStrategy()
 
-VcpuCount = Annotated[int, integer(1, _MOST_VCPUS)]
 Pause = Annotated[float, duration("0s", "24h")]
+Patterns = Annotated[tuple[Text, ...], no_longer_than(_MOST_PATTERNS)]
+_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
+
+
+def _read_label(key: object) -> object:
+    """The name of a label: keys come as plain text, and this one is written as an attribute in XML."""
+    if not isinstance(key, str) or not _LABEL.fullmatch(key):
+        raise wrong("labels are named by up to 128 letters, digits, '_', '.' and '-', a letter or '_' first")
+    return key
+
+
+LabelKey = Annotated[str, Form(_read_label, {"pattern": f"^{_LABEL.pattern}$"})]
 
 
 class MatchKeys(Section):
-    """Which domains the policy governs."""
+    """Which domains the policy governs: it has a `name`, a `uuid` or `metadata`."""
 
-    name: tuple[Text, ...] = _DEFAULT.match.name
+    model_config = any_of("name", "uuid", "metadata")
+
+    name: Patterns = _DEFAULT.match.name
     """Shell patterns of domain names, case-sensitive; one has to fit."""
-    not_name: tuple[Text, ...] = _DEFAULT.match.not_name
+    not_name: Patterns = _DEFAULT.match.not_name
     """Shell patterns of domain names that are left out, however they fitted."""
-    uuid: tuple[Uuid, ...] = _DEFAULT.match.uuid
+    uuid: Annotated[tuple[Uuid, ...], no_longer_than(_MOST_PATTERNS)] = _DEFAULT.match.uuid
     """Domains by UUID, beside those that `name` fits."""
+    metadata: dict[LabelKey, Text] = Field(default_factory=dict)
+    """Labels of the domain's metadata, each with the shell pattern that its value has to fit."""
 
 
 class VcpusKeys(Section):
@@ -50,24 +74,6 @@ class VcpusKeys(Section):
     """Fewest vCPUs."""
     max: VcpuCount | None = _DEFAULT.max_vcpus
     """Most vCPUs; without it, the domain's own maximum."""
-
-
-class TargetKeys(Section):
-    """Strategy `target`: keep utilisation near a stated figure."""
-
-    utilization: Annotated[float, ratio("10%", "95%")] = _DEFAULT_TARGET.utilization_ratio
-    """The utilisation to keep, as a share of the vCPUs."""
-    tolerance: Annotated[float, ratio("0%", "49%")] = _DEFAULT_TARGET.tolerance_ratio
-    """No move while demand is within this share of the target."""
-    hold: Pause = _DEFAULT_TARGET.hold_s
-    """How long a higher recommendation keeps the count up."""
-
-
-class StrategyKeys(Section):
-    """How many vCPUs are wanted, from what the guest does."""
-
-    target: TargetKeys
-    """Keep utilisation near a stated figure."""
 
 
 class UpKeys(Section):
@@ -82,10 +88,14 @@ class UpKeys(Section):
 class DownKeys(Section):
     """How fast the domain may shrink."""
 
-    step: VcpuCount = _DEFAULT.down.step_vcpus
+    step: Annotated[int, integer(1, MOST_VCPUS, zero=_NEVER_SHRINK)] = _DEFAULT.down.step_vcpus
     """Most vCPUs that one move takes away."""
     cooldown: Pause = _DEFAULT.down.cooldown_s
     """Least time since the last move, and since any growth."""
+    per_day: Annotated[int, integer(1, 10_000, zero=_NEVER_SHRINK)] = _DEFAULT.down.per_day
+    """Most moves down in any 24 hours."""
+    reclaim: Annotated[Reclaim, one_of(Reclaim)] = _DEFAULT.down.reclaim
+    """What happens to a vCPU that is no longer needed."""
 
 
 class LimitsKeys(Section):
@@ -95,6 +105,15 @@ class LimitsKeys(Section):
     """Limits of growth."""
     down: DownKeys = DownKeys()
     """Limits of shrinking."""
+
+
+class HostKeys(Section):
+    """How the domain stands against the others of its host when there is not enough for all."""
+
+    priority: Annotated[int, integer(0, 1000)] = _DEFAULT.host.priority
+    """Higher ones are served first, and may take back from lower ones."""
+    weight: Annotated[float, number("0.1", "100")] = _DEFAULT.host.weight
+    """Share among domains of one priority."""
 
 
 class RaiseToKeys(Section):
@@ -117,7 +136,7 @@ def _branch(value: object) -> str:
 
 
 Then = Annotated[
-    Annotated[Fallback, BeforeValidator(_read_fallback_word), Tag("<word>")]
+    Annotated[Fallback, Form(_read_fallback_word, {"const": str(Fallback.HOLD)}), Tag("<word>")]
     | Annotated[RaiseToKeys, Tag("<keys>")],
     Discriminator(_branch),
 ]
@@ -132,6 +151,13 @@ class MissingKeys(Section):
     """`hold` the count as it is, or `{raise_to: N}`."""
 
 
+class ManualChangeKeys(Section):
+    """What it means that somebody else set the count."""
+
+    respect_for: Annotated[float, duration("0s", "30d")] = _DEFAULT.manual_change.respect_for_s
+    """How long the count that somebody else set is left alone."""
+
+
 class PolicyKeys(Section):
     """One policy."""
 
@@ -143,12 +169,20 @@ class PolicyKeys(Section):
     """How far the service may go."""
     vcpus: VcpusKeys = VcpusKeys()
     """The bounds of the domain's vCPU count."""
-    strategy: StrategyKeys = StrategyKeys(target=TargetKeys())
+    sla: SlaKeys = SlaKeys()
+    """What is promised to the guest."""
+    strategy: StrategyKeys = StrategyKeys(adaptive=AdaptiveKeys())
     """How many vCPUs are wanted."""
     limits: LimitsKeys = LimitsKeys()
     """How fast the count may change."""
+    schedules: Annotated[tuple[ScheduleKeys, ...], no_longer_than(_MOST_SCHEDULES)] = ()
+    """Other bounds, or another mode, at some hours."""
+    host: HostKeys = HostKeys()
+    """How the domain stands against the others of its host."""
     missing: MissingKeys = MissingKeys()
     """What happens when the guest's samples are missing."""
+    manual_change: ManualChangeKeys = ManualChangeKeys()
+    """What it means that somebody else set the count."""
 
 
 class PolicyFileKeys(Section):

@@ -10,21 +10,19 @@ Invariant: no alias is ever followed, no tag obeyed, and no file holds more than
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 import yaml
 
 from autoscaler.policyfile.problem import Problem, shown
-from autoscaler.policyfile.syntax import explain
+from autoscaler.policyfile.syntax import MAX_DEPTH, TOO_DEEP, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from autoscaler.policyfile.text_file import TextFile
-
-MAX_DEPTH = 16
-"""The deepest key there is lies at 6; text made to exhaust the stack nests by the thousand."""
 
 MAX_VALUES = 100_000
 """Some 4,000 policies with every key written. What a file can cost grows with this, not with its bytes."""
@@ -42,11 +40,8 @@ class _ParserMark(Protocol):
     def column(self) -> int: ...
 
 
-class Mark(NamedTuple):
-    """A place in a file, both numbers counted from 1."""
-
-    line: int
-    column: int
+Mark = tuple[int, int]
+"""A place in a file: line and column, both counted from 1. A bare tuple: a file has as many as values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +52,8 @@ class Scalar:
     plain: bool
     """Written without quotes."""
 
+
+_TOP: Mark = (1, 1)
 
 Data = Scalar | list["Data"] | dict[str, "Data"]
 KeyPath = tuple[str | int, ...]
@@ -74,17 +71,27 @@ class Document:
     """Where each key stands."""
     values: Mapping[KeyPath, Mark]
     """Where each value starts."""
-    holes: frozenset[KeyPath]
-    """Values that were refused here already: what stands in their place deserves no second complaint."""
+    holes: tuple[KeyPath, ...]
+    """Values that were refused here already, sorted: what stands for them deserves no second complaint."""
     problems: tuple[Problem, ...]
+
+    def is_hole(self, path: KeyPath) -> bool:
+        """Whether the value at `path`, or one around it, was refused here already."""
+        around = (path[:length] for length in range(len(path) + 1))
+        return any(part in self.holes_below(part)[:1] for part in around)
+
+    def holes_below(self, path: KeyPath) -> Sequence[KeyPath]:
+        """The holes at `path` and within it."""
+        start = bisect_left(self.holes, path)
+        end = bisect_right(self.holes, path, lo=start, key=lambda hole: hole[: len(path)])
+        return self.holes[start:end]
 
     def problem(self, path: KeyPath, message: str, *, key: bool = False) -> Problem:
         """A problem at the value of `path`, or at its key; where it is not written, at what is around it."""
         marks = self.keys if key else self.values
         while path not in marks and path:
             path, marks = path[:-1], self.values
-        line, column = marks.get(path, Mark(1, 1))
-        return Problem(self.file, line, column, message)
+        return Problem(self.file, *marks.get(path, _TOP), message)
 
 
 def read_document(file: TextFile) -> Document:
@@ -96,7 +103,7 @@ def read_document(file: TextFile) -> Document:
         data=data,
         keys=composer.keys,
         values=composer.values,
-        holes=frozenset(composer.holes),
+        holes=tuple(sorted(composer.holes)),
         problems=tuple(composer.problems),
     )
 
@@ -110,81 +117,86 @@ class _Composer:
 
     def __init__(self, file: TextFile) -> None:
         self._file = file.name
-        self._events: Iterator[yaml.Event] = iter(())
+        self._next: Callable[[], yaml.Event]
         self.keys: dict[KeyPath, Mark] = {}
         self.values: dict[KeyPath, Mark] = {}
         self.holes: set[KeyPath] = set()
         self.problems: list[Problem] = list(file.problems)
 
     def document(self, text: str) -> Data | None:
-        self._events = yaml.parse(text, Loader=LOADER)
         try:
-            next(self._events)
-            if isinstance(next(self._events), yaml.StreamEndEvent):
-                self._abandon(Mark(1, 1), "the file is empty")
-            data = self._node(next(self._events), ())
-            next(self._events)
-            if not isinstance(event := next(self._events), yaml.StreamEndEvent):
-                self._abandon(_start(event), "a second YAML document starts here; a file holds one")
+            self._next = LOADER(text).get_event
+            self._next()
+            if isinstance(self._next(), yaml.StreamEndEvent):
+                self._abandon(_TOP, "the file is empty")
+            data = self._node(self._next(), ())
+            self._next()
+            if not isinstance(event := self._next(), yaml.StreamEndEvent):
+                self._abandon(
+                    _place(event.start_mark), "a second YAML document starts here; a file holds one"
+                )
         except yaml.YAMLError as error:
             line, column, message = explain(error, text)
-            self._note(Mark(line, column), message)
+            self._note((line, column), message)
         except _Abandoned:
             pass
         else:
             if data != Scalar("", plain=True):
                 return data
-            self._note(Mark(1, 1), "the file is empty")
+            self._note(_TOP, "the file is empty")
         return None
 
     def _node(self, event: yaml.Event, path: KeyPath) -> Data:
-        start = self.values[path] = _start(event)
+        start = self.values[path] = _place(event.start_mark)
         if len(path) > MAX_DEPTH:
-            self._abandon(start, f"this is nested more than {MAX_DEPTH} levels deep")
+            self._abandon(start, TOO_DEEP)
         if len(self.values) > MAX_VALUES:
             self._abandon(start, f"the file has over {MAX_VALUES} values; split it into several")
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event, path)
         assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
-        self._refuse_properties(event)
+        if event.anchor is not None or event.tag is not None:
+            self._refuse_properties(event)
         if isinstance(event, yaml.ScalarEvent):
-            return self._scalar(event, path)
+            return self._scalar(event, path, start)
         return self._mapping(path) if isinstance(event, yaml.MappingStartEvent) else self._sequence(path)
 
     def _mapping(self, path: KeyPath) -> Data:
         data: dict[str, Data] = {}
-        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
             key = self._key(event)
+            inner = (*path, key)
             if key in data:
-                first = self.keys[*path, key].line
-                self._note(_start(event), f"the key {shown(key)} is given twice, first in line {first}")
-                self._skip(next(self._events))
+                message = f"the key {shown(key)} is given twice, first in line {self.keys[inner][0]}"
+                self._note(_place(event.start_mark), message)
+                self._skip(self._next())
                 continue
-            self.keys[*path, key] = _start(event)
-            data[key] = self._node(next(self._events), (*path, key))
+            self.keys[inner] = _place(event.start_mark)
+            data[key] = self._node(self._next(), inner)
         return data
 
     def _key(self, event: yaml.Event) -> str:
         if not isinstance(event, yaml.ScalarEvent):
-            self._abandon(_start(event), "a key is a single word; this one is not")
-        self._refuse_properties(event)
+            self._abandon(_place(event.start_mark), "a key is a single word; this one is not")
+        if event.anchor is not None or event.tag is not None:
+            self._refuse_properties(event)
         if not event.value:
-            self._abandon(_start(event), "a key is missing before the colon")
+            self._abandon(_place(event.start_mark), "a key is missing before the colon")
         return str(event.value)
 
     def _sequence(self, path: KeyPath) -> Data:
         data: list[Data] = []
-        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
             data.append(self._node(event, (*path, len(data))))
         return data
 
-    def _scalar(self, event: yaml.ScalarEvent, path: KeyPath) -> Scalar:
+    def _scalar(self, event: yaml.ScalarEvent, path: KeyPath, start: Mark) -> Scalar:
         # libyaml tells "plain" by an empty style, PyYAML by None.
         scalar = Scalar(event.value, plain=not event.style)
-        if scalar.plain and scalar.text and _place(event.end_mark).line > _place(event.start_mark).line:
+        if scalar.plain and scalar.text and _place(event.end_mark)[0] > start[0]:
             self.holes.add(path)
             message = f"{shown(scalar.text)} runs over several lines; check the indentation of the next line"
-            self._note(_start(event), message)
+            self._note(start, message)
         return scalar
 
     def _alias(self, event: yaml.AliasEvent, path: KeyPath) -> Scalar:
@@ -193,19 +205,20 @@ class _Composer:
         message = (
             f"{shown(name)} is a YAML alias, which is not allowed; write the value out, or quote a pattern"
         )
-        self._note(_start(event), message)
+        self._note(_place(event.start_mark), message)
         return Scalar(name, plain=True)
 
     def _refuse_properties(self, event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> None:
         # Aliases hide a value from whoever reads the file, and make a few bytes as large as one likes.
+        start = _place(event.start_mark)
         if event.anchor is not None:
             name = shown(f"&{event.anchor}")
-            self._note(_start(event), f"{name} is a YAML anchor, which is not allowed; write each value out")
+            self._note(start, f"{name} is a YAML anchor, which is not allowed; write each value out")
         if event.tag is not None:
             message = (
                 f"{shown(event.tag)} is a YAML tag, which is not allowed; the key decides how a value is read"
             )
-            self._note(_start(event), message)
+            self._note(start, message)
 
     def _skip(self, event: yaml.Event) -> None:
         depth = 0
@@ -213,7 +226,7 @@ class _Composer:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth == 0:
                 return
-            event = next(self._events)
+            event = self._next()
 
     def _note(self, mark: Mark, message: str) -> None:
         self.problems.append(Problem(self._file, *mark, message))
@@ -223,10 +236,6 @@ class _Composer:
         raise _Abandoned
 
 
-def _start(event: yaml.Event) -> Mark:
-    return _place(event.start_mark)
-
-
 def _place(mark: _ParserMark | None) -> Mark:
     assert mark is not None
-    return Mark(mark.line + 1, mark.column + 1)
+    return (mark.line + 1, mark.column + 1)

@@ -12,6 +12,11 @@ import yaml
 
 from autoscaler.policyfile.problem import printable, shown
 
+MAX_DEPTH = 16
+"""The deepest key there is lies at 6; text made to exhaust the stack nests by the thousand."""
+
+TOO_DEEP = f"this is nested more than {MAX_DEPTH} levels deep"
+
 
 class _Known(NamedTuple):
     message: str
@@ -25,6 +30,8 @@ class _Known(NamedTuple):
 
 _BACKSLASH = "this backslash escape is not known; use single quotes"
 _KNOWN = (
+    # libyaml from 0.2.6 on gives up at 1000 brackets in a row, before it hands out the first of them.
+    _Known(TOO_DEEP, problem="nesting depth"),
     _Known("a tab cannot stand here; use spaces", problem="tab"),
     _Known(
         "an unquoted '*' starts a YAML alias; put the value in quotes",
@@ -61,8 +68,6 @@ _KNOWN = (
     _Known("write a space after the colon", problem="unexpected ':'"),
     _Known(_BACKSLASH, problem="escape"),
     _Known(_BACKSLASH, problem="hexdecimal"),
-    # libyaml from 0.2.6 on gives up at 1000 brackets in a row, before it hands out the first of them.
-    _Known("this is nested far too deep", problem="maximum nesting depth"),
 )
 
 

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from autoscaler.policyfile.guess import did_you_mean
 from autoscaler.policyfile.problem import Problem, shown
 from autoscaler.policyfile.strict_yaml import Data, Document, KeyPath, Scalar
-from autoscaler.policyfile.values import SAID, WRONG
+from autoscaler.policyfile.values import SAID, WRONG, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
 
@@ -33,7 +34,33 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+def keys_of(section: type[Section]) -> dict[str, FieldInfo]:
+    """The keys as they are written: Python's own words among them are fields under an alias."""
+    return {field.alias or name: field for name, field in section.model_fields.items()}
+
+
+class Choice(Section):
+    """A group of keys of which exactly one is written."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        names = list(type(self).model_fields)
+        if sum(getattr(self, name) is not None for name in names) != 1:
+            raise said(f"write exactly one of these keys here: {', '.join(names)}")
+        return self
+
+
+def any_of(*keys: str) -> ConfigDict:
+    """Tells editors that one of these keys is needed at least; a check tells everybody else."""
+    return ConfigDict(json_schema_extra={"anyOf": [{"required": [key]} for key in keys]})
+
+
 SectionT = TypeVar("SectionT", bound=Section)
+
+_KEY = "[key]"
+"""What pydantic adds to the place of an error that is about a key of a mapping, not about its value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +85,7 @@ def read_section(model: type[SectionT], document: Document, at: KeyPath = ()) ->
     data: Data | None = document.data
     for step in at:
         data = data[step]  # type: ignore[index]  # a path of this document leads somewhere
-    refused = {path for path in document.holes if path[: len(at)] == at}
+    refused = set(document.holes_below(at))
     problems: tuple[Problem, ...] | None = None
     value: SectionT | None = None
     while value is None and data is not None:
@@ -80,19 +107,24 @@ def _problems(
     for detail in details:
         location = _path(detail)
         path = at + location
-        if any(path[: len(hole)] == hole for hole in document.holes):
+        if document.is_hole(path):
             continue
-        is_key = detail["type"] == "extra_forbidden"
+        is_key = detail["type"] == "extra_forbidden" or _about_key(detail)
         yield document.problem(path, _sentence(model, location, detail), key=is_key)
 
 
 def _path(detail: ErrorDetails) -> KeyPath:
     """Where an error lies, without the ``<...>`` that name the branches of a union."""
-    steps = detail["loc"]
+    steps = detail["loc"][:-1] if _about_key(detail) else detail["loc"]
     # An error about a key ends with it, and a key that nobody knows may look like a branch.
     branches = steps[:-1] if detail["type"] in ("missing", "extra_forbidden") else steps
     path = tuple(step for step in branches if not str(step).startswith("<"))
     return path + steps[len(branches) :]
+
+
+def _about_key(detail: ErrorDetails) -> bool:
+    """Whether an error is about what a mapping's key is called."""
+    return detail["type"] == WRONG and detail["loc"][-1:] == (_KEY,)
 
 
 def _sentence(model: type[Section], path: KeyPath, detail: ErrorDetails) -> str:
@@ -107,8 +139,12 @@ def _sentence(model: type[Section], path: KeyPath, detail: ErrorDetails) -> str:
         return str(detail["ctx"]["sentence"])
     if kind == WRONG:
         rule = detail["ctx"]["rule"]
+        if _about_key(detail):
+            return f"the key {name} cannot stand here; {rule}"
     elif kind == "tuple_type":
         rule = "write a list, such as [a, b]"
+    elif kind == "dict_type":
+        rule = "write keys and values, such as {tier: gold}"
     elif keys := _known_keys(model, path):
         rule = f"it takes keys: {', '.join(keys)}"
     else:
@@ -146,9 +182,9 @@ def _known_keys(model: type[Section], path: KeyPath) -> list[str]:
     sections = [model]
     for step in path:
         if isinstance(step, str):
-            fields = [section.model_fields[step] for section in sections if step in section.model_fields]
+            fields = [keys[step] for keys in map(keys_of, sections) if step in keys]
             sections = [found for field in fields for found in _sections_in(field.annotation)]
-    return list(dict.fromkeys(key for section in sections for key in section.model_fields))
+    return list(dict.fromkeys(key for section in sections for key in keys_of(section)))
 
 
 def _sections_in(annotation: object) -> Iterator[type[Section]]:

@@ -7,14 +7,15 @@ Invariant: a refusal carries the rule that was broken, as the second half of a s
 """
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
+from autoscaler.policyfile.form import Form
 from autoscaler.policyfile.guess import did_you_mean
 from autoscaler.policyfile.strict_yaml import Scalar
 
@@ -31,6 +32,8 @@ _PERCENT = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?%")
 _DURATION = re.compile(r"((?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}(\1[0-9a-fA-F]{4}){2}\1[0-9a-fA-F]{12}")
 _UNIT_S = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
+_SHARES = ("5%", "25%", "80%", "99.5%")
+_DURATIONS = ("500ms", "30s", "5m", "1h", "30d")
 
 
 def said(sentence: str) -> PydanticCustomError:
@@ -48,6 +51,10 @@ def written(value: object, rule: str) -> Scalar:
     if not isinstance(value, Scalar) or (value.plain and value.text in _NOTHING):
         raise wrong(rule)
     return value
+
+
+def _examples(examples: Sequence[str]) -> dict[str, Any]:
+    return {"examples": list(examples)} if examples else {}
 
 
 def read_text(value: object) -> str:
@@ -78,12 +85,33 @@ def read_some(value: object) -> object:
     return value
 
 
-NotEmpty = BeforeValidator(read_some)
-Text = Annotated[str, BeforeValidator(read_text)]
-Uuid = Annotated[str, BeforeValidator(read_uuid)]
+NotEmpty = Form(read_some, {"minItems": 1})
+Text = Annotated[str, Form(read_text, {"type": "string", "minLength": 1, "maxLength": _MOST_TEXT})]
+Uuid = Annotated[
+    str,
+    Form(
+        read_uuid,
+        {
+            "type": "string",
+            "pattern": f"^{_UUID.pattern}$",
+            "examples": ["4dea22b3-1d52-d8f3-2516-782e98ab3fa0"],
+        },
+    ),
+]
 
 
-def matching(pattern: str, rule: str) -> BeforeValidator:
+def no_longer_than(count: int) -> Form:
+    """A list of no more than `count` entries, so that what a file costs is bounded."""
+
+    def read(value: object) -> object:
+        if isinstance(value, list) and len(value) > count:
+            raise said(f"a list of {len(value)} entries is too long here; write at most {count}")
+        return value
+
+    return Form(read, {"maxItems": count})
+
+
+def matching(pattern: str, rule: str, *examples: str) -> Form:
     """Text that the whole of `pattern` fits; `rule` says so in words."""
     compiled = re.compile(pattern)
 
@@ -93,7 +121,7 @@ def matching(pattern: str, rule: str) -> BeforeValidator:
             raise wrong(rule)
         return text
 
-    return BeforeValidator(read)
+    return Form(read, {"type": "string", "pattern": f"^({pattern})$"} | _examples(examples))
 
 
 Name = Annotated[
@@ -101,13 +129,14 @@ Name = Annotated[
     matching(
         r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}",
         "write up to 63 letters, digits, '.', '_' and '-', a letter or digit first",
+        "web-1",
     ),
 ]
 """What people call a thing, fit for a metric label, a file name and the command line."""
 
 
-def integer(at_least: int, at_most: int) -> BeforeValidator:
-    """A whole number in plain decimal digits, without quotes."""
+def integer(at_least: int, at_most: int, *, zero: str = "") -> Form:
+    """A whole number in plain decimal digits, without quotes; `zero` adds what one who wrote 0 may want."""
     allowed = f"a whole number from {at_least} to {at_most}" if at_least < at_most else f"{at_least}"
     rule = f"write {allowed}"
 
@@ -117,15 +146,25 @@ def integer(at_least: int, at_most: int) -> BeforeValidator:
             raise wrong(f"{rule} in plain digits" if scalar.text[:1].isdigit() else rule)
         if not scalar.plain:
             raise wrong(f"{rule} without quotes")
+        if zero and scalar.text == "0":
+            raise wrong(f"{rule}; {zero}")
         if not at_least <= int(scalar.text) <= at_most:
             raise wrong(rule)
         return int(scalar.text)
 
-    return BeforeValidator(read)
+    if at_least == at_most:
+        return Form(read, {"const": at_least})
+    return Form(read, {"type": "integer", "minimum": at_least, "maximum": at_most})
 
 
-def number(at_least: str, at_most: str) -> BeforeValidator:
-    """A decimal number without a unit, without quotes; bounds as they are written."""
+MOST_VCPUS = 4096
+"""More than any hypervisor gives one guest."""
+
+VcpuCount = Annotated[int, integer(1, MOST_VCPUS)]
+
+
+def number(at_least: str, at_most: str) -> Form:
+    """A number that may have a fraction, in plain decimal digits, without quotes; bounds as written."""
     low, high = Decimal(at_least), Decimal(at_most)
     rule = f"write a number from {at_least} to {at_most}"
 
@@ -139,13 +178,17 @@ def number(at_least: str, at_most: str) -> BeforeValidator:
             raise wrong(rule)
         return float(scalar.text)
 
-    return BeforeValidator(read)
+    return Form(read, {"type": "number", "minimum": float(low), "maximum": float(high)})
 
 
-def ratio(at_least: str, at_most: str) -> BeforeValidator:
-    """A share in percent, bounds as they are written; 0.8 for ``80%``."""
+def ratio(at_least: str, at_most: str, *, below: str = "", above: str = "") -> Form:
+    """A share in percent, bounds as they are written; 0.8 for ``80%``.
+
+    `below` and `above` add why a share out of these bounds makes no sense.
+    """
     low, high = _percent(at_least), _percent(at_most)
-    rule = f"write a share from {at_least} to {at_most}"
+    allowed = f"a share from {at_least} to {at_most}"
+    rule = f"write {allowed}"
 
     def read(value: object) -> float:
         text = written(value, rule).text
@@ -153,17 +196,23 @@ def ratio(at_least: str, at_most: str) -> BeforeValidator:
             number = Decimal(text)
             guess = number * 100 if number.copy_abs() <= 1 else number
             raise wrong(f"{rule} with its percent sign, such as {_plain(min(max(guess, low), high))}%")
-        if not _PERCENT.fullmatch(text) or not low <= _percent(text) <= high:
+        if not _PERCENT.fullmatch(text):
             raise wrong(rule)
+        if not low <= _percent(text) <= high:
+            why = below if _percent(text) < low else above
+            raise wrong(f"{rule}: {why}" if why else rule)
         return float(_percent(text) / 100)
 
-    return BeforeValidator(read)
+    shares = [share for share in _SHARES if low <= _percent(share) <= high]
+    form = {"type": "string", "pattern": f"^{_PERCENT.pattern}$"} | _examples(shares)
+    return Form(read, form, allowed=allowed, write=_write_ratio)
 
 
-def duration(at_least: str, at_most: str) -> BeforeValidator:
+def duration(at_least: str, at_most: str) -> Form:
     """A time with its unit, bounds as they are written; seconds as the result."""
     low, high = _seconds(at_least), _seconds(at_most)
-    rule = f"write a duration from {at_least} to {at_most}"
+    allowed = f"a duration from {at_least} to {at_most}"
+    rule = f"write {allowed}"
 
     def read(value: object) -> float:
         text = written(value, rule).text
@@ -175,21 +224,24 @@ def duration(at_least: str, at_most: str) -> BeforeValidator:
             raise wrong(rule)
         return float(_seconds(text))
 
-    return BeforeValidator(read)
+    durations = [text for text in _DURATIONS if low <= _seconds(text) <= high]
+    form = {"type": "string", "pattern": f"^{_DURATION.pattern}$"} | _examples(durations)
+    return Form(read, form, allowed=allowed, write=_write_duration)
 
 
-def one_of(words: type[StrEnum]) -> BeforeValidator:
+def one_of(words: type[StrEnum]) -> Form:
     """One word of an enumeration; its member as the result."""
     members = {str(word): word for word in words}
-    rule = f"write one of {', '.join(members)}"
+    choice = len(members) > 1
+    rule = f"write {'one of ' if choice else ''}{', '.join(members)}"
 
     def read(value: object) -> StrEnum:
         text = written(value, rule).text
         if text not in members:
-            raise wrong(rule + did_you_mean(text, members))
+            raise wrong(rule + did_you_mean(text, members) if choice else rule)
         return members[text]
 
-    return BeforeValidator(read)
+    return Form(read, {"enum": list(members)}, write=str)
 
 
 def _percent(text: str) -> Decimal:
@@ -200,6 +252,17 @@ def _seconds(text: str) -> Decimal:
     match = _DURATION.fullmatch(text)
     assert match, text
     return Decimal(match[1]) * _UNIT_S[match[2]]
+
+
+def _write_ratio(share: float) -> str:
+    return f"{_plain(round(Decimal(share) * 100, 9))}%"
+
+
+def _write_duration(seconds: float) -> str:
+    """In the largest unit that needs no fraction."""
+    exact = round(Decimal(seconds), 3)
+    unit, length = next((name, size) for name, size in reversed(_UNIT_S.items()) if exact % size == 0)
+    return f"{_plain(exact / length)}{unit}" if exact else "0s"
 
 
 def _plain(number: Decimal) -> str:

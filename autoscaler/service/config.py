@@ -227,7 +227,7 @@ class ConfigKeys(Section):
     policies: Annotated[tuple[Text, ...], NotEmpty] = tuple(map(str, _DEFAULT.policies))
     """Policy files, and folders of them, in the order in which they are tried."""
     state: Text = str(_DEFAULT.state)
-    """The folder of the journal."""
+    """The folder of the journal and of the control socket."""
     interval: Annotated[float, duration("200ms", "5m")] = _DEFAULT.interval_s
     """Between two samples of a guest."""
     agent: AgentKeys = AgentKeys()

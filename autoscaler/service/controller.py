@@ -1,4 +1,4 @@
-"""One tick after the other: observe, decide, grant, act, verify, record. The only driver of the core and the ports.
+"""One tick after the other: observe, decide, grant, act, verify, record. Nothing else drives core and ports.
 
 Everything here runs on one thread. What may block goes through `Submit` and comes back as a call on that
 thread, so nothing in this file waits, and one hung guest delays only itself: a tick is evaluated when every
@@ -16,12 +16,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Direction, Wait
+from autoscaler.core.policy_changes import meaning_of
 from autoscaler.service.acting import carry_out, take_in
-from autoscaler.service.fleet import Fleet
 from autoscaler.service.lanes import Lane
 from autoscaler.service.narrator import Narrator
+from autoscaler.service.plan import plan_of
+from autoscaler.service.publisher import Publisher
 from autoscaler.service.sampling import Sampling
-from autoscaler.service.snapshot import HostSnapshot, Snapshot, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,12 +32,12 @@ if TYPE_CHECKING:
     from autoscaler.core.operation import Action
     from autoscaler.core.policy import PolicySet
     from autoscaler.ports import AutoscalerError, Clock
+    from autoscaler.service.fleet import Fleet
     from autoscaler.service.governed import Governed
-    from autoscaler.service.host import Host
     from autoscaler.service.instruments import Instruments
     from autoscaler.service.lanes import Submit
     from autoscaler.service.recorder import Recorder
-    from autoscaler.service.settings import HostLimits
+    from autoscaler.service.snapshot import Snapshot
 
 _log = logging.getLogger("autoscaler")
 
@@ -54,10 +55,8 @@ class Controller:
 
     def __init__(
         self,
-        hosts: Sequence[Host],
+        fleet: Fleet,
         *,
-        policies: PolicySet,
-        limits: HostLimits,
         recorder: Recorder,
         clock: Clock,
         submit: Submit,
@@ -65,17 +64,15 @@ class Controller:
         publish: Callable[[Snapshot], None],
         interval_s: float,
     ) -> None:
-        self._hosts = {host.label: host for host in hosts}
-        self._fleet = Fleet(hosts, policies=policies, limits=limits, recorder=recorder, clock=clock)
+        self._fleet = fleet
         self._recorder = recorder
         self._clock = clock
         self._submit = submit
         self._instruments = instruments
-        self._publish = publish
         self._interval_s = interval_s
         self._patience_s = _PATIENCE_RATIO * interval_s
         self._sampling = Sampling(
-            hosts,
+            tuple(fleet.hosts.values()),
             clock=clock,
             submit=submit,
             governs=lambda view: self._fleet.assignments.policy_of(view) is not None,
@@ -88,6 +85,9 @@ class Controller:
         """Domains with an action out, though the state that asked for it may be gone."""
         self._ungoverned: tuple[DomainView, ...] = ()
         self._narrator = Narrator()
+        self._publisher = Publisher(
+            fleet, self._sampling, recorder=recorder, clock=clock, narrator=self._narrator, publish=publish
+        )
         self._round_started_s: float | None = None
         self._last_round_s = float("-inf")
         self._ticks = 0
@@ -141,17 +141,22 @@ class Controller:
         return self._fleet.assignments.policies
 
     def apply(self, policies: PolicySet) -> int:
-        """Put another set of policies in force, between two ticks; returns how many domains it governs otherwise.
+        """Put another set in force, between two ticks; returns how many domains it governs otherwise.
 
         What was learned of a domain stays where it means the same under its new policy.
         """
-        before = {governed.state.view.id: governed.state.policy.name for governed in self._fleet}
+        before = {governed.state.view.id: meaning_of(governed.state.policy) for governed in self._fleet}
         views = [governed.state.view for governed in self._fleet] + list(self._ungoverned)
         self._fleet.assignments.apply(policies)
         for view in views:
             self._govern(view)
-        after = {governed.state.view.id: governed.state.policy.name for governed in self._fleet}
+        after = {governed.state.view.id: meaning_of(governed.state.policy) for governed in self._fleet}
         return sum(before.get(view.id) != after.get(view.id) for view in views)
+
+    def plan(self, policies: PolicySet) -> list[dict[str, object]]:
+        """What every running domain would get now under these policies; see `autoscaler.service.plan`."""
+        now_s, wall_s = self._clock.monotonic_s(), self._clock.wall_s()
+        return plan_of(self._fleet, self._ungoverned, policies, now_s=now_s, wall_s=wall_s)
 
     def keep_all(self) -> None:
         """Record what was learned of every domain: the service ends."""
@@ -169,7 +174,7 @@ class Controller:
                 self._drop(governed.state.view.id, "the domain stopped")
                 self._fleet.assignments.forget(governed.state.view.id)
         self._ungoverned = tuple(view for view, _ in readings if self._govern(view) is None)
-        for label in self._hosts:
+        for label in self._fleet.hosts:
             self._fleet.see_host(label, self._sampling.machine(label), self._ungoverned)
         taken = (self._take(view, observation) for view, observation in readings if observation is not None)
         self._conclude([governed for governed in taken if governed is not None])
@@ -293,34 +298,5 @@ class Controller:
                 delay.note(operation.online_s - operation.requested_s)
 
     def _publish_snapshot(self) -> None:
-        now_s, wall_s = self._clock.monotonic_s(), self._clock.wall_s()
-        self._unpublished, self._published_s = False, now_s
-        labels = labels_of([governed.state.view for governed in self._fleet])
-        domains = [
-            governed.frozen(labels[governed.state.view.id], now_s, wall_s) for governed in self._fleet
-        ]
-        hosts = tuple(
-            HostSnapshot(
-                label=label,
-                trouble=self._sampling.trouble(label),
-                unseen=host.hypervisor.troubles(),
-                heard=self._sampling.heard(label),
-                shares=self._fleet.host_shares(label),
-            )
-            for label, host in self._hosts.items()
-        )
-        for host in hosts:
-            self._narrator.of_host(host)
-        snapshot = Snapshot(
-            wall_s=wall_s,
-            tick=self._ticks,
-            hosts=hosts,
-            domains=tuple(sorted(domains, key=lambda domain: domain.label)),
-            ungoverned=self._ungoverned,
-            policies=len(self.policies.policies),
-            policy_digest=self.policies.digest,
-            troubles=self._recorder.troubles,
-        )
-        self._narrator.nothing_to_do(snapshot)
-        self._narrator.of_service("journal", self._recorder.troubles)
-        self._publish(snapshot)
+        self._unpublished, self._published_s = False, self._clock.monotonic_s()
+        self._publisher.publish(self._ticks, self._ungoverned)

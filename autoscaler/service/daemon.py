@@ -1,4 +1,4 @@
-"""The service, put together: connections, policies, journal, web and schedule around one controller.
+"""The service, put together: connections, policies, journal, web, control and schedule around one controller.
 
 Invariants: what can fail for a reason an administrator can mend fails in `__init__`, before anything runs;
 one state directory has one service; stopping leaves every guest as it is.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import logging
-import shlex
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -16,17 +15,21 @@ from typing import TYPE_CHECKING, TextIO
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from autoscaler.core.model import DomainEvent, DomainEventKind
-from autoscaler.policyfile.load import load_policies
 from autoscaler.ports import AutoscalerError
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.composition import connect
+from autoscaler.service.control import ControlSocket, on_controller
 from autoscaler.service.controller import Controller
+from autoscaler.service.fleet import Fleet
 from autoscaler.service.inbox import Inbox
 from autoscaler.service.instruments import Instruments
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.lanes import Lane
 from autoscaler.service.metrics import SnapshotCollector
+from autoscaler.service.plan import PlanVerb
+from autoscaler.service.policy_files import PolicyFiles
+from autoscaler.service.policy_reload import PolicyReload
+from autoscaler.service.policy_watch import PolicyWatch
 from autoscaler.service.recorder import Recorder
 from autoscaler.service.schedule import Schedule
 from autoscaler.service.snapshot import Snapshot
@@ -36,14 +39,16 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from autoscaler.core.model import DomainId
+    from autoscaler.core.model import DomainEvent, DomainId
     from autoscaler.core.policy import PolicySet
     from autoscaler.service.config import Config
+    from autoscaler.service.control import Verb
     from autoscaler.service.host import Versions
 
 _log = logging.getLogger("autoscaler")
 
-_WORKERS = {Lane.SWEEP: 4, Lane.PROBE: 16, Lane.ACT: 8}
+_WORKERS = {Lane.SWEEP: 4, Lane.PROBE: 16, Lane.ACT: 8, Lane.POLICIES: 1}
+_PLAN_PATIENCE_S = 10.0
 _STALE_TICKS = 5
 """A service that has not finished a tick for so many intervals is not healthy."""
 _STALE_AT_LEAST_S = 15.0
@@ -66,11 +71,10 @@ class Service:
         self._clock = SystemClock()
         self.snapshot = Snapshot(wall_s=self._clock.wall_s(), tick=0)
         self._tick_over: threading.Event | None = None
-        self._policy_troubles: dict[str, str] = {}
         self._published_s = self._clock.monotonic_s()
         registry = _registry(lambda: self.snapshot)
         self._instruments = Instruments(registry)
-        policies = self._first_policies()
+        self._policies = PolicyFiles(config.policies, instruments=self._instruments, clock=self._clock)
         with ExitStack() as opened:
             opened.enter_context(_lock(config))
             self.journal_path = config.state / "journal.sqlite"
@@ -88,10 +92,15 @@ class Service:
             self._hosts = connect(config, self._clock, self._instruments, opened)
             self._inbox = Inbox(self._clock, _WORKERS)
             opened.callback(self._inbox.close)
-            self._controller = Controller(
+            fleet = Fleet(
                 self._hosts,
-                policies=policies,
+                policies=self._policies.in_force,
                 limits=config.host,
+                recorder=self._recorder,
+                clock=self._clock,
+            )
+            self._controller = Controller(
+                fleet,
                 recorder=self._recorder,
                 clock=self._clock,
                 submit=self._inbox.submit,
@@ -106,6 +115,16 @@ class Service:
                 clock=self._clock,
                 instruments=self._instruments,
             )
+            self._reload = PolicyReload(
+                self._policies, submit=self._inbox.submit, apply=self._controller.apply
+            )
+            self._watch = PolicyWatch(
+                config.policies, seen=lambda: self._policies.seen, changed=self._reload.look
+            )
+            opened.callback(self._watch.close)
+            verbs: dict[str, Verb] = {"reload": self._reload.verb, "plan": PlanVerb(self._plan)}
+            self._control = ControlSocket(config.control_socket, verbs)
+            opened.callback(self._control.close)
             self._opened = opened.pop_all()
 
     def run(self) -> None:
@@ -116,6 +135,8 @@ class Service:
             self.web.start()
             self._schedule.start()
             self._opened.callback(self._schedule.close)
+            self._watch.start()
+            self._control.start()
             self._greet()
             self._inbox.run(self._controller)
             self._controller.keep_all()
@@ -140,55 +161,25 @@ class Service:
 
     def reload(self) -> None:
         """Read the policy files again; safe from any thread and from a signal handler."""
-        self._inbox.post(self._reload)
+        self._reload.ask()
 
-    def _first_policies(self) -> PolicySet:
-        policies = self._read_policies()
-        if policies is None:
-            raise AutoscalerError(f"the policies have errors: mend what {self._check_command()} tells")
-        return policies
-
-    def _read_policies(self) -> PolicySet | None:
-        loaded = load_policies(self.config.policies)
-        for problem in loaded.warnings:
-            _log.warning("%s", problem)
-        for problem in loaded.errors:
-            _log.error("%s", problem)
-        self._instruments.policies_read(in_force=loaded.policy_set is not None, wall_s=self._clock.wall_s())
-        return loaded.policy_set
-
-    def _check_command(self) -> str:
-        """The command that tells what is wrong with the policies."""
-        return f"`autoscaler check {shlex.join(str(path) for path in self.config.policies)}`"
-
-    def _reload(self) -> None:
-        policies = self._read_policies()
-        if policies is None:
-            sentence = (
-                "the policies were not reloaded and the last good set stays in force: mend what "
-                f"{self._check_command()} tells, and reload again"
-            )
-            _log.error("%s", sentence)
-            self._policy_troubles = {"policies": sentence}
-            return
-        self._policy_troubles = {}
-        self._controller.apply(policies)
-        _log.info("%d policies reloaded", len(policies.policies))
+    def _plan(self, policies: PolicySet) -> list[dict[str, object]]:
+        """What the controller would do under other policies; called on a thread of the control socket."""
+        return on_controller(self._inbox, partial(self._controller.plan, policies), _PLAN_PATIENCE_S)
 
     def _tick(self, over: threading.Event) -> None:
         self._tick_over = over
         self._controller.tick()
 
     def _publish(self, snapshot: Snapshot) -> None:
-        troubles = {**snapshot.troubles, **self._policy_troubles}
+        troubles = {**snapshot.troubles, **self._policies.troubles}
         self.snapshot, self._published_s = replace(snapshot, troubles=troubles), self._clock.monotonic_s()
         if self._tick_over is not None:
             self._tick_over.set()
 
-    def _happened(self, event: DomainEvent) -> None:
-        """A domain came or went: look soon, not at the next interval. Called on a backend's thread."""
-        if event.kind in {DomainEventKind.STARTED, DomainEventKind.STOPPED}:
-            self._inbox.post(self._controller.look)
+    def _happened(self, _: DomainEvent) -> None:
+        """Something happened to a domain: look soon, not at the next interval. Any thread may call."""
+        self._inbox.post(self._controller.look)
 
     def _trouble(self) -> str | None:
         """Why the service is not healthy, or None."""

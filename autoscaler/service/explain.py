@@ -1,7 +1,7 @@
 """One recorded decision in plain words, step by step as it was made: what `explain` prints and a page shows.
 
-Invariant: every figure comes from the record; nothing is reckoned anew, so that what is told of last week is what
-was decided last week.
+Invariant: every figure comes from the record; nothing is reckoned anew, so that what is told of last week is
+what was decided last week.
 """
 
 from __future__ import annotations
@@ -62,8 +62,9 @@ def _signals(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[S
     busy = load["busy_vcpus"]
     yield Step(
         "signals",
-        f"In {load['span_s']:.1f} s the guest was busy on {busy:.2f} of {_vcpus(online)} ({busy / online:.0%}); "
-        f"the host withheld {load['steal_vcpus'] / online:.0%} of their time. Read by {load['source']}.",
+        f"In {load['span_s']:.1f} s the guest was busy on {busy:.2f} of {_vcpus(online)} "
+        f"({busy / online:.0%}); the host withheld {load['steal_vcpus'] / online:.0%} of their time. "
+        f"Read by {load['source']}.",
     )
     if load["demand_vcpus"] > busy:
         yield Step(
@@ -178,7 +179,11 @@ def _counted(count: int, thing: str) -> str:
 
 def _span(seconds: float) -> str:
     """A time as people say it, in its two largest units."""
-    for unit_s, unit, below_s, below in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+    for unit_s, unit, below_s, below in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
         if seconds >= unit_s:
             whole, rest = divmod(round(seconds / below_s), unit_s // below_s)
             return f"{whole} {unit} {rest} {below}" if rest else f"{whole} {unit}"

@@ -1,7 +1,7 @@
 """Every governed domain with its state: taken up, remembered, let go; and what their hosts grant them.
 
-Invariants: a domain is in the fleet exactly while it runs and a policy governs it; what was learned of one that
-leaves is kept, and taken up again when it returns.
+Invariants: a domain is in the fleet exactly while it runs and a policy governs it; what was learned of one
+that leaves is kept, and taken up again when it returns.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Fleet:
         clock: Clock,
     ) -> None:
         self.assignments = Assignments(policies)
-        self._hosts = {host.label: host for host in hosts}
+        self.hosts = {host.label: host for host in hosts}
         self._shares = {host.label: Shares(limits) for host in hosts}
         self._recorder = recorder
         self._clock = clock
@@ -78,7 +78,7 @@ class Fleet:
         if governed is not None:
             governed.state.govern(policy, self._clock.monotonic_s())
             return governed, False
-        governed = self._domains[view.id] = Governed(self._remembered(view, policy), self._hosts[view.id.host])
+        governed = self._domains[view.id] = Governed(self._remembered(view, policy), self.hosts[view.id.host])
         return governed, True
 
     def let_go(self, domain: DomainId) -> Governed | None:
@@ -108,6 +108,8 @@ class Fleet:
         found: dict[DomainId, Grant] = {}
         now_s = self._clock.monotonic_s()
         for label in {domain.host for domain in asking}:
+            loads = (governed.state.load for governed in self._of(label))
+            self._shares[label].feel(load for load in loads if load is not None)
             requests = [
                 governed.state.request(now_s, asks=governed.state.view.id in asking)
                 for governed in self._of(label)

@@ -1,4 +1,4 @@
-"""Where blocking work runs: three bounded pools, so that hung guests never hold up the sweep or a change.
+"""Where blocking work runs: bounded pools, so that hung guests never hold up the sweep or a change.
 
 A piece of work runs on a worker thread and its result comes back as a call on the controller's own thread.
 """
@@ -25,6 +25,8 @@ class Lane(StrEnum):
     SWEEP = "sweep"
     PROBE = "probe"
     ACT = "act"
+    POLICIES = "policies"
+    """Reading the policy files: one after the other, so that what was read last is what is in force."""
 
 
 class Submit(Protocol):

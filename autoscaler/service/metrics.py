@@ -69,7 +69,10 @@ def _of_hosts(hosts: Iterable[HostSnapshot]) -> Iterator[Metric]:
         ((label,), share.pressure_ratio) for label, share in shares if share.pressure_ratio is not None
     ]
     yield _gauge(
-        "host_pressure_ratio", "Share of 10 s in which tasks of the host waited for a CPU.", ("host",), pressure
+        "host_pressure_ratio",
+        "Share of 10 s in which tasks of the host waited for a CPU.",
+        ("host",),
+        pressure,
     )
 
 
@@ -137,7 +140,9 @@ def _of_loads(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
 
 def _of_service_levels(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
     slices = CounterMetricFamily(
-        f"{PREFIX}_slo_slices", "Slices of the service level, by how they came out.", labels=("domain", "outcome")
+        f"{PREFIX}_slo_slices",
+        "Slices of the service level, by how they came out.",
+        labels=("domain", "outcome"),
     )
     objective: list[tuple[tuple[str, ...], float]] = []
     budget: list[tuple[tuple[str, ...], float]] = []

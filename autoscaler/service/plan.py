@@ -1,6 +1,7 @@
 """What every domain would get now under other policies, against the ones in force. Nothing is changed by it.
 
-Runs on the controller's thread, between two ticks, over the very facts that the last decisions were made on.
+The policies come as texts, for the service opens no file because somebody asked for it. The plan is made on
+the controller's thread, between two ticks, over the very facts that the last decisions were made on.
 """
 
 from __future__ import annotations
@@ -8,15 +9,52 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.core.reason import SENTENCES
+from autoscaler.policyfile.load import load_texts
+from autoscaler.policyfile.text_file import decode
+from autoscaler.ports import AutoscalerError
 from autoscaler.service.assignments import governing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from autoscaler.core.decision import Decision
     from autoscaler.core.model import DomainView
     from autoscaler.core.policy import PolicySet
+    from autoscaler.policyfile.text_file import TextFile
     from autoscaler.service.governed import Governed
+
+
+class PlanVerb:
+    """The verb ``plan`` of the control socket."""
+
+    def __init__(self, plan: Callable[[PolicySet], list[dict[str, object]]]) -> None:
+        """`plan` makes the plan for a set of policies; any thread may call it."""
+        self._plan = plan
+
+    def __call__(self, request: Mapping[str, object]) -> Mapping[str, object]:
+        """Make a plan for the policies in ``files``, a list of ``{"name": ..., "text": ...}``.
+
+        Raises:
+            PoliciesBroken: there are errors in them.
+        """
+        loaded = load_texts(_files(request.get("files")))
+        if loaded.policy_set is None:
+            raise PoliciesBroken(f"the policies have errors, the first of them: {loaded.errors[0]}")
+        return {"domains": self._plan(loaded.policy_set)}
+
+
+class PoliciesBroken(AutoscalerError):
+    """There is no plan for policies that have errors."""
+
+
+def _files(written: object) -> list[TextFile]:
+    if not isinstance(written, list) or not all(_is_file(entry) for entry in written):
+        raise PoliciesBroken("a plan is asked for with 'files', a list of {'name': ..., 'text': ...}")
+    return [decode(entry["name"], entry["text"].encode(errors="surrogatepass")) for entry in written]
+
+
+def _is_file(entry: object) -> bool:
+    return isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("name", "text"))
 
 
 def plan_of(

@@ -62,6 +62,18 @@ def _sweep(host: Host) -> _Sweep:
         return _Sweep(domains, None)
 
 
+def _does_not_run(view: DomainView) -> str:
+    if view.state is RunState.PAUSED:
+        return (
+            f"domain {view.name!r} is paused: `virsh resume {quote(view.name)}`, or where QEMU runs without "
+            "libvirt the command cont on its monitor"
+        )
+    return (
+        f"domain {view.name!r} does not run now: see `virsh domstate --reason {quote(view.name)}`, or where "
+        "QEMU runs without libvirt the command query-status on its monitor"
+    )
+
+
 class Sampling:
     """The observations of the round under way and the views of the last good sweeps."""
 
@@ -172,9 +184,7 @@ class Sampling:
         if trouble is not None:
             return Missing(at_s=now_s, reason=MissingReason.BACKEND_UNAVAILABLE, detail=trouble)
         if view.state is not RunState.RUNNING:
-            command = "resume" if view.state is RunState.PAUSED else "domstate --reason"
-            detail = f"domain {view.name!r} does not run now: see `virsh {command} {quote(view.name)}`"
-            return Missing(at_s=now_s, reason=MissingReason.NOT_RUNNING, detail=detail)
+            return Missing(at_s=now_s, reason=MissingReason.NOT_RUNNING, detail=_does_not_run(view))
         failed = self._failed.get(view.id)
         if failed is not None:
             # Being asked again says less than what was wrong a moment ago.

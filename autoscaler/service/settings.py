@@ -108,7 +108,7 @@ class Config:
     policies: tuple[Path, ...] = (Path("/etc/vcpu-autoscaler/policies"),)
     """Policy files, and folders of them."""
     state: Path = Path("/var/lib/vcpu-autoscaler")
-    """The folder of the journal."""
+    """The folder of the journal and of the control socket."""
     interval_s: float = 5.0
     """Between two samples of a guest."""
     agent_timeout_s: float = 2.0
@@ -117,3 +117,8 @@ class Config:
     """For each host alike."""
     listen: Listen = field(default_factory=lambda: Listen("127.0.0.1", 9752))
     log_level: LogLevel = LogLevel.INFO
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the running service takes orders."""
+        return self.state / "control.sock"

@@ -146,10 +146,11 @@ class _Pages:
         return JSONResponse(found)
 
 
-def _up_to_date(
-    record: dict[str, object], domain: DomainSnapshot, wall_s: float
-) -> dict[str, object]:
-    """The newest record with what the last tick decided on, where that only repeated it: it may not be written yet."""
+def _up_to_date(record: dict[str, object], domain: DomainSnapshot, wall_s: float) -> dict[str, object]:
+    """The newest record with what the last tick decided on, where that only repeated it.
+
+    The journal writes repetitions once a minute.
+    """
     decision = domain.decision
     if decision is None or (record["reason"], record["online"], record["target"], record["act"]) != (
         decision.reason,
@@ -158,7 +159,11 @@ def _up_to_date(
         decision.act,
     ):
         return record
-    return record | {"newest_inputs": inputs_of(decision), "proposed": decision.proposed, "until_wall_s": wall_s}
+    return record | {
+        "newest_inputs": inputs_of(decision),
+        "proposed": decision.proposed,
+        "until_wall_s": wall_s,
+    }
 
 
 def _is(domain: DomainSnapshot, wanted: str) -> bool:

@@ -8,8 +8,9 @@ import sys
 
 from tests.bench.figures import machine
 from tests.bench.loop import overhead, reaction, warm
+from tests.bench.policies import check
 
-BENCHMARKS = {"reaction": reaction, "warm": warm, "overhead": overhead}
+BENCHMARKS = {"reaction": reaction, "warm": warm, "overhead": overhead, "check": check}
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What one tick's pure work costs: observing, judging, deciding and sharing out, without any guest or disk."""
+"""What one tick's pure work costs: observing, judging, deciding, sharing out; no guest and no disk."""
 
 from __future__ import annotations
 

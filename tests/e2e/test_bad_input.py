@@ -274,7 +274,8 @@ def test_a_qmp_socket_that_may_not_be_opened_is_told_and_opened_when_it_may(
         assert "domain 'forbidden' cannot be seen: no permission" in asked.stderr
         qmp.chmod(0o600)
         service.said("INFO forbidden: no longer in trouble")
-        assert "virsh resume forbidden" in service.condition("forbidden", "no-sample")
+        sentence = service.condition("forbidden", "no-sample")
+        assert "`virsh resume forbidden`, or where QEMU runs without libvirt the command cont" in sentence
     service.wait_gone("forbidden")
 
 
@@ -290,6 +291,19 @@ def test_a_qmp_socket_that_somebody_else_holds_is_told_and_served_when_it_is_fre
             assert "! held: no QMP greeting" in asked.stdout
         service.wait_for("held", lambda _: True)
     service.wait_gone("held")
+
+
+def test_a_libvirt_socket_that_may_not_be_opened_is_told_and_opened_when_it_may(
+    daemon: LibvirtDaemon, tmp_path: Path
+) -> None:
+    door = daemon.folder / "s/libvirt-sock"
+    door.chmod(0)
+    with confined_service(tmp_path, f'libvirt: "{daemon.uri}"') as service:
+        sentence = service.said(f"WARNING {daemon.uri}: ")
+        assert "does not let user" in sentence
+        assert "`usermod -aG libvirt" in sentence
+        door.chmod(0o700)
+        service.said(f"INFO {daemon.uri}: answers again")
 
 
 def test_a_libvirt_daemon_that_comes_goes_and_comes_back_is_followed(
@@ -387,6 +401,19 @@ def test_an_agent_that_does_not_run_is_told_in_the_same_sentence_whatever_the_ba
         assert told == sentence.replace("agentless", "stopped")
         guest.command("agent start")
         service.wait_for("stopped", lambda domain: not domain["conditions"])
+
+
+def test_a_guest_whose_agent_may_tell_nothing_is_measured_from_the_host_and_told_what_to_allow(
+    service: ConfinedService, good: QemuGuest, lab_image: Image
+) -> None:
+    spec = GuestSpec(name="hushed", block=("guest-file-*", "guest-exec*", "guest-get-cpustats"))
+    with QemuGuest.start(spec, lab_image, good.folder.parent) as guest:
+        guest.wait_up()
+        sentence = service.condition("hushed", "unconfirmed")
+        assert "the agent of domain hushed allows nothing that tells CPU load" in sentence
+        assert "BLOCK_RPCS" in sentence
+        assert service.wait_for("hushed", lambda domain: domain["load"] is not None)["cpu_source"] == "host"
+    service.wait_gone("hushed")
 
 
 def test_a_guest_that_never_onlines_is_told_why_once_however_often_it_is_tried(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -22,7 +23,7 @@ from autoscaler.lab.image import Image
 from tests.fakes.running_service import AS_FROM_A_TERMINAL, COMMAND, RunningService, running_service
 
 COMMANDS = (
-    *("run", "check", "status", "list", "show", "events", "demo"),
+    *("run", "reload", "check", "status", "list", "show", "events", "demo"),
     *("lab up", "lab load", "lab down", "lab list"),
 )
 PLAIN = {**os.environ, "COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
@@ -135,15 +136,19 @@ def test_following_events_ends_by_ctrl_c_without_a_word(idle_service: RunningSer
 class Demo:
     """A demonstration with a temporary folder of its own, in a process group as a terminal makes one."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, terminal: int | None = None) -> None:
+        """Start it; without a `terminal` of its own its output is read here."""
         self._folder = folder
+        on_terminal = () if terminal is None else ("setsid", "--ctty")
+        environment = PLAIN if terminal is None else {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
         self.process = subprocess.Popen(
-            (*AS_FROM_A_TERMINAL, COMMAND, "demo", *arguments),
-            stdout=subprocess.PIPE,
+            (*AS_FROM_A_TERMINAL, *on_terminal, COMMAND, "demo", *arguments),
+            stdin=terminal,
+            stdout=subprocess.PIPE if terminal is None else terminal,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**PLAIN, "TMPDIR": str(folder)},
-            start_new_session=True,
+            env={**environment, "TMPDIR": str(folder)},
+            start_new_session=terminal is None,
         )
 
     def read_until(self, words: str) -> str:
@@ -244,6 +249,26 @@ def test_a_demo_that_is_interrupted_leaves_nothing(
         demo.sweep_up()
     assert ended == code
     assert "Traceback" not in printed
+    assert leftovers == []
+
+
+def test_a_demo_on_a_terminal_draws_the_guest_and_ends_with_the_terminal(
+    lab_image: Image,  # noqa: ARG001 - as above
+    short_folder: Path,
+) -> None:
+    ours, its = pty.openpty()
+    demo = Demo(short_folder, "--backend", "qmp", terminal=its)
+    os.close(its)
+    try:
+        drawn = b""
+        while b"the guest wants 1.8" not in drawn:
+            drawn += os.read(ours, 65536)
+        os.close(ours)
+        demo.process.wait(30)
+        leftovers = demo.leftovers()
+    finally:
+        demo.sweep_up()
+    assert "■ □ □ □" in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.decode())
     assert leftovers == []
 
 

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import operator
+import os
 import signal
 import socket
 import subprocess
@@ -18,7 +19,8 @@ import pytest
 from typer.testing import CliRunner
 
 from autoscaler.cli.lab import lab_app
-from autoscaler.lab import process
+from autoscaler.lab import process, sources
+from autoscaler.lab.cache import cache_folder
 from autoscaler.lab.errors import LabError
 from autoscaler.lab.qemu_guest import QemuGuest
 from autoscaler.lab.spec import HARDENED, GuestSpec, Onlining
@@ -272,6 +274,26 @@ def test_the_command_boots_loads_lists_and_ends_a_guest(lab_image: Image, qemu_r
     assert "cli-1 is down" in run("down", "--all")
     assert "does not run" in run("down", "cli-1")
     assert json.loads(run("list", "--output", "json")) == []
+
+
+def test_a_kernel_of_the_callers_own_boots_with_the_hosts_own_programs(
+    qemu_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = sources.from_packages(cache_folder(), lambda _: None)
+    for folder in ("bin", "modules"):
+        (tmp_path / folder).mkdir()
+    for name, content in parts.modules:
+        (tmp_path / f"modules/{name}.ko").write_bytes(content)
+    (tmp_path / "bin/busybox").symlink_to(parts.busybox)
+    (tmp_path / "bin/qemu-ga").symlink_to(parts.agent)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    words = ["up", "own", "--kernel", str(parts.kernel), "--modules", str(tmp_path / "modules")]
+    try:
+        done = CliRunner().invoke(lab_app, [*words, "--folder", str(qemu_root / "own")])
+        assert "own is up with 1 of 4 vCPUs" in done.output
+    finally:
+        for guest in QemuGuest.find_all(qemu_root / "own"):
+            guest.destroy()
 
 
 @pytest.mark.parametrize(

@@ -76,11 +76,11 @@ def test_a_loaded_guest_grows_is_relieved_and_shrinks_back(scene: Scene) -> None
 
 @over_qmp_and_libvirt
 def test_a_guest_killed_under_load_vanishes_and_its_successor_is_governed(scene: Scene) -> None:
-    guest = scene.boot(GuestSpec(name="killed"))
-    scene.grow(guest)
-    guest.kill()
-    scene.service.wait_gone("killed")
-    assert 'domain="killed"' not in scene.service.get("/metrics")
+    with scene.boot(GuestSpec(name="killed")) as guest:
+        scene.grow(guest)
+        guest.kill()
+        scene.service.wait_gone("killed")
+        assert 'domain="killed"' not in scene.service.get("/metrics")
     with scene.boot(GuestSpec(name="killed")) as successor:
         scene.grow(successor)
 
@@ -193,6 +193,8 @@ def test_the_commands_that_look_agree_with_the_service(scene: Scene) -> None:
         listed = json.loads(scene.service.ask("list", "--output", "json").stdout)
         assert [domain["name"] for domain in listed if domain["name"] == "shown"] == ["shown"]
         assert "3 online" in scene.service.ask("show", "shown").stdout
+        shown = json.loads(scene.service.ask("show", "shown", "--output", "json").stdout)
+        assert (shown["name"], shown["vcpus"]["online"]) == ("shown", 3)
         assert "shown" in scene.service.ask("events", "shown").stdout
         status = scene.service.ask("status")
         assert "domains governed" in status.stdout

@@ -8,6 +8,7 @@ folder. Needs root.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -143,17 +144,35 @@ class LibvirtDaemon:
 @contextlib.contextmanager
 def libvirt_daemon(folder: Path, *, tcp_port: int | None = None) -> Iterator[LibvirtDaemon]:
     """Run a private libvirtd in `folder`, an empty one with a short path: sockets live in it."""
-    missing = [place for place in STATE_FOLDERS.values() if not place.exists()]
-    for place in missing:
-        place.mkdir()
     daemon = LibvirtDaemon(folder, tcp_port)
+    with _state_folders():
+        try:
+            daemon.prepare()
+            daemon.start()
+            yield daemon
+        finally:
+            daemon.end_guests()
+            daemon.kill()
+
+
+@contextlib.contextmanager
+def _state_folders() -> Iterator[None]:
+    """Have the places that private folders are bound over; those made for it go again.
+
+    To remove such a place is to end every bind over it, in whatever namespace: while another run has a
+    daemon, they stay.
+    """
+    missing = [place for place in STATE_FOLDERS.values() if not place.exists()]
+    in_use = os.open("/run", os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(in_use, fcntl.LOCK_SH)
+    for place in missing:
+        place.mkdir(exist_ok=True)
     try:
-        daemon.prepare()
-        daemon.start()
-        yield daemon
+        yield
     finally:
-        daemon.end_guests()
-        daemon.kill()
-        for place in missing:
-            with contextlib.suppress(OSError):
-                place.rmdir()
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for place in missing:
+                with contextlib.suppress(OSError):
+                    place.rmdir()
+        os.close(in_use)

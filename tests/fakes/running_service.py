@@ -28,7 +28,13 @@ class RunningService:
     """A service with one connection, in a folder of its own."""
 
     def __init__(
-        self, folder: Path, connection: str, *, policy: str = QUICK_POLICY, prefix: Sequence[str] = ()
+        self,
+        folder: Path,
+        connection: str,
+        *,
+        policy: str = QUICK_POLICY,
+        host: str = "",
+        prefix: Sequence[str] = (),
     ) -> None:
         """Write its configuration; nothing runs yet.
 
@@ -36,6 +42,7 @@ class RunningService:
             folder: takes the configuration, the state and the log.
             connection: the configuration's entry, as ``qmp: /folder``.
             policy: the text of the policy file.
+            host: what the configuration says of the host, as ``overcommit: 2``.
             prefix: words that go before the command, to run it as somebody else.
         """
         self.folder = folder
@@ -47,7 +54,7 @@ class RunningService:
         self.config = folder / "config.yaml"
         self.config.write_text(
             f"version: 1\nconnections: [{{{connection}}}]\npolicies: [policy.yaml]\nstate: state\n"
-            f'interval: 1s\nweb: {{listen: "127.0.0.1:{self.port}"}}\n'
+            f'interval: 1s\nweb: {{listen: "127.0.0.1:{self.port}"}}\nhost: {{{host}}}\n'
         )
         self.log = folder / "service.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -109,6 +116,13 @@ class RunningService:
             assert time.monotonic() < end_s, f"{name} is still there\n{self.log.read_text()}"
             time.sleep(0.1)
 
+    def wait_for_metric(self, series: str, value: float, *, timeout_s: float = 20) -> None:
+        """Wait until a series without labels has this value."""
+        end_s = time.monotonic() + timeout_s
+        while f"vcpu_autoscaler_{series} {value}" not in self.get("/metrics"):
+            assert time.monotonic() < end_s, self.log.read_text()
+            time.sleep(0.1)
+
     def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another command against this service."""
         environment = {**os.environ, "VCPU_AUTOSCALER_SERVER": self.server}
@@ -119,10 +133,10 @@ class RunningService:
 
 @contextlib.contextmanager
 def running_service(
-    folder: Path, connection: str, *, policy: str = QUICK_POLICY, prefix: Sequence[str] = ()
+    folder: Path, connection: str, *, policy: str = QUICK_POLICY, host: str = "", prefix: Sequence[str] = ()
 ) -> Iterator[RunningService]:
     """Run the service for the block; it is ended however the block ends."""
-    service = RunningService(folder, connection, policy=policy, prefix=prefix)
+    service = RunningService(folder, connection, policy=policy, host=host, prefix=prefix)
     service.start()
     try:
         yield service

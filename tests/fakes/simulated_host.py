@@ -40,6 +40,7 @@ from autoscaler.ports import (
     DomainGone,
 )
 from autoscaler.service.controller import Controller
+from autoscaler.service.fleet import Fleet
 from autoscaler.service.host import Host, Versions
 from autoscaler.service.instruments import Instruments
 from autoscaler.service.journal import SqliteJournal
@@ -309,10 +310,15 @@ class Simulation:
         self.registry = CollectorRegistry()
         self.journal = SqliteJournal(folder / "journal.sqlite")
         self.recorder = Recorder(self.journal)
-        self.controller = Controller(
+        fleet = Fleet(
             [host.as_host()],
             policies=PolicySet(policies=tuple(policies), digest="test"),
             limits=limits,
+            recorder=self.recorder,
+            clock=self.clock,
+        )
+        self.controller = Controller(
+            fleet,
             recorder=self.recorder,
             clock=self.clock,
             submit=self._submit,

@@ -15,6 +15,7 @@ from autoscaler.core.demand import Load
 from autoscaler.core.domain_state import DomainState
 from autoscaler.core.model import CpuSource, Missing, MissingReason, RunState
 from autoscaler.core.policy import (
+    AdaptiveStrategy,
     DownLimits,
     Fallback,
     ManualChange,
@@ -22,6 +23,7 @@ from autoscaler.core.policy import (
     MissingRule,
     Mode,
     Policy,
+    Sla,
     TargetStrategy,
     UpLimits,
 )
@@ -42,9 +44,9 @@ from autoscaler.ports import (
 from tests.fakes.examples import SAMPLE, VIEW
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
-UNIT = settings(derandomize=True, deadline=None, database=None, max_examples=200)
+UNIT = settings(derandomize=True, deadline=None, database=None, max_examples=1000)
 """Derandomized, so that a run says the same today and tomorrow."""
-LONG = settings(UNIT, max_examples=25)
+LONG = settings(UNIT, max_examples=40)
 """A story costs more than a sum."""
 
 VCPUS = st.integers(1, 64)
@@ -90,7 +92,8 @@ def loaded(busy: float, online: int, queue: float = 0.0) -> Load:
 
 
 def moved(load: Load, strategy: TargetStrategy, at: Situation) -> Target:
-    wish = Recommendation(**dict(zip(("vcpus", "reason"), by_target(load, strategy), strict=True)))
+    vcpus, reason = by_target(load, strategy)
+    wish = Recommendation(vcpus=vcpus, reason=reason)
     held = max(at.held_vcpus, wish.vcpus)
     return stabilize(wish, replace(at, online=load.online, held_vcpus=held, saturated=load.saturated))
 
@@ -178,7 +181,7 @@ POLICY = Policy(
 def test_constant_demand_settles_with_enough_vcpus_and_no_further_move(
     demand: float, plugged: int, more: int, utilization: float, tolerance: float
 ) -> None:
-    strategy = replace(POLICY.strategy, utilization_ratio=utilization, tolerance_ratio=tolerance)
+    strategy = TargetStrategy(utilization_ratio=utilization, tolerance_ratio=tolerance, hold_s=10)
     with tempfile.TemporaryDirectory() as folder:
         clock = SimulatedClock()
         guest = SimulatedGuest("web", clock, plugged=plugged, maximum=plugged + more, demand=demand)
@@ -191,6 +194,27 @@ def test_constant_demand_settles_with_enough_vcpus_and_no_further_move(
         assert guest.online == settled
         assert simulation.domain("web").tally.operations == moves
         assert len(settled) >= min(demand, guest.maximum)
+        simulation.journal.close()
+
+
+@LONG
+@given(st.floats(0.0, 9.0), st.integers(1, 8), st.integers(1, 12), st.floats(0.9, 0.999))
+def test_constant_demand_settles_under_a_learned_target_within_the_service_level(
+    demand: float, plugged: int, more: int, objective: float
+) -> None:
+    policy = replace(POLICY, strategy=AdaptiveStrategy(), sla=Sla(objective_ratio=objective))
+    with tempfile.TemporaryDirectory() as folder:
+        clock = SimulatedClock()
+        guest = SimulatedGuest("web", clock, plugged=plugged, maximum=plugged + more, demand=demand)
+        simulation = Simulation(SimulatedHost(clock, [guest]), [policy], folder=Path(folder), interval_s=10.0)
+        simulation.run(3600)
+        sizes = set[int]()
+        for _ in range(60):
+            simulation.run(60)
+            sizes.add(len(guest.online))
+        # A learned target warms while all is well: it may cross one step of the count, but never wander.
+        assert max(sizes) - min(sizes) <= 1
+        assert min(sizes) >= min(demand, guest.maximum)
         simulation.journal.close()
 
 

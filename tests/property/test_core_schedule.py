@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from autoscaler.core.policy import Schedule
 from autoscaler.core.schedule import is_active
 
-UNIT = settings(derandomize=True, deadline=None, database=None, max_examples=60)
+UNIT = settings(derandomize=True, deadline=None, database=None, max_examples=40)
 
 ZONES = (
     *("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC"),

@@ -321,3 +321,25 @@ def test_a_policy_that_no_longer_fits_lets_its_domain_go(story: Story) -> None:
     story.run(60)
     assert len(story.guest.online) == 3
     assert [view.name for view in story.simulation.snapshot.ungoverned] == ["web-1"]
+
+
+def test_a_floor_that_is_lowered_again_leaves_nothing_to_be_held(story: Story) -> None:
+    story.run(20)
+    raised = replace(POLICY, min_vcpus=3, strategy=TargetStrategy(utilization_ratio=0.70, hold_s=3600))
+    story.simulation.controller.apply(PolicySet(policies=(raised,), digest="raised"))
+    story.run(20)
+    assert (len(story.guest.online), story.reason) == (3, Reason.AT_MIN)
+    lowered = replace(raised, min_vcpus=1)
+    story.simulation.controller.apply(PolicySet(policies=(lowered,), digest="lowered"))
+    story.run(20)
+    assert len(story.guest.online) == 1
+
+
+def test_a_change_that_failed_and_is_wanted_no_more_is_no_condition_any_longer(story: Story) -> None:
+    story.run(3)
+    story.guest.set(plug_error=Denied("no"), demand=1.8)
+    story.run(5)
+    assert Condition.FAILED in story.conditions
+    story.guest.set(demand=0.2)
+    story.run(15)
+    assert story.conditions == {}

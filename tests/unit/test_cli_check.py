@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from autoscaler.cli.check import check
+from autoscaler.cli.main import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,12 +52,18 @@ def test_every_problem_is_a_line_with_its_place(tmp_path: Path) -> None:
     ]
 
 
-def test_a_warning_is_a_finding_only_when_strict(tmp_path: Path) -> None:
+def test_a_warning_is_an_error_when_strict(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(SHADOWED)
-    assert run("a.yaml").exit_code == 0
-    result = run("a.yaml", "--strict")
-    assert result.exit_code == 1
+    result = run("a.yaml")
+    assert result.exit_code == 0
     assert result.output.startswith("a.yaml:4:5: warning: the policy 'b' never governs a domain; ")
+    strict = run("a.yaml", "--strict")
+    assert strict.exit_code == 1
+    assert strict.output == result.output.replace("warning:", "error:").replace(
+        "0 errors, 1 warning", "1 error, 0 warnings"
+    )
+    assert json.loads(run("a.yaml", "--output", "json").output)["errors"] == []
+    assert json.loads(run("a.yaml", "--output", "json", "--strict").output)["warnings"] == []
 
 
 def test_json_has_every_problem_in_its_parts(tmp_path: Path) -> None:
@@ -73,6 +81,62 @@ def test_json_has_every_problem_in_its_parts(tmp_path: Path) -> None:
         ],
         "warnings": [],
     }
+
+
+TEST_DOMAIN = "6695eb01-f6a4-8304-79aa-97f2502e193f"
+"""The one domain that libvirt's test driver begins with."""
+CONNECT = ("--connect", "test:///default")
+
+
+@pytest.mark.parametrize(("pattern", "policy"), [("te*", "a"), ("web-*", None)], ids=["governed", "alone"])
+def test_the_policy_of_every_domain_of_a_connection_is_told(
+    tmp_path: Path, pattern: str, policy: str | None
+) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD.replace("[a]", f"['{pattern}']"))
+    result = run("a.yaml", *CONNECT)
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        "1 file, 0 errors, 0 warnings",
+        "Domain  UUID                                  Policy",
+        "------  ------------------------------------  ------",
+        f"test    {TEST_DOMAIN}  {policy or '-'}",
+        f"1 domain, {0 if policy else 1} without a policy",
+    ]
+    assert json.loads(run("a.yaml", *CONNECT, "--output", "json").output) == {
+        "errors": [],
+        "warnings": [],
+        "domains": [{"name": "test", "uuid": TEST_DOMAIN, "policy": policy}],
+    }
+
+
+def test_what_governs_a_domain_is_not_told_while_there_are_errors(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(BAD)
+    result = run("a.yaml", *CONNECT)
+    assert result.exit_code == 1
+    assert result.output.endswith("Which policy governs which domain is told once the errors are gone.\n")
+    assert json.loads(run("a.yaml", *CONNECT, "--output", "json").output)["domains"] is None
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_connection_that_fails_is_one_sentence_and_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], output: str
+) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD)
+    arguments = ["check", "a.yaml", "-c", "nonsense:///", "--output", output]
+    monkeypatch.setattr(sys, "argv", ["autoscaler", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith("autoscaler: libvirt at nonsense:/// ")
+
+
+def test_a_connection_of_the_environment_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD)
+    monkeypatch.setenv("LIBVIRT_DEFAULT_URI", "test:///default")
+    assert run("a.yaml").output == "1 file, 0 errors, 0 warnings\n"
 
 
 def test_a_path_that_does_not_exist_is_a_usage_error() -> None:

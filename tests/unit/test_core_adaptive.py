@@ -225,10 +225,20 @@ def test_levels_are_given_back_as_their_holds_end() -> None:
 def test_a_history_fades() -> None:
     one = adaptive()
     now_s = came_and_went(one, [60.0] * 40)
+    assert one.trace(1, now_s).hold_s == pytest.approx(64.1, abs=0.1)
     for hour in range(1, 24 * 21):
         one.note(1, now_s + hour * HOUR_S)
-    one.note(4, now_s + 21 * DAY_S)
-    assert kept_for_s(one, now_s + 21 * DAY_S) == 0
+    assert one.trace(1, now_s).hold_s == 0.0
+
+
+def test_a_hold_follows_what_is_seen_since_it_was_learned() -> None:
+    one = adaptive()
+    now_s = came_and_went(one, [20.0] * 10)
+    assert one.trace(1, now_s).hold_s == pytest.approx(21.0, abs=0.1)
+    for number in range(1, 13):
+        one.note(1, now_s + number * 150 - 1)
+        one.note(4, now_s + number * 150)
+    assert one.trace(1, now_s + 12 * 150).hold_s == pytest.approx(195.4, abs=0.1)
 
 
 def test_what_a_domain_has_when_first_seen_is_kept_as_if_wanted_then() -> None:
@@ -246,6 +256,14 @@ def test_a_size_that_nobody_wanted_teaches_nothing() -> None:
         one.note(1, number * 60.0 + 1)
     assert one.target(1, 9 * 60.0 + MOVES_S) == 4
     assert one.trace(1, 9 * 60.0).covered_ratio is None
+
+
+def test_a_size_counts_as_wanted_at_every_level_below_it_too() -> None:
+    one = adaptive()
+    seen_s = came_and_went(one, [7200.0] * 10, high=6, low=4) + 5000
+    one.resized_to(6, seen_s)
+    one.note(1, seen_s + 1)
+    assert one.target(1, seen_s + 300) == 4
 
 
 def test_asking_changes_nothing() -> None:
@@ -312,6 +330,39 @@ def test_a_wall_clock_that_was_set_back_is_no_time_away() -> None:
     one.note(6, 100.0)
     again = Adaptive.load(AdaptiveStrategy(), SLA, one.dump(110.0), 5.0, -300.0)
     assert again.target(1, 5.0 + MOVES_S - 10) == 6
+    assert again.target(1, 5.0 + MOVES_S - 9) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        pytest.param("rho", True, id="no number"),
+        pytest.param("rho", float("nan"), id="nothing"),
+        pytest.param("rho", 1.06, id="warmer than any"),
+        pytest.param("demand", -1, id="less than none"),
+        pytest.param("age_s", None, id="no age"),
+        pytest.param("bad_hours", [0] * 25, id="more hours than a day has"),
+        pytest.param("bad_hours", [0.5], id="half a slice"),
+        pytest.param("bad_hours", [True], id="no count"),
+        pytest.param("holds", [], id="no mapping"),
+    ],
+)
+def test_a_state_file_that_cannot_be_is_refused(key: str, value: object) -> None:
+    dumped = adaptive().dump(0.0)
+    Adaptive.load(AdaptiveStrategy(), SLA, dumped, 0.0, 0.0)
+    with pytest.raises(ValueError, match=key):
+        Adaptive.load(AdaptiveStrategy(), SLA, {**dumped, key: value}, 0.0, 0.0)
+
+
+def test_a_history_as_long_as_it_can_be_goes_on() -> None:
+    one = adaptive()
+    now_s = came_and_went(one, [60.0] * 5)
+    dumped = json.loads(json.dumps(one.dump(now_s)))
+    dumped["holds"]["levels"][3]["gaps"] = [2**32 - 1] * 25
+    again = Adaptive.load(AdaptiveStrategy(), SLA, dumped, now_s, 0.0)
+    again.note(1, now_s + 1)
+    again.note(4, now_s + 60)
+    assert again.trace(1, now_s + 60).target == 4
 
 
 def test_other_prices_are_weighed_against_the_same_history() -> None:

@@ -210,7 +210,9 @@ def test_a_preview_tells_what_another_policy_would_decide_and_changes_nothing() 
     life = Life(FOUR)
     life.lives(0.5, seconds=20)
     decision = life.state.decision
-    other = replace(QUICK, name="other", min_vcpus=3, strategy=TargetStrategy(utilization_ratio=0.2, hold_s=0))
+    other = replace(
+        QUICK, name="other", min_vcpus=3, strategy=TargetStrategy(utilization_ratio=0.2, hold_s=0)
+    )
     found = life.state.preview(other, life.now_s, 1_800_000_000.0)
     assert (found.policy, found.lower, found.target) == ("other", 3, 3)
     assert life.state.decision is decision

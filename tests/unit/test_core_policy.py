@@ -40,7 +40,9 @@ GOLD = (("tier", "gold"),)
         pytest.param(Match(metadata=GOLD), {}, False, id="no such label"),
         pytest.param(Match(metadata=(("tier", "g*"),)), {"tier": "gold", "team": "a"}, True, id="a pattern"),
         pytest.param(Match(name=("web-*",), metadata=GOLD), {"tier": "gold"}, True, id="name and label"),
-        pytest.param(Match(name=("db-*",), metadata=GOLD), {"tier": "gold"}, False, id="the name does not fit"),
+        pytest.param(
+            Match(name=("db-*",), metadata=GOLD), {"tier": "gold"}, False, id="the name does not fit"
+        ),
         pytest.param(Match(name=("web-*",), metadata=GOLD), {}, False, id="the label does not fit"),
         pytest.param(Match(metadata=GOLD, not_name=("web-1",)), {"tier": "gold"}, False, id="taken out"),
     ],

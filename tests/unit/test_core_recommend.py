@@ -79,8 +79,8 @@ def test_asking_a_strategy_twice_gives_the_same_answer(strategy: Strategy) -> No
     asked = recommender(replace(POLICY, strategy=strategy), 100.0, lag_s=0.0)
     asked.first_saw(2, 100.0)
     asked.take(LOAD, 101.0)
-    first = asked.recommend(LOAD, 1, 8, 101.0)
-    assert asked.recommend(LOAD, 1, 8, 101.0) == first
+    first = asked.recommend(LOAD, 8, 101.0)
+    assert asked.recommend(LOAD, 8, 101.0) == first
 
 
 @pytest.mark.parametrize("strategy", [TargetStrategy(), AdaptiveStrategy()], ids=["target", "adaptive"])
@@ -89,5 +89,5 @@ def test_what_a_domain_ran_when_first_seen_is_held(strategy: Strategy) -> None:
     asked.first_saw(6, 100.0)
     load = replace(LOAD, online=6, busy_vcpus=0.1, demand_vcpus=0.1)
     asked.take(load, 110.0)
-    found = asked.recommend(load, 1, 8, 110.0)
+    found = asked.recommend(load, 8, 110.0)
     assert (found.vcpus, found.held_vcpus, found.reason) == (1, 6, Reason.DEMAND_LOW)

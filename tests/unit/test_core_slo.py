@@ -150,6 +150,12 @@ def test_a_slice_starts_when_the_domain_is_first_seen_and_not_on_the_minute() ->
     assert slo.feed(load(1077.5, 0.5), 1077.5) == (GOOD,)
 
 
+def test_a_slice_closes_on_time_though_its_end_is_reached_only_but_for_a_last_bit() -> None:
+    slo = Slo(SLA, 4.1)
+    assert (4.1 + 60 - 4.1) / 60 < 1
+    assert slo.feed(load(4.1 + 60, 60.0), 4.1 + 60) == (GOOD,)
+
+
 def test_a_fresh_report_promises_nothing() -> None:
     report = Slo(SLA, 0.0).report()
     assert (report.good, report.bad, report.unknown) == (0, 0, 0)
@@ -180,6 +186,12 @@ def test_a_burn_rate_is_the_bad_share_of_the_known_slices_over_the_share_allowed
     assert rates["1h"] == pytest.approx(100 * 8 / 54)
     assert rates["6h"] == pytest.approx(100 * 68 / 354)
     assert rates["3d"] == rates["window"] == rates["6h"]
+
+
+def test_the_last_six_hours_are_counted_slice_by_slice() -> None:
+    pattern = "ub" + "g" * 359
+    assert lived(pattern)[0].report().burn_rates["6h"] == pytest.approx(100 / 360)
+    assert lived(pattern + "g")[0].report().burn_rates["6h"] == 0.0
 
 
 def test_a_burn_rate_of_a_time_in_which_nothing_is_known_is_none() -> None:
@@ -283,6 +295,33 @@ def test_slices_of_another_meaning_are_not_taken_on(sla: Sla) -> None:
     slo, now_s = lived("g")
     with pytest.raises(ValueError, match="another service level"):
         Slo.load(sla, slo.dump(now_s), now_s, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        pytest.param("recent", "g100b19", id="too few slices"),
+        pytest.param("recent", "g100b20u999999999999", id="far too many slices"),
+        pytest.param("recent", "g100b20u1x", id="no outcome"),
+        pytest.param("recent", "9g99b20", id="a figure of nothing"),
+        pytest.param("window", "2/0*49 0/2*10", id="too few cells"),
+        pytest.param("window", "0/0*999999999999", id="far too many cells"),
+        pytest.param("window", "2/0*50 0/2*9 1/2", id="more slices than a cell has"),
+        pytest.param("window", "2/0*50 0/2*9 -1/3", id="less than none"),
+        pytest.param("window", "2/0*50 0/2*9 2", id="half a cell"),
+        pytest.param("good", 99, id="fewer than are in the window"),
+        pytest.param("bad", 21, id="more than there were"),
+        pytest.param("seen", True, id="no number"),
+        pytest.param("seen", 120.0, id="no whole number"),
+    ],
+)
+def test_a_state_file_that_cannot_be_is_refused(key: str, value: object) -> None:
+    slo, now_s = lived("g" * 100 + "b" * 20)
+    dumped = json.loads(json.dumps(slo.dump(now_s)))
+    Slo.load(SLA, dumped, now_s, 0.0)
+    dumped["ledger"][key] = value
+    with pytest.raises(ValueError, match=r"\w"):
+        Slo.load(SLA, dumped, now_s, 0.0)
 
 
 LARGEST = Sla(slice_s=10.0, window_s=90 * 86400.0, objective_ratio=0.99)

@@ -3,50 +3,91 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from autoscaler.core.policy import (
+    AdaptiveStrategy,
     DownLimits,
     Fallback,
+    HostShare,
+    Indicator,
+    ManualChange,
     Match,
     MissingRule,
     Mode,
     Policy,
+    Prices,
+    Schedule,
+    Sla,
     TargetStrategy,
     UpLimits,
 )
-from autoscaler.policyfile import LoadedPolicies, load_policies
+from autoscaler.policyfile import load_policies
+from tests.fakes.policy_files import GOOD, load, one
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+EVERY_KEY = """\
+version: 1
+policies:
+  - name: web
+    match: {name: ["web-*"], not_name: ["web-canary"], uuid: [], metadata: {tier: gold}}
+    mode: auto                     # auto | recommend | up-only | off
+    vcpus: {min: 2, max: 8}
+    sla:
+      indicator: {utilization_below: 80%}   # or {pressure_below: 10%}, {run_queue_below: 1.0}
+      slice: 1m
+      objective: 99%
+      window: 30d
+    strategy: {adaptive: {prices: {vcpu_minute: 1, add: 1, remove: 4}}}
+    # strategy: {target: {utilization: 65%, tolerance: 10%, hold: 5m}}
+    limits:
+      up: {step: 100%, cooldown: 0s}
+      down: {step: 1, cooldown: 1m, per_day: 200, reclaim: offline}   # offline | unplug | offline-then-unplug
+    schedules:
+      - {name: office hours, days: [mon, tue, wed, thu, fri], from: "08:00", to: "18:00", timezone: Europe/Berlin, vcpus: {min: 4}}
+    host: {priority: 100, weight: 2}
+    missing: {stale_after: 30s, then: hold}         # or {raise_to: 4}
+    manual_change: {respect_for: 1h}
+"""  # noqa: E501 - as the language was laid down
 
-    Load = Callable[..., LoadedPolicies]
 
-GOOD = "version: 1\npolicies:\n  - {name: a, match: {name: [a]}}\n"
-
-
-@pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Write texts as 0.yaml, 1.yaml ... into the working folder and load them by their bare names."""
+@pytest.fixture(autouse=True)
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    def write_and_load(*texts: str) -> LoadedPolicies:
-        names = [Path(f"{number}.yaml") for number in range(len(texts))]
-        for name, text in zip(names, texts, strict=True):
-            name.write_text(text)
-        return load_policies(names)
 
-    return write_and_load
+def test_the_whole_language_arrives_in_the_policy_tree() -> None:
+    loaded = load(EVERY_KEY)
+    assert (loaded.errors, loaded.warnings) == ((), ())
+    assert loaded.policy_set is not None
+    assert loaded.policy_set.policies == (
+        Policy(
+            name="web",
+            match=Match(name=("web-*",), not_name=("web-canary",), metadata=(("tier", "gold"),)),
+            mode=Mode.AUTO,
+            min_vcpus=2,
+            max_vcpus=8,
+            sla=Sla(indicator=Indicator.UTILIZATION, below=0.8, slice_s=60, objective_ratio=0.99),
+            strategy=AdaptiveStrategy(prices=Prices(vcpu_minute=1, add=1, remove=4)),
+            down=DownLimits(step_vcpus=1, cooldown_s=60, per_day=200),
+            schedules=(
+                Schedule(
+                    name="office hours",
+                    days=frozenset(range(5)),
+                    from_minute=480,
+                    to_minute=1080,
+                    timezone=ZoneInfo("Europe/Berlin"),
+                    min_vcpus=4,
+                ),
+            ),
+            host=HostShare(priority=100, weight=2),
+            source="0.yaml:3",
+        ),
+    )
 
 
-def one(policy: str) -> str:
-    """A file with one policy whose further keys start in column 5 of line 4."""
-    return f"version: 1\npolicies:\n  - {{name: a, match: {{name: [a]}},\n    {policy}}}\n"
-
-
-def test_every_key_arrives_in_the_unit_of_the_policy_tree(load: Load) -> None:
+def test_every_key_arrives_in_the_unit_of_the_policy_tree() -> None:
     text = """\
 version: 1
 policies:
@@ -55,13 +96,25 @@ policies:
       name: ["web-*"]
       not_name: [web-canary]
       uuid: [4DEA22B31D52D8F32516782E98AB3FA0]
+      metadata: {tier: "g*", app.kind: shop}
     mode: up-only
     vcpus: {min: 2, max: 8}
+    sla: {indicator: {pressure_below: 12.5%}, slice: 30s, objective: 99.9%, window: 7d}
     strategy: {target: {utilization: 62.5%, tolerance: 5%, hold: 1.5h}}
     limits:
       up: {step: 50%, cooldown: 500ms}
-      down: {step: 2, cooldown: 3m}
+      down: {step: 2, cooldown: 3m, per_day: 7, reclaim: offline}
+    schedules:
+      - name: night
+        from: 22:00
+        to: 06:30
+        timezone: UTC
+        vcpus: {min: 3, max: 6}
+        mode: recommend
+      - {name: sunday, days: [sun], from: "07:00", to: 24:00, timezone: UTC, mode: recommend}
+    host: {priority: 0, weight: 0.5}
     missing: {stale_after: 45s, then: {raise_to: 4}}
+    manual_change: {respect_for: 2d}
 """
     loaded = load(text)
     assert loaded.errors == ()
@@ -70,28 +123,67 @@ policies:
         Policy(
             name="web",
             match=Match(
-                name=("web-*",), not_name=("web-canary",), uuid=("4dea22b3-1d52-d8f3-2516-782e98ab3fa0",)
+                name=("web-*",),
+                not_name=("web-canary",),
+                uuid=("4dea22b3-1d52-d8f3-2516-782e98ab3fa0",),
+                metadata=(("app.kind", "shop"), ("tier", "g*")),
             ),
             mode=Mode.UP_ONLY,
             min_vcpus=2,
             max_vcpus=8,
+            sla=Sla(
+                indicator=Indicator.PRESSURE,
+                below=0.125,
+                slice_s=30.0,
+                objective_ratio=0.999,
+                window_s=604_800.0,
+            ),
             strategy=TargetStrategy(utilization_ratio=0.625, tolerance_ratio=0.05, hold_s=5400.0),
             up=UpLimits(step_ratio=0.5, cooldown_s=0.5),
-            down=DownLimits(step_vcpus=2, cooldown_s=180.0),
+            down=DownLimits(step_vcpus=2, cooldown_s=180.0, per_day=7),
+            schedules=(
+                Schedule(
+                    name="night",
+                    days=frozenset(range(7)),
+                    from_minute=1320,
+                    to_minute=390,
+                    timezone=ZoneInfo("UTC"),
+                    min_vcpus=3,
+                    max_vcpus=6,
+                    mode=Mode.RECOMMEND,
+                ),
+                Schedule(
+                    name="sunday",
+                    days=frozenset({6}),
+                    from_minute=420,
+                    to_minute=1440,
+                    timezone=ZoneInfo("UTC"),
+                    mode=Mode.RECOMMEND,
+                ),
+            ),
+            host=HostShare(priority=0, weight=0.5),
             missing=MissingRule(stale_after_s=45.0, then=Fallback.RAISE_TO, raise_to_vcpus=4),
+            manual_change=ManualChange(respect_for_s=172_800.0),
             source="0.yaml:3",
         ),
     )
 
 
-def test_what_is_not_written_is_at_the_default_of_the_policy_tree(load: Load) -> None:
+def test_a_run_queue_is_measured_in_tasks_for_each_vcpu() -> None:
+    loaded = load(one("sla: {indicator: {run_queue_below: 1.5}}"))
+    assert loaded.policy_set is not None
+    sla = loaded.policy_set.policies[0].sla
+    assert (sla.indicator, sla.below) == (Indicator.RUN_QUEUE, 1.5)
+
+
+def test_what_is_not_written_is_at_the_default_of_the_policy_tree() -> None:
     loaded = load(GOOD)
     assert loaded.policy_set is not None
     assert loaded.policy_set.policies == (Policy(name="a", match=Match(name=("a",)), source="0.yaml:3"),)
 
 
 @pytest.mark.parametrize("word", ["auto", "recommend", "up-only", "off"])
-def test_a_mode_is_the_word_that_is_written(load: Load, word: str) -> None:
+def test_a_mode_is_the_word_that_is_written(word: str) -> None:
     loaded = load(one(f"mode: {word}"))
     assert loaded.policy_set is not None
     assert loaded.policy_set.policies[0].mode == word
@@ -112,7 +204,7 @@ _COUNT = "write a whole number from 1 to 4096"
             "metadata: {}",
             5,
             "the key 'metadata' is not known here; known here: name, match, mode, vcpus,"
-            " strategy, limits, missing",
+            " sla, strategy, limits, schedules, host, missing, manual_change",
             id="unlike any",
         ),
         pytest.param(
@@ -176,7 +268,9 @@ _COUNT = "write a whole number from 1 to 4096"
             "'mode' cannot be 'up_only'; write one of auto, recommend, up-only, off; did you mean 'up-only'?",
             id="mode misspelt",
         ),
-        pytest.param("strategy: {}", 15, "the key 'target' is missing here", id="no strategy"),
+        pytest.param(
+            "strategy: {}", 15, "write exactly one of these keys here: adaptive, target", id="no strategy"
+        ),
         pytest.param(
             "strategy: {target: {utilization: 80}}",
             38,
@@ -234,7 +328,12 @@ _COUNT = "write a whole number from 1 to 4096"
             "'step' cannot be '0%'; write a share from 1% to 1000%",
             id="no step up",
         ),
-        pytest.param("limits: {down: {step: 0}}", 27, f"'step' cannot be '0'; {_COUNT}", id="no step down"),
+        pytest.param(
+            "limits: {down: {step: 0}}",
+            27,
+            f"'step' cannot be '0'; {_COUNT}; mode: up-only never takes a vCPU away",
+            id="no step down",
+        ),
         pytest.param(
             "missing: {stale_after: 0s}",
             28,
@@ -274,9 +373,7 @@ _COUNT = "write a whole number from 1 to 4096"
         ),
     ],
 )
-def test_a_mistake_in_a_policy_is_named_at_its_place(
-    load: Load, policy: str, column: int, message: str
-) -> None:
+def test_a_mistake_in_a_policy_is_named_at_its_place(policy: str, column: int, message: str) -> None:
     loaded = load(one(policy))
     assert [str(problem) for problem in loaded.errors] == [f"0.yaml:4:{column}: {message}"]
     assert loaded.policy_set is None
@@ -309,7 +406,7 @@ def test_a_mistake_in_a_policy_is_named_at_its_place(
         pytest.param(
             "version: 1\npolicies:\n  - a\n",
             "0.yaml:3:5: 'policies[0]' cannot be 'a'; it takes keys: name, match, mode, vcpus,"
-            " strategy, limits, missing",
+            " sla, strategy, limits, schedules, host, missing, manual_change",
             id="entry",
         ),
         pytest.param(
@@ -330,7 +427,7 @@ def test_a_mistake_in_a_policy_is_named_at_its_place(
         ),
         pytest.param(
             "version: 1\npolicies:\n  - {name: a, match: {not_name: [b]}}\n",
-            "0.yaml:3:22: 'match' fits no domain; give it a 'name' or a 'uuid'",
+            "0.yaml:3:22: 'match' fits no domain; give it a 'name', a 'uuid' or 'metadata'",
             id="empty match",
         ),
         pytest.param(
@@ -366,11 +463,11 @@ def test_a_mistake_in_a_policy_is_named_at_its_place(
         ),
     ],
 )
-def test_a_mistake_in_a_file_is_named_at_its_place(load: Load, text: str, expected: str) -> None:
+def test_a_mistake_in_a_file_is_named_at_its_place(text: str, expected: str) -> None:
     assert [str(problem) for problem in load(text).errors] == [expected]
 
 
-def test_all_errors_of_all_files_come_at_once_in_order(load: Load) -> None:
+def test_all_errors_of_all_files_come_at_once_in_order() -> None:
     loaded = load(
         one("vcpus: {min: x, max: 0},\n    mode: of"),
         "version: 1\npolicies: [",
@@ -389,7 +486,7 @@ def test_all_errors_of_all_files_come_at_once_in_order(load: Load) -> None:
     ]
 
 
-def test_a_misspelt_key_that_is_needed_is_both_unknown_and_missing(load: Load) -> None:
+def test_a_misspelt_key_that_is_needed_is_both_unknown_and_missing() -> None:
     loaded = load(one("missing: {then: {raise-to: 4}}"))
     assert [problem.message for problem in loaded.errors] == [
         "the key 'raise_to' is missing here",
@@ -397,12 +494,12 @@ def test_a_misspelt_key_that_is_needed_is_both_unknown_and_missing(load: Load) -
     ]
 
 
-def test_a_refused_value_is_not_measured_against_others(load: Load) -> None:
+def test_a_refused_value_is_not_measured_against_others() -> None:
     loaded = load(one("vcpus: {min: 1k, max: 4}, missing: {then: {raise_to: 2}}"))
     assert [problem.column for problem in loaded.errors] == [18]
 
 
-def test_a_value_refused_as_yaml_gets_no_second_complaint(load: Load) -> None:
+def test_a_value_refused_as_yaml_gets_no_second_complaint() -> None:
     loaded = load(one("vcpus: *x"))
     assert len(loaded.errors) == 1
 
@@ -442,14 +539,26 @@ def test_the_digest_changes_with_bytes_and_names_and_not_with_the_folder(tmp_pat
     assert all(len(digest) == 64 for digest in digests)
 
 
-def test_a_policy_that_can_never_govern_is_warned_of_with_both_lines(load: Load) -> None:
+def test_a_warning_does_not_keep_the_policies_from_loading() -> None:
     loaded = load(
         "version: 1\npolicies:\n  - {name: all, match: {name: ['*']}}\n",
         "version: 1\npolicies:\n  - {name: web, match: {name: ['web-*']}}\n",
     )
-    (warning,) = loaded.warnings
-    assert str(warning) == (
-        "1.yaml:3:5: the policy 'web' never governs a domain; 'all' at 0.yaml:3 comes first and fits all that"
-        " this one fits"
-    )
+    assert [warning.place for warning in loaded.warnings] == ["1.yaml:3:5"]
     assert loaded.policy_set is not None
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("rest", "errors"),
+    [
+        pytest.param("vcpus: {{min: 1}}", 0, id="good"),
+        pytest.param("vcpus: {{mim: 1}}", 10_000, id="misspelt"),
+        pytest.param("mode: &{0} off, vcpus: *{0}", 20_000, id="anchors"),
+    ],
+)
+def test_a_file_as_large_as_allowed_is_checked_to_its_end(rest: str, errors: int) -> None:
+    piece = f"  - {{{{name: p{{0}}, match: {{{{name: ['p{{0}}-*']}}}}, {rest}}}}}\n"
+    text = "version: 1\npolicies:\n" + "".join(piece.format(number) for number in range(10_000))
+    loaded = load(text.ljust(1 << 20, "#"))
+    assert (len(loaded.errors), len(loaded.warnings)) == (errors, 0)

@@ -8,6 +8,7 @@ from autoscaler.core.policy import Match
 from autoscaler.policyfile.shadows import shadowed
 
 UUID = "4dea22b3-1d52-d8f3-2516-782e98ab3fa0"
+GOLD = (("tier", "gold"),)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,11 @@ UUID = "4dea22b3-1d52-d8f3-2516-782e98ab3fa0"
         pytest.param(Match(uuid=(UUID,)), Match(uuid=(UUID,)), id="same UUID"),
         pytest.param(Match(name=("*",)), Match(uuid=(UUID,)), id="everything"),
         pytest.param(Match(name=("a", "*")), Match(name=("b",), uuid=(UUID,)), id="everything and UUID"),
+        pytest.param(Match(name=("a*",)), Match(name=("a1",), metadata=GOLD), id="later asks for labels"),
+        pytest.param(Match(metadata=GOLD), Match(name=("a",), metadata=GOLD), id="any name with a label"),
+        pytest.param(
+            Match(metadata=(("tier", "g*"),)), Match(metadata=(*GOLD, ("team", "x"))), id="wider label"
+        ),
     ],
 )
 def test_a_match_within_an_earlier_one_is_shadowed(earlier: Match, later: Match) -> None:
@@ -39,6 +45,11 @@ def test_a_match_within_an_earlier_one_is_shadowed(earlier: Match, later: Match)
         pytest.param(Match(name=("a*x*b",)), Match(name=("a[xy]b",)), id="set of characters"),
         pytest.param(Match(uuid=(UUID,)), Match(name=("*",)), id="name after UUID"),
         pytest.param(Match(name=("WEB",)), Match(name=("web",)), id="capitals"),
+        pytest.param(Match(name=("a*",), metadata=GOLD), Match(name=("a1",)), id="asks for labels"),
+        pytest.param(
+            Match(metadata=GOLD), Match(name=("a",), metadata=(("tier", "silver"),)), id="other label"
+        ),
+        pytest.param(Match(name=("a",)), Match(metadata=GOLD), id="labels alone"),
     ],
 )
 def test_a_match_that_reaches_further_is_not_shadowed(earlier: Match, later: Match) -> None:

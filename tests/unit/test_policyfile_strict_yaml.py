@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from autoscaler.policyfile import strict_yaml
-from autoscaler.policyfile.strict_yaml import MAX_DEPTH, MAX_VALUES, Document, Mark, Scalar, read_document
+from autoscaler.policyfile.strict_yaml import MAX_VALUES, Document, Scalar, read_document
+from autoscaler.policyfile.syntax import MAX_DEPTH, TOO_DEEP
 from autoscaler.policyfile.text_file import MAX_BYTES, decode, read_text_file
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ def test_quotes_are_remembered() -> None:
 
 def test_every_key_and_value_knows_its_place() -> None:
     document = read("a: 1\nlist:\n  - {b: é, c: 2}\n")
-    assert document.keys[("list", 0, "c")] == Mark(3, 12)
-    assert document.values[("list", 0, "c")] == Mark(3, 15)
-    assert document.values[("list",)] == Mark(3, 3)
+    assert document.keys[("list", 0, "c")] == (3, 12)
+    assert document.values[("list", 0, "c")] == (3, 15)
+    assert document.values[("list",)] == (3, 3)
     assert document.problem(("list", 0, "absent"), "x").column == 5
 
 
@@ -165,7 +166,9 @@ def test_every_key_and_value_knows_its_place() -> None:
         pytest.param("? [a]\n: 1\n", "f:1:3: a key is a single word; this one is not", id="list as key"),
         pytest.param("?\n: 1\n", "f:1:2: a key is missing before the colon", id="no key"),
         pytest.param(
-            "[" * 900, f"f:1:{MAX_DEPTH + 2}: this is nested more than {MAX_DEPTH} levels deep", id="deep"
+            "[" * (MAX_DEPTH + 1) + "x" + "]" * (MAX_DEPTH + 1),
+            f"f:1:{MAX_DEPTH + 2}: {TOO_DEEP}",
+            id="a level too deep",
         ),
         pytest.param(
             "[" + "a," * MAX_VALUES + "]",
@@ -178,9 +181,9 @@ def test_what_surprises_is_refused_in_one_sentence_at_its_place(content: str | b
     assert said(read(content)) == [expected]
 
 
-def test_brackets_without_end_are_refused_whatever_the_parser_makes_of_them() -> None:
-    (sentence,) = said(read("[" * 100_000))
-    assert "this is nested" in sentence
+def test_text_that_only_nests_is_refused_in_one_sentence_wherever_the_parser_gave_up() -> None:
+    (problem,) = read("[" * 100_000).problems
+    assert (problem.line, problem.message) == (1, TOO_DEEP)
 
 
 def test_an_unknown_backslash_is_named_in_its_line() -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -57,7 +56,9 @@ def test_an_operation_tells_its_stages_from_the_request_on() -> None:
     assert described["outcome"] is None
 
 
-SHARES = HostShares(cpus=4, capacity_vcpus=16, committed_vcpus=3, pressure_ratio=0.1, pressed=False)
+SHARES = HostShares(
+    cpus=4, capacity_vcpus=16, committed_vcpus=3, pressure_ratio=0.1, steal_ratio=0.0, pressed=False
+)
 
 
 def test_a_status_names_each_host_and_its_trouble() -> None:

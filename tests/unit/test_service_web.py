@@ -19,7 +19,7 @@ from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.metrics import SnapshotCollector
 from autoscaler.service.snapshot import Snapshot
 from autoscaler.service.web import AddressTaken, Sources, WebServer
-from tests.fakes.examples import DECISION, DOMAIN, DOMAIN_SNAPSHOT, GROWTH, SNAPSHOT, VIEW
+from tests.fakes.examples import DECISION, DOMAIN, DOMAIN_SNAPSHOT, GROWTH, LOAD, SNAPSHOT, VIEW
 
 HOSTILE = ["a b", "\u202eevil", "x" * 200, "100%", "ü&?#", "🦆", "..", "a\nb"]
 
@@ -203,3 +203,34 @@ def test_a_server_that_was_never_started_closes_all_the_same(tmp_path: Path) -> 
         newest=lambda: SNAPSHOT, registry=CollectorRegistry(), journal=tmp_path, healthy=lambda: None
     )
     WebServer(sources, host="127.0.0.1", port=0).close()
+
+
+def test_a_domain_is_explained_from_the_journal_now_and_at_any_time(site: Site) -> None:
+    found = site.get("/api/v1/domains/web-1/explain").json()
+    assert found["record"]["reason"] == "demand-high"
+    assert [step["stage"] for step in found["steps"]] == ["signals", "action"]
+    earlier = site.get("/api/v1/domains/web-1/explain?at=1002.5").json()
+    assert earlier["record"]["target"] == 2
+    assert site.get(f"/api/v1/domains/{DOMAIN.uuid}/explain?at=1002.5").json() == earlier
+
+
+def test_an_explanation_of_now_tells_what_the_last_tick_saw_though_it_is_not_written_yet(site: Site) -> None:
+    decision = replace(GROWTH, load=replace(LOAD, online=1, busy_vcpus=0.9, demand_vcpus=0.9))
+    site.snapshot = replace(SNAPSHOT, domains=(replace(DOMAIN_SNAPSHOT, decision=decision),))
+    found = site.get("/api/v1/domains/web-1/explain").json()
+    assert "0.90 of 1 vCPU" in found["steps"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "sentence"),
+    [
+        pytest.param("nobody/explain", 404, "'nobody'", id="unknown domain"),
+        pytest.param("web-1/explain?at=1", 404, "before that time", id="before the record"),
+        pytest.param("web-1/explain?at=soon", 400, "seconds since the epoch", id="no time"),
+        pytest.param("web-1/explain?at=nan", 400, "seconds since the epoch", id="no number"),
+    ],
+)
+def test_what_cannot_be_explained_says_why(site: Site, path: str, status: int, sentence: str) -> None:
+    answer = site.get(f"/api/v1/domains/{path}")
+    assert answer.status_code == status
+    assert sentence in answer.json()["error"]

@@ -117,7 +117,7 @@ def frozen(domain_name: str) -> DomainBusy:
     """What an agent's refusal means while its guest's filesystems are frozen."""
     return DomainBusy(
         f"the filesystems of domain {domain_name} are frozen, for a backup or snapshot: where none runs, "
-        f"`virsh domfsthaw {shlex.quote(domain_name)}`"
+        f"`virsh domfsthaw {shlex.quote(domain_name)}`, or the agent's command guest-fsfreeze-thaw"
     )
 
 

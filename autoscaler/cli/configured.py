@@ -1,0 +1,63 @@
+"""The service's configuration, for the commands that run the service or give it orders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autoscaler.policyfile.problem import printable
+from autoscaler.service.config import load_config
+
+if TYPE_CHECKING:
+    from autoscaler.service.config import Config
+
+DEFAULT_CONFIG = Path("/etc/vcpu-autoscaler/config.yaml")
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config.file", metavar="FILE", help="The service's configuration.")
+]
+SocketOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--socket",
+        metavar="PATH",
+        help="The service's control socket; without it, the one in the configured state directory.",
+    ),
+]
+
+
+def read_config(path: Path, *, command: str) -> Config:
+    """The configuration; what is wrong with it is printed and ends the command with exit code 2."""
+    if _is_missing(path):
+        typer.echo(
+            f"autoscaler {command}: there is no configuration {printable(str(path))}: write one with the "
+            "keys 'connections' and 'policies', or name another by --config.file FILE",
+            err=True,
+        )
+        raise typer.Exit(2)
+    loaded = load_config(path)
+    for problem in loaded.warnings:
+        typer.echo(f"{problem.place}: warning: {problem.message}", err=True)
+    for problem in loaded.errors:
+        typer.echo(f"{problem.place}: error: {problem.message}", err=True)
+    if loaded.config is None:
+        raise typer.Exit(2)
+    return loaded.config
+
+
+def control_socket(config_file: Path, socket: Path | None, *, command: str) -> Path:
+    """Where the service takes orders: the socket that was named, or the configured one."""
+    return socket or read_config(config_file, command=command).control_socket
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        # It may be there; reading it will say why it cannot be read.
+        return False
+    return False

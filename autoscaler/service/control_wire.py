@@ -1,0 +1,67 @@
+"""What goes over the control socket: one line of JSON each way, an object both times.
+
+A request is ``{"verb": ..., ...}``; its answer is ``{"ok": true, ...}`` or ``{"error": "one sentence"}``.
+
+Invariant: neither side reads more than it allowed, or waits longer, whatever the other one does.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+    from autoscaler.backends.agent.deadline import Deadline
+
+_CHUNK = 1 << 16
+_NOW_S = 0.001
+"""Least timeout of a socket: 0 would mean not to wait, and to fail in another way."""
+
+
+def receive(connection: socket.socket, *, most_bytes: int, until: Deadline) -> dict[str, object]:
+    """The object that the other side sends; what it sends after the line is not looked at.
+
+    Raises:
+        TimeoutError: the line was not whole in time.
+        EOFError: the other side hung up without a word.
+        ValueError: what came is no object, or longer than allowed; its text is a part of a sentence.
+        OSError: the connection broke.
+    """
+    received = bytearray()
+    while b"\n" not in received:
+        if len(received) > most_bytes:
+            raise ValueError(f"a line of more than {most_bytes} bytes")
+        connection.settimeout(max(until.left_s(), _NOW_S))
+        chunk = connection.recv(_CHUNK)
+        if not chunk:
+            break
+        received += chunk
+    line = received.partition(b"\n")[0]
+    if not line:
+        raise EOFError
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ValueError("no JSON") from None
+    if not isinstance(message, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004 - for the caller both are one thing
+    return message
+
+
+def send(connection: socket.socket, line: bytes, *, until: Deadline) -> None:
+    """Send a line.
+
+    Raises:
+        TimeoutError: the other side did not take it in time.
+        OSError: the connection broke.
+    """
+    connection.settimeout(max(until.left_s(), _NOW_S))
+    connection.sendall(line)
+
+
+def encoded(message: Mapping[str, object]) -> bytes:
+    """The line that stands for an object of plain JSON values."""
+    return json.dumps(message).encode() + b"\n"

@@ -1,0 +1,80 @@
+"""Reading the policies again, whoever asks for it: a signal, the control socket, the watch over the files.
+
+The files are read on a worker, one time after the other, and taken on the controller's thread, in that order:
+a large set does not hold up the ticks, and what was read last is what is in force.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from functools import partial
+from typing import TYPE_CHECKING
+
+from autoscaler.ports import AutoscalerError, OutcomeUnknown
+from autoscaler.service.lanes import Lane
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from autoscaler.core.policy import PolicySet
+    from autoscaler.policyfile.load import LoadedPolicies
+    from autoscaler.service.lanes import Submit
+    from autoscaler.service.policy_files import PolicyFiles, Reloaded
+
+    Then = Callable[[Reloaded | AutoscalerError], None]
+
+_PATIENCE_S = 20.0
+"""How long one who asked waits: the largest sets take some seconds to read."""
+
+
+class PolicyReload:
+    """Brings what the files say to the controller."""
+
+    def __init__(self, files: PolicyFiles, *, submit: Submit, apply: Callable[[PolicySet], int]) -> None:
+        """Read by `files`, put in force by `apply`.
+
+        `apply` is called on the controller's thread and returns how many domains change policy.
+        """
+        self._files = files
+        self._submit = submit
+        self._apply = apply
+
+    def ask(self, then: Then = lambda _: None) -> None:
+        """Read the files again; safe from any thread and from a signal handler.
+
+        `then` gets what came of it, on the controller's thread.
+        """
+        self._submit(Lane.POLICIES, self._files.read, partial(self._take, then))
+
+    def look(self) -> None:
+        """Read the files again if they are not as they were last read."""
+        self._submit(Lane.POLICIES, self._files.read_if_changed, partial(self._take, lambda _: None))
+
+    def verb(self, _: Mapping[str, object]) -> Mapping[str, object]:
+        """Read the files again, and tell as plain JSON values what came of it; see `Reloaded`.
+
+        Raises:
+            AutoscalerError: nothing is known to have come of it.
+        """
+        outcome: Future[Reloaded | AutoscalerError] = Future()
+        self.ask(outcome.set_result)
+        try:
+            reloaded = outcome.result(_PATIENCE_S)
+        except TimeoutError:
+            raise OutcomeUnknown(
+                f"the policies were not read within {_PATIENCE_S:g} s: its log will say what came of it"
+            ) from None
+        if isinstance(reloaded, AutoscalerError):
+            raise reloaded
+        return reloaded.plain()
+
+    def _take(self, then: Then, loaded: LoadedPolicies | AutoscalerError | None) -> None:
+        """Put what was read in force, between two ticks. None: it is as it was."""
+        if loaded is None:
+            return
+        if isinstance(loaded, AutoscalerError):
+            then(loaded)
+            return
+        domains = 0 if loaded.policy_set is None else self._apply(loaded.policy_set)
+        reloaded = self._files.take(loaded, domains=domains)
+        then(reloaded)

@@ -1,0 +1,82 @@
+"""What other policies would change, told for every running domain, with nothing changed by it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autoscaler.core.policy import Match, Policy, PolicySet, TargetStrategy
+from autoscaler.service.plan import PlanVerb, PoliciesBroken
+from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+
+WEB = Policy(
+    name="web",
+    match=Match(name=("web-*",)),
+    max_vcpus=4,
+    strategy=TargetStrategy(utilization_ratio=0.7, hold_s=5),
+)
+TEXT = 'version: 1\npolicies:\n  - {name: web, match: {name: ["web-*"]}, vcpus: {min: 2}}\n'
+
+
+@pytest.fixture
+def simulated(tmp_path: Path) -> Simulation:
+    clock = SimulatedClock()
+    guests = [SimulatedGuest("web-1", clock, demand=0.3), SimulatedGuest("other", clock)]
+    simulation = Simulation(SimulatedHost(clock, guests), [WEB], folder=tmp_path)
+    simulation.run(5)
+    return simulation
+
+
+def planned(simulated: Simulation, *policies: Policy) -> dict[str, dict[str, object]]:
+    found = simulated.controller.plan(PolicySet(policies=policies, digest="edited"))
+    return {str(entry["domain"]): entry for entry in found}
+
+
+def test_the_same_policies_change_nothing(simulated: Simulation) -> None:
+    found = planned(simulated, WEB)
+    assert [entry["changes"] for entry in found.values()] == [False, False]
+
+
+def test_a_raised_minimum_shows_the_target_that_it_would_make(simulated: Simulation) -> None:
+    before = simulated.domain("web-1").decision
+    found = planned(simulated, replace(WEB, min_vcpus=3))["web-1"]
+    assert found["changes"] is True
+    assert isinstance(found["now"], dict)
+    assert isinstance(found["after"], dict)
+    assert (found["now"]["target"], found["after"]["target"]) == (1, 3)
+    assert simulated.domain("web-1").decision == before
+
+
+def test_a_domain_that_would_come_under_a_policy_or_out_of_it_is_told(simulated: Simulation) -> None:
+    found = planned(simulated, replace(WEB, name="all", match=Match(name=("other",))))
+    assert (found["web-1"]["changes"], found["web-1"]["after"]) == (True, None)
+    assert (found["other"]["changes"], found["other"]["now"]) == (True, None)
+
+
+def test_the_verb_reads_policies_from_texts() -> None:
+    taken: list[PolicySet] = []
+
+    def plan(policies: PolicySet) -> list[dict[str, object]]:
+        taken.append(policies)
+        return []
+
+    assert PlanVerb(plan)({"files": [{"name": "web.yaml", "text": TEXT}]}) == {"domains": []}
+    assert [policy.min_vcpus for policy in taken[0].policies] == [2]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param(None, id="none"),
+        pytest.param("/etc/passwd", id="a path"),
+        pytest.param([{"name": "/etc/passwd"}], id="a path without a text"),
+        pytest.param([{"name": "x", "text": 1}], id="a text that is none"),
+        pytest.param([{"name": "x", "text": TEXT.replace("min: 2", "min: two")}], id="broken policies"),
+        pytest.param([{"name": "x", "text": "\ud800"}], id="a lone surrogate"),
+    ],
+)
+def test_what_is_no_set_of_policies_is_refused_in_a_sentence(files: object) -> None:
+    with pytest.raises(PoliciesBroken):
+        PlanVerb(lambda _: [])({"files": files})
