@@ -38,8 +38,10 @@ class LibvirtSession:
             *("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"),
             *(f"--inh-caps={READING}", "--ambient-caps=+dac_read_search", f"--bounding-set={READING}"),
         )
+        # Somebody else's folders, and the log of an embedded driver that this process had.
+        not_the_users = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "LIBVIRT_LOG_OUTPUTS")
         environment = (
-            *("env", "-u", "XDG_CACHE_HOME", "-u", "XDG_CONFIG_HOME", f"HOME={self.home}"),
+            *("env", *(f"--unset={name}" for name in not_the_users), f"HOME={self.home}"),
             *(f"XDG_RUNTIME_DIR={self.home}/run", f"VCPU_AUTOSCALER_CACHE={cache_folder()}"),
         )
         return (*(become if os.geteuid() == 0 else ()), *environment)

@@ -78,6 +78,14 @@ BROKEN_LINK = failure(INTERNAL_ERROR, "internal error: client socket is closed")
             id="QEMU said no",
         ),
         pytest.param(
+            failure(
+                INTERNAL_ERROR,
+                "Interner Fehler: Kann Qemu-Befehl 'device_add' nicht ausführen: CPU is already added",
+            ),
+            Denied,
+            id="QEMU said no, libvirt in German",
+        ),
+        pytest.param(
             failure(OPERATION_DENIED, "operation forbidden: read only access"),
             Denied,
             id="acl",
@@ -123,7 +131,7 @@ def test_an_operation_that_is_not_valid_is_told_by_whether_the_domain_runs(
     error = failure(OPERATION_INVALID, "Requested operation is not valid: domain is not running")
 
     assert type(plug_failed(error, "web", alive=True, active=active)) is expected
-    assert type(ask_failed(error, "web", "guest-ping", alive=True, active=active)) is expected
+    assert type(ask_failed(error, "web", "guest-ping", alive=True, active=active, listens=True)) is expected
 
 
 @pytest.mark.parametrize(
@@ -145,7 +153,8 @@ def test_a_connection_that_broke_leaves_a_write_unknown_and_a_read_unavailable(
 ) -> None:
     assert type(plug_failed(error, "web", alive=False, active=False)) is OutcomeUnknown
     assert type(look_failed(error, "web", alive=False)) is BackendUnavailable
-    assert type(ask_failed(error, "web", "guest-ping", alive=False, active=False)) is BackendUnavailable
+    asked = ask_failed(error, "web", "guest-ping", alive=False, active=False, listens=True)
+    assert type(asked) is BackendUnavailable
 
 
 def refusal(words: str) -> str:
@@ -169,15 +178,6 @@ def refusal(words: str) -> str:
             NoChannel,
             "",
             id="a driver without agents",
-        ),
-        pytest.param(
-            failure(
-                AGENT_UNRESPONSIVE,
-                "Guest agent is not responding: QEMU guest agent is not connected",
-            ),
-            AgentAbsent,
-            "systemctl start qemu-guest-agent",
-            id="nobody has the channel open",
         ),
         pytest.param(
             failure(
@@ -236,6 +236,28 @@ def refusal(words: str) -> str:
         pytest.param(
             failure(
                 INTERNAL_ERROR,
+                "Interner Fehler: Agent QEMU-befehl 'guest-exec' kann nicht ausgeführt werden: Command "
+                "guest-exec has been disabled: the command is not allowed",
+            ),
+            AgentBlocked,
+            "BLOCK_RPCS",
+            id="blocked, libvirt in German",
+        ),
+        pytest.param(
+            failure(INTERNAL_ERROR, "无法执行 QEMU 代理命令 'guest-exec'\uff1afailed to open file"),
+            AgentRefused,
+            "failed to open file",
+            id="it could not, libvirt in Chinese",
+        ),
+        pytest.param(
+            failure(OPERATION_TIMEOUT, "Zeitüberschreitung bei Operation: Kann Lock nicht abrufen"),
+            DomainBusy,
+            "someone else",
+            id="someone else is asking, libvirt in German",
+        ),
+        pytest.param(
+            failure(
+                INTERNAL_ERROR,
                 refusal("Command guest-exec has been disabled: the agent is in frozen state"),
             ),
             DomainBusy,
@@ -282,11 +304,27 @@ def refusal(words: str) -> str:
 def test_an_agent_that_gave_no_answer_is_told_by_why(
     error: libvirt.libvirtError, expected: type[AutoscalerError], advice: str
 ) -> None:
-    told = ask_failed(error, "web", "guest-exec", alive=True, active=True)
+    told = ask_failed(error, "web", "guest-exec", alive=True, active=True, listens=True)
 
     assert type(told) is expected
     assert "web" in str(told)
     assert advice in str(told)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Guest agent is not responding: QEMU guest agent is not connected",
+        "Gast-Agent antwortet nicht: QEMU-Gast-Agent ist nicht verbunden",
+    ],
+)
+def test_a_channel_that_nobody_has_open_is_told_by_its_state_not_by_words(text: str) -> None:
+    told = ask_failed(
+        failure(AGENT_UNRESPONSIVE, text), "web", "guest-exec", alive=True, active=True, listens=False
+    )
+
+    assert type(told) is AgentAbsent
+    assert "`systemctl start qemu-guest-agent`" in str(told)
 
 
 @pytest.mark.parametrize(

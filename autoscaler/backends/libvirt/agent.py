@@ -24,7 +24,7 @@ from weakref import WeakValueDictionary
 from autoscaler.backends.agent.wire import decode_reply, encode_request
 from autoscaler.backends.libvirt.agent_errors import ask_failed
 from autoscaler.backends.libvirt.binding import libvirt, libvirt_qemu
-from autoscaler.backends.libvirt.link import LibvirtLink, is_active, is_alive
+from autoscaler.backends.libvirt.link import LibvirtLink, agent_listens, is_active, is_alive
 from autoscaler.ports import AgentNonsense, BackendUnavailable, DomainBusy
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ class LibvirtAgentChannel:
             except libvirt.libvirtError as error:
                 alive = is_alive(connection)
                 active = handle is not None and is_active(handle)
-                raise ask_failed(error, name, command, alive=alive, active=active) from error
+                listens = handle is None or agent_listens(handle)
+                raise ask_failed(error, name, command, alive=alive, active=active, listens=listens) from error
             except UnicodeDecodeError as error:
                 raise AgentNonsense(
                     f"the agent of domain {name} answered {command} in bytes that are no UTF-8"

@@ -2,6 +2,8 @@
 
 libvirt passes on the agent's own words, not its error class, so what the agent refuses is told by those
 words. They come from the guest: all that a lying guest gains is the choice of the `AgentError` it is given.
+libvirt's own words are in the language of its host: they are shown, and gone by only where they make no more
+than the advice better.
 
 Invariant: no answer of a guest is taken for a broken host connection; only `alive` decides that.
 """
@@ -34,13 +36,14 @@ AGENT_COMMAND_FAILED = 113
 _SILENT = frozenset(
     {libvirt.VIR_ERR_AGENT_UNRESPONSIVE, libvirt.VIR_ERR_AGENT_UNSYNCED, AGENT_COMMAND_TIMEOUT}
 )
-_ANSWERED = re.compile(r"unable to execute QEMU agent command '[^']*': (.*)")
+_COLON = re.compile(r"[:\uff1a]\s*")
+"""Also the wide one of Chinese and Japanese."""
 _NOT_FOUND = ("has not been found", "disabled by policy")
 _BROKEN_OFF = ("End of file from agent", "Unable to read from agent", "Unable to write to agent")
 
 
 def ask_failed(
-    error: libvirt.libvirtError, name: str, command: str, *, alive: bool, active: bool
+    error: libvirt.libvirtError, name: str, command: str, *, alive: bool, active: bool, listens: bool
 ) -> AutoscalerError:
     """Why an agent gave no answer.
 
@@ -50,6 +53,7 @@ def ask_failed(
         command: what the agent was asked.
         alive: whether the connection outlived the error.
         active: whether the domain runs or is paused after it.
+        listens: whether anything in the guest has the agent channel open after it.
     """
     code, text = error.get_error_code(), said(error)
     on_host = _host_side(error, name, alive=alive, active=active)
@@ -58,7 +62,7 @@ def ask_failed(
     if code in (libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED, libvirt.VIR_ERR_NO_SUPPORT):
         return _no_channel(name, text)
     if code in _SILENT:
-        return _silent(name, command, text)
+        return _silent(name, command, text) if listens else nobody_listens(name)
     return _odd(name, command, text)
 
 
@@ -75,7 +79,7 @@ def _host_side(
         return gone(name)
     if code == libvirt.VIR_ERR_OPERATION_INVALID:
         return DomainBusy(f"domain {name} is paused: `virsh resume {shlex.quote(name)}`")
-    if is_held(error):
+    if is_held(error) or code == libvirt.VIR_ERR_OPERATION_TIMEOUT:  # an agent that is slow has its own codes
         return DomainBusy(f"the agent of domain {name} is being used by someone else ({text})")
     if code in DENIED:
         return AgentAbsent(
@@ -93,8 +97,6 @@ def _no_channel(name: str, text: str) -> NoChannel:
 
 
 def _silent(name: str, command: str, text: str) -> AgentError:
-    if "not connected" in text:
-        return nobody_listens(name)
     if "due to an error" in text:
         # libvirt says so from the first reply that it could not parse until the agent opens its channel anew.
         return AgentNonsense(
@@ -104,10 +106,16 @@ def _silent(name: str, command: str, text: str) -> AgentError:
     return AgentUnresponsive(f"the agent of domain {name} did not answer {command} in time ({text})")
 
 
+def _words_of_agent(command: str, text: str) -> str | None:
+    """What follows in "unable to execute QEMU agent command 'guest-exec': ...", in any language."""
+    _, asked, rest = text.partition(command)
+    quoted_and_on = _COLON.split(rest, maxsplit=1)
+    return quoted_and_on[1] if asked and len(quoted_and_on) > 1 else None
+
+
 def _odd(name: str, command: str, text: str) -> AutoscalerError:
-    answered = _ANSWERED.search(text)
-    if answered:
-        words = answered[1]
+    words = _words_of_agent(command, text)
+    if words:
         kind = "CommandNotFound" if any(lost in words for lost in _NOT_FOUND) else "GenericError"
         return refusal(kind, words, domain_name=name, command=command)
     if any(broken_off in text for broken_off in _BROKEN_OFF):

@@ -36,6 +36,8 @@ REFUSED = frozenset(
 )
 """libvirt checked the request and turned it down before it reached QEMU."""
 
+_DEVICE_ADD = "device_add"
+"""In the error that QEMU itself gave, whatever language libvirt passes it on in."""
 _NO_DAEMON = frozenset({errno.ENOENT, errno.ECONNREFUSED})
 _NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM})
 _LONGEST_TEXT = 300
@@ -127,7 +129,7 @@ def plug_failed(error: libvirt.libvirtError, name: str, *, alive: bool, active: 
             )
         if code in DENIED:
             return denied(error, name)
-        if code in REFUSED or "unable to execute QEMU command" in text:
+        if code in REFUSED or _DEVICE_ADD in text:
             return Denied(
                 f"domain {name} was not given vCPUs: {text}; see `virsh vcpucount {shlex.quote(name)}`"
             )

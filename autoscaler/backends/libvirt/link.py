@@ -13,6 +13,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from xml.etree import ElementTree as ET
 
 from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.backends.libvirt.errors import opening_failed
@@ -27,6 +28,7 @@ KEEPALIVE_INTERVAL_S = 3
 KEEPALIVE_COUNT = 3
 OPEN_PATIENCE_S = 5.0
 
+_AGENT_PORT = "org.qemu.guest_agent.0"
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 8.0
 
@@ -48,6 +50,16 @@ def is_active(domain: libvirt.virDomain) -> bool:
         return bool(domain.isActive())
     except libvirt.libvirtError:
         return False
+
+
+def agent_listens(domain: libvirt.virDomain) -> bool:
+    """Whether anything in the guest may have its agent channel open; False only where libvirt says no."""
+    try:
+        described = ET.fromstring(domain.XMLDesc(0))  # noqa: S314 - written by libvirt
+    except libvirt.libvirtError:
+        return True
+    channel = described.find(f"devices/channel/target[@name='{_AGENT_PORT}']")
+    return channel is None or channel.get("state") != "disconnected"
 
 
 def is_embedded(uri: str) -> bool:
