@@ -2,6 +2,8 @@
 
 The target utilisation follows the budget: each bad slice cools it, good ones warm it slowly. How long a vCPU
 is kept is learned per level (`learned_hold`). Neither needs training, and each is explained in one sentence.
+A vCPU without which the present demand would break the promise counts as wanted while it is online: else a
+steady demand would lose it and get it back, over and over, as the target warms and cools.
 
 Invariant: the target stays within its limits; more bad slices never make it warmer; what is missing or
 unknown changes nothing.
@@ -11,11 +13,12 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from math import ceil, log2
+from math import ceil, floor, log2
 from typing import TYPE_CHECKING, Self
 
-from autoscaler.core.dumped import LONGEST_S, ago_s, branch, number, number_or_none, wholes
+from autoscaler.core.dumped import LONGEST_S, ago_s, branch, number, number_or_none, whole, wholes
 from autoscaler.core.learned_hold import LearnedHolds
+from autoscaler.core.policy import Indicator
 from autoscaler.core.slo import SliceOutcome
 
 if TYPE_CHECKING:
@@ -60,6 +63,8 @@ class AdaptiveTrace:
     """How long the level that is kept above the want is kept; None: none is."""
     covered_ratio: float | None
     """How often that level was wanted again within its hold; None: none is kept, or it never came back."""
+    needed: int
+    """VCPUs online without which this demand would break the promise; 0: that cannot be told."""
     bad_slices: int
     """In the last 24 hours."""
     last_bad_ago_s: float | None
@@ -74,7 +79,7 @@ class Adaptive:
 
     __slots__ = (
         *("_bad_hours", "_born_s", "_clean_s", "_demand", "_holds", "_hour_s"),
-        *("_last_bad_s", "_rho", "_sla", "_start"),
+        *("_last_bad_s", "_needed", "_rho", "_sla", "_start"),
     )
 
     def __init__(self, strategy: AdaptiveStrategy, sla: Sla, now_s: float, lag_s: float) -> None:
@@ -85,6 +90,7 @@ class Adaptive:
         self._rho = self._start
         self._born_s = now_s
         self._demand: float | None = None
+        self._needed = 0
         self._clean_s = 0.0
         self._last_bad_s: float | None = None
         self._bad_hours = array("I", [0] * 24)
@@ -97,6 +103,8 @@ class Adaptive:
         """A new measurement. A guest that used all it had would have used more."""
         full = load.busy_vcpus >= _FULL_RATIO * load.online
         self._demand = load.busy_vcpus * (_FULL_MARGIN if full else 1.0)
+        if self._sla.indicator is Indicator.UTILIZATION:
+            self._needed = min(floor(self._demand / self._sla.below) + 1, load.online)
 
     def judge(self, outcome: SliceOutcome, now_s: float) -> None:
         """Let the target follow the budget by one closed slice; an unknown one says nothing."""
@@ -120,12 +128,12 @@ class Adaptive:
         return min(max(ceil(self._demand / self._rho - _ROUNDING), lower), upper)
 
     def note(self, want: int, now_s: float) -> None:
-        """Remember that so many are wanted now."""
-        self._holds.note(want, now_s)
+        """Remember that so many are wanted now, or needed."""
+        self._holds.note(max(want, self._needed), now_s)
 
     def target(self, want: int, now_s: float) -> int:
-        """What is wanted, or the highest level above it whose hold is not over."""
-        return self._holds.highest_kept(want, now_s)
+        """What is wanted or needed, or the highest level above it whose hold is not over."""
+        return self._holds.highest_kept(max(want, self._needed), now_s)
 
     def resized_to(self, online: int, now_s: float) -> None:
         """What a domain has when it is first seen counts as wanted then, for nobody knows better."""
@@ -143,6 +151,7 @@ class Adaptive:
             target=target,
             hold_s=self._holds.hold_s(target) if kept else None,
             covered_ratio=self._holds.covered_ratio(target) if kept else None,
+            needed=self._needed,
             bad_slices=sum(self._bad_hours[: max(0, 24 - hours)]),
             last_bad_ago_s=None if self._last_bad_s is None else now_s - self._last_bad_s,
             clean_s=self._clean_s,
@@ -163,6 +172,7 @@ class Adaptive:
             "rho": self._rho,
             "age_s": ago_s(now_s, self._born_s),
             "demand": self._demand,
+            "needed": self._needed,
             "clean_s": self._clean_s,
             "last_bad_s": None if self._last_bad_s is None else ago_s(now_s, self._last_bad_s),
             "hour_s": ago_s(now_s, self._hour_s),
@@ -190,6 +200,7 @@ class Adaptive:
         adaptive._rho = number(dumped, "rho", COLDEST, WARMEST)
         adaptive._born_s = then_s - number(dumped, "age_s", 0.0, LONGEST_S)
         adaptive._demand = number_or_none(dumped, "demand", 0.0, _MOST_VCPUS)
+        adaptive._needed = whole(dumped, "needed", 0, int(_MOST_VCPUS))
         adaptive._clean_s = number(dumped, "clean_s", 0.0, LONGEST_S)
         last_bad_s = number_or_none(dumped, "last_bad_s", 0.0, LONGEST_S)
         adaptive._last_bad_s = None if last_bad_s is None else then_s - last_bad_s

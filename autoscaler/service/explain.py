@@ -95,7 +95,11 @@ def _strategy(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[
         f"{trace['demand_vcpus']:.2f} vCPUs at {trace['target_utilization_ratio']:.0%} make "
         f"{_vcpus(proposed)} wanted.",
     )
-    if trace["hold_s"] is not None and held > proposed:
+    if held > proposed and trace["needed"] >= held:
+        yield Step(
+            "hold", f"With fewer than {_vcpus(held)} this demand would break the promise: they are kept."
+        )
+    elif held > proposed and trace["hold_s"] is not None:
         yield Step("hold", _learned_hold(trace, held))
 
 

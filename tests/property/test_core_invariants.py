@@ -208,13 +208,13 @@ def test_constant_demand_settles_under_a_learned_target_within_the_service_level
         guest = SimulatedGuest("web", clock, plugged=plugged, maximum=plugged + more, demand=demand)
         simulation = Simulation(SimulatedHost(clock, [guest]), [policy], folder=Path(folder), interval_s=10.0)
         simulation.run(3600)
-        sizes = set[int]()
-        for _ in range(60):
+        sizes = []
+        for _ in range(180):
             simulation.run(60)
-            sizes.add(len(guest.online))
-        # A learned target warms while all is well: it may cross one step of the count, but never wander.
-        assert max(sizes) - min(sizes) <= 1
-        assert min(sizes) >= min(demand, guest.maximum)
+            sizes.append(len(guest.online))
+        # A target that warms while all is well may give a vCPU back, and never has to take it again.
+        assert sizes == sorted(sizes, reverse=True)
+        assert sizes[-1] >= min(demand, guest.maximum)
         simulation.journal.close()
 
 

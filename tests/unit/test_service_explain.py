@@ -42,6 +42,7 @@ RECORD: dict[str, Any] = {
             "clean_s": 79_200.0,
             "hold_s": None,
             "covered_ratio": None,
+            "needed": 2,
         },
         "held": 3,
         "lower": 2,
@@ -84,6 +85,14 @@ def test_a_kept_vcpu_tells_how_often_it_was_wanted_again_in_time() -> None:
     assert found["hold"].startswith("The third vCPU is kept for 2 min 30 s")
     assert "83% of cases" in found["hold"]
     assert found["action"].startswith("It stays at 3 vCPUs")
+
+
+def test_a_vcpu_that_the_promise_needs_is_told_as_that() -> None:
+    trace = RECORD["inputs"]["trace"] | {"hold_s": 420.0, "needed": 3}
+    found = told(
+        proposed=2, online=3, next_vcpus=3, act=False, reason="hold", inputs={"trace": trace, "held": 3}
+    )
+    assert found["hold"] == "With fewer than 3 vCPUs this demand would break the promise: they are kept."
 
 
 def test_a_schedule_in_force_is_named_with_the_bounds_that_it_makes() -> None:
