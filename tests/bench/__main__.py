@@ -9,8 +9,9 @@ import sys
 from tests.bench.figures import machine
 from tests.bench.loop import overhead, reaction, warm
 from tests.bench.policies import check
+from tests.bench.tick import tick
 
-BENCHMARKS = {"reaction": reaction, "warm": warm, "overhead": overhead, "check": check}
+BENCHMARKS = {"reaction": reaction, "warm": warm, "overhead": overhead, "tick": tick, "check": check}
 
 
 def main() -> None:
