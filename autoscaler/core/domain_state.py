@@ -30,6 +30,7 @@ from autoscaler.core.model import (
 )
 from autoscaler.core.operation import Direction
 from autoscaler.core.policy import Indicator
+from autoscaler.core.reason import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,13 +176,25 @@ class DomainState:
             name=self.view.name,
             current=committed,
             floor=committed if decision is None else decision.lower,
-            want=decision.next_vcpus if asks and decision is not None else committed,
+            want=self._wanted(asks=asks),
+            ready=asks,
             priority=self.policy.host.priority,
             weight=self.policy.host.weight,
             yields=decision is not None
             and may_yield(self._facts(), self.policy, self.learned, decision, now_s),
             yielding=max(0, self.online - self.actuation.coming(self.online)),
         )
+
+    def _wanted(self, *, asks: bool) -> int:
+        """The vCPUs it asks for or, where it only cannot ask until a change has ended, those to keep for it.
+
+        Else a vCPU that was taken back for it would go to others meanwhile, and be taken back again.
+        """
+        if self.decision is not None and asks:
+            return self.decision.next_vcpus
+        if self.decision is not None and (self.actuation.busy or self.decision.reason is Reason.WARMING_UP):
+            return max(self.committed, self.decision.target)
+        return self.committed
 
     def settle(self, grant: Grant) -> Decision:
         """Let the arbiter's grant stand in the last decision."""

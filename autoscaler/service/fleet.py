@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.domain_state import DomainState
 from autoscaler.core.learned import Learned
+from autoscaler.core.reason import Reason
 from autoscaler.service.assignments import Assignments
 from autoscaler.service.governed import Governed
 from autoscaler.service.shares import Shares
@@ -115,7 +116,11 @@ class Fleet:
                 for governed in self._of(label)
             ]
             grants = self._shares[label].grants(requests, now_s)
-            found |= {domain: grant for domain, grant in grants.items() if grant.reason is not None}
+            found |= {
+                domain: grant
+                for domain, grant in grants.items()
+                if grant.reason is not None and (domain in asking or grant.reason is Reason.TAKEN_BACK)
+            }
         return found
 
     def _of(self, label: str) -> Iterator[Governed]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,25 @@ def test_once_the_higher_priority_needs_less_the_lower_gets_it_again_and_both_se
     moves = dict(host.simulation.domain("batch-1").tally.operations)
     host.run(120)
     assert dict(host.simulation.domain("batch-1").tally.operations) == moves
+
+
+@pytest.mark.parametrize("takes_s", [0.05, 2.5])
+def test_what_is_taken_back_for_a_guest_that_is_still_growing_goes_to_nobody_else(
+    tmp_path: Path, takes_s: float
+) -> None:
+    host = Host(tmp_path, 12, "batch-1", "batch-2", "batch-3", "shop-1", "shop-2")
+    host.guests["shop-1"].lists_after_s = host.guests["shop-2"].lists_after_s = takes_s
+    host.loads(batch_1=2.5, batch_2=2.5, batch_3=2.5)
+    host.run(25)
+    host.loads(shop_1=5.0, shop_2=5.0)
+    sizes = []
+    for _ in range(60):
+        host.run(1)
+        sizes.append([host.online(f"batch-{number}") for number in (1, 2, 3)])
+    assert sizes[-1] == [1, 1, 1]
+    assert all(
+        now <= before for one, other in pairwise(sizes) for before, now in zip(one, other, strict=True)
+    ), "none of them grew again"
 
 
 def test_a_guest_under_a_policy_that_may_not_shrink_is_not_taken_from(tmp_path: Path) -> None:
