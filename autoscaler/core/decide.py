@@ -60,14 +60,20 @@ class Limits:
 
     lower: int
     upper: int
-    bounds: Bounds
+    mode: Mode
+    schedules: tuple[str, ...]
+    """Names of the schedules in force."""
 
 
 def limits_at(policy: Policy, view: DomainView, wall_s: float) -> Limits:
     """The fewest and most vCPUs that policy, schedules and domain allow now."""
-    bounds = bounds_at(policy, wall_s)
+    bounds: Policy | Bounds = policy
+    schedules: tuple[str, ...] = ()
+    if policy.schedules:
+        bounds = bounds_at(policy, wall_s)
+        schedules = bounds.active
     upper = min(bounds.max_vcpus or view.maximum, view.maximum)
-    return Limits(min(bounds.min_vcpus, upper), upper, bounds)
+    return Limits(min(bounds.min_vcpus, upper), upper, bounds.mode, schedules)
 
 
 def decide(facts: Facts, policy: Policy, learned: Learned, now_s: float, wall_s: float) -> Decision:
@@ -85,18 +91,18 @@ def decide(facts: Facts, policy: Policy, learned: Learned, now_s: float, wall_s:
         name=facts.view.name,
         at_s=now_s,
         policy=policy.name,
-        mode=limits.bounds.mode,
+        mode=limits.mode,
         plugged=facts.view.plugged,
         online=facts.online,
         lower=limits.lower,
         upper=limits.upper,
-        schedules=limits.bounds.active,
+        schedules=limits.schedules,
         proposed=wish.vcpus,
         held=wish.held_vcpus,
         target=target.vcpus,
         next_vcpus=following,
         reason=reason,
-        act=following != facts.online and limits.bounds.mode in ACTING,
+        act=following != facts.online and limits.mode in ACTING,
         clamps=target.clamps,
         trace=wish.trace,
         load=facts.load,
@@ -144,7 +150,7 @@ def _target(
         online=facts.online,
         lower=limits.lower,
         upper=limits.upper,
-        mode=limits.bounds.mode,
+        mode=limits.mode,
         up=policy.up,
         down=policy.down,
         held_vcpus=wish.held_vcpus,
@@ -152,8 +158,8 @@ def _target(
         shrinks=learned.shrinks(now_s),
         saturated=facts.load is not None and facts.load.saturated,
         steal_ratio=0.0 if facts.load is None else facts.load.steal_ratio,
-        own_lower=policy.min_vcpus if limits.bounds.active else None,
-        own_upper=(policy.max_vcpus or facts.view.maximum) if limits.bounds.active else None,
+        own_lower=policy.min_vcpus if limits.schedules else None,
+        own_upper=(policy.max_vcpus or facts.view.maximum) if limits.schedules else None,
     )
     return stabilize(wish, situation)
 

@@ -142,12 +142,9 @@ class ByBudget:
     def recommend(self, load: Load, upper: int, now_s: float) -> Recommendation:
         """See `Recommender`."""
         vcpus = self.adaptive.want(1, MOST_VCPUS)
-        wanted = min(vcpus, upper)
+        trace = self.adaptive.trace(min(vcpus, upper), now_s)
         return Recommendation(
-            vcpus=vcpus,
-            reason=_direction(vcpus, load.online),
-            held_vcpus=self.adaptive.target(wanted, now_s),
-            trace=self.adaptive.trace(wanted, now_s),
+            vcpus=vcpus, reason=_direction(vcpus, load.online), held_vcpus=trace.target, trace=trace
         )
 
     def note(self, vcpus: int, now_s: float) -> None:

@@ -23,7 +23,20 @@ from autoscaler.lab.image import Image
 from tests.fakes.running_service import AS_FROM_A_TERMINAL, COMMAND, RunningService, running_service
 
 COMMANDS = (
-    *("run", "reload", "check", "schema", "status", "list", "show", "explain", "slo", "plan", "events", "demo"),
+    *(
+        "run",
+        "reload",
+        "check",
+        "schema",
+        "status",
+        "list",
+        "show",
+        "explain",
+        "slo",
+        "plan",
+        "events",
+        "demo",
+    ),
     *("lab up", "lab load", "lab down", "lab list"),
 )
 PLAIN = {**os.environ, "COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
