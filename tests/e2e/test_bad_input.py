@@ -392,7 +392,7 @@ def test_an_agent_that_does_not_run_is_told_in_the_same_sentence_whatever_the_ba
             "nothing in the guest of domain agentless has its agent channel open: in the guest, install "
             "qemu-guest-agent and `systemctl start qemu-guest-agent`"
         )
-        assert sentence in service.said("WARNING agentless: ")
+        service.said(f"WARNING agentless: {sentence}")
         assert "no sample from the guest" in service.ask("events", "agentless").stdout
 
         service.wait_for("stopped", lambda domain: domain["load"] is not None)

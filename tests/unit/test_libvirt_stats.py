@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from libvirt import VIR_DOMAIN_PAUSED as PAUSED
+from libvirt import VIR_DOMAIN_PAUSED_STARTING_UP as STARTING_UP
+from libvirt import VIR_DOMAIN_PAUSED_USER as BY_USER
 
 from autoscaler.backends.libvirt.stats import DomainViews, GrowingSum
 from autoscaler.core.model import DomainView, RunState
@@ -54,6 +57,15 @@ def test_a_growing_sum_never_runs_backwards(readings: list[dict[str, int]], sums
     total = GrowingSum()
 
     assert [total.add(reading) for reading in readings] == sums
+
+
+def test_a_domain_that_libvirt_is_only_just_starting_is_not_there_yet() -> None:
+    starting = TWO_VCPUS | {"state.state": PAUSED, "state.reason": STARTING_UP}
+    by_hand = TWO_VCPUS | {"state.state": PAUSED, "state.reason": BY_USER}
+    views = DomainViews("host")
+
+    assert views.sweep([(Handle(), starting)], at_s=7.0) == ()
+    assert swept(views, by_hand).state is RunState.PAUSED
 
 
 def test_the_times_of_all_vcpus_are_summed_in_seconds() -> None:

@@ -20,6 +20,7 @@ _STATES = {
     libvirt.VIR_DOMAIN_RUNNING: RunState.RUNNING,
     libvirt.VIR_DOMAIN_PAUSED: RunState.PAUSED,
 }
+_STARTING = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
 _NS = 1e9
 
 
@@ -120,10 +121,13 @@ class DomainViews:
 
 
 def _counts(domain: libvirt.virDomain, record: Mapping[str, int]) -> tuple[int, int] | None:
-    """Plugged and maximum vCPUs; None when the domain ended since the reply.
+    """Plugged and maximum vCPUs; None when the domain ended since the reply, or is only just being started.
 
-    libvirt's test driver leaves both out of its statistics.
+    libvirt starts each domain paused, for a moment in which nobody is to resume it. Its test driver leaves
+    both counts out of its statistics.
     """
+    if (record.get("state.state"), record.get("state.reason")) == _STARTING:
+        return None
     if "vcpu.current" in record and "vcpu.maximum" in record:
         return record["vcpu.current"], record["vcpu.maximum"]
     live = libvirt.VIR_DOMAIN_AFFECT_LIVE
