@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from autoscaler.core.policy import Policy
 
 
+_SOON_OVER = frozenset({Reason.WARMING_UP, Reason.COOLDOWN, Reason.STOLEN})
+"""What keeps a domain from asking for a moment, though it needs more."""
+
+
 class DomainState:
     """What the service knows of one domain and does about it."""
 
@@ -186,14 +190,15 @@ class DomainState:
         )
 
     def _wanted(self, *, asks: bool) -> int:
-        """The vCPUs it asks for or, where it only cannot ask until a change has ended, those to keep for it.
+        """The vCPUs it asks for or, where it only cannot ask just now, those to keep for it.
 
         Else a vCPU that was taken back for it would go to others meanwhile, and be taken back again.
         """
         if self.decision is not None and asks:
             return self.decision.next_vcpus
-        if self.decision is not None and (self.actuation.busy or self.decision.reason is Reason.WARMING_UP):
-            return max(self.committed, self.decision.target)
+        if self.decision is not None and (self.actuation.busy or self.decision.reason in _SOON_OVER):
+            # Stolen time hides demand; what the strategy's memory would keep is still known.
+            return max(self.committed, self.decision.target, min(self.decision.held, self.decision.upper))
         return self.committed
 
     def settle(self, grant: Grant) -> Decision:

@@ -126,6 +126,20 @@ def test_what_is_taken_back_for_a_guest_that_is_still_growing_goes_to_nobody_els
     ), "none of them grew again"
 
 
+def test_what_is_free_is_kept_for_a_higher_priority_that_is_stolen_from_for_a_moment(tmp_path: Path) -> None:
+    host = Host(tmp_path, 6, "batch-1", "shop-1")
+    host.loads(batch_1=5.0)
+    host.run(20)
+    host.loads(shop_1=5.0)
+    sizes = []
+    for number in range(60):
+        host.guests["shop-1"].set(stolen=0.3 if number % 3 == 0 else 0.0)
+        host.run(1)
+        sizes.append(host.online("batch-1"))
+    assert sizes == sorted(sizes, reverse=True), "it never grew again"
+    assert (host.online("batch-1"), host.online("shop-1")) == (1, 5)
+
+
 def test_a_guest_under_a_policy_that_may_not_shrink_is_not_taken_from(tmp_path: Path) -> None:
     host = Host(tmp_path, 6, "batch-1", "shop-1")
     host.simulation.controller.apply(
