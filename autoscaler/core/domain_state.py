@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from autoscaler.core.actuation import Actuation
 from autoscaler.core.arbiter import Request
 from autoscaler.core.condition import Condition, by_hand, headroom, unconfirmed
-from autoscaler.core.decide import Facts, decide, is_by_hand, is_stale, may_yield
+from autoscaler.core.decide import ACTING, Facts, decide, is_by_hand, is_stale, may_yield
 from autoscaler.core.demand import DemandMeter, Dropped, Load
 from autoscaler.core.learned import Learned
 from autoscaler.core.model import (
@@ -41,8 +41,10 @@ if TYPE_CHECKING:
     from autoscaler.core.policy import Policy
 
 
-_SOON_OVER = frozenset({Reason.WARMING_UP, Reason.COOLDOWN, Reason.STOLEN})
-"""What keeps a domain from asking for a moment, though it needs more."""
+_OUT_OF_PLAY = frozenset(
+    {Reason.BACK_OFF, Reason.BY_HAND, Reason.MISSING, Reason.NOT_RUNNING, Reason.UNCONFIRMED}
+)
+"""A domain with one of these reasons cannot use more for some time, whatever it needs."""
 
 
 class DomainState:
@@ -196,10 +198,11 @@ class DomainState:
         """
         if self.decision is not None and asks:
             return self.decision.next_vcpus
-        if self.decision is not None and (self.actuation.busy or self.decision.reason in _SOON_OVER):
-            # Stolen time hides demand; what the strategy's memory would keep is still known.
-            return max(self.committed, self.decision.target, min(self.decision.held, self.decision.upper))
-        return self.committed
+        decision = self.decision
+        if decision is None or decision.mode not in ACTING or decision.reason in _OUT_OF_PLAY:
+            return self.committed
+        # Stolen time hides demand; what the strategy's memory would keep is still known.
+        return max(self.committed, decision.target, min(decision.held, decision.upper))
 
     def settle(self, grant: Grant) -> Decision:
         """Let the arbiter's grant stand in the last decision."""

@@ -64,7 +64,7 @@ def test_a_domain_that_libvirt_is_only_just_starting_is_not_there_yet() -> None:
     by_hand = TWO_VCPUS | {"state.state": PAUSED, "state.reason": BY_USER}
     views = DomainViews("host")
 
-    assert views.sweep([(Handle(), starting)], at_s=7.0) == ()
+    assert views.sweep([(Handle(), starting)], labels={}, at_s=7.0) == ()
     assert swept(views, by_hand).state is RunState.PAUSED
 
 
