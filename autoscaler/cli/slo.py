@@ -11,7 +11,7 @@ from autoscaler.cli.output import Output, OutputOption, print_json, print_table
 
 _HEADINGS = (
     *("Domain", "Promise", "Objective", "Attained", "Good", "Bad", "Unknown", "Budget left"),
-    *("Burn 5m", "1h", "6h", "3d", "Runs out in"),
+    *("Burn 5m", "30m", "1h", "6h", "3d", "Window", "Runs out in"),
 )
 _NEVER = "not at this rate"
 
@@ -49,7 +49,7 @@ def _row(found: dict[str, Any]) -> tuple[object, ...]:
         found["bad"],
         found["unknown"],
         _percent(found["budget_remaining_ratio"]),
-        *(_rate(burn[window]) for window in ("5m", "1h", "6h", "3d")),
+        *(_rate(burn[window]) for window in ("5m", "30m", "1h", "6h", "3d", "window")),
         _left(found["exhausted_in_s"]),
     )
 

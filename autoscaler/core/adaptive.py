@@ -45,6 +45,7 @@ _MOVES_WEIGHT = 1.4
 """How much more than their price the two moves weigh against keeping a vCPU; found best in simulation."""
 _HOUR_S = 3600.0
 _MOST_VCPUS = 1e6
+_MOST_NEEDED = 4096
 _MOST_SLICES = 1 << 31
 _ROUNDING = 1e-9
 """Keeps a quotient that is whole but for its last bit from being rounded up to the next vCPU."""
@@ -105,6 +106,7 @@ class Adaptive:
         self._demand = load.busy_vcpus * (_FULL_MARGIN if full else 1.0)
         if self._sla.indicator is Indicator.UTILIZATION:
             self._needed = min(floor(self._demand / self._sla.below) + 1, load.online)
+            self._holds.reach(self._needed)
 
     def judge(self, outcome: SliceOutcome, now_s: float) -> None:
         """Let the target follow the budget by one closed slice; an unknown one says nothing."""
@@ -142,7 +144,7 @@ class Adaptive:
     def trace(self, want: int, now_s: float) -> AdaptiveTrace:
         """Everything that leads to the target now."""
         target = self.target(want, now_s)
-        kept = target > want
+        kept = want < target <= self._holds.levels
         hours = int((now_s - self._hour_s) / _HOUR_S)
         return AdaptiveTrace(
             demand_vcpus=self._demand,
@@ -200,7 +202,7 @@ class Adaptive:
         adaptive._rho = number(dumped, "rho", COLDEST, WARMEST)
         adaptive._born_s = then_s - number(dumped, "age_s", 0.0, LONGEST_S)
         adaptive._demand = number_or_none(dumped, "demand", 0.0, _MOST_VCPUS)
-        adaptive._needed = whole(dumped, "needed", 0, int(_MOST_VCPUS))
+        needed = whole(dumped, "needed", 0, _MOST_NEEDED)
         adaptive._clean_s = number(dumped, "clean_s", 0.0, LONGEST_S)
         last_bad_s = number_or_none(dumped, "last_bad_s", 0.0, LONGEST_S)
         adaptive._last_bad_s = None if last_bad_s is None else then_s - last_bad_s
@@ -208,6 +210,9 @@ class Adaptive:
         bad_hours = wholes(dumped, "bad_hours", 24, _MOST_SLICES)
         adaptive._bad_hours[: len(bad_hours)] = array("I", bad_hours)
         adaptive._holds.load(branch(dumped, "holds"), then_s)
+        if sla.indicator is Indicator.UTILIZATION:
+            adaptive._needed = needed
+            adaptive._holds.reach(needed)
         return adaptive
 
 

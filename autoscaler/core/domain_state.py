@@ -31,6 +31,7 @@ from autoscaler.core.model import (
 from autoscaler.core.operation import Direction
 from autoscaler.core.policy import Indicator
 from autoscaler.core.reason import Reason
+from autoscaler.core.stabilize import STEAL_LIMIT_RATIO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -201,8 +202,9 @@ class DomainState:
         decision = self.decision
         if decision is None or decision.mode not in ACTING or decision.reason in _OUT_OF_PLAY:
             return self.committed
+        hidden = decision.load is not None and decision.load.steal_ratio > STEAL_LIMIT_RATIO
         # Stolen time hides demand; what the strategy's memory would keep is still known.
-        return max(self.committed, decision.target, min(decision.held, decision.upper))
+        return max(self.committed, decision.target, min(decision.held, decision.upper) if hidden else 0)
 
     def settle(self, grant: Grant) -> Decision:
         """Let the arbiter's grant stand in the last decision."""

@@ -1,7 +1,7 @@
 """All that is learned of one domain over time: its service level, its strategy's memory, its shrinks.
 
-This is what outlives a restart and a reload. A part is kept over a reload while what it learned for keeps its
-meaning: another service level starts its budget anew, another strategy its memory.
+This is what outlives a restart and a reload, by the same rule: the slices stay while what makes one good
+does, whatever the objective; the adaptive memory stays with them; another strategy starts its memory anew.
 
 Invariant: whatever is handed to `restore`, a whole `Learned` comes back; a part that cannot be read starts
 anew.
@@ -10,6 +10,7 @@ anew.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from autoscaler.core.adaptive import Adaptive
@@ -40,12 +41,13 @@ class Learned:
     def govern(self, policy: Policy, now_s: float) -> None:
         """Go on under this policy, keeping what means the same under it."""
         before, self._policy = self._policy, policy
+        if policy.sla == before.sla and policy.strategy == before.strategy:
+            return
+        after = Learned.restore(policy, self.dump(now_s), now_s, away_s=0.0, lag_s=self._lag_s)
         if policy.sla != before.sla:
-            self.slo = Slo(policy.sla, now_s)
-        if policy.strategy != before.strategy or (
-            policy.sla != before.sla and isinstance(policy.strategy, AdaptiveStrategy)
-        ):
-            self.recommender = recommender(policy, now_s, lag_s=self._lag_s)
+            self.slo = after.slo
+        if policy.strategy != before.strategy or isinstance(policy.strategy, AdaptiveStrategy):
+            self.recommender = after.recommender
 
     def take(self, load: Load | None, now_s: float) -> int:
         """Take in what a tick measured, None: nothing; returns how many slices closed by it."""
@@ -83,18 +85,13 @@ class Learned:
         """What was dumped `away_s` ago on the wall clock, as far as it can be read and means the same now."""
         learned = cls(policy, now_s, lag_s=lag_s)
         away_s = max(0.0, away_s)
-        try:
+        with suppress(ValueError):
             learned.slo = Slo.load(policy.sla, _part(dumped, "slo"), now_s, away_s)
-        except ValueError:
-            learned.slo = Slo(policy.sla, now_s)
-        if isinstance(policy.strategy, AdaptiveStrategy):
-            try:
-                adaptive = Adaptive.load(
-                    policy.strategy, policy.sla, _part(dumped, "adaptive"), now_s, away_s
-                )
+            # Reached only where a good slice means the same now: what was learned for another is no guide.
+            if isinstance(policy.strategy, AdaptiveStrategy):
+                part = _part(dumped, "adaptive")
+                adaptive = Adaptive.load(policy.strategy, policy.sla, part, now_s, away_s)
                 learned.recommender = ByBudget(adaptive)
-            except ValueError:
-                learned.recommender = recommender(policy, now_s, lag_s=lag_s)
         ages_s = dumped.get("shrinks_ago_s")
         if isinstance(ages_s, list):
             known = [float(age_s) for age_s in ages_s if isinstance(age_s, int | float)]

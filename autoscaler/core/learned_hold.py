@@ -64,14 +64,14 @@ class LearnedHolds:
             for index in range(level, self._level):
                 self._last_s[index] = self._noted_s
         elif level > self._level:
-            self._reach(level)
+            self.reach(level)
             for index in range(self._level, level):
                 self._record(index, now_s - self._last_s[index])
         self._level, self._noted_s = level, now_s
 
     def count_as_wanted(self, level: int, now_s: float) -> None:
         """Keep this level as if it had been wanted now; nothing is learned from that."""
-        self._reach(level)
+        self.reach(level)
         for index in range(self._level, level):
             self._last_s[index] = now_s
         self._noted_s = now_s
@@ -99,7 +99,13 @@ class LearnedHolds:
     def _weights(self, index: int) -> array[int]:
         return self._gaps[index * BINS : (index + 1) * BINS]
 
-    def _reach(self, level: int) -> None:
+    @property
+    def levels(self) -> int:
+        """How many levels something is kept of."""
+        return len(self._last_s)
+
+    def reach(self, level: int) -> None:
+        """Keep something of every level up to this one, though it was never wanted yet."""
         new = level - len(self._last_s)
         if new > 0:
             self._last_s.extend([-inf] * new)
@@ -164,7 +170,7 @@ class LearnedHolds:
     def load(self, dumped: Mapping[str, object], then_s: float) -> None:
         """Take on what was dumped at that moment."""
         levels = branches(dumped, "levels", _MOST_LEVELS)
-        self._reach(len(levels))
+        self.reach(len(levels))
         self._level = whole(dumped, "level", 0, len(levels))
         self._noted_s = then_s - number(dumped, "noted_s", 0.0, LONGEST_S)
         self._aged_s = then_s - number(dumped, "aged_s", 0.0, LONGEST_S)

@@ -51,7 +51,7 @@ class SloReport:
     """By span: the bad share over the share allowed, so that 1 spends the budget in one window; None: nothing
     known. A span longer than the window counts the window."""
     exhausted_in_s: float | None
-    """When the budget is spent at the pace of the last hour; 0: it is, None: nothing burned."""
+    """When the budget is spent at the pace of the last hour; 0: it is, None: never, at a pace within it."""
     slices_total: Mapping[SliceOutcome, int]
     """All slices since the domain was first seen."""
 
@@ -125,7 +125,7 @@ class Slo:
         exhausted_in_s = None
         if window.bad >= budget:
             exhausted_in_s = 0.0
-        elif hourly:
+        elif hourly and hourly > allowed_ratio:
             exhausted_in_s = (budget - window.bad) / hourly * self._sla.slice_s
         return SloReport(
             objective_ratio=self._sla.objective_ratio,

@@ -150,6 +150,8 @@ class Controller:
         self._fleet.assignments.apply(policies)
         for view in views:
             self._govern(view)
+        self._ungoverned = tuple(view for view in views if self._fleet.get(view.id) is None)
+        self._see_hosts()
         after = {governed.state.view.id: meaning_of(governed.state.policy) for governed in self._fleet}
         return sum(before.get(view.id) != after.get(view.id) for view in views)
 
@@ -174,13 +176,16 @@ class Controller:
                 self._drop(governed.state.view.id, "the domain stopped")
                 self._fleet.assignments.forget(governed.state.view.id)
         self._ungoverned = tuple(view for view, _ in readings if self._govern(view) is None)
-        for label in self._fleet.hosts:
-            self._fleet.see_host(label, self._sampling.machine(label), self._ungoverned)
+        self._see_hosts()
         taken = (self._take(view, observation) for view, observation in readings if observation is not None)
         self._conclude([governed for governed in taken if governed is not None])
         self._ticks += 1
         self._instruments.tick_duration.observe(self._clock.monotonic_s() - started_s)
         self._publish_snapshot()
+
+    def _see_hosts(self) -> None:
+        for label in self._fleet.hosts:
+            self._fleet.see_host(label, self._sampling.machine(label), self._ungoverned)
 
     def _take(self, view: DomainView, observation: Observation) -> Governed | None:
         """Decide a domain on what was observed; None where no policy governs it, or its state was lost."""

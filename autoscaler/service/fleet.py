@@ -63,6 +63,7 @@ class Fleet:
 
     def host_shares(self, label: str) -> HostShares:
         """How a host stands now."""
+        self._feel(label)
         return self._shares[label].now(governed.state.committed for governed in self._of(label))
 
     def wants_pressure(self, domain: DomainId) -> bool:
@@ -109,8 +110,7 @@ class Fleet:
         found: dict[DomainId, Grant] = {}
         now_s = self._clock.monotonic_s()
         for label in {domain.host for domain in asking}:
-            loads = (governed.state.load for governed in self._of(label))
-            self._shares[label].feel(load for load in loads if load is not None)
+            self._feel(label)
             requests = [
                 governed.state.request(now_s, asks=governed.state.view.id in asking)
                 for governed in self._of(label)
@@ -122,6 +122,11 @@ class Fleet:
                 if grant.reason is not None and (domain in asking or grant.reason is Reason.TAKEN_BACK)
             }
         return found
+
+    def _feel(self, label: str) -> None:
+        """Take in how much of its guests' time a host withholds now."""
+        loads = (governed.state.load for governed in self._of(label))
+        self._shares[label].feel(load for load in loads if load is not None)
 
     def _of(self, label: str) -> Iterator[Governed]:
         return (governed for domain, governed in self._domains.items() if domain.host == label)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autoscaler.core.policy_changes import meaning_of
 from autoscaler.core.reason import SENTENCES
 from autoscaler.policyfile.load import load_texts
 from autoscaler.policyfile.text_file import decode
@@ -74,9 +75,13 @@ def plan_of(
 def _of_governed(domain: Governed, policies: PolicySet, now_s: float, wall_s: float) -> dict[str, object]:
     state = domain.state
     policy = governing(policies, state.view)
-    now = None if state.decision is None else _plain(state.decision)
+    now = _plain(state.preview(state.policy, now_s, wall_s))
     after = None if policy is None else _plain(state.preview(policy, now_s, wall_s))
-    return _entry(state.view, now, after)
+    entry = _entry(state.view, now, after)
+    if policy is not None and meaning_of(policy) != meaning_of(state.policy):
+        # Limits and shares make a difference though they make none at this moment.
+        entry["changes"] = True
+    return entry
 
 
 def _of_ungoverned(view: DomainView, policies: PolicySet) -> dict[str, object]:

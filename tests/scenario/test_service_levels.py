@@ -119,7 +119,10 @@ def test_a_reload_keeps_what_was_learned_where_the_policy_means_the_same(story: 
     after = story.run(2)
     assert story.simulation.domain("web-1").policy.name == "renamed"
     assert after.bad >= before.bad
-    other = replace(renamed, sla=replace(POLICY.sla, objective_ratio=0.99))
+    stricter = replace(renamed, sla=replace(POLICY.sla, objective_ratio=0.99))
+    story.simulation.controller.apply(PolicySet(policies=(stricter,), digest="stricter"))
+    assert story.run(2).bad >= before.bad, "the slices are what they were, only the promise is another"
+    other = replace(renamed, sla=replace(POLICY.sla, below=0.5))
     story.simulation.controller.apply(PolicySet(policies=(other,), digest="another"))
     assert story.run(2).bad == 0
 

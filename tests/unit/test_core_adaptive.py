@@ -14,7 +14,7 @@ import pytest
 from autoscaler.core.adaptive import COLDEST, WARMEST, Adaptive
 from autoscaler.core.demand import Load
 from autoscaler.core.model import CpuSource
-from autoscaler.core.policy import AdaptiveStrategy, Prices, Sla
+from autoscaler.core.policy import AdaptiveStrategy, Indicator, Prices, Sla
 from autoscaler.core.slo import SliceOutcome, Slo, SloReport
 
 GOOD, BAD, UNKNOWN = SliceOutcome.GOOD, SliceOutcome.BAD, SliceOutcome.UNKNOWN
@@ -476,3 +476,25 @@ def test_a_constant_demand_moves_only_as_often_as_its_budget_lets_it_try(demand:
     steady = lived(lambda _: demand, days=3)
     assert steady.report.bad <= 0.01 * 3 * 1440
     assert steady.moves <= 3 * 24
+
+
+def test_a_vcpu_that_the_promise_needs_is_kept_though_it_was_never_wanted() -> None:
+    one = adaptive()
+    one.resized_to(2, 0.0)
+    for number in range(20_000):
+        one.judge(GOOD, 60.0 * number)
+    one.take(load(1.0, online=8), 1_200_000.0)
+    one.note(one.want(1, 8), 1_200_000.0)
+    one.take(load(5.0, online=8), 1_200_010.0)
+    want = one.want(1, 8)
+    trace = one.trace(want, 1_200_010.0)
+    assert want < trace.needed == trace.target == 7
+    one.note(want, 1_200_010.0)
+    assert one.target(want, 1_200_020.0) == 7
+
+
+def test_what_one_indicator_needed_is_nothing_to_another() -> None:
+    one = adaptive()
+    one.take(load(3.0), 0.0)
+    pressed = replace(SLA, indicator=Indicator.PRESSURE)
+    assert Adaptive.load(AdaptiveStrategy(), pressed, one.dump(10.0), 10.0, 0.0).trace(1, 10.0).needed == 0

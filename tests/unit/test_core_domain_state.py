@@ -226,9 +226,11 @@ def test_what_was_learned_survives_a_policy_that_means_the_same() -> None:
     learned, slo = life.state.learned.recommender, life.state.learned.slo
     life.state.govern(replace(adaptive, name="renamed", max_vcpus=3), life.now_s)
     assert (life.state.learned.recommender, life.state.learned.slo) == (learned, slo)
+    bad = slo.report().bad
     life.state.govern(replace(adaptive, sla=Sla(objective_ratio=0.999)), life.now_s)
-    assert life.state.learned.slo is not slo
-    assert life.state.learned.recommender is not learned
+    assert life.state.learned.slo.report().bad == bad > 0
+    life.state.govern(replace(adaptive, sla=Sla(below=0.5)), life.now_s)
+    assert life.state.learned.slo.report().bad == 0
 
 
 def test_a_domain_yields_only_what_is_above_its_floor_and_only_where_it_may_shrink() -> None:

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.core.policy import Match, Policy, PolicySet, TargetStrategy
+from autoscaler.core.policy import (
+    AdaptiveStrategy,
+    HostShare,
+    Match,
+    Policy,
+    PolicySet,
+    Sla,
+    TargetStrategy,
+)
 from autoscaler.service.plan import PlanVerb, PoliciesBroken
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
@@ -80,3 +88,16 @@ def test_the_verb_reads_policies_from_texts() -> None:
 def test_what_is_no_set_of_policies_is_refused_in_a_sentence(files: object) -> None:
     with pytest.raises(PoliciesBroken):
         PlanVerb(lambda _: [])({"files": files})
+
+
+def test_a_plan_under_another_service_level_is_made_without_any_past(simulated: Simulation) -> None:
+    simulated.host.guests[next(iter(simulated.host.guests))].set(demand=3.0)
+    simulated.run(20)
+    tight = replace(WEB, strategy=AdaptiveStrategy(), sla=Sla(below=0.5))
+    found = planned(simulated, tight)["web-1"]
+    assert isinstance(found["after"], dict)
+    assert found["after"]["target"] == 4
+
+
+def test_an_edit_that_only_moves_a_limit_is_a_change(simulated: Simulation) -> None:
+    assert planned(simulated, replace(WEB, host=HostShare(priority=7)))["web-1"]["changes"] is True
