@@ -19,6 +19,7 @@ from autoscaler.lab.spec import GuestSpec
 from autoscaler.service.config import Config, Listen, QmpFolderConnection
 from autoscaler.service.daemon import Service
 from autoscaler.service.journal_reader import events
+from autoscaler.service.settings import HostLimits
 from tests.bench.figures import Figure, figure
 from tests.fakes.quick_policy import QUICK_POLICY
 from tests.fakes.running_service import running_service
@@ -156,6 +157,7 @@ def _watched() -> Iterator[Watched]:
                 state=folder / "state",
                 interval_s=1.0,
                 listen=Listen("127.0.0.1", 0),
+                host=HostLimits(overcommit=64.0),
             )
         )
         thread = threading.Thread(target=service.run, daemon=True)

@@ -23,6 +23,7 @@ from autoscaler.service.composition import connect
 from autoscaler.service.config import Config, Listen
 from autoscaler.service.daemon import Service
 from autoscaler.service.instruments import Instruments
+from autoscaler.service.settings import HostLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -163,6 +164,8 @@ class ConnectedBackend(Backend):
                 interval_s=0.5,
                 agent_timeout_s=self.abilities.agent_timeout_s,
                 listen=Listen("127.0.0.1", 0),
+                # The suite's other guests run here too, on a host that may have two CPUs.
+                host=HostLimits(overcommit=64.0),
             )
         )
         thread = threading.Thread(target=service.run, name="controller")

@@ -20,6 +20,9 @@ from tests.fakes.quick_policy import QUICK_POLICY
 
 COMMAND = Path(sys.executable).parent / "autoscaler"
 
+ROOMY_HOST = "overcommit: 64"
+"""A host that is never full, however few CPUs it has and however many guests the tests run on it."""
+
 AS_FROM_A_TERMINAL = ("env", "--default-signal=INT,HUP,TERM")
 """Goes before a command that a test interrupts: a run in the background ignores SIGINT and hands that on."""
 
@@ -33,7 +36,7 @@ class RunningService:
         connection: str,
         *,
         policy: str = QUICK_POLICY,
-        host: str = "",
+        host: str = ROOMY_HOST,
         prefix: Sequence[str] = (),
     ) -> None:
         """Write its configuration; nothing runs yet.
@@ -133,7 +136,12 @@ class RunningService:
 
 @contextlib.contextmanager
 def running_service(
-    folder: Path, connection: str, *, policy: str = QUICK_POLICY, host: str = "", prefix: Sequence[str] = ()
+    folder: Path,
+    connection: str,
+    *,
+    policy: str = QUICK_POLICY,
+    host: str = ROOMY_HOST,
+    prefix: Sequence[str] = (),
 ) -> Iterator[RunningService]:
     """Run the service for the block; it is ended however the block ends."""
     service = RunningService(folder, connection, policy=policy, host=host, prefix=prefix)
