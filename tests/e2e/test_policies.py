@@ -162,7 +162,7 @@ def test_a_priority_takes_back_from_a_lower_one_on_a_full_host(scene: Scene) -> 
         shop.load(LOAD)
         scene.wait_online("shop-4", 3)
         scene.wait_online("batch-4", 1)
-        scene.explains("shop-4", "host-full", "the host has no vCPU left to give", "0 of 4")
+        scene.explains("shop-4", "host-full", "the host has no vCPU left to give", "of 4 vCPUs left")
         scene.explains("batch-4", "taken-back", "a domain of higher priority needs it", "shop-4")
         shop.load(0)
         scene.wait_online("batch-4", 3)
