@@ -14,7 +14,17 @@ MODULES = {str(path.relative_to(PACKAGE)): path.read_text() for path in sorted(P
 MOST_LINES = 400
 
 PURE = {
-    *("__future__", "abc", "array", "bisect", "collections", "collections.abc", "dataclasses", "datetime"),
+    *(
+        "__future__",
+        "abc",
+        "array",
+        "bisect",
+        "collections",
+        "collections.abc",
+        "contextlib",
+        "dataclasses",
+        "datetime",
+    ),
     *("enum", "fnmatch", "functools", "heapq", "itertools", "math", "operator", "shlex", "statistics"),
     *("string", "typing", "types", "zlib"),
 }
