@@ -67,6 +67,7 @@ def failure(code: int, text: str = "as libvirt words it") -> libvirt.libvirtErro
 
 GOLD = '<labels tier="gold"/>'
 GOLD_LABELS = {"tier": "gold"}
+OPTED_OUT = {"autoscaling": "off"}
 
 
 @pytest.fixture
@@ -230,12 +231,12 @@ def test_a_connection_that_broke_is_asked_nothing_more(labels: DomainLabels) -> 
     assert (first.asked, second.asked) == (1, 0)
 
 
-def test_labels_that_are_unfit_are_none_and_told_once(
+def test_a_domain_with_unfit_labels_has_opted_out_and_that_is_told_once(
     labels: DomainLabels, caplog: pytest.LogCaptureFixture
 ) -> None:
     web = Domain("a web", '<labels tier="gold" note="a&#10;b"/>')
     for _ in range(3):
-        assert seen(labels, web) == {"a web": {}}
+        assert seen(labels, web) == {"a web": OPTED_OUT}
         labels.changed()
     assert len(caplog.records) == 1
     assert caplog.records[0].levelno == logging.WARNING
@@ -248,7 +249,7 @@ def test_an_owner_cannot_fill_the_log(labels: DomainLabels, caplog: pytest.LogCa
     for count in range(33, 60):
         web.text = "<x " + " ".join(f"l{number}=''" for number in range(count)) + "/>"
         labels.changed()
-        assert seen(labels, web) == {"web": {}}
+        assert seen(labels, web) == {"web": OPTED_OUT}
     assert 1 < len(caplog.records) < 6
 
 

@@ -5,7 +5,8 @@ about once in `REREAD_S`, since an event can be lost. Each sweep asks for those 
 them no longer than `PATIENCE_S`; what was not answered is due at the next.
 
 Invariants: a domain whose labels were never heard is not shown, since its owner may have opted out by one;
-one whose labels are late keeps those it had; one whose labels are unfit has none, and the log says so once.
+one whose labels are late keeps those it had; one whose labels are unfit is taken to have opted out, and the
+log says so once.
 No more than one call is out, beside those of the sweeps themselves.
 """
 
@@ -20,12 +21,12 @@ from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from autoscaler.backends.labels import NO_LABELS
 from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.backends.libvirt.errors import said
 from autoscaler.backends.libvirt.late import LateCalls
 from autoscaler.backends.libvirt.link import is_alive
 from autoscaler.backends.libvirt.metadata import NAMESPACE, read_labels
+from autoscaler.core.policy import OPT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,8 @@ _log = logging.getLogger(__name__)
 
 REREAD_S = 60.0
 PATIENCE_S = 0.5
+_OPTED_OUT: Mapping[str, str] = MappingProxyType(dict([OPT_OUT]))
+"""What stands for labels that cannot be read: an opt-out may be among them."""
 _MOST_TOLD = 4
 """Different faults of one domain that are logged; whoever can write labels must not be able to fill a log."""
 
@@ -143,7 +146,7 @@ def _read_each(due: Sequence[tuple[libvirt.virDomain, _Known]], given_up: thread
         try:
             known.labels = read_labels(domain)
         except ValueError as fault:
-            known.labels = NO_LABELS
+            known.labels = _OPTED_OUT
             _tell(known, str(fault))
         except libvirt.libvirtError as error:
             known.failure, known.due = said(error), True
@@ -155,8 +158,8 @@ def _tell(known: _Known, fault: str) -> None:
     if fault not in known.told and len(known.told) < _MOST_TOLD:
         known.told.add(fault)
         _log.warning(
-            "domain %s is taken to have no labels: %s; correct it by `virsh metadata %s %s --key autoscaler "
-            "--live --config --edit`",
+            "domain %s is left alone, for its labels cannot be read: %s; correct them by `virsh metadata %s "
+            "%s --key autoscaler --live --config --edit`",
             known.name,
             fault,
             shlex.quote(known.name),
