@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _LONGEST_GUESSED = 64
+_CUTOFF, _SHORT_CUTOFF, _SHORT = 0.6, 0.5, 3
+"""The least likeness of a guess. One wrong letter is half of a word of two, a third of one of three."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -22,7 +24,9 @@ def nearest(word: str, meanings: Mapping[str, str]) -> str:
     """The same, where each known word, `folded`, stands for another that is to be written."""
     if len(word) > _LONGEST_GUESSED:
         return ""
-    close = get_close_matches(folded(word), meanings, n=1)
+    close = get_close_matches(
+        folded(word), meanings, n=1, cutoff=_SHORT_CUTOFF if len(word) <= _SHORT else _CUTOFF
+    )
     return f"; did you mean {shown(meanings[close[0]])}?" if close else ""
 
 

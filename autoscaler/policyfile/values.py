@@ -214,10 +214,15 @@ def duration(at_least: str, at_most: str) -> Form:
     allowed = f"a duration from {at_least} to {at_most}"
     rule = f"write {allowed}"
 
+    def likely(number: str) -> str:
+        """What a number without a unit was perhaps to be."""
+        guesses = [number.removeprefix("-") + unit for unit in (at_least.lstrip("0123456789"), *_UNIT_S)]
+        return next((guess for guess in guesses if low <= _seconds(guess) <= high), at_least)
+
     def read(value: object) -> float:
         text = written(value, rule).text
         if _NUMBER.fullmatch(text):
-            raise wrong(f"{rule} with its unit (ms, s, m, h or d), such as {text.removeprefix('-')}s")
+            raise wrong(f"{rule} with its unit (ms, s, m, h or d), such as {likely(text)}")
         if not _DURATION.fullmatch(text):
             raise wrong(f"{rule}, one number and its unit (ms, s, m, h or d)")
         if not low <= _seconds(text) <= high:

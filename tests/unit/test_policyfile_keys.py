@@ -51,8 +51,28 @@ _INDICATORS = "utilization_below, pressure_below, run_queue_below"
             "sla: {window: 30}",
             19,
             "'window' cannot be '30'; write a duration from 1d to 90d with its unit (ms, s, m, h or d),"
-            " such as 30s",
+            " such as 30d",
             id="window without unit",
+        ),
+        pytest.param(
+            "sla: {slice: 5}",
+            18,
+            "'slice' cannot be '5'; write a duration from 10s to 5m with its unit (ms, s, m, h or d),"
+            " such as 5m",
+            id="slice without unit",
+        ),
+        pytest.param(
+            "sla: {window: 1000}",
+            19,
+            "'window' cannot be '1000'; write a duration from 1d to 90d with its unit (ms, s, m, h or d),"
+            " such as 1000h",
+            id="window that is too long in days",
+        ),
+        pytest.param(
+            "limits: {ap: {step: 50%}}",
+            14,
+            "the key 'ap' is not known here; did you mean 'up'?",
+            id="a short word",
         ),
         pytest.param(
             "sla: {slice: 01:00}",
