@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from autoscaler.core.dumped import LONGEST_S, ago_s, branch, number, number_or_none, whole, wholes
 from autoscaler.core.learned_hold import LearnedHolds
+from autoscaler.core.model import MOST_VCPUS
 from autoscaler.core.policy import Indicator
 from autoscaler.core.slo import SliceOutcome
 
@@ -44,7 +45,6 @@ _FULL_MARGIN = 1.15
 _MOVES_WEIGHT = 1.4
 """How much more than their price the two moves weigh against keeping a vCPU; found best in simulation."""
 _HOUR_S = 3600.0
-_MOST_VCPUS = 1e6
 _MOST_NEEDED = 4096
 _MOST_SLICES = 1 << 31
 _ROUNDING = 1e-9
@@ -201,7 +201,7 @@ class Adaptive:
         adaptive._start = number(dumped, "start", _COLDEST_START, _START)
         adaptive._rho = number(dumped, "rho", COLDEST, WARMEST)
         adaptive._born_s = then_s - number(dumped, "age_s", 0.0, LONGEST_S)
-        adaptive._demand = number_or_none(dumped, "demand", 0.0, _MOST_VCPUS)
+        adaptive._demand = number_or_none(dumped, "demand", 0.0, MOST_VCPUS)
         needed = whole(dumped, "needed", 0, _MOST_NEEDED)
         adaptive._clean_s = number(dumped, "clean_s", 0.0, LONGEST_S)
         last_bad_s = number_or_none(dumped, "last_bad_s", 0.0, LONGEST_S)

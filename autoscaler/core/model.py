@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+MOST_VCPUS = 1 << 20
+"""More vCPUs than any machine type has."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class DomainId:
     """What identifies a domain for ever: the host connection's label and the domain's UUID.

@@ -14,6 +14,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Protocol
 
 from autoscaler.core.adaptive import Adaptive, AdaptiveTrace
+from autoscaler.core.model import MOST_VCPUS
 from autoscaler.core.policy import TargetStrategy
 from autoscaler.core.reason import Reason
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 _ROUNDING = 1e-9
 """Keeps a quotient that is whole but for its last bit from being rounded up to the next vCPU."""
-MOST_VCPUS = 1 << 20
-"""More vCPUs than any machine type has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import floor
 from typing import TYPE_CHECKING
 
+from autoscaler.core.model import MOST_VCPUS
 from autoscaler.core.policy import STEP_FLOOR_VCPUS, DownLimits, Mode, UpLimits
 from autoscaler.core.reason import Reason
 
@@ -95,11 +96,11 @@ def stabilize(wish: Recommendation, at: Situation) -> Target:
 
 def _bounds(at: Situation) -> Iterator[tuple[Reason, int, int]]:
     """What the target may be: (reason, lowest, highest) in order."""
-    yield Reason.HOLD, min(at.held_vcpus, at.online), _NO_LIMIT
+    yield Reason.HOLD, min(at.held_vcpus, at.online), MOST_VCPUS
     if at.own_lower is not None and at.own_lower < at.lower:
-        yield Reason.AT_MIN, at.own_lower, _NO_LIMIT
-        yield Reason.SCHEDULE, at.lower, _NO_LIMIT
-    yield Reason.AT_MIN, at.lower, _NO_LIMIT
+        yield Reason.AT_MIN, at.own_lower, MOST_VCPUS
+        yield Reason.SCHEDULE, at.lower, MOST_VCPUS
+    yield Reason.AT_MIN, at.lower, MOST_VCPUS
     if at.own_upper is not None and at.own_upper > at.upper:
         yield Reason.AT_MAX, 0, at.own_upper
         yield Reason.SCHEDULE, 0, at.upper
@@ -111,18 +112,18 @@ def _pace(at: Situation) -> Iterator[tuple[Reason, int, int]]:
     online = at.online
     since_change_s = float("inf") if at.last_change_s is None else at.now_s - at.last_change_s
     if at.saturated and online <= at.upper:
-        yield Reason.SATURATED, online, _NO_LIMIT
+        yield Reason.SATURATED, online, MOST_VCPUS
     if at.steal_ratio > STEAL_LIMIT_RATIO:
         # Stolen time also hides demand, so that a starved guest looks as if it needed less.
         yield (
             Reason.STOLEN,
             online if online <= at.upper else 0,
-            online if online >= at.lower else _NO_LIMIT,
+            online if online >= at.lower else MOST_VCPUS,
         )
     if at.mode is Mode.UP_ONLY:
-        yield Reason.UP_ONLY, online, _NO_LIMIT
+        yield Reason.UP_ONLY, online, MOST_VCPUS
     if at.shrinks >= at.down.per_day:
-        yield Reason.DAILY_LIMIT, online, _NO_LIMIT
+        yield Reason.DAILY_LIMIT, online, MOST_VCPUS
     yield (
         Reason.STEP,
         online - at.down.step_vcpus,
@@ -131,11 +132,7 @@ def _pace(at: Situation) -> Iterator[tuple[Reason, int, int]]:
     if since_change_s < at.up.cooldown_s:
         yield Reason.COOLDOWN, 0, online
     if since_change_s < at.down.cooldown_s:
-        yield Reason.COOLDOWN, online, _NO_LIMIT
-
-
-_NO_LIMIT = 1 << 20
-"""More vCPUs than any machine type has."""
+        yield Reason.COOLDOWN, online, MOST_VCPUS
 
 
 def _reason(wish: Recommendation, following: int, online: int, clamps: list[Clamp]) -> Reason:
