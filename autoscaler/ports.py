@@ -266,6 +266,14 @@ class Journal(Protocol):
         """
         ...
 
+    def growths_s(self, host: str, most: int) -> Sequence[float]:
+        """How long the newest growths of one host took, from the request to vCPUs online, oldest first.
+
+        Raises:
+            JournalUnavailable: it could not be read.
+        """
+        ...
+
     def flush(self) -> None:
         """Put on disk what has only been counted.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from statistics import median
 
-_REMEMBERED = 51
+REMEMBERED = 51
 """Enough for a steady median, few enough to follow a host that changes."""
 
 
@@ -13,7 +13,7 @@ class OnlineDelay:
     """The last growths of one host."""
 
     def __init__(self) -> None:
-        self._seen_s: deque[float] = deque(maxlen=_REMEMBERED)
+        self._seen_s: deque[float] = deque(maxlen=REMEMBERED)
 
     def note(self, seconds: float) -> None:
         """One growth took so long."""

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autoscaler.core.operation import Outcome
+from autoscaler.core.operation import Direction, Outcome
 from autoscaler.ports import JournalUnavailable, Kept
 from autoscaler.service.decision_record import inputs_of
 from autoscaler.service.journal_schema import SCHEMA_VERSION, bring_up, schema_of
@@ -178,6 +178,18 @@ class SqliteJournal:
             )
             return None
         return Kept(at_wall_s, learned)
+
+    def growths_s(self, host: str, most: int) -> list[float]:
+        """How long the newest growths of one host took; see `autoscaler.ports.Journal`."""
+        with self._named_errors():
+            rows = self._db.execute(
+                "SELECT json_extract(stages, '$.online') AS online_s"
+                " FROM operations JOIN decisions ON decisions.id = decision_id"
+                " WHERE host = ? AND direction = ? AND json_valid(stages) AND typeof(online_s) = 'real'"
+                " ORDER BY decision_id DESC LIMIT ?",
+                (host, Direction.UP, most),
+            ).fetchall()
+        return [online_s for (online_s,) in reversed(rows)]
 
     def flush(self) -> None:
         """Write what has been folded and kept so far, and forget the domains that are gone."""

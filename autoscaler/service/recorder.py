@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from autoscaler.ports import JournalUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from autoscaler.core.decision import Decision
     from autoscaler.core.model import DomainId
@@ -61,6 +61,10 @@ class Recorder:
     def kept(self, domain: DomainId) -> Kept | None:
         """What was last kept of a domain; None, too, where it could not be read."""
         return self._attempt(lambda: self._journal.kept(domain), writes=False)
+
+    def growths_s(self, host: str, most: int) -> Sequence[float]:
+        """How long the newest growths of one host took; none where it could not be read."""
+        return self._attempt(lambda: self._journal.growths_s(host, most), writes=False) or ()
 
     def flush(self) -> None:
         """Put on disk what has only been counted or collected."""

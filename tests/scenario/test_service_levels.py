@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.core.adaptive import AdaptiveTrace
+from autoscaler.core.adaptive import Adaptive, AdaptiveTrace
 from autoscaler.core.policy import AdaptiveStrategy, DownLimits, Match, Policy, PolicySet, Sla
 from autoscaler.core.slo import SloReport
 from autoscaler.ports import AgentUnresponsive
@@ -109,6 +109,23 @@ def test_a_restart_keeps_the_budget_and_what_was_learned(story: Story, *, gracef
     assert after.bad >= before.bad - 1
     assert after.unknown >= 9, "the time away is unknown"
     assert story.trace["rho"] == pytest.approx(rho, abs=0.01)
+
+
+@pytest.mark.parametrize("gracefully", [True, False])
+def test_a_guest_that_is_new_after_a_restart_starts_as_cold_as_growth_was_slow_before(
+    story: Story, *, gracefully: bool
+) -> None:
+    story.guest.lists_after_s = 25.0
+    story.guest.set(demand=1.7)
+    story.run(120)
+    story.restart(gracefully=gracefully)
+    story.host.add(SimulatedGuest("web-2", story.clock, maximum=4))
+    story.run(10)
+    decision = story.simulation.domain("web-2").decision
+    assert decision is not None
+    assert isinstance(decision.trace, AdaptiveTrace)
+    quick = Adaptive(AdaptiveStrategy(), POLICY.sla, 0.0, lag_s=0.0).trace(1, 0.0)
+    assert decision.trace.start_utilization_ratio < quick.start_utilization_ratio
 
 
 def test_a_reload_keeps_what_was_learned_where_the_policy_means_the_same(story: Story) -> None:

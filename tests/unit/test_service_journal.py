@@ -420,3 +420,24 @@ def test_reading_what_is_not_there_is_named(path: Path, *, made: bool) -> None:
         path.touch()
     with pytest.raises(JournalUnavailable, match="cannot be read"):
         events(path)
+
+
+def test_how_long_the_newest_growths_of_a_host_took_is_told_the_oldest_first(journal: SqliteJournal) -> None:
+    for number, took_s in enumerate((0.5, None, 2.0, 1.5)):
+        growth = replace(GROWTH, at_s=float(number))
+        row = decided(journal, growth)
+        operation = replace(OPERATION, decision_id=row)
+        journal.begun(growth, operation, wall_s=1000.0)
+        online_s = None if took_s is None else operation.requested_s + took_s
+        journal.ended(replace(operation, online_s=online_s, outcome=Outcome.DONE))
+    assert journal.growths_s(DOMAIN.host, 2) == [2.0, 1.5]
+    assert journal.growths_s(DOMAIN.host, 9) == [0.5, 2.0, 1.5]
+    assert journal.growths_s("another", 9) == []
+
+
+def test_a_damaged_entry_costs_only_itself(journal: SqliteJournal, path: Path) -> None:
+    row = decided(journal, GROWTH)
+    journal.begun(GROWTH, replace(OPERATION, decision_id=row), wall_s=1000.0)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE operations SET stages = '{\"online\": '")
+    assert journal.growths_s(DOMAIN.host, 9) == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from autoscaler.core.decision import Decision
@@ -38,6 +38,11 @@ class MemoryJournal:
         if self.full:
             raise JournalUnavailable("the disk is full")
         return self.collected.get(domain)
+
+    def growths_s(self, host: str, most: int) -> Sequence[float]:
+        if self.full:
+            raise JournalUnavailable("the disk is full")
+        return [1.5][:most] if host == DOMAIN.host else []
 
     def flush(self) -> None:
         self._write("flush")
@@ -101,3 +106,11 @@ def test_what_is_only_collected_or_read_does_not_end_the_journals_trouble() -> N
     assert recorder.troubles == {"journal": "the disk is full"}
     recorder.flush()
     assert recorder.troubles == {}
+
+
+def test_growths_that_cannot_be_read_are_none() -> None:
+    journal = MemoryJournal()
+    recorder = Recorder(journal)
+    assert recorder.growths_s(DOMAIN.host, 9) == [1.5]
+    journal.full = True
+    assert list(recorder.growths_s(DOMAIN.host, 9)) == []
