@@ -55,14 +55,17 @@ def _print(found: list[dict[str, Any]]) -> None:
         )
         for entry in found
     ]
-    headings = ("", "Domain", "Policy now", "Bounds", "Target", "Policy then", "Bounds", "Target", "Why")
+    headings = (
+        *("", "Domain", "Policy now", "Bounds", "Target", "Gets"),
+        *("Policy then", "Bounds", "Target", "Gets", "Why"),
+    )
     print_table(headings, rows)
     count = sum(entry["changes"] for entry in found)
     typer.echo(f"{count} of {len(found)} domains would change" if found else "no domain is running")
 
 
-def _columns(entry: dict[str, Any] | None) -> tuple[object, object, object]:
+def _columns(entry: dict[str, Any] | None) -> tuple[object, object, object, object]:
     if entry is None:
-        return "none", None, None
+        return "none", None, None, None
     bounds = f"{entry['min']} to {entry['max']}" if "min" in entry else None
-    return f"{entry['policy']} ({entry['mode']})", bounds, entry.get("target")
+    return f"{entry['policy']} ({entry['mode']})", bounds, entry.get("target"), entry.get("gets")

@@ -11,7 +11,7 @@ more. The order of the requests does not matter.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import floor
 from typing import TYPE_CHECKING, TypeVar
@@ -38,8 +38,8 @@ class Capacity:
 
     vcpus: int | None
     """Most that its domains may run together; None: no limit is known."""
-    pressed: bool
-    """Tasks of the host itself wait for a CPU too much: nothing grows."""
+    pressed: str
+    """Why nothing may grow, as part of a sentence: the host is short of CPU time already; empty: all may."""
     changes_left: int
     """Most operations that may begin now."""
 
@@ -111,7 +111,9 @@ def arbitrate(requests: Sequence[Request], capacity: Capacity) -> dict[DomainId,
     grants = {request.domain: as_asked[request.want] for request in requests}
     for claim in claims:
         if capacity.pressed:
-            grants[claim.request.domain] = Grant(vcpus=claim.request.current, reason=Reason.HOST_PRESSED)
+            grants[claim.request.domain] = Grant(
+                vcpus=claim.request.current, reason=Reason.HOST_PRESSED, detail=capacity.pressed
+            )
         elif claim.vcpus < claim.request.want:
             detail = _figures(claim, limit, used, coming)
             grants[claim.request.domain] = Grant(vcpus=claim.vcpus, reason=Reason.HOST_FULL, detail=detail)
@@ -123,6 +125,19 @@ def arbitrate(requests: Sequence[Request], capacity: Capacity) -> dict[DomainId,
         grants[giver.domain] = Grant(vcpus=giver.current - 1, reason=Reason.TAKEN_BACK, detail=detail)
     assert sum(grant.vcpus for grant in grants.values()) <= max(limit, used), (requests, capacity)
     return grants
+
+
+def settled(requests: Sequence[Request], capacity: Capacity) -> dict[DomainId, Grant]:
+    """What all would have in the end, if each went on asking for the same.
+
+    Rounds of `arbitrate` until one changes nothing.
+    """
+    while True:
+        grants = arbitrate(requests, capacity)
+        after = [replace(request, current=grants[request.domain].vcpus) for request in requests]
+        if after == list(requests):
+            return grants
+        requests = after
 
 
 def _begins(claim: Claim) -> bool:

@@ -29,7 +29,7 @@ from autoscaler.core.model import (
     Sample,
 )
 from autoscaler.core.operation import Direction
-from autoscaler.core.policy import Indicator
+from autoscaler.core.policy import Indicator, Mode
 from autoscaler.core.reason import Reason
 from autoscaler.core.stabilize import STEAL_LIMIT_RATIO
 
@@ -192,14 +192,30 @@ class DomainState:
             yielding=max(0, self.online - self.actuation.coming(self.online)),
         )
 
+    def prospect(self, decision: Decision, policy: Policy) -> Request:
+        """What the domain would ask of its host in the long run, were it decided like this from now on."""
+        stuck = decision.mode not in ACTING or decision.reason in _OUT_OF_PLAY
+        goal = self.committed if stuck else decision.target
+        return Request(
+            domain=self.view.id,
+            name=self.view.name,
+            current=self.committed,
+            floor=decision.lower,
+            want=max(goal, self.committed) if decision.mode is Mode.UP_ONLY else goal,
+            priority=policy.host.priority,
+            weight=policy.host.weight,
+            yields=decision.mode is Mode.AUTO and not stuck,
+            yielding=0,
+        )
+
     def _wanted(self, *, asks: bool) -> int:
         """The vCPUs it asks for or, where it only cannot ask just now, those to keep for it.
 
         Else a vCPU that was taken back for it would go to others meanwhile, and be taken back again.
         """
-        if self.decision is not None and asks:
-            return self.decision.next_vcpus
         decision = self.decision
+        if decision is not None and asks:
+            return decision.next_vcpus
         if decision is None or decision.mode not in ACTING or decision.reason in _OUT_OF_PLAY:
             return self.committed
         hidden = decision.load is not None and decision.load.steal_ratio > STEAL_LIMIT_RATIO

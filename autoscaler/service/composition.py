@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from autoscaler.service.config import Config, Connection, QmpListConnection
     from autoscaler.service.instruments import Instruments
 
+_HERE = "this host"
+"""The place of every connection whose guests run beside this service."""
+
 
 def connect(config: Config, clock: Clock, instruments: Instruments, opened: ExitStack) -> tuple[Host, ...]:
     """Make a host of every connection; what is to be closed later goes onto `opened`.
@@ -67,9 +70,14 @@ class _Composer:
                 qemu=hypervisor.qemu_version(domain), libvirt=None, agent=agent.agent_version(domain)
             )
 
-        machine = LocalHostProbe(clock=self._clock)
         return Host(
-            hypervisor=hypervisor, probe=agent, cpus=agent, machine=machine, forget=forget, versions=versions
+            hypervisor=hypervisor,
+            probe=agent,
+            cpus=agent,
+            machine=LocalHostProbe(clock=self._clock),
+            place=_HERE,
+            forget=forget,
+            versions=versions,
         )
 
     def _libvirt(self, connection: LibvirtConnection) -> Host:
@@ -92,6 +100,7 @@ class _Composer:
             probe=agent,
             cpus=agent,
             machine=self._machine(connection.uri),
+            place=_HERE if is_local(connection.uri) else connection.uri,
             forget=agent.forget,
             versions=versions,
         )

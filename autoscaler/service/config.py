@@ -188,6 +188,8 @@ class HostKeys(Section):
     """vCPUs that the guests may have for each of the host's CPUs."""
     reserve: Annotated[int, integer(0, 4096)] = _DEFAULT.host.reserve
     """vCPUs of those that no guest is given."""
+    delay_below: Annotated[float, ratio("1%", "100%")] = _DEFAULT.host.delay_below_ratio
+    """No guest grows while the host withholds a larger share of its guests' vCPU time; 100%: no limit."""
     pressure_below: Annotated[float, ratio("1%", "100%")] = _DEFAULT.host.pressure_below_ratio
     """No guest grows while tasks of the host wait for a CPU for a larger share of time; 100%: no limit."""
     operations_per_minute: Annotated[int, integer(1, 6000)] = _DEFAULT.host.operations_per_minute
@@ -198,6 +200,7 @@ class HostKeys(Section):
         return HostLimits(
             overcommit=self.overcommit,
             reserve=self.reserve,
+            delay_below_ratio=self.delay_below,
             pressure_below_ratio=self.pressure_below,
             operations_per_minute=self.operations_per_minute,
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autoscaler.core.delay import REMEMBERED
 from autoscaler.core.domain_state import DomainState
 from autoscaler.core.learned import Learned
 from autoscaler.core.reason import Reason
@@ -18,7 +19,7 @@ from autoscaler.service.shares import Shares
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from autoscaler.core.arbiter import Grant
+    from autoscaler.core.arbiter import Grant, Request
     from autoscaler.core.model import DomainId, DomainView, HostView
     from autoscaler.core.policy import Policy, PolicySet
     from autoscaler.ports import Clock
@@ -42,7 +43,12 @@ class Fleet:
     ) -> None:
         self.assignments = Assignments(policies)
         self.hosts = {host.label: host for host in hosts}
-        self._shares = {host.label: Shares(limits) for host in hosts}
+        self._shares: dict[str, Shares] = {}
+        """By the place of a host: connections of one place share its CPUs."""
+        for host in hosts:
+            shares = self._shares.setdefault(host.place, Shares(limits))
+            for took_s in recorder.growths_s(host.label, REMEMBERED):
+                shares.delay.note(took_s)
         self._recorder = recorder
         self._clock = clock
         self._domains: dict[DomainId, Governed] = {}
@@ -59,12 +65,13 @@ class Fleet:
 
     def shares(self, label: str) -> Shares:
         """What a host has to give."""
-        return self._shares[label]
+        return self._shares[self.hosts[label].place]
 
     def host_shares(self, label: str) -> HostShares:
         """How a host stands now."""
-        self._feel(label)
-        return self._shares[label].now(governed.state.committed for governed in self._of(label))
+        place = self.hosts[label].place
+        self._feel(place)
+        return self._shares[place].now(governed.state.committed for governed in self._of(place))
 
     def wants_pressure(self, domain: DomainId) -> bool:
         """Whether a domain's pressure is to be read."""
@@ -102,20 +109,20 @@ class Fleet:
     def see_host(self, label: str, machine: HostView | None, ungoverned: Iterable[DomainView]) -> None:
         """Take in how a host itself was found, and which domains run there that no policy governs."""
         others_vcpus = sum(view.plugged for view in ungoverned if view.id.host == label)
-        self._shares[label].see(machine, others_vcpus=others_vcpus)
+        self.shares(label).see(label, machine, others_vcpus=others_vcpus)
 
     def grants(self, decided: Iterable[Governed]) -> dict[DomainId, Grant]:
         """What the hosts' arbiters say to these decisions, and to domains that have to give for them."""
         asking = {governed.state.view.id for governed in decided if governed.state.wants_to_move}
         found: dict[DomainId, Grant] = {}
         now_s = self._clock.monotonic_s()
-        for label in {domain.host for domain in asking}:
-            self._feel(label)
+        for place in {self.hosts[domain.host].place for domain in asking}:
+            self._feel(place)
             requests = [
                 governed.state.request(now_s, asks=governed.state.view.id in asking)
-                for governed in self._of(label)
+                for governed in self._of(place)
             ]
-            grants = self._shares[label].grants(requests, now_s)
+            grants = self._shares[place].grants(requests, now_s)
             found |= {
                 domain: grant
                 for domain, grant in grants.items()
@@ -123,17 +130,28 @@ class Fleet:
             }
         return found
 
-    def _feel(self, label: str) -> None:
-        """Take in how much of its guests' time a host withholds now."""
-        loads = (governed.state.load for governed in self._of(label))
-        self._shares[label].feel(load for load in loads if load is not None)
+    def settled(self, requests: Iterable[Request]) -> dict[DomainId, Grant]:
+        """What the domains of all hosts would have in the end, if each went on asking for the same."""
+        by_place: dict[str, list[Request]] = {}
+        for request in requests:
+            by_place.setdefault(self.hosts[request.domain.host].place, []).append(request)
+        found: dict[DomainId, Grant] = {}
+        for place, there in by_place.items():
+            self._feel(place)
+            found |= self._shares[place].settled(there)
+        return found
 
-    def _of(self, label: str) -> Iterator[Governed]:
-        return (governed for domain, governed in self._domains.items() if domain.host == label)
+    def _feel(self, place: str) -> None:
+        """Take in how much of its guests' time a host withholds now."""
+        loads = (governed.state.load for governed in self._of(place))
+        self._shares[place].feel(load for load in loads if load is not None)
+
+    def _of(self, place: str) -> Iterator[Governed]:
+        return (governed for governed in self._domains.values() if governed.host.place == place)
 
     def _remembered(self, view: DomainView, policy: Policy) -> DomainState:
         """A new domain's state with what was learned of it before it left, or before the service ended."""
-        now_s, lag_s = self._clock.monotonic_s(), self._shares[view.id.host].delay.typical_s
+        now_s, lag_s = self._clock.monotonic_s(), self.shares(view.id.host).delay.typical_s
         kept = self._recorder.kept(view.id)
         if kept is None:
             return DomainState(view, policy, now_s, Learned(policy, now_s, lag_s=lag_s))

@@ -29,6 +29,8 @@ class Host:
     probe: GuestProbe
     cpus: GuestCpus
     machine: HostProbe
+    place: str
+    """What its CPUs are known by: connections of one place share them."""
     forget: Callable[[DomainId], None]
     """Drop what the guest side remembers of a domain that is gone."""
     versions: Callable[[DomainId], Versions]

@@ -1,13 +1,16 @@
 """What every domain would get now under other policies, against the ones in force. Nothing is changed by it.
 
 The policies come as texts, for the service opens no file because somebody asked for it. The plan is made on
-the controller's thread, between two ticks, over the very facts that the last decisions were made on.
+the controller's thread, between two ticks, over the very facts that the last decisions were made on. Beside
+its target, each domain shows what its host would grant it once all have got what they can.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from autoscaler.core.arbiter import Request
 from autoscaler.core.policy_changes import meaning_of
 from autoscaler.core.reason import SENTENCES
 from autoscaler.policyfile.load import load_texts
@@ -18,11 +21,13 @@ from autoscaler.service.assignments import governing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from autoscaler.core.arbiter import Grant
     from autoscaler.core.decision import Decision
-    from autoscaler.core.model import DomainView
-    from autoscaler.core.policy import PolicySet
+    from autoscaler.core.domain_state import DomainState
+    from autoscaler.core.model import DomainId, DomainView
+    from autoscaler.core.policy import Policy, PolicySet
     from autoscaler.policyfile.text_file import TextFile
-    from autoscaler.service.governed import Governed
+    from autoscaler.service.fleet import Fleet
 
 
 class PlanVerb:
@@ -58,51 +63,73 @@ def _is_file(entry: object) -> bool:
     return isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("name", "text"))
 
 
+@dataclass(frozen=True, slots=True)
+class _Prospect:
+    """One domain under one set of policies."""
+
+    request: Request
+    policy: Policy | None = None
+    decision: Decision | None = None
+    """None: no policy governs it, or it was not measured yet."""
+
+
 def plan_of(
-    governed: Iterable[Governed],
-    ungoverned: Iterable[DomainView],
-    policies: PolicySet,
-    *,
-    now_s: float,
-    wall_s: float,
+    fleet: Fleet, ungoverned: Iterable[DomainView], policies: PolicySet, *, now_s: float, wall_s: float
 ) -> list[dict[str, object]]:
     """One plain value a running domain: what holds now, what would, and whether that differs."""
-    found = [_of_governed(domain, policies, now_s, wall_s) for domain in governed]
-    found += [_of_ungoverned(view, policies) for view in ungoverned]
+
+    def under(tried: PolicySet) -> dict[DomainId, dict[str, object] | None]:
+        prospects = {
+            governed.state.view.id: _of_governed(governed.state, tried, now_s, wall_s) for governed in fleet
+        }
+        prospects |= {view.id: _Prospect(_fixed(view), governing(tried, view)) for view in strangers}
+        grants = fleet.settled(prospect.request for prospect in prospects.values())
+        return {domain: _plain(prospect, grants[domain]) for domain, prospect in prospects.items()}
+
+    strangers = tuple(ungoverned)
+    now, after = under(fleet.assignments.policies), under(policies)
+    found: list[dict[str, object]] = [
+        {
+            "domain": view.name,
+            "uuid": view.id.uuid,
+            "host": view.id.host,
+            "now": now[view.id],
+            "after": after[view.id],
+            "changes": _compared(now[view.id]) != _compared(after[view.id])
+            or _means_otherwise(fleet.assignments.policies, policies, view),
+        }
+        for view in (*(governed.state.view for governed in fleet), *strangers)
+    ]
     return sorted(found, key=lambda entry: (str(entry["domain"]), str(entry["uuid"])))
 
 
-def _of_governed(domain: Governed, policies: PolicySet, now_s: float, wall_s: float) -> dict[str, object]:
-    state = domain.state
+def _of_governed(state: DomainState, policies: PolicySet, now_s: float, wall_s: float) -> _Prospect:
     policy = governing(policies, state.view)
-    now = _plain(state.preview(state.policy, now_s, wall_s))
-    after = None if policy is None else _plain(state.preview(policy, now_s, wall_s))
-    entry = _entry(state.view, now, after)
-    if policy is not None and meaning_of(policy) != meaning_of(state.policy):
-        # Limits and shares make a difference though they make none at this moment.
-        entry["changes"] = True
-    return entry
-
-
-def _of_ungoverned(view: DomainView, policies: PolicySet) -> dict[str, object]:
-    policy = governing(policies, view)
     if policy is None:
-        return _entry(view, None, None)
-    reason = "not measured yet: no policy governs it now"
-    return _entry(view, None, {"policy": policy.name, "mode": policy.mode, "reason": reason})
+        return _Prospect(_fixed(state.view, state.committed))
+    decision = state.preview(policy, now_s, wall_s)
+    return _Prospect(state.prospect(decision, policy), policy, decision)
 
 
-def _entry(
-    view: DomainView, now: dict[str, object] | None, after: dict[str, object] | None
-) -> dict[str, object]:
-    return {
-        "domain": view.name,
-        "uuid": view.id.uuid,
-        "host": view.id.host,
-        "now": now,
-        "after": after,
-        "changes": _compared(now) != _compared(after),
-    }
+def _fixed(view: DomainView, vcpus: int | None = None) -> Request:
+    """How a domain that asks for nothing counts on its host."""
+    running = view.plugged if vcpus is None else vcpus
+    return Request(
+        domain=view.id,
+        current=running,
+        floor=running,
+        want=running,
+        priority=0,
+        weight=1.0,
+        yields=False,
+        yielding=0,
+    )
+
+
+def _means_otherwise(before: PolicySet, after: PolicySet, view: DomainView) -> bool:
+    """Whether limits and shares differ, though they may make no difference at this moment."""
+    old, new = governing(before, view), governing(after, view)
+    return old is not None and new is not None and meaning_of(old) != meaning_of(new)
 
 
 def _compared(entry: dict[str, object] | None) -> dict[str, object] | None:
@@ -110,7 +137,16 @@ def _compared(entry: dict[str, object] | None) -> dict[str, object] | None:
     return None if entry is None else {key: value for key, value in entry.items() if key != "reason"}
 
 
-def _plain(decision: Decision) -> dict[str, object]:
+def _plain(prospect: _Prospect, grant: Grant) -> dict[str, object] | None:
+    policy, decision = prospect.policy, prospect.decision
+    if policy is None:
+        return None
+    if decision is None:
+        reason = "not measured yet: no policy governs it now"
+        return {"policy": policy.name, "mode": policy.mode, "reason": reason}
+    reason = SENTENCES[decision.reason]
+    if grant.reason is not None:
+        reason += f"; {SENTENCES[grant.reason]}"
     return {
         "policy": decision.policy,
         "mode": decision.mode,
@@ -118,5 +154,6 @@ def _plain(decision: Decision) -> dict[str, object]:
         "max": decision.upper,
         "online": decision.online,
         "target": decision.target,
-        "reason": SENTENCES[decision.reason],
+        "gets": grant.vcpus,
+        "reason": reason,
     }

@@ -93,6 +93,8 @@ class HostLimits:
     """vCPUs for each of the host's CPUs."""
     reserve: int = 0
     """vCPUs of those that no guest is given."""
+    delay_below_ratio: float = 0.10
+    """No guest grows while the host withholds a larger share of its guests' vCPU time; 1: no limit."""
     pressure_below_ratio: float = 0.60
     """No guest grows while tasks of the host wait for a CPU for a larger share of the time; 1: no limit."""
     operations_per_minute: int = 60

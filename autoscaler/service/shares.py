@@ -1,7 +1,11 @@
 """What one host has to give, and its arbiter's answer to the domains that ask for it.
 
+Two brakes keep every guest of a host from growing. One is the guests' own delay: what the host withheld from
+their vCPUs that wanted to run. The other is the host's pressure. On a host with many CPUs some task nearly
+always waits a little, so pressure counts as long as the guests do not show that it passes them by.
+
 Invariant: what a domain runs counts against the host until it is seen to run less, whether a policy governs
-it or not.
+it or not, and by whichever connection it is seen.
 """
 
 from __future__ import annotations
@@ -9,10 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autoscaler.core.arbiter import Capacity, arbitrate, host_vcpus
+from autoscaler.core.arbiter import Capacity, arbitrate, host_vcpus, settled
 from autoscaler.core.delay import OnlineDelay
 from autoscaler.core.rate import ChangeRate
-from autoscaler.core.stabilize import STEAL_LIMIT_RATIO
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -37,8 +40,12 @@ class HostShares:
     """Share of the last 10 s in which tasks of the host waited for a CPU; None: not visible."""
     steal_ratio: float | None
     """Share of all its governed guests' vCPU time that it withheld; None: no guest was measured."""
-    pressed: bool
-    """Whether the two together keep every guest from growing."""
+    pressed: str
+    """Which brake keeps every guest from growing, with its figures; empty: none does."""
+
+
+_FELT_RATIO = 0.02
+"""Below this share of withheld time the guests of a host do not feel its pressure."""
 
 
 class Shares:
@@ -49,13 +56,15 @@ class Shares:
         self._rate = ChangeRate(limits.operations_per_minute)
         self._machine: HostView | None = None
         self._steal_ratio: float | None = None
-        self._others_vcpus = 0
+        self._others_vcpus: dict[str, int] = {}
+        """By connection."""
         self.delay = OnlineDelay()
         """How long growth takes here."""
 
-    def see(self, machine: HostView | None, *, others_vcpus: int) -> None:
-        """Take in what a sweep found: the host, and the vCPUs of the domains that no policy governs."""
-        self._machine, self._others_vcpus = machine or self._machine, others_vcpus
+    def see(self, label: str, machine: HostView | None, *, others_vcpus: int) -> None:
+        """Take in what one connection's sweep found: the host, and the vCPUs that no policy governs."""
+        self._machine = machine or self._machine
+        self._others_vcpus[label] = others_vcpus
 
     def feel(self, loads: Iterable[Load]) -> None:
         """Take in what its guests measured: how much of their vCPUs' time the host withheld."""
@@ -65,14 +74,14 @@ class Shares:
         self._steal_ratio = steal_vcpus / online if online else None
 
     def grants(self, requests: Collection[Request], now_s: float) -> dict[DomainId, Grant]:
-        """What each domain gets of what it asks for."""
+        """What each governed domain gets of what it asks for."""
         total = self._capacity_vcpus()
-        capacity = Capacity(
-            vcpus=None if total is None else max(0, total - self._others_vcpus),
-            pressed=self._pressed(),
-            changes_left=self._rate.left(now_s),
-        )
-        return arbitrate(list(requests), capacity)
+        left = None if total is None else max(0, total - sum(self._others_vcpus.values()))
+        return arbitrate(list(requests), self._capacity(left, self._rate.left(now_s)))
+
+    def settled(self, requests: Collection[Request]) -> dict[DomainId, Grant]:
+        """What every running domain would have in the end, if each went on asking for the same."""
+        return settled(list(requests), self._capacity(self._capacity_vcpus(), len(requests)))
 
     def used(self, changes: int, now_s: float) -> None:
         """So many changes begin."""
@@ -84,11 +93,14 @@ class Shares:
         return HostShares(
             cpus=None if machine is None else machine.cpus,
             capacity_vcpus=self._capacity_vcpus(),
-            committed_vcpus=self._others_vcpus + sum(running_vcpus),
-            pressure_ratio=None if machine is None else machine.pressure_ratio,
+            committed_vcpus=sum(self._others_vcpus.values()) + sum(running_vcpus),
+            pressure_ratio=self._pressure_ratio,
             steal_ratio=self._steal_ratio,
             pressed=self._pressed(),
         )
+
+    def _capacity(self, vcpus: int | None, changes_left: int) -> Capacity:
+        return Capacity(vcpus=vcpus, pressed=self._pressed(), changes_left=changes_left)
 
     def _capacity_vcpus(self) -> int | None:
         if self._machine is None:
@@ -96,13 +108,21 @@ class Shares:
         limits = self._limits
         return host_vcpus(self._machine.cpus, overcommit=limits.overcommit, reserve=limits.reserve)
 
-    def _pressed(self) -> bool:
-        """Whether tasks of the host wait, and its guests' vCPUs are among them.
+    @property
+    def _pressure_ratio(self) -> float | None:
+        return None if self._machine is None else self._machine.pressure_ratio
 
-        On a host with many CPUs some task nearly always waits a little: that alone is no reason to hold
-        anybody back.
-        """
-        pressure_ratio = None if self._machine is None else self._machine.pressure_ratio
-        if pressure_ratio is None or self._steal_ratio is None:
-            return False
-        return pressure_ratio > self._limits.pressure_below_ratio and self._steal_ratio > STEAL_LIMIT_RATIO
+    def _pressed(self) -> str:
+        limits, withheld, pressure = self._limits, self._steal_ratio, self._pressure_ratio
+        if withheld is not None and withheld > limits.delay_below_ratio:
+            return (
+                f"the host withholds {withheld:.0%} of its guests' time, "
+                f"{limits.delay_below_ratio:.0%} is the limit"
+            )
+        felt = withheld is None or withheld > _FELT_RATIO
+        if felt and pressure is not None and pressure > limits.pressure_below_ratio:
+            return (
+                f"tasks of the host waited for a CPU in {pressure:.0%} of the last 10 s, "
+                f"{limits.pressure_below_ratio:.0%} is the limit"
+            )
+        return ""

@@ -59,7 +59,7 @@ def _ticks(size: int, *, comes_true: bool) -> list[float]:
     views = [_view(number) for number in range(size)]
     states = [DomainState(view, policies[number % 2], 0.0) for number, view in enumerate(views)]
     busy_s, wanted = [0.0] * size, [2.0] * size
-    capacity = Capacity(vcpus=4 * size, pressed=False, changes_left=size)
+    capacity = Capacity(vcpus=4 * size, pressed="", changes_left=size)
     spent_ms = []
     for number in range(WARM_TICKS + TICKS):
         now_s = INTERVAL_S * (number + 1)

@@ -98,6 +98,7 @@ class SimulatedGuest:
     """Whether the guest's kernel tells pressure."""
     labels: Mapping[str, str] = field(default_factory=dict)
     agent_takes_s: float = 0.01
+    connection: str = "sim"
     host_only: bool = False
     plugs: list[int] = field(default_factory=list)
     """The targets of every plug that QEMU carried out."""
@@ -110,7 +111,7 @@ class SimulatedGuest:
 
     @property
     def id(self) -> DomainId:
-        return DomainId("sim", str(uuid5(NAMESPACE_URL, self.name)))
+        return DomainId(self.connection, str(uuid5(NAMESPACE_URL, self.name)))
 
     def advance(self) -> None:
         """Let the time since the last call have happened."""
@@ -170,9 +171,10 @@ class SimulatedGuest:
 class SimulatedHost:
     """The three ports over a set of simulated guests."""
 
-    label = "sim"
-
-    def __init__(self, clock: SimulatedClock, guests: Sequence[SimulatedGuest] = ()) -> None:
+    def __init__(
+        self, clock: SimulatedClock, guests: Sequence[SimulatedGuest] = (), *, label: str = "sim"
+    ) -> None:
+        self.label = label
         self.clock = clock
         self.guests = {guest.id: guest for guest in guests}
         self.cpus = 64
@@ -261,6 +263,7 @@ class SimulatedHost:
             probe=self,
             cpus=self,
             machine=self,
+            place="here",
             forget=self.forgotten.append,
             versions=lambda _: Versions(qemu=None, libvirt=None, agent=None),
         )
@@ -302,8 +305,11 @@ class Simulation:
         folder: Path,
         interval_s: float = 1.0,
         limits: HostLimits = ROOMY,
+        beside: Sequence[SimulatedHost] = (),
     ) -> None:
+        """`beside`: further connections to the same machine."""
         self.host = host
+        self.hosts = (host, *beside)
         self.clock = host.clock
         self.interval_s = interval_s
         self.snapshots: list[Snapshot] = []
@@ -311,7 +317,7 @@ class Simulation:
         self.journal = SqliteJournal(folder / "journal.sqlite")
         self.recorder = Recorder(self.journal)
         fleet = Fleet(
-            [host.as_host()],
+            [host.as_host() for host in self.hosts],
             policies=PolicySet(policies=tuple(policies), digest="test"),
             limits=limits,
             recorder=self.recorder,
@@ -378,6 +384,7 @@ class Simulation:
         """The guest that a piece of work is about, by its arguments."""
         for argument in work.args if isinstance(work, partial) else ():
             domain = argument.id if isinstance(argument, DomainView) else argument
-            if isinstance(domain, DomainId) and domain in self.host.guests:
-                return self.host.guests[domain]
+            for host in self.hosts:
+                if isinstance(domain, DomainId) and domain in host.guests:
+                    return host.guests[domain]
         return None

@@ -10,7 +10,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscaler.core.arbiter import Capacity, Grant, Request, arbitrate
+from autoscaler.core.arbiter import Capacity, Grant, Request, arbitrate, settled
 from autoscaler.core.model import DomainId
 from autoscaler.core.reason import Reason
 
@@ -71,7 +71,7 @@ def hosts(draw: st.DrawFn, *, calm: bool = False) -> Host:
     used = sum(request.current for request in asked)
     capacity = Capacity(
         vcpus=max(0, used + draw(st.integers(-3, 10))),
-        pressed=not calm and draw(st.booleans()),
+        pressed="" if calm else draw(st.sampled_from(["", "tasks wait"])),
         changes_left=UNHURRIED if calm else draw(st.sampled_from([0, 1, 2, 3, 4, UNHURRIED])),
     )
     return Host(asked, capacity)
@@ -153,6 +153,22 @@ def test_more_capacity_never_lowers_a_growth(host: Host, more: int) -> None:
         for request in host.asked:
             if before[request.domain].vcpus > request.current:
                 assert after[request.domain].vcpus >= before[request.domain].vcpus
+
+
+@UNIT
+@given(hosts())
+def test_where_all_would_settle_is_within_capacity_and_moves_nobody_any_more(host: Host) -> None:
+    asked = [replace(request, ready=True, yielding=0) for request in host.asked]
+    capacity = replace(host.capacity, changes_left=UNHURRIED)
+    end = settled(asked, capacity)
+    assert capacity.vcpus is not None
+    used = sum(request.current for request in asked)
+    assert sum(grant.vcpus for grant in end.values()) <= max(used, capacity.vcpus)
+    there = [replace(request, current=end[request.domain].vcpus) for request in asked]
+    assert arbitrate(there, capacity) == end
+    for request in asked:
+        fewest = min(request.current, request.want, request.floor)
+        assert fewest <= end[request.domain].vcpus <= max(request.current, request.want)
 
 
 @UNIT
@@ -292,7 +308,7 @@ def rooms(draw: st.DrawFn) -> Room:
     ]
     changes = draw(st.sampled_from([1, 2, UNHURRIED]))
     vcpus = max(0, sum(one.current for one in domains) + draw(st.integers(-3, 6)))
-    capacity = Capacity(vcpus=vcpus, pressed=False, changes_left=changes)
+    capacity = Capacity(vcpus=vcpus, pressed="", changes_left=changes)
     return Room(
         capacity,
         domains,
@@ -362,7 +378,7 @@ def test_domains_alike_end_with_as_much_and_others_by_their_weight(
         )
         for number in range(count)
     ]
-    capacity = Capacity(vcpus=vcpus, pressed=False, changes_left=UNHURRIED)
+    capacity = Capacity(vcpus=vcpus, pressed="", changes_left=UNHURRIED)
     room = Room(capacity, domains, grows_in=1, shrinks_in=1, step=1000)
     odd, *alike = [domain.current for domain in room.settle()]
     assert odd + sum(alike) == max(vcpus, count)

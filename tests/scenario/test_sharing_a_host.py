@@ -164,19 +164,56 @@ def test_a_domain_without_a_policy_counts_against_the_host(tmp_path: Path) -> No
     assert host.online("batch-1") == 2
 
 
-def test_a_host_whose_own_tasks_wait_lets_nobody_grow(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("pressure", "stolen", "says"),
+    [
+        pytest.param(0.0, 0.2, "withholds", id="its guests' vCPUs wait"),
+        pytest.param(
+            0.95, 0.05, "tasks of the host waited", id="its own tasks wait, and its guests a little"
+        ),
+    ],
+)
+def test_a_host_that_is_short_of_time_lets_nobody_grow(
+    tmp_path: Path, pressure: float, stolen: float, says: str
+) -> None:
     host = Host(tmp_path, 16, "batch-1", "batch-2")
     host.loads(batch_1=3.0)
     host.run(20)
-    host.host.pressure = 0.95
-    host.guests["batch-1"].set(stolen=0.2)  # the others' vCPUs wait too, the host has not enough for all
-    host.loads(batch_1=0.1, batch_2=3.0)
+    host.host.pressure = pressure
+    host.guests["batch-1"].set(stolen=stolen)
+    host.loads(batch_2=3.0)
     host.run(40)
     assert host.online("batch-2") == 1
-    assert host.reason("batch-2") is Reason.HOST_PRESSED
+    decision = host.simulation.domain("batch-2").decision
+    assert decision is not None
+    assert decision.reason is Reason.HOST_PRESSED
+    assert says in decision.granted
     host.host.pressure = 0.0
+    host.guests["batch-1"].set(stolen=0.0)
     host.run(10)
     assert host.online("batch-2") == 5
+
+
+def test_pressure_that_the_guests_do_not_feel_holds_nobody_back(tmp_path: Path) -> None:
+    host = Host(tmp_path, 16, "batch-1")
+    host.host.pressure = 0.95
+    host.loads(batch_1=3.0)
+    host.run(20)
+    assert host.online("batch-1") == 5
+
+
+def test_two_connections_to_one_machine_share_its_cpus(tmp_path: Path) -> None:
+    clock = SimulatedClock()
+    here = SimulatedGuest("batch-1", clock, maximum=8, demand=5.0)
+    there = SimulatedGuest("batch-2", clock, maximum=8, demand=5.0, connection="other")
+    first, second = SimulatedHost(clock, [here]), SimulatedHost(clock, [there], label="other")
+    first.cpus = second.cpus = 6
+    simulation = Simulation(first, [LOW], folder=tmp_path, limits=TIGHT, beside=[second])
+    for _ in range(40):
+        simulation.run(1)
+        assert len(here.online) + len(there.online) <= 6
+    assert len(here.online) + len(there.online) == 6
+    assert [host.shares.committed_vcpus for host in simulation.snapshot.hosts if host.shares] == [6, 6]
 
 
 @pytest.mark.parametrize("most", [1, 3])

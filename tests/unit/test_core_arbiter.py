@@ -36,14 +36,14 @@ def asks(  # noqa: PLR0913 - one keyword for each fact of a request
 
 
 def answers(
-    *requests: Request, vcpus: int | None = 8, pressed: bool = False, changes_left: int = 99
+    *requests: Request, vcpus: int | None = 8, pressed: str = "", changes_left: int = 99
 ) -> dict[str, Grant]:
     capacity = Capacity(vcpus=vcpus, pressed=pressed, changes_left=changes_left)
     return {domain.uuid: grant for domain, grant in arbitrate(requests, capacity).items()}
 
 
 def sizes(
-    *requests: Request, vcpus: int | None = 8, pressed: bool = False, changes_left: int = 99
+    *requests: Request, vcpus: int | None = 8, pressed: str = "", changes_left: int = 99
 ) -> dict[str, int]:
     given = answers(*requests, vcpus=vcpus, pressed=pressed, changes_left=changes_left)
     return {name: grant.vcpus for name, grant in given.items()}
@@ -128,8 +128,8 @@ def test_on_a_host_that_runs_too_much_nobody_grows_and_nobody_shrinks_for_that_a
 
 
 def test_a_pressed_host_lets_nobody_grow_but_everybody_shrink() -> None:
-    given = answers(asks("a", 1, 2, floor=2, priority=900), asks("b", 3, 1), pressed=True)
-    assert given == {"a": Grant(vcpus=1, reason=Reason.HOST_PRESSED), "b": Grant(vcpus=1)}
+    given = answers(asks("a", 1, 2, floor=2, priority=900), asks("b", 3, 1), pressed="why")
+    assert given == {"a": Grant(vcpus=1, reason=Reason.HOST_PRESSED, detail="why"), "b": Grant(vcpus=1)}
 
 
 def test_a_growth_under_way_keeps_what_it_needs_next_from_others() -> None:
@@ -219,12 +219,12 @@ class TestTakingBack:
         assert (given["batch"].vcpus, given["batch"].reason) == (5, Reason.TAKEN_BACK)
 
     def test_room_is_made_on_a_pressed_host_too(self) -> None:
-        given = answers(asks("db", 2, 3, priority=200), asks("batch", 6, 6, yields=True), pressed=True)
+        given = answers(asks("db", 2, 3, priority=200), asks("batch", 6, 6, yields=True), pressed="why")
         assert given["db"].reason is Reason.HOST_PRESSED
         assert given["batch"].reason is Reason.TAKEN_BACK
 
     def test_pressure_alone_takes_nothing(self) -> None:
-        given = sizes(asks("db", 2, 3, priority=200), asks("batch", 5, 5, yields=True), pressed=True)
+        given = sizes(asks("db", 2, 3, priority=200), asks("batch", 5, 5, yields=True), pressed="why")
         assert given == {"db": 2, "batch": 5}
 
 

@@ -11,12 +11,15 @@ from autoscaler.core.policy import (
     AdaptiveStrategy,
     HostShare,
     Match,
+    Mode,
     Policy,
     PolicySet,
     Sla,
     TargetStrategy,
 )
+from autoscaler.core.reason import SENTENCES, Reason
 from autoscaler.service.plan import PlanVerb, PoliciesBroken
+from autoscaler.service.settings import HostLimits
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
 WEB = Policy(
@@ -101,3 +104,44 @@ def test_a_plan_under_another_service_level_is_made_without_any_past(simulated: 
 
 def test_an_edit_that_only_moves_a_limit_is_a_change(simulated: Simulation) -> None:
     assert planned(simulated, replace(WEB, host=HostShare(priority=7)))["web-1"]["changes"] is True
+
+
+def test_what_a_full_host_would_grant_is_told_beside_the_target(tmp_path: Path) -> None:
+    clock = SimulatedClock()
+    guests = [SimulatedGuest(name, clock, maximum=8) for name in ("web-1", "web-2", "web-3")]
+    host = SimulatedHost(clock, guests)
+    host.cpus = 8
+    simulation = Simulation(host, [WEB], folder=tmp_path, limits=HostLimits(overcommit=1.0))
+    simulation.run(5)
+    first = replace(WEB, name="first", match=Match(name=("web-2",)), host=HostShare(priority=900))
+    found = planned(simulation, replace(first, min_vcpus=4), replace(WEB, min_vcpus=3))
+    after = {name: entry["after"] for name, entry in found.items()}
+    assert {
+        name: (entry["target"], entry["gets"]) for name, entry in after.items() if isinstance(entry, dict)
+    } == {
+        "web-1": (3, 2),
+        "web-2": (4, 4),
+        "web-3": (3, 2),
+    }
+    reasons = [entry["reason"] for entry in after.values() if isinstance(entry, dict)]
+    assert [SENTENCES[Reason.HOST_FULL] in str(reason) for reason in reasons] == [True, False, True]
+
+
+def test_a_domain_that_others_would_displace_changes_though_its_own_policy_does_not(tmp_path: Path) -> None:
+    clock = SimulatedClock()
+    guests = [SimulatedGuest("web-1", clock, maximum=8, demand=2.5), SimulatedGuest("db", clock, maximum=8)]
+    host = SimulatedHost(clock, guests)
+    host.cpus = 6
+    db = replace(WEB, name="db", match=Match(name=("db",)), host=HostShare(priority=900))
+    simulation = Simulation(host, [db, WEB], folder=tmp_path, limits=HostLimits(overcommit=1.0))
+    simulation.run(30)
+    web = planned(simulation, replace(db, min_vcpus=4), WEB)["web-1"]
+    assert isinstance(web["now"], dict)
+    assert isinstance(web["after"], dict)
+    assert (web["changes"], web["now"]["gets"], web["after"]["gets"]) == (True, 4, 2)
+
+
+def test_a_policy_that_only_recommends_gets_nothing(simulated: Simulation) -> None:
+    after = planned(simulated, replace(WEB, min_vcpus=3, mode=Mode.RECOMMEND))["web-1"]["after"]
+    assert isinstance(after, dict)
+    assert (after["target"], after["gets"]) == (3, 1)
