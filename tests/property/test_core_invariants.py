@@ -44,7 +44,7 @@ from autoscaler.ports import (
 from tests.fakes.examples import SAMPLE, VIEW
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
-UNIT = settings(derandomize=True, deadline=None, database=None, max_examples=1000)
+UNIT = settings(derandomize=True, deadline=None, database=None, max_examples=2000)
 """Derandomized, so that a run says the same today and tomorrow."""
 LONG = settings(UNIT, max_examples=40)
 """A story costs more than a sum."""

@@ -148,6 +148,31 @@ def test_vcpus_are_added_to_the_running_guest(
     assert view_of(hypervisor, guest).plugged == 3
 
 
+def test_only_the_running_guest_is_changed_and_libvirt_is_told_so(
+    hypervisor: LibvirtHypervisor, administrator: libvirt.virConnect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    domain = administrator.defineXML(pretend_domain("kept", vcpus=1, maximum=4))
+    domain.create()
+    told: list[int] = []
+    plain = libvirt.virDomain.setVcpusFlags
+
+    def listened(handle: libvirt.virDomain, vcpus: int, flags: int = 0) -> int:
+        told.append(flags)
+        result: int = plain(handle, vcpus, flags)
+        return result
+
+    monkeypatch.setattr(libvirt.virDomain, "setVcpusFlags", listened)
+    try:
+        hypervisor.plug(id_of(domain), expect=1, target=3)
+
+        assert told == [libvirt.VIR_DOMAIN_AFFECT_LIVE], "with no flag the right domain:save is asked for"
+        assert domain.vcpusFlags(libvirt.VIR_DOMAIN_AFFECT_LIVE) == 3
+        assert domain.vcpusFlags(libvirt.VIR_DOMAIN_AFFECT_CONFIG) == 1
+    finally:
+        domain.destroy()
+        domain.undefine()
+
+
 def test_an_administrators_change_in_between_is_a_conflict_and_is_left_alone(
     hypervisor: LibvirtHypervisor, guest: libvirt.virDomain
 ) -> None:
