@@ -109,7 +109,7 @@ PIECES = [
 ]
 
 
-CASES = int(os.environ.get("VCPU_AUTOSCALER_FUZZ_CASES", "60"))
+CASES = int(os.environ.get("VCPU_AUTOSCALER_FUZZ_CASES", "300"))
 """For each test and parser; set it to 5000 for a night of it."""
 
 unhurried = settings(deadline=None, derandomize=True, database=None, max_examples=CASES)
