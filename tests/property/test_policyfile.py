@@ -110,7 +110,8 @@ PIECES = [
 
 
 CASES = int(os.environ.get("VCPU_AUTOSCALER_FUZZ_CASES", "300"))
-"""For each test and parser; set it to 5000 for a night of it."""
+"""For each test and parser; set it to 5000 for an hour of it."""
+pytestmark = pytest.mark.timeout(max(300, CASES))
 
 unhurried = settings(deadline=None, derandomize=True, database=None, max_examples=CASES)
 """A file is written for each example, on a disk that others may keep busy."""
