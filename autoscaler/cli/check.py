@@ -1,7 +1,7 @@
 """The command `check`: says what is wrong with policy files and configurations before the service has to."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +12,10 @@ from autoscaler.cli.output import Output, OutputOption, print_json, print_table
 from autoscaler.core.policy import PolicySet
 from autoscaler.policyfile import Problem, load_policies
 from autoscaler.policyfile.load import policy_files
-from autoscaler.policyfile.problem import printable
+from autoscaler.policyfile.problem import printable, shown
 from autoscaler.policyfile.strict_yaml import read_document
 from autoscaler.policyfile.text_file import read_text_file
+from autoscaler.ports import AutoscalerError
 from autoscaler.service.config import load_config
 
 _DEFAULT_PATH = Path("/etc/vcpu-autoscaler/policies")
@@ -50,20 +51,36 @@ def check(
     absent = [path for path in wanted if not _exists(path)]
     for path in absent:
         typer.echo(f"autoscaler check: there is no {printable(str(path))}; name a file or a folder", err=True)
-    if absent:
+    present = [path for path in wanted if path not in absent]
+    if not present:
         raise typer.Exit(2)
-    findings = _findings(wanted, strict=strict)
+    findings = _findings(present)
+    covered, trouble = _coverage(findings.policies, connect)
+    findings = findings.with_facts(covered or ()).judged(strict=strict)
     if output is Output.TEXT:
         _print(findings)
-    covered = coverage(findings.policies, connect) if connect and findings.policies else None
     if output is Output.JSON:
         found: dict[str, object] = {"errors": _plain(findings.errors), "warnings": _plain(findings.warnings)}
         if connect:
             found["domains"] = None if covered is None else [asdict(domain) for domain in covered]
         print_json(found)
-    elif connect:
+    elif connect and trouble is None:
         _print_covered(covered)
-    raise typer.Exit(1 if findings.errors else 0)
+    if trouble is not None:
+        raise trouble
+    raise typer.Exit(2 if absent else 1 if findings.errors else 0)
+
+
+def _coverage(
+    policies: PolicySet | None, uri: str | None
+) -> tuple[list[Covered] | None, AutoscalerError | None]:
+    """Who governs whom, or why that cannot be told; what the files say is told all the same."""
+    if uri is None or policies is None:
+        return None, None
+    try:
+        return coverage(policies, uri), None
+    except AutoscalerError as error:
+        return None, error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +93,29 @@ class _Findings:
     policies: PolicySet | None
     """None: there are errors in policy files."""
 
+    def with_facts(self, covered: Sequence[Covered]) -> "_Findings":
+        """Warn of later policies that fit a domain which is there, as far as the patterns did not show it."""
+        sources = {policy.name: policy.source for policy in self.policies.policies} if self.policies else {}
+        said = {f"{problem.file}:{problem.line}" for problem in self.warnings}
+        warnings = [*self.warnings]
+        for domain in covered:
+            for name in domain.also:
+                if sources[name] not in said:
+                    said.add(sources[name])
+                    file, _, line = sources[name].rpartition(":")
+                    message = (
+                        f"the policy {shown(name)} fits the domain {shown(domain.name)}, which goes to "
+                        f"{shown(str(domain.policy))} at {sources[str(domain.policy)]}"
+                    )
+                    warnings.append(Problem(file, int(line), 1, message))
+        return replace(self, warnings=warnings)
 
-def _findings(paths: Sequence[Path], *, strict: bool) -> _Findings:
+    def judged(self, *, strict: bool) -> "_Findings":
+        """Where it is to be strict, warnings are errors."""
+        return replace(self, errors=self.errors + self.warnings, warnings=[]) if strict else self
+
+
+def _findings(paths: Sequence[Path]) -> _Findings:
     files, errors = policy_files(paths)
     configurations = [file for file in files if _is_configuration(file)]
     loaded = load_policies([file for file in files if file not in configurations])
@@ -87,8 +125,6 @@ def _findings(paths: Sequence[Path], *, strict: bool) -> _Findings:
         configuration = load_config(file)
         errors += configuration.errors
         warnings += configuration.warnings
-    if strict:
-        errors, warnings = errors + warnings, []
     return _Findings(files=len(files), errors=errors, warnings=warnings, policies=loaded.policy_set)
 
 
@@ -115,7 +151,8 @@ def _print_covered(covered: Sequence[Covered] | None) -> None:
         typer.echo("Which policy governs which domain is told once the errors are gone.")
         return
     if covered:
-        print_table(("Domain", "UUID", "Policy"), [(it.name, it.uuid, it.policy) for it in covered])
+        rows = [(it.name, it.uuid, "opted out" if it.opted_out else it.policy) for it in covered]
+        print_table(("Domain", "UUID", "Policy"), rows)
     alone = sum(domain.policy is None for domain in covered)
     typer.echo(f"{_counted(len(covered), 'domain')}, {alone} without a policy")
 

@@ -6,9 +6,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from autoscaler.core.policy import opted_out
 from autoscaler.service.clock import SystemClock
 
 if TYPE_CHECKING:
+    from autoscaler.core.model import DomainView
     from autoscaler.core.policy import PolicySet
 
 
@@ -20,6 +22,10 @@ class Covered:
     uuid: str
     policy: str | None
     """None: the domain is left alone."""
+    also: tuple[str, ...]
+    """Names of later policies that fit it as well, and do not govern it."""
+    opted_out: bool
+    """Whether its owner keeps it out of every policy."""
 
 
 def coverage(policies: PolicySet, uri: str) -> list[Covered]:
@@ -33,9 +39,21 @@ def coverage(policies: PolicySet, uri: str) -> list[Covered]:
 
     with closing(LibvirtHypervisor(uri, clock=SystemClock())) as hypervisor:
         views = hypervisor.domains()
-    governing = ((view, policies.governing(view.name, view.id.uuid, view.labels)) for view in views)
-    covered = [
-        Covered(name=view.name, uuid=view.id.uuid, policy=policy.name if policy else None)
-        for view, policy in governing
-    ]
+    covered = (_covered(policies, view) for view in views)
     return sorted(covered, key=lambda domain: (domain.name, domain.uuid))
+
+
+def _covered(policies: PolicySet, view: DomainView) -> Covered:
+    out = opted_out(view.labels)
+    fitting = [
+        policy.name
+        for policy in policies.policies
+        if not out and policy.match.fits(view.name, view.id.uuid, view.labels)
+    ]
+    return Covered(
+        name=view.name,
+        uuid=view.id.uuid,
+        policy=fitting[0] if fitting else None,
+        also=tuple(fitting[1:]),
+        opted_out=out,
+    )

@@ -157,7 +157,7 @@ def _target(
         last_change_s=facts.last_change_s,
         shrinks=learned.shrinks(now_s),
         saturated=facts.load is not None and facts.load.saturated,
-        steal_ratio=0.0 if facts.load is None else facts.load.steal_ratio,
+        starved=facts.load is not None and facts.load.starved,
         own_lower=policy.min_vcpus if limits.schedules else None,
         own_upper=(policy.max_vcpus or facts.view.maximum) if limits.schedules else None,
     )

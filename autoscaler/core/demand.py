@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SATURATED_RATIO = 0.90
 """From this utilisation on, busy says only that demand is at least so high."""
+STEAL_LIMIT_RATIO = 0.10
+"""Above this share of stolen time another vCPU makes the guest slower, and its demand cannot be seen."""
 DEMAND_CAP = 2.0
 """Demand estimated from the run queue counts for at most this many times the online vCPUs."""
 SHORTEST_S = 0.1
@@ -59,6 +61,11 @@ class Load:
     def saturated(self) -> bool:
         """Whether the guest could have used more than it got."""
         return self.utilization_ratio >= SATURATED_RATIO
+
+    @property
+    def starved(self) -> bool:
+        """Whether the host withheld so much that the demand is only known to be no less than it looks."""
+        return self.steal_ratio > STEAL_LIMIT_RATIO
 
 
 class Dropped(StrEnum):

@@ -31,7 +31,6 @@ from autoscaler.core.model import (
 from autoscaler.core.operation import Direction
 from autoscaler.core.policy import Indicator, Mode
 from autoscaler.core.reason import Reason
-from autoscaler.core.stabilize import STEAL_LIMIT_RATIO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -218,7 +217,7 @@ class DomainState:
             return decision.next_vcpus
         if decision is None or decision.mode not in ACTING or decision.reason in _OUT_OF_PLAY:
             return self.committed
-        hidden = decision.load is not None and decision.load.steal_ratio > STEAL_LIMIT_RATIO
+        hidden = decision.load is not None and decision.load.starved
         # Stolen time hides demand; what the strategy's memory would keep is still known.
         return max(self.committed, decision.target, min(decision.held, decision.upper) if hidden else 0)
 

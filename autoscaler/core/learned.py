@@ -51,7 +51,7 @@ class Learned:
 
     def take(self, load: Load | None, now_s: float) -> int:
         """Take in what a tick measured, None: nothing; returns how many slices closed by it."""
-        if load is not None:
+        if load is not None and not load.starved:
             self.recommender.take(load, now_s)
         closed = self.slo.feed(load, now_s)
         for outcome in closed:

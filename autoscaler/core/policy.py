@@ -26,6 +26,12 @@ class Mode(StrEnum):
 
 OPT_OUT = ("autoscaling", "off")
 """The label by which a domain's owner keeps it out of every policy."""
+_ALSO_OFF = frozenset({"off", "no", "false", "0"})
+
+
+def opted_out(labels: Mapping[str, str]) -> bool:
+    """Whether a domain's owner keeps it out of every policy, in whatever words: a no is not to be missed."""
+    return labels.get(OPT_OUT[0], "").strip().lower() in _ALSO_OFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +45,14 @@ class Match:
     uuid: tuple[str, ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
     """Labels of the domain's metadata, each with the shell pattern that its value has to fit."""
+    not_metadata: tuple[tuple[str, str], ...] = ()
+    """Labels that take a domain out again, each with the pattern of its value; one that fits is enough."""
 
     def fits(self, name: str, uuid: str, labels: Mapping[str, str]) -> bool:
         """Whether a domain of this name, UUID and labels is governed."""
         if any(fnmatchcase(name, pattern) for pattern in self.not_name):
+            return False
+        if any(key in labels and fnmatchcase(labels[key], pattern) for key, pattern in self.not_metadata):
             return False
         if not all(key in labels and fnmatchcase(labels[key], pattern) for key, pattern in self.metadata):
             return False
@@ -225,6 +235,6 @@ class PolicySet:
 
     def governing(self, name: str, uuid: str, labels: Mapping[str, str] = _NO_LABELS) -> Policy | None:
         """The first policy that fits, or None: the domain is left alone."""
-        if OPT_OUT in labels.items():
+        if opted_out(labels):
             return None
         return next((policy for policy in self.policies if policy.match.fits(name, uuid, labels)), None)

@@ -1,8 +1,8 @@
 """Which bounds a policy's schedules give at a moment: a level that is looked at, never an edge to be missed.
 
 The hours of a day are one stretch, whatever the local clock does: from the first time that it shows `from`
-to the last time that it shows `to`. A time that it leaps over counts as reached by the leap; hours that it
-leaps over whole do not happen.
+to the first time that it shows `to`, so that hours which follow one another neither overlap nor leave a gap.
+A time that it leaps over counts as reached by the leap; hours that it leaps over whole do not happen.
 """
 
 from __future__ import annotations
@@ -54,14 +54,16 @@ def is_active(schedule: Schedule, wall_s: float) -> bool:
         if (local.weekday() + day) % 7 in schedule.days:
             begin = schedule.from_minute + day * _DAY
             end = begin + (length if length > 0 else length + _DAY)
-            begun = shown >= begin or (twice and wall_s >= _moment(local, begin, fold=0))
-            over = shown >= end and not (twice and wall_s < _moment(local, end, fold=1))
+            begun, over = (
+                shown >= minute or (twice and wall_s >= _first_moment(local, minute))
+                for minute in (begin, end)
+            )
             if begun and not over:
                 return True
     return False
 
 
-def _moment(local: datetime, minute: int, *, fold: int) -> float:
-    """When the clock shows this minute of the same day, for the first (0) or the last (1) time."""
+def _first_moment(local: datetime, minute: int) -> float:
+    """When the clock shows this minute of the same day for the first time."""
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-    return (midnight + timedelta(minutes=minute)).replace(fold=fold).timestamp()
+    return (midnight + timedelta(minutes=minute)).replace(fold=0).timestamp()

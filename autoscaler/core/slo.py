@@ -31,7 +31,7 @@ class SliceOutcome(StrEnum):
     """The indicator stayed below its limit."""
     BAD = "bad"
     UNKNOWN = "unknown"
-    """Less than half of it was measured."""
+    """Less than half of it was measured, or the host withheld too much for it to be good."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,14 @@ class Slo:
         return self._report
 
     def _indicated(self, load: Load) -> float | None:
-        """What the SLA is measured by; None: this load does not tell."""
+        """What the SLA is measured by; None: this load does not tell.
+
+        A host that withholds time makes a guest look as if it wanted less: then only what is bad is known.
+        """
+        value = self._plainly_indicated(load)
+        return None if load.starved and value is not None and value < self._sla.below else value
+
+    def _plainly_indicated(self, load: Load) -> float | None:
         if self._sla.indicator is Indicator.PRESSURE:
             return load.pressure_ratio
         if self._sla.indicator is Indicator.RUN_QUEUE:

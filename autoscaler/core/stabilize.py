@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     from autoscaler.core.recommend import Recommendation
 
-STEAL_LIMIT_RATIO = 0.10
-"""Above this share of stolen time another vCPU makes the guest slower, and its demand cannot be seen."""
-
 
 @dataclass(frozen=True, slots=True)
 class Clamp:
@@ -64,7 +61,8 @@ class Situation:
     shrinks: int
     """How many shrinks the last 24 hours have seen."""
     saturated: bool
-    steal_ratio: float
+    starved: bool
+    """Whether the host withholds more of the vCPUs' time than a guest can be judged by."""
     own_lower: int | None = None
     """The policy's own bound, where a schedule is in force; None: `lower` is its own."""
     own_upper: int | None = None
@@ -89,7 +87,7 @@ def stabilize(wish: Recommendation, at: Situation) -> Target:
     return Target(
         vcpus=target,
         next_vcpus=following,
-        reason=_reason(wish, following, at.online, clamps),
+        reason=_reason(wish, following, at, clamps),
         clamps=tuple(clamps),
     )
 
@@ -113,7 +111,7 @@ def _pace(at: Situation) -> Iterator[tuple[Reason, int, int]]:
     since_change_s = float("inf") if at.last_change_s is None else at.now_s - at.last_change_s
     if at.saturated and online <= at.upper:
         yield Reason.SATURATED, online, MOST_VCPUS
-    if at.steal_ratio > STEAL_LIMIT_RATIO:
+    if at.starved:
         # Stolen time also hides demand, so that a starved guest looks as if it needed less.
         yield (
             Reason.STOLEN,
@@ -135,11 +133,12 @@ def _pace(at: Situation) -> Iterator[tuple[Reason, int, int]]:
         yield Reason.COOLDOWN, online, MOST_VCPUS
 
 
-def _reason(wish: Recommendation, following: int, online: int, clamps: list[Clamp]) -> Reason:
+def _reason(wish: Recommendation, following: int, at: Situation, clamps: list[Clamp]) -> Reason:
     """The recommendation's own reason where the move follows it, else the clamp that made the difference."""
+    online = at.online
     move, wished = _sign(following - online), _sign(wish.vcpus - online)
     if move == wished and (move != 0 or not clamps):
-        return wish.reason
+        return Reason.STOLEN if move == 0 and at.starved else wish.reason
     if move == 0:
         return clamps[-1].reason
     return next(clamp.reason for clamp in clamps if _sign(clamp.after - online) == move)

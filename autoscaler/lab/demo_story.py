@@ -12,8 +12,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.request import ProxyHandler, build_opener
 
+from autoscaler.core.demand import STEAL_LIMIT_RATIO
 from autoscaler.core.reason import SENTENCES
-from autoscaler.core.stabilize import STEAL_LIMIT_RATIO
 from autoscaler.lab.accel import usable_accel
 from autoscaler.lab.errors import LabError
 from autoscaler.service.journal_reader import events

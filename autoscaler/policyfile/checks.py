@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.core.policy import OPT_OUT
+from autoscaler.core.policy import OPT_OUT, opted_out
 from autoscaler.policyfile.glob import common, wider
 from autoscaler.policyfile.neighbours import names_of
 from autoscaler.policyfile.problem import shown
@@ -26,6 +26,7 @@ def check_policy(placed: PlacedPolicy, match: Match) -> Iterator[Problem]:
     """Everything that is wrong within one policy, of which `match` is what its keys mean."""
     yield from _bounds(placed)
     yield from _fallback(placed)
+    yield from _budget(placed)
     yield from check_schedules(placed)
     if placed.read("match"):
         yield from _empty_match(placed, match)
@@ -66,27 +67,49 @@ def _fallback(placed: PlacedPolicy) -> Iterator[Problem]:
     yield placed.problem(message, "missing", "then", "raise_to")
 
 
+def _budget(placed: PlacedPolicy) -> Iterator[Problem]:
+    """A budget in which not one slice may be bad is none, as an objective of 100% has none."""
+    sla = placed.keys.sla
+    if not placed.read("sla"):
+        return
+    slices = round((1 - sla.objective) * sla.window / sla.slice, 6)
+    if slices < 1:
+        yield placed.problem(
+            f"'objective' leaves no error budget: in a 'window' {slices:.2g} slices may be bad; lower it or "
+            "take a longer 'window' or a shorter 'slice'",
+            *("sla", "objective"),
+        )
+
+
 def _empty_match(placed: PlacedPolicy, match: Match) -> Iterator[Problem]:
     if not match.name and not match.uuid and not match.metadata:
         yield placed.problem("'match' fits no domain; give it a 'name', a 'uuid' or 'metadata'", "match")
     elif "*" in match.not_name or (not match.uuid and _all_left_out(match)):
         yield placed.problem("'match' fits no domain; 'not_name' takes out all that it lets in", "match")
-    elif OPT_OUT in match.metadata:
+    elif opted_out(dict(match.metadata)):
         label = "=".join(OPT_OUT)
         message = f"'match' fits no domain; the label {label} keeps a domain out of every policy"
         yield placed.problem(message, "match", "metadata", OPT_OUT[0])
+    elif any(_taken_out(key, pattern, match) for key, pattern in match.metadata):
+        message = "'match' fits no domain; 'not_metadata' takes out all that 'metadata' lets in"
+        yield placed.problem(message, "match")
     for index, pattern in enumerate(match.name):
         if _fits_nothing(pattern):
             message = f"'name[{index}]' cannot be {shown(pattern)}; no text fits this pattern"
             yield placed.problem(message, "match", "name", index)
-    for key, pattern in match.metadata:
-        if _fits_nothing(pattern):
-            message = f"{shown(key)} cannot be {shown(pattern)}; no text fits this pattern"
-            yield placed.problem(message, "match", "metadata", key)
+    for which, labels in (("metadata", match.metadata), ("not_metadata", match.not_metadata)):
+        for key, pattern in labels:
+            if _fits_nothing(pattern):
+                message = f"{shown(key)} cannot be {shown(pattern)}; no text fits this pattern"
+                yield placed.problem(message, "match", which, key)
 
 
 def _all_left_out(match: Match) -> bool:
     return all(any(wider(out, pattern) for out in match.not_name) for pattern in names_of(match))
+
+
+def _taken_out(key: str, pattern: str, match: Match) -> bool:
+    return any(other == key and wider(out, pattern) for other, out in match.not_metadata)
 
 
 def _fits_nothing(pattern: str) -> bool:

@@ -55,8 +55,13 @@ def compile_policy(keys: PolicyKeys, source: str) -> Policy:
 
 
 def _match(keys: MatchKeys) -> Match:
-    metadata = tuple(sorted(keys.metadata.items()))
-    return Match(name=keys.name, not_name=keys.not_name, uuid=keys.uuid, metadata=metadata)
+    return Match(
+        name=keys.name,
+        not_name=keys.not_name,
+        uuid=keys.uuid,
+        metadata=tuple(sorted(keys.metadata.items())),
+        not_metadata=tuple(sorted(keys.not_metadata.items())),
+    )
 
 
 def _sla(keys: SlaKeys) -> Sla:

@@ -132,8 +132,7 @@ def _each(whole: Reading[PolicyFileKeys], document: Document) -> Iterator[Readin
     if whole.value is not None and not whole.refused:
         yield from (Reading(value=keys, refused=frozenset(), problems=()) for keys in whole.value.policies)
         return
-    written = document.data.get("policies") if isinstance(document.data, dict) else None
-    for index in range(len(written) if isinstance(written, list) else 0):
+    for index in range(document.length(("policies",))):
         yield read_section(PolicyKeys, document, ("policies", index))
 
 

@@ -8,10 +8,11 @@ comparing has an end.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from itertools import product
 from typing import TYPE_CHECKING
 
-from autoscaler.core.policy import OPT_OUT
+from autoscaler.core.policy import opted_out
 from autoscaler.policyfile.glob import common, may_meet
 from autoscaler.policyfile.neighbours import Effort, Neighbours, names_of
 
@@ -88,9 +89,15 @@ def _labels(earlier: Match, later: Match) -> dict[str, str] | None:
         asked.setdefault(key, []).append(pattern)
     labels: dict[str, str] = {}
     for key, patterns in asked.items():
-        texts = (text for text in common(patterns[0], patterns[-1]) if (key, text) != OPT_OUT)
-        text = next(texts, None)
+        texts = (text for text in common(patterns[0], patterns[-1]) if not opted_out({key: text}))
+        text = next((text for text in texts if not _left_out(key, text, earlier, later)), None)
         if text is None:
             return None
         labels[key] = text
     return labels
+
+
+def _left_out(key: str, text: str, *matches: Match) -> bool:
+    """Whether a label keeps a domain out of one of the matches."""
+    excluded = (pattern for match in matches for name, pattern in match.not_metadata if name == key)
+    return any(fnmatchcase(text, pattern) for pattern in excluded)

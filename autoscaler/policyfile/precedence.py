@@ -45,10 +45,12 @@ def _governed_before(policy: PlacedPolicy, policies: Sequence[PlacedPolicy], fou
         f"{_named(policies[overlap.earlier])} ({_described(overlap.shared)})"
         for overlap in found[: MOST_NAMED - 1]
     ]
+    by_label = any(overlap.shared.labels for overlap in found)
+    way_out = "'not_name' or 'not_metadata'" if by_label else "'not_name'"
     more = " and others" if len(found) == MOST_NAMED else ""
     return (
         f"the policy {shown(policy.keys.name)} fits domains that go to an earlier one: "
-        f"{', '.join(named)}{more}; if that is meant, 'not_name' can leave them out here"
+        f"{', '.join(named)}{more}; if that is meant, {way_out} can leave them out here"
     )
 
 

@@ -1,20 +1,23 @@
 """What can be wrong with the schedules of one policy although each of their values is right.
 
 Two schedules that hold at one time have to agree, for nobody could tell from the file which one does. Hours
-are compared as minutes of a week in UTC, once as of January and once as of July: that covers summer time on
-either half of the Earth, and hours that cross midnight or the end of the week.
+are compared as minutes of a week in UTC, once for each pair of offsets that the two zones have on some day of
+two years: that covers summer time on either half of the Earth, the weeks in which only one of the two zones
+has it, and hours that cross midnight or the end of the week.
 """
 
 from __future__ import annotations
 
+from calendar import month_name
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import combinations, product
+from itertools import combinations, groupby, product
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from autoscaler.policyfile.problem import shown
+from autoscaler.policyfile.schedule_keys import ScheduleKeys
 from autoscaler.policyfile.times import DAY_MINUTES, Weekday, clock
 
 if TYPE_CHECKING:
@@ -22,10 +25,9 @@ if TYPE_CHECKING:
 
     from autoscaler.policyfile.placed import PlacedPolicy
     from autoscaler.policyfile.problem import Problem
-    from autoscaler.policyfile.schedule_keys import ScheduleKeys
 
 _WEEK_MINUTES = 7 * DAY_MINUTES
-_SEASONS = (datetime(2027, 1, 15, 12), datetime(2027, 7, 15, 12))  # noqa: DTZ001 - on any zone's clock
+_FIRST_DAY, _DAYS = datetime(2027, 1, 1, 12, tzinfo=UTC), 730
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,7 @@ class _Placed:
 
 def check_schedules(placed: PlacedPolicy) -> Iterator[Problem]:
     """Everything that is wrong with a policy's schedules, each alone and all together."""
-    if not placed.read("schedules"):
-        return
-    schedules = [_Placed(index, keys) for index, keys in enumerate(placed.keys.schedules)]
+    schedules = [_Placed(index, keys) for index, keys in placed.each("schedules", ScheduleKeys)]
     for schedule in schedules:
         yield from _alone(placed, schedule)
         yield from _bounds(placed, schedule)
@@ -129,18 +129,23 @@ def _crosses(ours: int | str | None, theirs: int | str | None, one: str) -> bool
 
 def both_hold(earlier: ScheduleKeys, later: ScheduleKeys) -> str | None:
     """Some time at which both schedules hold, in words and on the later one's clock; None: there is none."""
-    shared = [_shared_minute(earlier, later, season) for season in _SEASONS]
-    minute = next((minute for minute in shared if minute is not None), None)
-    if minute is None:
+    seasons = _seasons(earlier.timezone, later.timezone)
+    shared = [(_shared_minute(earlier, later, season.ahead), season.month) for season in seasons]
+    found = next(((minute, month) for minute, month in shared if minute is not None), None)
+    if found is None:
         return None
+    minute, month = found
     day, time = divmod(minute, DAY_MINUTES)
-    season = "" if None not in shared else " in January" if shared[1] is None else " in July"
-    return f"on {list(Weekday)[day]} at {clock(time)} {later.timezone}{season}"
+    always = all(minute is not None for minute, _ in shared)
+    when = "" if always else f" in {month}"
+    return f"on {list(Weekday)[day]} at {clock(time)} {later.timezone}{when}"
 
 
-def _shared_minute(earlier: ScheduleKeys, later: ScheduleKeys, season: datetime) -> int | None:
-    """The minute of the week, on the later one's clock, at which both begin to hold."""
-    ahead = _offset(later.timezone, season) - _offset(earlier.timezone, season)
+def _shared_minute(earlier: ScheduleKeys, later: ScheduleKeys, ahead: int) -> int | None:
+    """The minute of the week, on the later one's clock, at which both begin to hold.
+
+    `ahead`: how many minutes that clock is ahead of the earlier one's.
+    """
     for (start, length), (other, other_length) in product(_hours(earlier), _hours(later)):
         begins = (start + ahead) % _WEEK_MINUTES
         if (other - begins) % _WEEK_MINUTES < length:
@@ -158,9 +163,36 @@ def _hours(keys: ScheduleKeys) -> list[tuple[int, int]]:
     return [(day.number * DAY_MINUTES + keys.from_, length) for day in keys.days]
 
 
+@dataclass(frozen=True, slots=True)
+class _Season:
+    """Days on which two clocks differ by as much."""
+
+    ahead: int
+    """How many minutes the later schedule's clock is ahead of the earlier one's."""
+    month: str
+    """The name of a month that such days lie in."""
+
+
 @lru_cache
-def _offset(zone: str, season: datetime) -> int:
-    """How many minutes the zone's clock is ahead of UTC."""
-    ahead = ZoneInfo(zone).utcoffset(season)
-    assert ahead is not None
-    return int(ahead.total_seconds()) // 60
+def _seasons(earlier: str, later: str) -> tuple[_Season, ...]:
+    """How two zones differ over two years, the most common way first."""
+    days: dict[int, list[int]] = {}
+    for number, (one, other) in enumerate(zip(_offsets(earlier), _offsets(later), strict=True)):
+        days.setdefault(other - one, []).append(number)
+    common_first = sorted(days.items(), key=lambda entry: -len(entry[1]))
+    return tuple(_Season(ahead, month_name[_middle(numbers).month]) for ahead, numbers in common_first)
+
+
+def _middle(numbers: list[int]) -> datetime:
+    """The day in the middle of the longest run of days."""
+    runs = [[number for _, number in run] for _, run in groupby(enumerate(numbers), lambda at: at[1] - at[0])]
+    longest = max(runs, key=len)
+    return _FIRST_DAY + timedelta(longest[len(longest) // 2])
+
+
+@lru_cache
+def _offsets(zone: str) -> tuple[int, ...]:
+    """How many minutes the zone's clock is ahead of UTC, at noon of each day."""
+    clock_there = ZoneInfo(zone)
+    ahead = ((_FIRST_DAY + timedelta(number)).astimezone(clock_there).utcoffset() for number in range(_DAYS))
+    return tuple(int(offset.total_seconds()) // 60 for offset in ahead if offset is not None)

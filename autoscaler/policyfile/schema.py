@@ -65,6 +65,8 @@ class MatchKeys(Section):
     """Domains by UUID, beside those that `name` fits."""
     metadata: dict[LabelKey, Text] = Field(default_factory=dict)
     """Labels of the domain's metadata, each with the shell pattern that its value has to fit."""
+    not_metadata: dict[LabelKey, Text] = Field(default_factory=dict)
+    """Labels that leave a domain out, each with the shell pattern of its value; one that fits is enough."""
 
 
 class VcpusKeys(Section):

@@ -32,6 +32,8 @@ def shadowed(matches: Sequence[Match]) -> Iterator[tuple[int, int]]:
 def _covers(earlier: Match, later: Match) -> bool:
     if not set(earlier.not_name) <= set(later.not_name):
         return False
+    if not set(earlier.not_metadata) <= set(later.not_metadata):
+        return False
     labels = dict(later.metadata)
     if not all(key in labels and wider(pattern, labels[key]) for key, pattern in earlier.metadata):
         return False

@@ -86,6 +86,18 @@ class Document:
         end = bisect_right(self.holes, path, lo=start, key=lambda hole: hole[: len(path)])
         return self.holes[start:end]
 
+    def length(self, path: KeyPath) -> int:
+        """How many entries the list at `path` has; 0 where there is none."""
+        data = self.data
+        for step in path:
+            if isinstance(data, dict) and isinstance(step, str):
+                data = data.get(step)
+            elif isinstance(data, list) and isinstance(step, int):
+                data = data[step]
+            else:
+                return 0
+        return len(data) if isinstance(data, list) else 0
+
     def problem(self, path: KeyPath, message: str, *, key: bool = False) -> Problem:
         """A problem at the value of `path`, or at its key; where it is not written, at what is around it."""
         marks = self.keys if key else self.values

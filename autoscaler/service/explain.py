@@ -19,6 +19,7 @@ Record = "Mapping[str, Any]"
 
 _BOUNDS = frozenset({Reason.HOLD, Reason.AT_MIN, Reason.AT_MAX, Reason.SCHEDULE})
 _HOST = frozenset({Reason.HOST_FULL, Reason.HOST_PRESSED, Reason.HOST_RATE, Reason.TAKEN_BACK})
+_OVERLAP = ", some of it in what the guest counts as busy"
 _ORDINALS = {1: "first", 2: "second", 3: "third"}
 
 
@@ -63,8 +64,8 @@ def _signals(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[S
     yield Step(
         "signals",
         f"In {load['span_s']:.1f} s the guest was busy on {busy:.2f} of {_vcpus(online)} "
-        f"({busy / online:.0%}); the host withheld {load['steal_vcpus'] / online:.0%} of their time. "
-        f"Read by {load['source']}.",
+        f"({busy / online:.0%}); the host withheld {load['steal_vcpus'] / online:.0%} of their time"
+        f"{_OVERLAP if busy + load['steal_vcpus'] > online else ''}. Read by {load['source']}.",
     )
     if load["demand_vcpus"] > busy:
         yield Step(
@@ -80,7 +81,7 @@ def _strategy(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[
     trace = inputs.get("trace")
     if trace is None:
         return
-    proposed, held = record["proposed"], inputs["held"]
+    proposed, held, online = record["proposed"], inputs["held"], record["online"]
     if trace["strategy"] == "target":
         yield Step("target", f"The policy keeps utilisation at {trace['utilization_ratio']:.0%}.")
         yield Step("want", f"So {_vcpus(proposed)} would serve the demand.")
@@ -99,8 +100,8 @@ def _strategy(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[
         yield Step(
             "hold", f"With fewer than {_vcpus(held)} this demand would break the promise: they are kept."
         )
-    elif held > proposed and trace["hold_s"] is not None:
-        yield Step("hold", _learned_hold(trace, held))
+    elif held > proposed and online > proposed and trace["hold_s"] is not None:
+        yield Step("hold", _learned_hold(trace, held, online))
 
 
 def _learned_target(trace: Mapping[str, Any], record: Mapping[str, Any]) -> str:
@@ -117,7 +118,12 @@ def _learned_target(trace: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     return f"This guest may be run at {rho:.0%}: it began at {start:.0%}, {how}."
 
 
-def _learned_hold(trace: Mapping[str, Any], held: int) -> str:
+def _learned_hold(trace: Mapping[str, Any], held: int, online: int) -> str:
+    if held > online:
+        return (
+            f"{_vcpus(held)} were wanted less than {_span(trace['hold_s'])} ago, and that is how long they are "
+            "kept: so those online stay."
+        )
     which = _ORDINALS.get(held, f"{held}th")
     kept = f"The {which} vCPU is kept for {_span(trace['hold_s'])} after it was last wanted"
     if trace["covered_ratio"] is None:

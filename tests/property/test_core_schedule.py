@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
@@ -67,3 +68,22 @@ def test_over_a_year_a_schedule_comes_into_force_once_on_each_of_its_days_and_en
     assert [day for day, _ in found] == [day for day in days if day.weekday() in schedule.days]
     written = timedelta(minutes=(schedule.to_minute - schedule.from_minute) % 1440)
     assert all(abs(length - written) <= LONGEST_LEAP for _, length in found)
+
+
+@UNIT
+@given(schedules(), st.integers(1, 131), st.sampled_from(["2027-03", "2027-04", "2027-10", "2027-11"]))
+def test_hours_that_follow_one_another_neither_overlap_nor_leave_a_gap(
+    whole: Schedule, part: int, month: str
+) -> None:
+    length = (whole.to_minute - whole.from_minute) % 1440 // STEP_MINUTES
+    between = (whole.from_minute + (1 + part % (length - 1)) * STEP_MINUTES) % 1440
+    first = replace(whole, to_minute=between)
+    # What begins after midnight begins on the next day.
+    later = 1 if between < whole.from_minute else 0
+    days = frozenset((day + later) % 7 for day in whole.days)
+    second = replace(whole, from_minute=between, days=days)
+    begin = datetime.fromisoformat(f"{month}-01").replace(tzinfo=UTC)
+    for step in range(0, 31 * 144, 3 if length > 12 else 1):
+        at_s = (begin + step * timedelta(minutes=STEP_MINUTES)).timestamp()
+        held = [is_active(schedule, at_s) for schedule in (first, second)]
+        assert sum(held) == is_active(whole, at_s), (at_s, held)

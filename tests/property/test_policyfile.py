@@ -284,7 +284,7 @@ SLAS = st.builds(
     slice_s=st.integers(10, 300).map(float),
     objective_ratio=st.integers(9310, 9999).map(lambda part: part / 10_000),
     window_s=st.integers(86_400, 90 * 86_400).map(float),
-)
+).filter(lambda sla: (1 - sla.objective_ratio) * sla.window_s > 1.01 * sla.slice_s)
 
 
 @st.composite
@@ -300,6 +300,7 @@ def policies(draw: st.DrawFn) -> Policy:
             not_name=draw(st.lists(st.text("xyz", min_size=1), max_size=2).map(tuple)),
             uuid=tuple(str(uuid) for uuid in draw(st.lists(st.uuids(), max_size=2))),
             metadata=tuple(sorted(draw(labels).items())),
+            not_metadata=draw(st.sampled_from([(), (("stage", "test*"),)])),
         ),
         mode=draw(st.sampled_from(Mode)),
         min_vcpus=low,
@@ -360,7 +361,10 @@ def written(policy: Policy) -> str:
     rule, sla, down = policy.missing, policy.sla, policy.down
     then = "hold" if rule.raise_to_vcpus is None else f"{{raise_to: {rule.raise_to_vcpus}}}"
     limit = str(sla.below) if sla.indicator is Indicator.RUN_QUEUE else percent(sla.below)
-    labels = ", ".join(f"{key}: '{pattern}'" for key, pattern in policy.match.metadata)
+    labels, not_labels = (
+        ", ".join(f"{key}: '{pattern}'" for key, pattern in found)
+        for found in (policy.match.metadata, policy.match.not_metadata)
+    )
     return f"""\
 version: 1
 policies:
@@ -370,6 +374,7 @@ policies:
       not_name: {words(policy.match.not_name)}
       uuid: {words(policy.match.uuid)}
       metadata: {{{labels}}}
+      not_metadata: {{{not_labels}}}
     mode: {policy.mode}
     vcpus: {{min: {policy.min_vcpus}{most}}}
     sla:

@@ -56,6 +56,7 @@ def matches(*, not_names: st.SearchStrategy[list[str]]) -> st.SearchStrategy[Mat
         not_name=not_names.map(tuple),
         uuid=st.lists(st.sampled_from(UUIDS), max_size=1).map(tuple),
         metadata=labels.map(lambda found: tuple(found.items())),
+        not_metadata=labels.map(lambda found: tuple(found.items())),
     )
 
 

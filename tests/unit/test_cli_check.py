@@ -105,8 +105,20 @@ def test_the_policy_of_every_domain_of_a_connection_is_told(
     assert json.loads(run("a.yaml", *CONNECT, "--output", "json").output) == {
         "errors": [],
         "warnings": [],
-        "domains": [{"name": "test", "uuid": TEST_DOMAIN, "policy": policy}],
+        "domains": [{"name": "test", "uuid": TEST_DOMAIN, "policy": policy, "also": [], "opted_out": False}],
     }
+
+
+def test_a_domain_that_is_there_and_fits_two_policies_is_warned_of(tmp_path: Path) -> None:
+    two = GOOD.replace("[a]", "['te*']") + f"  - {{name: two, match: {{uuid: [{TEST_DOMAIN}]}}}}\n"
+    (tmp_path / "a.yaml").write_text(two)
+    found = json.loads(run("a.yaml", *CONNECT, "--output", "json").output)
+    line = len(two.splitlines())
+    assert [(warning["line"], warning["message"]) for warning in found["warnings"]] == [
+        (line, "the policy 'two' fits the domain 'test', which goes to 'a' at a.yaml:3")
+    ]
+    assert found["domains"][0]["also"] == ["two"]
+    assert run("a.yaml", *CONNECT, "--strict").exit_code == 1
 
 
 def test_what_governs_a_domain_is_not_told_while_there_are_errors(tmp_path: Path) -> None:

@@ -45,6 +45,10 @@ GOLD = (("tier", "gold"),)
         ),
         pytest.param(Match(name=("web-*",), metadata=GOLD), {}, False, id="the label does not fit"),
         pytest.param(Match(metadata=GOLD, not_name=("web-1",)), {"tier": "gold"}, False, id="taken out"),
+        pytest.param(
+            Match(name=("web-*",), not_metadata=GOLD), {"tier": "gold"}, False, id="taken out by label"
+        ),
+        pytest.param(Match(name=("web-*",), not_metadata=GOLD), {"tier": "tin"}, True, id="another label"),
     ],
 )
 def test_labels_narrow_a_match_or_make_one(match: Match, labels: dict[str, str], *, fits: bool) -> None:
@@ -54,6 +58,7 @@ def test_labels_narrow_a_match_or_make_one(match: Match, labels: dict[str, str],
 def test_a_domain_whose_owner_opted_out_is_left_alone_whatever_fits() -> None:
     policies = PolicySet(policies=(replace(POLICY, match=Match(name=("*",))),))
     assert policies.governing("web-1", DOMAIN.uuid, {"autoscaling": "off"}) is None
+    assert policies.governing("web-1", DOMAIN.uuid, {"autoscaling": " OFF"}) is None
     assert policies.governing("web-1", DOMAIN.uuid, {"autoscaling": "on"}) is not None
 
 

@@ -96,6 +96,20 @@ def test_the_indicator_is_the_one_that_the_policy_names(
     assert sliced(load(60, 60, 1.0, **measured), sla=sla, until_s=60.0) == [outcome]
 
 
+@pytest.mark.parametrize(
+    ("ratio", "stolen", "outcome"),
+    [
+        pytest.param(0.5, 0.05, GOOD, id="a little withheld"),
+        pytest.param(0.5, 0.30, UNKNOWN, id="what looks good may only be starved"),
+        pytest.param(0.9, 0.30, BAD, id="what looks bad is"),
+    ],
+)
+def test_a_guest_that_the_host_starves_is_never_good(
+    ratio: float, stolen: float, outcome: SliceOutcome
+) -> None:
+    assert sliced(load(60, 60, ratio, steal_vcpus=2 * stolen), until_s=60.0) == [outcome]
+
+
 def test_a_measurement_longer_than_a_slice_counts_for_every_slice_it_covers() -> None:
     slo = Slo(SLA, 0.0)
     assert slo.feed(load(300, 300, 0.9), 300.0) == (BAD,) * 5

@@ -23,7 +23,7 @@ AT_FOUR = Situation(
     last_change_s=None,
     shrinks=0,
     saturated=False,
-    steal_ratio=0.0,
+    starved=False,
 )
 
 
@@ -56,12 +56,12 @@ def wish(vcpus: int, online: int = 4) -> Recommendation:
         pytest.param(
             9, replace(AT_FOUR, saturated=True, upper=2), 2, 3, Reason.AT_MAX, id="a maximum binds when busy"
         ),
-        pytest.param(6, replace(AT_FOUR, steal_ratio=0.11), 6, 4, Reason.STOLEN, id="stolen, no growth"),
-        pytest.param(2, replace(AT_FOUR, steal_ratio=0.11), 2, 4, Reason.STOLEN, id="stolen, no shrink"),
-        pytest.param(6, replace(AT_FOUR, steal_ratio=0.10), 6, 6, Reason.DEMAND_HIGH, id="a little stolen"),
+        pytest.param(6, replace(AT_FOUR, starved=True), 6, 4, Reason.STOLEN, id="stolen, no growth"),
+        pytest.param(2, replace(AT_FOUR, starved=True), 2, 4, Reason.STOLEN, id="stolen, no shrink"),
+        pytest.param(4, replace(AT_FOUR, starved=True), 4, 4, Reason.STOLEN, id="stolen, no move wanted"),
         pytest.param(
             4,
-            replace(AT_FOUR, steal_ratio=0.5, lower=6),
+            replace(AT_FOUR, starved=True, lower=6),
             6,
             6,
             Reason.AT_MIN,
@@ -69,7 +69,7 @@ def wish(vcpus: int, online: int = 4) -> Recommendation:
         ),
         pytest.param(
             4,
-            replace(AT_FOUR, steal_ratio=0.5, upper=2),
+            replace(AT_FOUR, starved=True, upper=2),
             2,
             3,
             Reason.AT_MAX,

@@ -260,6 +260,12 @@ def test_the_name_of_a_schedule_stands_once_in_a_policy() -> None:
             id="in the other half",
         ),
         pytest.param(
+            hours("14:00", "15:00", "mode: off", zone="Europe/Berlin"),
+            hours("09:00", "10:00", "mode: auto", zone="America/New_York", name="y"),
+            "mon at 09:00 America/New_York in March",
+            id="in the weeks when only one of two zones has summer time",
+        ),
+        pytest.param(
             hours("00:30", "01:00", "mode: off", days="tue", zone="Asia/Kolkata"),
             hours("19:00", "19:30", "mode: auto", days="mon", name="y"),
             "mon at 19:00 UTC",
@@ -355,3 +361,18 @@ def test_too_many_schedules_are_refused() -> None:
     many = [hours("08:00", "09:00", "mode: off", name=f"x{number}") for number in range(51)]
     assert wrong_with(*many) == ["0.yaml:7:7: a list of 51 entries is too long here; write at most 50"]
     assert wrong_with(*many[:50]) == []
+
+
+def test_a_schedule_that_cannot_be_read_keeps_no_other_from_being_checked() -> None:
+    found = wrong_with(
+        hours("08:00", "08:00", "mode: off"),
+        hours("09:00", "10:00", "mode: off", zone="Europe/Berln", name="y"),
+        hours("12:00", "13:00", "mode: auto", name="z"),
+        hours("12:30", "13:30", "mode: off", name="z"),
+    )
+    assert [(sentence.split(":")[1], sentence.split(": ")[1].split("; ")[0]) for sentence in found] == [
+        ("7", "'to' cannot be 08:00, where 'from' is too"),
+        ("8", "'timezone' cannot be 'Europe/Berln'"),
+        ("10", "the schedule name 'z' is taken in line 9"),
+        ("10", "'mode' cannot be off"),
+    ]
