@@ -120,10 +120,8 @@ def _learned_target(trace: Mapping[str, Any], record: Mapping[str, Any]) -> str:
 
 def _learned_hold(trace: Mapping[str, Any], held: int, online: int) -> str:
     if held > online:
-        return (
-            f"{_vcpus(held)} were wanted less than {_span(trace['hold_s'])} ago, and that is how long they are "
-            "kept: so those online stay."
-        )
+        span = _span(trace["hold_s"])
+        return f"{_vcpus(held)} were wanted within the {span} that they are kept for: so those online stay."
     which = _ORDINALS.get(held, f"{held}th")
     kept = f"The {which} vCPU is kept for {_span(trace['hold_s'])} after it was last wanted"
     if trace["covered_ratio"] is None:
