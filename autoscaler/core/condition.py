@@ -18,6 +18,8 @@ class Condition(StrEnum):
 
     NO_SAMPLE = "no-sample"
     """The guest's load cannot be read."""
+    AGENT_LEFT_ALONE = "agent-left-alone"
+    """The guest's agent failed too often in a row and is only asked now and then."""
     UNCONFIRMED = "unconfirmed"
     """Only the host side is visible: measured, not resized."""
     NO_HEADROOM = "no-headroom"
@@ -37,6 +39,14 @@ def unconfirmed(name: str, why: str = "") -> str:
     return (
         f"no agent answers in domain {name!r}, so its load is measured from the host and it is not resized: "
         "give it the channel org.qemu.guest_agent.0 and run qemu-guest-agent in the guest"
+    )
+
+
+def left_alone(name: str) -> str:
+    """That an agent is only asked now and then, and what ends that."""
+    return (
+        f"the agent of domain {name!r} failed too often in a row: it is asked once a minute or so until it "
+        "answers, and at once when it opens its channel anew (`systemctl restart qemu-guest-agent` in the guest)"
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.actuation import Actuation
 from autoscaler.core.arbiter import Request
-from autoscaler.core.condition import Condition, by_hand, headroom, unconfirmed
+from autoscaler.core.condition import Condition, by_hand, headroom, left_alone, unconfirmed
 from autoscaler.core.decide import ACTING, Facts, decide, is_by_hand, is_stale, may_yield
 from autoscaler.core.demand import DemandMeter, Dropped, Load
 from autoscaler.core.learned import Learned
@@ -94,6 +94,8 @@ class DomainState:
         found = dict(self.actuation.conditions)
         if self.missing is not None and not self._only_late(self.missing):
             found[Condition.NO_SAMPLE] = self.missing.detail
+            if self.missing.reason is MissingReason.AGENT_LEFT_ALONE:
+                found[Condition.AGENT_LEFT_ALONE] = left_alone(self.view.name)
         elif self.source is CpuSource.HOST:
             found[Condition.UNCONFIRMED] = unconfirmed(self.view.name, self._why_host)
         short = headroom(self.view, self.policy, self.decision.proposed if self.decision else 0)

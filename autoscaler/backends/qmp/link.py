@@ -254,9 +254,10 @@ class QmpLink:
             of_agent = event["event"] == "VSERPORT_CHANGE" and self._is_agent_port(str(data.get("id")))
             if of_agent:
                 self.agent_listens = data.get("open") is True
+                kind = DomainEventKind.AGENT_CONNECTED if self.agent_listens else DomainEventKind.CHANGED
             # Of a vCPU's two such events the first, its interrupt controller's, names no device.
             unplugged = event["event"] == "DEVICE_DELETED" and "device" in data
-            kind = DomainEventKind.CHANGED if of_agent or unplugged else kind
+            kind = DomainEventKind.CHANGED if unplugged else kind
         if kind is not None:
             self._tell(kind)
 
