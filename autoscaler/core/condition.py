@@ -46,7 +46,8 @@ def left_alone(name: str) -> str:
     """That an agent is only asked now and then, and what ends that."""
     return (
         f"the agent of domain {name!r} failed too often in a row: it is asked once a minute or so until it "
-        "answers, and at once when it opens its channel anew (`systemctl restart qemu-guest-agent` in the guest)"
+        "answers, and at once when it opens its channel anew, as by `systemctl restart qemu-guest-agent` in "
+        "the guest"
     )
 
 

@@ -40,9 +40,7 @@ if TYPE_CHECKING:
 _CLOSE_S = 2.0
 _CLOSE_ONE_S = 0.2
 
-_NEW_AGENT = frozenset(
-    {DomainEventKind.AGENT_CONNECTED, DomainEventKind.REBOOTED, DomainEventKind.STARTED}
-)
+_NEW_AGENT = frozenset({DomainEventKind.AGENT_CONNECTED, DomainEventKind.REBOOTED, DomainEventKind.STARTED})
 """After these, another agent may be there than the one that failed."""
 
 
