@@ -38,7 +38,7 @@ class Inbox:
         self._clock = clock
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._pools = {
-            lane: Workers(lane, count, spare=spare.get(lane, 0)) for lane, count in workers.items()
+            lane: Workers(lane, count, clock, spare=spare.get(lane, 0)) for lane, count in workers.items()
         }
         self._open = True
 

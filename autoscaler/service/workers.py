@@ -11,12 +11,13 @@ another thread, up to `spare` of them; a thread ends after its call once there a
 from __future__ import annotations
 
 import threading
-import time
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from autoscaler.ports import Clock
 
 LATE_S = 0.25
 """A call that is out for longer counts as hung, as far as the others' waiting is concerned."""
@@ -25,10 +26,11 @@ LATE_S = 0.25
 class Workers:
     """Runs calls on `count` threads, in the order in which they were submitted."""
 
-    def __init__(self, name: str, count: int, *, spare: int = 0) -> None:
+    def __init__(self, name: str, count: int, clock: Clock, *, spare: int = 0) -> None:
         """Start the threads; `spare` is how many more may stand in for those whose calls hang."""
         self._name = name
         self._count = count
+        self._clock = clock
         self._spare = spare
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._out: dict[int, float] = {}
@@ -52,7 +54,7 @@ class Workers:
         if self._calls.empty():
             return None
         with self._changing:
-            now_s = time.monotonic()
+            now_s = self._clock.monotonic_s()
             late_in_s = [since_s + LATE_S - now_s for since_s in self._out.values()]
             hung = sum(left_s <= 0 for left_s in late_in_s)
             for _ in range(self._count + min(hung, self._spare) - len(self._threads)):
@@ -77,7 +79,7 @@ class Workers:
     def _work(self, number: int) -> None:
         while (call := self._calls.get()) is not None:
             with self._changing:
-                self._out[number] = time.monotonic()
+                self._out[number] = self._clock.monotonic_s()
             call()
             with self._changing:
                 del self._out[number]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from autoscaler.service.clock import SystemClock
 from autoscaler.service.workers import LATE_S, Workers
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def test_no_more_calls_run_at_once_than_there_are_threads() -> None:
-    workers, let_go, begun = Workers("test", 2), threading.Event(), threading.Semaphore(0)
+    workers, let_go, begun = Workers("test", 2, SystemClock()), threading.Event(), threading.Semaphore(0)
 
     def call() -> None:
         begun.release()
@@ -64,7 +65,7 @@ def ran(workers: Workers) -> bool:
 
 
 def test_hung_calls_are_stood_in_for_once_somebody_waits(let_go: threading.Event) -> None:
-    workers = Workers("test", 2, spare=2)
+    workers = Workers("test", 2, SystemClock(), spare=2)
     hang(workers, let_go, 2)
     assert len(workers._threads) == 2
     assert ran(workers)
@@ -72,7 +73,7 @@ def test_hung_calls_are_stood_in_for_once_somebody_waits(let_go: threading.Event
 
 
 def test_no_more_threads_stand_in_than_are_spare(let_go: threading.Event) -> None:
-    workers = Workers("test", 1, spare=3)
+    workers = Workers("test", 1, SystemClock(), spare=3)
     for _ in range(4):
         hang(workers, let_go, 1)
     assert not any(ran(workers) for _ in range(3))
@@ -81,7 +82,7 @@ def test_no_more_threads_stand_in_than_are_spare(let_go: threading.Event) -> Non
 
 
 def test_nobody_stands_in_where_none_is_spare(let_go: threading.Event) -> None:
-    workers = Workers("test", 1)
+    workers = Workers("test", 1, SystemClock())
     hang(workers, let_go, 1)
     assert not ran(workers)
     workers.close()
@@ -90,7 +91,7 @@ def test_nobody_stands_in_where_none_is_spare(let_go: threading.Event) -> None:
 def test_a_busy_pool_tells_when_to_look_again_and_an_idle_one_that_there_is_no_need(
     let_go: threading.Event,
 ) -> None:
-    workers = Workers("test", 1, spare=1)
+    workers = Workers("test", 1, SystemClock(), spare=1)
     assert workers.stand_in() is None
     workers.submit(let_go.wait)  # type: ignore[arg-type]
     workers.submit(lambda: None)
@@ -102,7 +103,7 @@ def test_a_busy_pool_tells_when_to_look_again_and_an_idle_one_that_there_is_no_n
 
 
 def test_the_threads_go_back_to_their_number_when_the_hung_calls_return(let_go: threading.Event) -> None:
-    workers = Workers("test", 2, spare=8)
+    workers = Workers("test", 2, SystemClock(), spare=8)
     for _ in range(4):
         hang(workers, let_go, 1)
     let_go.set()
@@ -117,8 +118,9 @@ def test_the_threads_go_back_to_their_number_when_the_hung_calls_return(let_go: 
 
 def test_a_call_that_never_returns_does_not_hold_up_the_end_of_the_process() -> None:
     program = (
-        "import time\nfrom autoscaler.service.workers import Workers\n"
-        "workers = Workers('test', 1)\nworkers.submit(lambda: time.sleep(600))\n"
+        "import time\nfrom autoscaler.service.clock import SystemClock\n"
+        "from autoscaler.service.workers import Workers\n"
+        "workers = Workers('test', 1, SystemClock())\nworkers.submit(lambda: time.sleep(600))\n"
         "time.sleep(0.2)\nworkers.close()\n"
     )
     assert subprocess.run((sys.executable, "-c", program), timeout=30, check=False).returncode == 0

@@ -185,7 +185,10 @@ class QmpLink:
             maximum=len(cpus) if identity.maximum is None else identity.maximum,
             at_s=self._clock.monotonic_s(),
             vcpu_time_s=times.run_s if times else None,
-            vcpu_delay_s=times.delay_s if times else None,
+            # Where vCPUs share a thread, they wait for each other unseen.
+            vcpu_delay_s=times.delay_s
+            if times and len({cpu.thread_id for cpu in cpus}) == len(cpus)
+            else None,
             labels=self.guest.labels,
         )
 
