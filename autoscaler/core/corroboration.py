@@ -56,8 +56,10 @@ class Corroboration:
         """Whether the host saw enough of what the guest claims to grow by it."""
         return self.doubt is None and not self._hesitates
 
-    def take(self, load: Load) -> None:
-        """Take in what a guest claims and what its host saw meanwhile."""
+    def take(self, load: Load | None) -> None:
+        """Take in what a guest claims and what its host saw meanwhile; None: there is nothing to compare."""
+        if load is None:
+            return
         if load.host_vcpus is None:
             self._unseen, self._hesitates, self.doubt = 0.0, False, None
             return

@@ -57,6 +57,8 @@ class DomainState:
         """Why the last probe gave no sample; None: it gave one."""
         self.load: Load | None = None
         """Of the last two samples; None where they cannot be compared."""
+        self.dropped: Dropped | None = None
+        """Why the last two samples give no load."""
         self.source: CpuSource | None = None
         self.last_sample_s: float | None = None
         self.decision: Decision | None = None
@@ -118,16 +120,15 @@ class DomainState:
         seen_online = None
         others = not self.actuation.is_ours(view)
         if isinstance(observation, Missing) or self._lost_its_agent(observation):
-            self.missing, self.load = _as_missing(observation, view), None
+            self.missing, self.load, self.dropped = _as_missing(observation, view), None, None
             if view.state is not RunState.RUNNING or is_stale(self._last_known_s, self.policy, now_s):
                 self._meter.reset()
         else:
             self.missing, self.source, self.last_sample_s = None, observation.source, observation.at_s
             self._why_host = observation.detail
             measured = self._meter.feed(observation, view)
-            self.load = measured if isinstance(measured, Load) else None
-            if self.load is not None:
-                self._corroboration.take(self.load)
+            self.load, self.dropped = (measured, None) if isinstance(measured, Load) else (None, measured)
+            self._corroboration.take(self.load)
             if observation.at_s >= self._online_at_s:
                 others = others or self._changed_by_others(observation, measured)
                 self._see_online(len(observation.online), observation.at_s)

@@ -230,7 +230,7 @@ class Controller:
         """Take in what was observed and decide on it, as far as the domain alone is concerned."""
         state, now_s = governed.state, self._clock.monotonic_s()
         state.observe(view, observation, now_s)
-        governed.tally.called(self._sampling.take_error(view.id))
+        governed.tally.sampled(self._sampling.take_error(view.id), state.dropped)
         if state.closed_slices:
             governed.slice_closed()
             self._fleet.keep(governed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from autoscaler.core.demand import Dropped
 from autoscaler.core.operation import Direction, Outcome
 from autoscaler.ports import (
     AgentAbsent,
@@ -14,6 +15,7 @@ from autoscaler.ports import (
     AgentNonsense,
     AgentRefused,
     AgentUnresponsive,
+    AutoscalerError,
 )
 from autoscaler.service.snapshot import Tally
 
@@ -52,6 +54,12 @@ class TallyCounter:
         for kind, name in _NAMES:
             if isinstance(error, kind):
                 self._agent_errors[name] += 1
+
+    def sampled(self, error: AutoscalerError | None, dropped: Dropped | None) -> None:
+        """Count how a sample failed, or that its counters ran backwards without a boot of the guest."""
+        self.called(error)
+        if dropped is Dropped.BACKWARDS:
+            self._agent_errors["counters-backwards"] += 1
 
     def begun(self, operation: Operation) -> None:
         """Count one operation."""

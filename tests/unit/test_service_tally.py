@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from autoscaler.core.demand import Dropped
 from autoscaler.core.model import GuestVcpus
 from autoscaler.ports import (
     AgentAbsent,
@@ -65,3 +66,11 @@ def test_what_is_not_the_agents_error_is_not_counted(result: object) -> None:
     tally = TallyCounter()
     tally.called(result)
     assert tally.frozen().agent_errors == {}
+
+
+@pytest.mark.parametrize("dropped", Dropped)
+def test_counters_that_run_backwards_within_a_boot_are_an_error_and_a_boot_is_none(dropped: Dropped) -> None:
+    tally = TallyCounter()
+    tally.sampled(None, dropped)
+    wrong = {"counters-backwards": 1} if dropped is Dropped.BACKWARDS else {}
+    assert tally.frozen().agent_errors == wrong

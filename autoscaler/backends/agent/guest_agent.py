@@ -88,6 +88,7 @@ class GuestAgent:
         try:
             with self._call(domain.id, domain.name) as guest:
                 source, counters = guest.probe.read(self._clock.monotonic_s())
+                _check_possible(len(counters.online), domain)
                 at_s = self._clock.monotonic_s()
                 pressure_s = guest.probe.pressure_s(source) if pressure else None
         except (NoChannel, AgentBlocked) as error:
@@ -195,6 +196,14 @@ class GuestAgent:
             raise
         else:
             breaker.answered()
+
+
+def _check_possible(online: int, domain: DomainView) -> None:
+    if online > domain.maximum:
+        raise AgentNonsense(
+            f"the agent of domain {domain.name} lists {online} vCPUs online where the domain can have "
+            f"{domain.maximum}: it is not believed"
+        )
 
 
 def _from_host(domain: DomainView, error: AgentError) -> Sample:
