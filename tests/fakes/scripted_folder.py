@@ -61,6 +61,9 @@ class FolderGuest:
     def come_back(self) -> None:
         """Another agent, in order, opens the channel."""
         self.agent.faults.clear()
+        self.guest.lies.clear()
+        self.guest.files.clear()
+        self.guest.blocked.clear()
         self.guest.restart_agent()
         self.agent.hang_up()
         self.qemu.emit("VSERPORT_CHANGE", {"id": AGENT_PORT_ID, "open": True})

@@ -425,3 +425,13 @@ def test_a_call_waits_for_the_one_before_it_and_no_longer(clock: SteppedClock, g
             agent.vcpus(WEB)
         leave.set()
         assert isinstance(first.exception(), AgentUnresponsive)
+
+
+def test_a_guest_that_runs_more_vcpus_than_it_can_have_is_not_believed(
+    agent: GuestAgent, guest: ScriptedGuest
+) -> None:
+    guest.online = set(range(VIEW.maximum))
+    assert len(agent.sample(VIEW).online) == VIEW.maximum
+    guest.online = set(range(VIEW.maximum + 1))
+    with pytest.raises(AgentNonsense, match="lists 5 vCPUs online where the domain can have 4"):
+        agent.sample(VIEW)
