@@ -104,6 +104,19 @@ def hostile(say: Say) -> list[Figure]:
     ]
 
 
+def _meet(agent: GuestAgent, view: DomainView) -> None:
+    """Ask an agent until it answers: it may be busy with its last attack."""
+    end_s = time.monotonic() + 10
+    while True:
+        try:
+            agent.sample(view)
+        except AutoscalerError:
+            assert time.monotonic() < end_s, f"{view.name} does not answer"
+            agent.forget(view.id)
+        else:
+            return
+
+
 def _cost(folder: Path, row: GuestRow, number: int, name: str) -> tuple[float, float]:
     """Peak of memory in MiB and CPU time in ms, of two calls: tracing one would slow it down."""
     channel = SocketAgentChannel(lambda _: UnixAddress(f"{folder}/guest-{number}/agent.sock"))
@@ -117,7 +130,7 @@ def _cost(folder: Path, row: GuestRow, number: int, name: str) -> tuple[float, f
         at_s=clock.monotonic_s(),
     )
     try:
-        agent.sample(view)
+        _meet(agent, view)
         row.attack(number, name)
         tracemalloc.start()
         with suppress(AutoscalerError):

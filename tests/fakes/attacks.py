@@ -50,7 +50,7 @@ def holds(stat: str) -> Callable[[FolderGuest], None]:
 
 def cpustats(answer: object) -> Callable[[FolderGuest], None]:
     def lie(guest: FolderGuest) -> None:
-        guest.guest.blocked = FILES
+        guest.guest.blocked = set(FILES)
         guest.guest.lies["guest-get-cpustats"] = answer
         guest.agent.hang_up()
 
