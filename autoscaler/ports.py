@@ -16,6 +16,7 @@ administrator: what is wrong, on what, and what to do.
     |  |  `- NoChannel        there is none to open: measure from the host
     |  |- AgentBlocked        this command is not allowed or not known: take the next rung
     |  |- AgentUnresponsive   no whole answer in time; the channel was put back in step
+    |  |- AgentLeftAlone      it failed too often in a row: it is asked again after a while
     |  |- AgentRefused        the agent understood and could not do it
     |  `- AgentNonsense       the answer broke the protocol or its bounds: do not believe it
     `- JournalUnavailable     nothing can be recorded: say so, and try again
@@ -80,6 +81,13 @@ class AgentBlocked(AgentError):
 
 class AgentUnresponsive(AgentError):
     """No whole answer came within the deadline."""
+
+
+class AgentLeftAlone(AgentError):
+    """The agent failed too often in a row and is not asked for a while.
+
+    Raised from the error of the call that it befell; without a cause, the agent was not asked at all.
+    """
 
 
 class AgentRefused(AgentError):

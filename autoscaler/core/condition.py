@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from autoscaler.core.operation import Direction, Operation
 
 if TYPE_CHECKING:
+    from autoscaler.core.corroboration import Doubt
     from autoscaler.core.model import DomainView
     from autoscaler.core.policy import Policy
 
@@ -18,6 +19,10 @@ class Condition(StrEnum):
 
     NO_SAMPLE = "no-sample"
     """The guest's load cannot be read."""
+    AGENT_LEFT_ALONE = "agent-left-alone"
+    """The guest's agent failed too often in a row and is only asked now and then."""
+    DOUBTED = "load-doubted"
+    """The guest claims load that its vCPU threads did not spend: it does not grow."""
     UNCONFIRMED = "unconfirmed"
     """Only the host side is visible: measured, not resized."""
     NO_HEADROOM = "no-headroom"
@@ -37,6 +42,25 @@ def unconfirmed(name: str, why: str = "") -> str:
     return (
         f"no agent answers in domain {name!r}, so its load is measured from the host and it is not resized: "
         "give it the channel org.qemu.guest_agent.0 and run qemu-guest-agent in the guest"
+    )
+
+
+def left_alone(name: str) -> str:
+    """That an agent is only asked now and then, and what ends that."""
+    return (
+        f"the agent of domain {name!r} failed too often in a row: it is asked once a minute or so until it "
+        "answers, and at once when it opens its channel anew, as by `systemctl restart qemu-guest-agent` in "
+        "the guest"
+    )
+
+
+def doubted(name: str, doubt: Doubt) -> str:
+    """That a guest's claims are not believed, and what to look at."""
+    return (
+        f"the agent of domain {name!r} claims more load than its vCPU threads spent on the host, sample "
+        f"after sample ({doubt.claimed_vcpus:.2f} vCPUs where the host saw {doubt.seen_vcpus:.2f}), so it "
+        "does not grow: see what replaced qemu-guest-agent in the guest, or what holds up its QEMU on the "
+        "host (swap, storage)"
     )
 
 

@@ -52,6 +52,8 @@ class Facts:
     """Why no change of a direction can begin at a time; None: it can."""
     last_target: int | None
     """The target before; None: there was none."""
+    doubted: bool = False
+    """Whether the guest claims load that its host did not see, or not yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,7 @@ def _target(
         shrinks=learned.shrinks(now_s),
         saturated=facts.load is not None and facts.load.saturated,
         starved=facts.load is not None and facts.load.starved,
+        doubted=facts.doubted and facts.load is not None,
         own_lower=policy.min_vcpus if limits.schedules else None,
         own_upper=(policy.max_vcpus or facts.view.maximum) if limits.schedules else None,
     )

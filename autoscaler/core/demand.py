@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from autoscaler.core.model import CpuSource
+
 if TYPE_CHECKING:
-    from autoscaler.core.model import CpuSource, DomainView, Sample
+    from autoscaler.core.model import DomainView, Sample
 
 SATURATED_RATIO = 0.90
 """From this utilisation on, busy says only that demand is at least so high."""
@@ -41,6 +43,11 @@ class Load:
     """Share of the time in which some task waited for a CPU; None: not asked or not said."""
     runnable: int | None = None
     """Tasks that wanted a CPU at the end; None: the source does not say."""
+    host_vcpus: float | None = None
+    """What the host saw the guest's vCPU threads run or wait for a CPU; None: it does not see that, or it is
+    the source itself."""
+    host_span_s: float = 0.0
+    """Between the two looks of the host, which are not those at the guest."""
 
     @property
     def utilization_ratio(self) -> float:
@@ -97,6 +104,7 @@ class DemandMeter:
         if dropped is not None:
             return dropped
         span_s = sample.at_s - before.at_s
+        host_span_s = view.at_s - view_before.at_s
         online = len(sample.online)
         busy = min((sample.busy_s - before.busy_s) / span_s, float(online))
         steal = max((sample.steal_s - before.steal_s) / span_s, _host_delay_vcpus(view_before, view))
@@ -110,6 +118,8 @@ class DemandMeter:
             demand_vcpus=_demand(busy, online, sample.runnable),
             pressure_ratio=_pressure_ratio(before, sample),
             runnable=sample.runnable,
+            host_vcpus=None if sample.source is CpuSource.HOST else _host_vcpus(view_before, view),
+            host_span_s=host_span_s,
         )
 
     def reset(self) -> None:
@@ -141,6 +151,22 @@ def _host_delay_vcpus(before: DomainView, after: DomainView) -> float:
     if before.vcpu_delay_s is None or after.vcpu_delay_s is None or span_s <= 0:
         return 0.0
     return max(0.0, (after.vcpu_delay_s - before.vcpu_delay_s) / span_s)
+
+
+def _host_vcpus(before: DomainView, after: DomainView) -> float | None:
+    """Seconds per second that vCPU threads ran or waited for a host CPU; None: not all of it is seen."""
+    used_before_s, used_s = _used_s(before), _used_s(after)
+    span_s = after.at_s - before.at_s
+    if used_before_s is None or used_s is None or span_s <= 0 or used_s < used_before_s:
+        # Counters that ran backwards belong to another QEMU: the domain was migrated.
+        return None
+    return (used_s - used_before_s) / span_s
+
+
+def _used_s(view: DomainView) -> float | None:
+    if view.vcpu_time_s is None or view.vcpu_delay_s is None:
+        return None
+    return view.vcpu_time_s + view.vcpu_delay_s
 
 
 def _pressure_ratio(before: Sample, after: Sample) -> float | None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.actuation import Actuation
 from autoscaler.core.arbiter import Request
-from autoscaler.core.condition import Condition, by_hand, headroom, unconfirmed
+from autoscaler.core.condition import Condition, by_hand, doubted, headroom, left_alone, unconfirmed
+from autoscaler.core.corroboration import Corroboration
 from autoscaler.core.decide import ACTING, Facts, decide, is_by_hand, is_stale, may_yield
 from autoscaler.core.demand import DemandMeter, Dropped, Load
 from autoscaler.core.learned import Learned
@@ -30,7 +31,7 @@ from autoscaler.core.model import (
 )
 from autoscaler.core.operation import Direction
 from autoscaler.core.policy import Indicator, Mode
-from autoscaler.core.reason import Reason
+from autoscaler.core.reason import OUT_OF_PLAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,12 +40,6 @@ if TYPE_CHECKING:
     from autoscaler.core.decision import Decision
     from autoscaler.core.operation import Operation
     from autoscaler.core.policy import Policy
-
-
-_OUT_OF_PLAY = frozenset(
-    {Reason.BACK_OFF, Reason.BY_HAND, Reason.MISSING, Reason.NOT_RUNNING, Reason.UNCONFIRMED}
-)
-"""A domain with one of these reasons cannot use more for some time, whatever it needs."""
 
 
 class DomainState:
@@ -61,6 +56,8 @@ class DomainState:
         """Why the last probe gave no sample; None: it gave one."""
         self.load: Load | None = None
         """Of the last two samples; None where they cannot be compared."""
+        self.dropped: Dropped | None = None
+        """Why the last two samples give no load."""
         self.source: CpuSource | None = None
         self.last_sample_s: float | None = None
         self.decision: Decision | None = None
@@ -68,6 +65,7 @@ class DomainState:
         """How many slices of the service level the last observation closed."""
         self._why_host = ""
         self._meter = DemandMeter()
+        self._corroboration = Corroboration()
         self._online: int | None = None
         self._online_at_s = float("-inf")
         self._known_since_s = now_s
@@ -93,8 +91,12 @@ class DomainState:
         found = dict(self.actuation.conditions)
         if self.missing is not None and not self._only_late(self.missing):
             found[Condition.NO_SAMPLE] = self.missing.detail
+            if self.missing.reason is MissingReason.AGENT_LEFT_ALONE:
+                found[Condition.AGENT_LEFT_ALONE] = left_alone(self.view.name)
         elif self.source is CpuSource.HOST:
             found[Condition.UNCONFIRMED] = unconfirmed(self.view.name, self._why_host)
+        if self._corroboration.doubt is not None:
+            found[Condition.DOUBTED] = doubted(self.view.name, self._corroboration.doubt)
         short = headroom(self.view, self.policy, self.decision.proposed if self.decision else 0)
         if short is not None:
             found[Condition.NO_HEADROOM] = short
@@ -117,14 +119,15 @@ class DomainState:
         seen_online = None
         others = not self.actuation.is_ours(view)
         if isinstance(observation, Missing) or self._lost_its_agent(observation):
-            self.missing, self.load = _as_missing(observation, view), None
+            self.missing, self.load, self.dropped = _as_missing(observation, view), None, None
             if view.state is not RunState.RUNNING or is_stale(self._last_known_s, self.policy, now_s):
                 self._meter.reset()
         else:
             self.missing, self.source, self.last_sample_s = None, observation.source, observation.at_s
             self._why_host = observation.detail
             measured = self._meter.feed(observation, view)
-            self.load = measured if isinstance(measured, Load) else None
+            self.load, self.dropped = (measured, None) if isinstance(measured, Load) else (None, measured)
+            self._corroboration.take(self.load)
             if observation.at_s >= self._online_at_s:
                 others = others or self._changed_by_others(observation, measured)
                 self._see_online(len(observation.online), observation.at_s)
@@ -193,7 +196,7 @@ class DomainState:
 
     def prospect(self, decision: Decision, policy: Policy) -> Request:
         """What the domain would ask of its host in the long run, were it decided like this from now on."""
-        stuck = decision.mode not in ACTING or decision.reason in _OUT_OF_PLAY
+        stuck = decision.mode not in ACTING or decision.reason in OUT_OF_PLAY
         goal = self.committed if stuck else decision.target
         return Request(
             domain=self.view.id,
@@ -215,7 +218,7 @@ class DomainState:
         decision = self.decision
         if decision is not None and asks:
             return decision.next_vcpus
-        if decision is None or decision.mode not in ACTING or decision.reason in _OUT_OF_PLAY:
+        if decision is None or decision.mode not in ACTING or decision.reason in OUT_OF_PLAY:
             return self.committed
         hidden = decision.load is not None and decision.load.starved
         # Stolen time hides demand; what the strategy's memory would keep is still known.
@@ -246,6 +249,7 @@ class DomainState:
             by_hand_s=self._by_hand_s,
             obstacle=self.actuation.obstacle,
             last_target=None if self.decision is None else self.decision.target,
+            doubted=not self._corroboration.borne_out,
         )
 
     def _changed_by_others(self, sample: Sample, measured: Load | Dropped) -> bool:

@@ -119,6 +119,8 @@ class MissingReason(StrEnum):
     AGENT_BLOCKED = "agent-blocked"
     """The agent answers but refuses every command that would tell CPU load."""
     AGENT_UNRESPONSIVE = "agent-unresponsive"
+    AGENT_LEFT_ALONE = "agent-left-alone"
+    """The agent failed too often in a row; it is asked again after a while."""
     AGENT_NONSENSE = "agent-nonsense"
     """The reply broke the protocol, or its bounds, or cannot be true."""
     BACKEND_UNAVAILABLE = "backend-unavailable"
@@ -173,8 +175,10 @@ class DomainEventKind(StrEnum):
     STARTED = "started"
     STOPPED = "stopped"
     REBOOTED = "rebooted"
+    AGENT_CONNECTED = "agent-connected"
+    """Something in the guest opened its agent channel."""
     CHANGED = "changed"
-    """Paused, resumed, resized, or its agent came or went: look again."""
+    """Paused, resumed, resized, or its agent went: look again."""
 
 
 @dataclass(frozen=True, slots=True)

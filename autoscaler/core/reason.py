@@ -35,6 +35,8 @@ class Reason(StrEnum):
     """The guest is busy on every vCPU: nothing is taken away."""
     STOLEN = "stolen"
     """The host does not run the vCPUs that there are: more would make it worse, fewer cannot be judged."""
+    DOUBTED = "load-doubted"
+    """The guest claims load that its vCPU threads did not spend: it does not grow on its word."""
     MISSING = "missing"
     """No sample; the last size stays."""
     RAISED = "missing-raised"
@@ -74,6 +76,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.AT_MAX: "the policy's or the domain's maximum binds",
     Reason.SATURATED: "every vCPU is busy, none is taken away",
     Reason.STOLEN: "the host does not run the vCPUs there are: more would not help, fewer cannot be judged",
+    Reason.DOUBTED: "the guest claims load that its vCPU threads did not spend, so it does not grow",
     Reason.MISSING: "no sample from the guest, the size stays",
     Reason.RAISED: "no sample for too long, raised as the policy asks",
     Reason.UNCONFIRMED: "no agent in the guest can confirm a change, measured only",
@@ -89,3 +92,15 @@ SENTENCES: dict[Reason, str] = {
     Reason.IN_PROGRESS: "another change is under way",
     Reason.NOT_RUNNING: "the domain is not running",
 }
+
+OUT_OF_PLAY = frozenset(
+    {
+        Reason.BACK_OFF,
+        Reason.BY_HAND,
+        Reason.DOUBTED,
+        Reason.MISSING,
+        Reason.NOT_RUNNING,
+        Reason.UNCONFIRMED,
+    }
+)
+"""A domain with one of these reasons cannot use more for some time, whatever it needs."""

@@ -63,6 +63,8 @@ class Situation:
     saturated: bool
     starved: bool
     """Whether the host withholds more of the vCPUs' time than a guest can be judged by."""
+    doubted: bool = False
+    """Whether the guest claims load that its host did not see, or not yet."""
     own_lower: int | None = None
     """The policy's own bound, where a schedule is in force; None: `lower` is its own."""
     own_upper: int | None = None
@@ -118,6 +120,8 @@ def _pace(at: Situation) -> Iterator[tuple[Reason, int, int]]:
             online if online <= at.upper else 0,
             online if online >= at.lower else MOST_VCPUS,
         )
+    if at.doubted:
+        yield Reason.DOUBTED, 0, max(online, at.lower)
     if at.mode is Mode.UP_ONLY:
         yield Reason.UP_ONLY, online, MOST_VCPUS
     if at.shrinks >= at.down.per_day:

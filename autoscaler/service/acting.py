@@ -40,8 +40,14 @@ def carry_out(host: Host, domain: DomainId, action: Action) -> GuestVcpus | None
 def take_in(
     state: DomainState, action: Action, result: GuestVcpus | AutoscalerError | None, now_s: float
 ) -> None:
-    """Report to the state how its action came out."""
-    if isinstance(result, GuestVcpus):
+    """Report to the state how its action came out; a guest that lists the impossible has said nothing."""
+    if isinstance(result, GuestVcpus) and result.online > state.view.maximum:
+        state.actuation.unknown(
+            f"the agent of domain {state.view.name} lists {result.online} vCPUs online where the domain can "
+            f"have {state.view.maximum}: it is not believed",
+            now_s,
+        )
+    elif isinstance(result, GuestVcpus):
         state.guest_shows(result, now_s)
     elif result is None:
         state.actuation.plugged(now_s)

@@ -60,6 +60,7 @@ class _Composer:
         channel = SocketAgentChannel(hypervisor.agent_address, name_of=hypervisor.name_of)
         self._opened.callback(channel.close)
         agent = self._agent(channel)
+        hypervisor.subscribe(agent.heard)
 
         def forget(domain: DomainId) -> None:
             channel.forget(domain)
@@ -90,6 +91,7 @@ class _Composer:
         channel = LibvirtAgentChannel(connection.uri, clock=self._clock)
         self._opened.callback(channel.close)
         agent = self._agent(channel)
+        hypervisor.subscribe(agent.heard)
 
         def versions(domain: DomainId) -> Versions:
             libvirt, qemu = hypervisor.versions()

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, TypeVar
 from autoscaler.backends.agent.deadline import Deadline
 from autoscaler.policyfile.problem import shown
 from autoscaler.ports import AutoscalerError, OutcomeUnknown
+from autoscaler.service.clock import SystemClock
 from autoscaler.service.control_wire import encoded, receive, send
 from autoscaler.service.lanes import outcome_of
 from autoscaler.service.peer import admits, peer_of
@@ -114,7 +115,7 @@ class ControlSocket:
         self._verbs = verbs
         self._listener = _bound(path)
         self._free = threading.Semaphore(_MOST_AT_ONCE)
-        self._workers = Workers("control", _MOST_AT_ONCE)
+        self._workers = Workers("control", _MOST_AT_ONCE, SystemClock())
         self._connections: set[socket.socket] = set()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)

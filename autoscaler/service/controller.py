@@ -230,8 +230,7 @@ class Controller:
         """Take in what was observed and decide on it, as far as the domain alone is concerned."""
         state, now_s = governed.state, self._clock.monotonic_s()
         state.observe(view, observation, now_s)
-        if state.missing is not None:
-            governed.tally.missed(state.missing)
+        governed.tally.sampled(self._sampling.take_error(view.id), state.dropped)
         if state.closed_slices:
             governed.slice_closed()
             self._fleet.keep(governed)
@@ -286,6 +285,7 @@ class Controller:
         now = self._fleet.get(domain)
         if now is None:
             return
+        now.tally.called(result)
         if now is governed:
             self._contained(now, partial(take_in, now.state, action, result, self._clock.monotonic_s()))
         if now in self._fleet:

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("autoscaler")
 
 _WORKERS = {Lane.SWEEP: 4, Lane.PROBE: 16, Lane.ACT: 8, Lane.POLICIES: 1}
+_SPARE_WORKERS = {Lane.SWEEP: 12, Lane.PROBE: 112, Lane.ACT: 56}
+"""How many more there may be where calls hang: a host or a domain has one call out in a lane."""
 _PLAN_PATIENCE_S = 10.0
 _STALE_TICKS = 5
 """A service that has not finished a tick for so many intervals is not healthy."""
@@ -90,7 +92,7 @@ class Service:
             self.web = WebServer(sources, host=config.listen.host, port=config.listen.port)
             opened.callback(self.web.close)
             self._hosts = connect(config, self._clock, self._instruments, opened)
-            self._inbox = Inbox(self._clock, _WORKERS)
+            self._inbox = Inbox(self._clock, _WORKERS, spare=_SPARE_WORKERS)
             opened.callback(self._inbox.close)
             fleet = Fleet(
                 self._hosts,

@@ -32,7 +32,7 @@ def inputs_of(decision: Decision) -> dict[str, object]:
             "busy_vcpus": load.busy_vcpus,
             "steal_vcpus": load.steal_vcpus,
             "demand_vcpus": load.demand_vcpus,
-        }
+        } | ({} if load.host_vcpus is None else {"host_vcpus": load.host_vcpus})
     if decision.missing is not None:
         inputs["missing"] = {"reason": decision.missing.reason, "detail": decision.missing.detail}
     return inputs

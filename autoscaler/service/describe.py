@@ -60,6 +60,7 @@ def domain_of(domain: DomainSnapshot) -> dict[str, object]:
             "utilization_ratio": load.utilization_ratio,
             "steal_ratio": load.steal_ratio,
             "span_s": load.span_s,
+            "host_vcpus": load.host_vcpus,
         },
         "decision": None
         if decision is None

@@ -28,8 +28,8 @@ class Step:
     """One step of a decision."""
 
     stage: str
-    """``signals``, ``demand``, ``target``, ``want``, ``hold``, ``schedule``, ``bounds``, ``pace``, ``grant``,
-    ``action`` or ``outcome``."""
+    """``signals``, ``demand``, ``target``, ``want``, ``hold``, ``schedule``, ``bounds``, ``host``,
+    ``pace``, ``grant``, ``action`` or ``outcome``."""
     text: str
     """One plain sentence, or a few."""
 
@@ -142,9 +142,19 @@ def _schedules(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator
 def _clamps(inputs: Mapping[str, Any]) -> Iterator[Step]:
     for name, before, after in inputs["clamps"]:
         reason = Reason(name)
+        if reason is Reason.DOUBTED:
+            yield Step("host", _seen_by_host(inputs))
         stage = "bounds" if reason in _BOUNDS else "grant" if reason in _HOST else "pace"
         detail = f" ({inputs['granted']})" if stage == "grant" and inputs["granted"] else ""
         yield Step(stage, f"{before} became {after}: {SENTENCES[reason]}{detail}.")
+
+
+def _seen_by_host(inputs: Mapping[str, Any]) -> str:
+    load = inputs["load"]
+    return (
+        f"The guest claims to have used {load['busy_vcpus']:.2f} vCPUs; the host saw its vCPU threads want "
+        f"{load['host_vcpus']:.2f}."
+    )
 
 
 def _action(record: Mapping[str, Any]) -> Iterator[Step]:

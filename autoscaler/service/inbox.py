@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from queue import Empty, SimpleQueue
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from autoscaler.service.lanes import Lane, outcome_of
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from autoscaler.ports import AutoscalerError, Clock
 
 T = TypeVar("T")
+
+_NO_SPARE: Mapping[Lane, int] = MappingProxyType({})
 
 
 class Settling(Protocol):
@@ -28,10 +31,15 @@ class Settling(Protocol):
 class Inbox:
     """Runs calls on the thread that is in `run`, and lends the worker pools."""
 
-    def __init__(self, clock: Clock, workers: Mapping[Lane, int]) -> None:
+    def __init__(
+        self, clock: Clock, workers: Mapping[Lane, int], *, spare: Mapping[Lane, int] = _NO_SPARE
+    ) -> None:
+        """Start so many workers a lane; `spare`: how many more where calls hang, see `Workers`."""
         self._clock = clock
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._pools = {lane: Workers(lane, count) for lane, count in workers.items()}
+        self._pools = {
+            lane: Workers(lane, count, clock, spare=spare.get(lane, 0)) for lane, count in workers.items()
+        }
         self._open = True
 
     def post(self, call: Callable[[], None]) -> None:
@@ -56,7 +64,10 @@ class Inbox:
         """
         wake_s: float | None = None
         while self._open:
-            timeout_s = None if wake_s is None else max(0.0, wake_s - self._clock.monotonic_s())
+            waits_s = [pool.stand_in() for pool in self._pools.values()]
+            if wake_s is not None:
+                waits_s.append(max(0.0, wake_s - self._clock.monotonic_s()))
+            timeout_s = min((wait_s for wait_s in waits_s if wait_s is not None), default=None)
             try:
                 call = self._calls.get(timeout=timeout_s)
             except Empty:

@@ -184,7 +184,7 @@ def _of_tallies(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
     )
     errors = CounterMetricFamily(
         f"{PREFIX}_guest_agent_errors",
-        "Samples that the guest's agent did not give, by what went wrong with it.",
+        "Calls to the guest's agent that it did not answer as it should, by the name of its error.",
         labels=("domain", "error"),
     )
     for domain in domains:

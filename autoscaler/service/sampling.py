@@ -17,6 +17,7 @@ from autoscaler.ports import (
     AgentAbsent,
     AgentBlocked,
     AgentError,
+    AgentLeftAlone,
     AgentNonsense,
     AutoscalerError,
     DomainBusy,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _REASONS: tuple[tuple[type[AutoscalerError], MissingReason], ...] = (
     (AgentAbsent, MissingReason.AGENT_ABSENT),
     (AgentBlocked, MissingReason.AGENT_BLOCKED),
+    (AgentLeftAlone, MissingReason.AGENT_LEFT_ALONE),
     (AgentNonsense, MissingReason.AGENT_NONSENSE),
     (AgentError, MissingReason.AGENT_UNRESPONSIVE),
     (DomainGone, MissingReason.DOMAIN_GONE),
@@ -100,6 +102,8 @@ class Sampling:
         self._observed: dict[DomainId, Observation] = {}
         self._failed: dict[DomainId, Missing] = {}
         """What the last probe that came back of a domain said, where it gave no sample."""
+        self._errors: dict[DomainId, AutoscalerError] = {}
+        """Errors of probes that nobody has counted yet."""
         self._sweeping: dict[str, float] = {}
         """Hosts whose sweep is out, and since when."""
         self._probing: dict[DomainId, float] = {}
@@ -141,6 +145,10 @@ class Sampling:
             view = self._views[domain.host].get(domain)
             if view is not None:
                 yield view, observation
+
+    def take_error(self, domain: DomainId) -> AutoscalerError | None:
+        """How the domain's last probe failed, told once; None: it did not, or that was told."""
+        return self._errors.pop(domain, None)
 
     def views(self, label: str) -> Iterable[DomainView]:
         """The domains of the host's last good sweep."""
@@ -210,6 +218,7 @@ class Sampling:
         for domain in before.keys() - now.keys():
             self._observed.pop(domain, None)
             self._failed.pop(domain, None)
+            self._errors.pop(domain, None)
             host.forget(domain)
         for view in result.domains:
             if view.state is RunState.RUNNING and view.id not in self._probing and self._governs(view):
@@ -228,6 +237,7 @@ class Sampling:
             reason = next(reason for error, reason in _REASONS if isinstance(result, error))
             missing = Missing(at_s=self._clock.monotonic_s(), reason=reason, detail=str(result))
             self._observed[domain] = self._failed[domain] = missing
+            self._errors[domain] = result
         else:
             self._observed[domain] = result
             self._failed.pop(domain, None)

@@ -32,7 +32,7 @@ class Tally:
     operations: Mapping[Direction, int] = field(default_factory=dict)
     failures: Mapping[tuple[Direction, Outcome], int] = field(default_factory=dict)
     agent_errors: Mapping[str, int] = field(default_factory=dict)
-    """Samples that the guest's agent did not give, by the reason."""
+    """Calls that the guest's agent did not answer as it should, by the name of its error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

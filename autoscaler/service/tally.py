@@ -5,26 +5,34 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from autoscaler.core.model import MissingReason
+from autoscaler.core.demand import Dropped
 from autoscaler.core.operation import Direction, Outcome
+from autoscaler.ports import (
+    AgentAbsent,
+    AgentBlocked,
+    AgentError,
+    AgentLeftAlone,
+    AgentNonsense,
+    AgentRefused,
+    AgentUnresponsive,
+    AutoscalerError,
+)
 from autoscaler.service.snapshot import Tally
 
 if TYPE_CHECKING:
     from autoscaler.core.decision import Decision, Verdict
-    from autoscaler.core.model import Missing
     from autoscaler.core.operation import Operation
     from autoscaler.core.reason import Reason
 
 _WELL = frozenset({Outcome.DONE, Outcome.SUPERSEDED})
-_OF_AGENT = frozenset(
-    {
-        MissingReason.AGENT_ABSENT,
-        MissingReason.AGENT_BLOCKED,
-        MissingReason.AGENT_UNRESPONSIVE,
-        MissingReason.AGENT_NONSENSE,
-    }
+_NAMES: tuple[tuple[type[AgentError], str], ...] = (
+    (AgentAbsent, "agent-absent"),
+    (AgentBlocked, "agent-blocked"),
+    (AgentUnresponsive, "agent-unresponsive"),
+    (AgentRefused, "agent-refused"),
+    (AgentNonsense, "agent-nonsense"),
 )
-"""Reasons that the host, its daemon and a paused guest have no part in."""
+"""What each error of an agent is counted as: what its host, the daemon and a paused guest do is not its."""
 
 
 class TallyCounter:
@@ -40,10 +48,18 @@ class TallyCounter:
         """Count one decision."""
         self._decisions[decision.verdict, decision.reason] += 1
 
-    def missed(self, missing: Missing) -> None:
-        """Count one sample that did not come, where that was the agent's doing."""
-        if missing.reason in _OF_AGENT:
-            self._agent_errors[missing.reason] += 1
+    def called(self, result: object) -> None:
+        """Count how a call to the agent ended, where that was an error of the agent's."""
+        error = result.__cause__ if isinstance(result, AgentLeftAlone) else result
+        for kind, name in _NAMES:
+            if isinstance(error, kind):
+                self._agent_errors[name] += 1
+
+    def sampled(self, error: AutoscalerError | None, dropped: Dropped | None) -> None:
+        """Count how a sample failed, or that its counters ran backwards without a boot of the guest."""
+        self.called(error)
+        if dropped is Dropped.BACKWARDS:
+            self._agent_errors["counters-backwards"] += 1
 
     def begun(self, operation: Operation) -> None:
         """Count one operation."""

@@ -7,11 +7,20 @@ import json
 import sys
 
 from tests.bench.figures import machine
+from tests.bench.isolation import hostile, isolation
 from tests.bench.loop import overhead, reaction, warm
 from tests.bench.policies import check
 from tests.bench.tick import tick
 
-BENCHMARKS = {"reaction": reaction, "warm": warm, "overhead": overhead, "tick": tick, "check": check}
+BENCHMARKS = {
+    "reaction": reaction,
+    "warm": warm,
+    "overhead": overhead,
+    "tick": tick,
+    "check": check,
+    "isolation": isolation,
+    "hostile": hostile,
+}
 
 
 def main() -> None:

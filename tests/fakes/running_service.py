@@ -37,6 +37,7 @@ class RunningService:
         *,
         policy: str = QUICK_POLICY,
         host: str = ROOMY_HOST,
+        more: str = "",
         prefix: Sequence[str] = (),
     ) -> None:
         """Write its configuration; nothing runs yet.
@@ -46,6 +47,7 @@ class RunningService:
             connection: the configuration's entry, as ``qmp: /folder``.
             policy: the text of the policy file.
             host: what the configuration says of the host, as ``overcommit: 2``.
+            more: further lines of the configuration.
             prefix: words that go before the command, to run it as somebody else.
         """
         self.folder = folder
@@ -58,6 +60,7 @@ class RunningService:
         self.config.write_text(
             f"version: 1\nconnections: [{{{connection}}}]\npolicies: [policy.yaml]\nstate: state\n"
             f'interval: 1s\nweb: {{listen: "127.0.0.1:{self.port}"}}\nhost: {{{host}}}\n'
+            f"{more}"
         )
         self.log = folder / "service.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -141,10 +144,11 @@ def running_service(
     *,
     policy: str = QUICK_POLICY,
     host: str = ROOMY_HOST,
+    more: str = "",
     prefix: Sequence[str] = (),
 ) -> Iterator[RunningService]:
     """Run the service for the block; it is ended however the block ends."""
-    service = RunningService(folder, connection, policy=policy, host=host, prefix=prefix)
+    service = RunningService(folder, connection, policy=policy, host=host, more=more, prefix=prefix)
     service.start()
     try:
         yield service

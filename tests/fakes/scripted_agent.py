@@ -47,6 +47,8 @@ class Fault(Enum):
     """Many 0xFF come before the answer."""
     WRONG_ID = auto()
     """A sync is answered with another id."""
+    ENDLESS = auto()
+    """Bytes without end come, none of them 0xFF."""
     HUGE = auto()
     """64 MB come, in one line."""
     GARBAGE = auto()
@@ -187,6 +189,9 @@ class ScriptedAgent:
             for byte in reply:
                 self._stopping.wait(self.slow_s)
                 self._send(client, bytes([byte]))
+        elif fault is Fault.ENDLESS:
+            while not self._stopping.is_set():
+                self._send(client, b"x" * 65536)
         elif fault in _INSTEAD:
             self._send(client, _INSTEAD[fault](reply))
         if fault is Fault.HANGS_UP:

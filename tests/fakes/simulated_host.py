@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -98,6 +99,10 @@ class SimulatedGuest:
     """Whether the guest's kernel tells pressure."""
     labels: Mapping[str, str] = field(default_factory=dict)
     agent_takes_s: float = 0.01
+    claims: float | None = None
+    """What the guest says that it uses, where it lies; None: what it does."""
+    threads_seen: bool = True
+    """Whether the host sees its vCPU threads."""
     connection: str = "sim"
     host_only: bool = False
     plugs: list[int] = field(default_factory=list)
@@ -107,6 +112,7 @@ class SimulatedGuest:
         self.online: Ids = set(range(self.plugged))
         self._listed_at_s = dict.fromkeys(range(self.plugged), self.clock.now_s)
         self._busy_s = self._steal_s = self._waited_s = 0.0
+        self._ran_s = self._delayed_s = 0.0
         self._boot_s = self._since_s = self.clock.now_s
 
     @property
@@ -118,7 +124,9 @@ class SimulatedGuest:
         now_s, span_s = self.clock.now_s, self.clock.now_s - self._since_s
         if self.state is RunState.RUNNING:
             can = len(self.online) * (1 - self.stolen)
-            self._busy_s += min(self.demand, can) * span_s
+            self._busy_s += min(self.demand if self.claims is None else self.claims, can) * span_s
+            self._ran_s += min(self.demand, can) * span_s
+            self._delayed_s += len(self.online) * self.stolen * span_s
             self._waited_s += span_s if self.demand > can else 0.0
             self._steal_s += len(self.online) * self.stolen * span_s
         if self.onlines_itself:
@@ -152,6 +160,20 @@ class SimulatedGuest:
         self.online = set(range(self.plugged))
         self._busy_s = self._steal_s = self._waited_s = 0.0
         self._boot_s = self.clock.now_s
+
+    def migrate(self) -> None:
+        """Go on in another QEMU: its vCPU threads have used nothing yet."""
+        self.advance()
+        self._ran_s = self._delayed_s = 0.0
+
+    def threads_s(self) -> tuple[float, float] | tuple[None, None]:
+        """What its vCPU threads have run and waited, in the hundredths that the host counts in."""
+        self.advance()
+        return (
+            (math.floor(100 * self._ran_s) / 100, math.floor(100 * self._delayed_s) / 100)
+            if self.threads_seen
+            else (None, None)
+        )
 
     def sample(self, *, pressure: bool = False) -> Sample:
         self.advance()
@@ -196,18 +218,7 @@ class SimulatedHost:
     def domains(self) -> Sequence[DomainView]:
         if self.down is not None:
             raise BackendUnavailable(self.down)
-        return [
-            DomainView(
-                id=guest.id,
-                name=guest.name,
-                state=guest.state,
-                plugged=guest.plugged,
-                maximum=guest.maximum,
-                at_s=self.clock.now_s,
-                labels=guest.labels,
-            )
-            for guest in self.guests.values()
-        ]
+        return [self._view(guest) for guest in self.guests.values()]
 
     def plug(self, domain: DomainId, *, expect: int, target: int) -> None:
         guest = self._guest(domain)
@@ -266,6 +277,20 @@ class SimulatedHost:
             place="here",
             forget=self.forgotten.append,
             versions=lambda _: Versions(qemu=None, libvirt=None, agent=None),
+        )
+
+    def _view(self, guest: SimulatedGuest) -> DomainView:
+        ran_s, delayed_s = guest.threads_s()
+        return DomainView(
+            id=guest.id,
+            name=guest.name,
+            state=guest.state,
+            plugged=guest.plugged,
+            maximum=guest.maximum,
+            at_s=self.clock.now_s,
+            vcpu_time_s=ran_s,
+            vcpu_delay_s=delayed_s,
+            labels=guest.labels,
         )
 
     def _guest(self, domain: DomainId) -> SimulatedGuest:

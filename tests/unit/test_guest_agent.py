@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from autoscaler.backends.agent.breaker import LONGEST_REST_S
 from autoscaler.backends.agent.guest_agent import GuestAgent
 from autoscaler.backends.agent.probe_ladder import RECHECK_S
 from autoscaler.backends.agent.session import MOST_LOST
@@ -16,6 +17,7 @@ from autoscaler.core.model import CpuSource, DomainId
 from autoscaler.ports import (
     AgentAbsent,
     AgentBlocked,
+    AgentLeftAlone,
     AgentNonsense,
     AgentUnresponsive,
     AutoscalerError,
@@ -299,7 +301,7 @@ def test_a_reading_that_breaks_off_leaves_no_second_file_open(
     agent: GuestAgent, guest: ScriptedGuest, channel: GuestChannel
 ) -> None:
     channel.failures["guest-file-read"] = AgentUnresponsive("slow")
-    for _ in range(3):
+    for _ in range(2):
         with pytest.raises(AgentUnresponsive):
             agent.sample(VIEW)
     channel.failures.clear()
@@ -327,13 +329,20 @@ def test_a_close_whose_answer_was_lost_is_made_up_for(
     ],
 )
 def test_a_guest_that_is_always_too_slow_is_not_filled_with_what_was_lost(
-    agent: GuestAgent, guest: ScriptedGuest, channel: GuestChannel, blocked: set[str], command: str
+    agent: GuestAgent,
+    guest: ScriptedGuest,
+    channel: GuestChannel,
+    clock: SteppedClock,
+    blocked: set[str],
+    command: str,
 ) -> None:
     guest.blocked = blocked
     channel.failures[command] = AgentUnresponsive("slow")
     for _ in range(MOST_LOST):
-        with pytest.raises(AgentUnresponsive):
+        clock.now_s += 2 * LONGEST_REST_S
+        with pytest.raises((AgentUnresponsive, AgentLeftAlone)):
             agent.sample(VIEW)
+    clock.now_s += 2 * LONGEST_REST_S
     for _ in range(5):
         assert agent.sample(VIEW).source is CpuSource.HOST
     assert len(guest.open_files) + len(guest.processes) == MOST_LOST
@@ -345,7 +354,7 @@ def test_a_process_that_did_not_end_in_time_is_waited_for_before_the_next(
     guest.blocked = FILES | STATS
     guest.exec_polls = 1_000_000
     agent = GuestAgent(channel, clock, timeout_s=0.05)
-    for _ in range(3):
+    for _ in range(2):
         with pytest.raises(AgentUnresponsive):
             agent.sample(VIEW)
     assert len(guest.processes) == 1
@@ -416,3 +425,13 @@ def test_a_call_waits_for_the_one_before_it_and_no_longer(clock: SteppedClock, g
             agent.vcpus(WEB)
         leave.set()
         assert isinstance(first.exception(), AgentUnresponsive)
+
+
+def test_a_guest_that_runs_more_vcpus_than_it_can_have_is_not_believed(
+    agent: GuestAgent, guest: ScriptedGuest
+) -> None:
+    guest.online = set(range(VIEW.maximum))
+    assert len(agent.sample(VIEW).online) == VIEW.maximum
+    guest.online = set(range(VIEW.maximum + 1))
+    with pytest.raises(AgentNonsense, match="lists 5 vCPUs online where the domain can have 4"):
+        agent.sample(VIEW)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import libvirt
 import pytest
 
+from autoscaler.backends.libvirt import agent as libvirt_agent
 from autoscaler.backends.libvirt.agent import LibvirtAgentChannel
 from autoscaler.core.model import DomainId
-from autoscaler.ports import BackendUnavailable, DomainGone, NoChannel
+from autoscaler.ports import AgentNonsense, BackendUnavailable, DomainGone, NoChannel
 from tests.fakes.libvirt_domains import RealClock
 
 if TYPE_CHECKING:
@@ -52,3 +54,46 @@ def test_a_daemon_that_is_not_there_is_told_as_by_the_hypervisor(tmp_path: Path)
 
     with pytest.raises(BackendUnavailable, match="systemctl start"):
         agents.ask(DomainId("host", "00000000-0000-0000-0000-000000000001"), "guest-ping", timeout_s=1)
+
+
+class LyingAgents:
+    """Stands where libvirt's binding for QEMU does: hands on whatever an agent said."""
+
+    def __init__(self, reply: str) -> None:
+        self._reply = reply
+
+    def qemuAgentCommand(  # noqa: N802 - libvirt's name
+        self, _domain: object, _request: str, _timeout_s: int, _flags: int
+    ) -> str:
+        if not self._reply:
+            return b"\xc3\x28".decode()
+        return self._reply
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param('{"return": "' + "x" * 64 * 1024 * 1024 + '"}', id="64 MB"),
+        pytest.param('{"return": ' + "[" * 200_000, id="200,000 deep"),
+        pytest.param("", id="bad UTF-8"),
+        pytest.param('{"return": "\\ud800"}', id="half a surrogate pair"),
+        pytest.param('{"return": {"a": 1', id="half a reply"),
+        pytest.param('{"return": NaN}', id="NaN"),
+        pytest.param('{"return": ' + "9" * 5000 + "}", id="an integer of 5,000 digits"),
+        pytest.param('{"return": 1} {"return": 2}', id="two replies"),
+    ],
+)
+def test_what_libvirt_hands_on_of_a_hostile_agent_is_nonsense_and_costs_little(
+    agents: LibvirtAgentChannel, monkeypatch: pytest.MonkeyPatch, reply: str
+) -> None:
+    monkeypatch.setattr(libvirt_agent, "libvirt_qemu", LyingAgents(reply))
+    connection = libvirt.open("test:///default")
+    domain = DomainId("host", connection.lookupByName("test").UUIDString())
+    connection.close()
+    tracemalloc.start()
+    for _ in range(3):
+        with pytest.raises(AgentNonsense, match="domain test answered guest-info"):
+            agents.ask(domain, "guest-info", timeout_s=1)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 10 * 1024**2

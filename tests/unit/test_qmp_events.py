@@ -26,7 +26,12 @@ def room(tmp_path: Path) -> Iterator[QmpRoom]:
         pytest.param("SHUTDOWN", {"guest": True}, DomainEventKind.STOPPED, id="shutdown"),
         pytest.param("STOP", None, DomainEventKind.CHANGED, id="pause"),
         pytest.param("RESUME", None, DomainEventKind.CHANGED, id="resume"),
-        pytest.param("VSERPORT_CHANGE", {"id": "agent0", "open": True}, DomainEventKind.CHANGED, id="agent"),
+        pytest.param(
+            "VSERPORT_CHANGE", {"id": "agent0", "open": True}, DomainEventKind.AGENT_CONNECTED, id="agent"
+        ),
+        pytest.param(
+            "VSERPORT_CHANGE", {"id": "agent0", "open": False}, DomainEventKind.CHANGED, id="no agent"
+        ),
         pytest.param(
             "DEVICE_DELETED", {"device": "vcpu1", "path": "/x"}, DomainEventKind.CHANGED, id="unplug"
         ),

@@ -265,7 +265,7 @@ def test_an_agent_that_opens_its_channel_is_found_between_two_sweeps(room: QmpRo
     assert listener.next().kind is DomainEventKind.STARTED
 
     server.emit("VSERPORT_CHANGE", {"id": AGENT_PORT_ID, "open": True})
-    assert listener.next().kind is DomainEventKind.CHANGED
+    assert listener.next().kind is DomainEventKind.AGENT_CONNECTED
     assert hypervisor.agent_address(domain) == UnixAddress("/run/agent")
 
     server.emit("VSERPORT_CHANGE", {"id": AGENT_PORT_ID, "open": False})

@@ -163,3 +163,14 @@ def test_the_strategy_target_tells_the_policys_figure_and_its_hold() -> None:
     )
     assert "65%" in found["target"]
     assert found["hold"] == "3 vCPUs were wanted within the last 5 min and are kept."
+
+
+def test_a_doubted_load_is_told_with_what_the_host_saw() -> None:
+    load = RECORD["inputs"]["load"] | {"host_vcpus": 0.12}
+    inputs = {"load": load, "clamps": [["load-doubted", 3, 2]]}
+    found = told(next_vcpus=2, act=False, reason="load-doubted", inputs=inputs)
+    assert found["host"] == (
+        "The guest claims to have used 1.96 vCPUs; the host saw its vCPU threads want 0.12."
+    )
+    assert "vCPU threads did not spend" in found["pace"]
+    assert found["action"].startswith("It stays at 2 vCPUs: the guest claims load")

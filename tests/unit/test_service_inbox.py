@@ -106,6 +106,22 @@ def test_a_hung_worker_of_one_lane_holds_up_no_other(inbox: Inbox) -> None:
     assert reached == ["act"]
 
 
+def test_hung_workers_are_stood_in_for_though_nothing_else_happens() -> None:
+    inbox = Inbox(SystemClock(), dict.fromkeys(Lane, 1), spare={Lane.PROBE: 1})
+    hung, reached = threading.Event(), list[str]()
+
+    def take(_: object) -> None:
+        reached.append("probe")
+        inbox.stop()
+
+    inbox.submit(Lane.PROBE, lambda: hung.wait(10), lambda _: None)
+    inbox.submit(Lane.PROBE, lambda: None, take)
+    inbox.run(Heart())
+    hung.set()
+    inbox.close()
+    assert reached == ["probe"]
+
+
 def test_a_fault_in_the_service_itself_ends_the_run_for_all_to_see(inbox: Inbox) -> None:
     def broken() -> None:
         raise ZeroDivisionError

@@ -2,20 +2,75 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from autoscaler.core.model import MissingReason
+from autoscaler.core.demand import Dropped
+from autoscaler.core.model import GuestVcpus
+from autoscaler.ports import (
+    AgentAbsent,
+    AgentBlocked,
+    AgentError,
+    AgentLeftAlone,
+    AgentNonsense,
+    AgentRefused,
+    AgentUnresponsive,
+    AutoscalerError,
+    BackendUnavailable,
+    DomainBusy,
+    DomainGone,
+    NoChannel,
+)
 from autoscaler.service.tally import TallyCounter
-from tests.fakes.examples import MISSING
-
-OF_AGENT = [reason for reason in MissingReason if reason.startswith("agent-")]
+from tests.fakes.examples import SAMPLE
 
 
-@pytest.mark.parametrize("reason", MissingReason)
-def test_an_error_is_the_agents_only_where_the_agent_is_at_fault(reason: MissingReason) -> None:
+def left_alone(cause: AgentError) -> AgentLeftAlone:
+    error = AgentLeftAlone("it failed too often")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        pytest.param(AgentAbsent("x"), "agent-absent", id="absent"),
+        pytest.param(NoChannel("x"), "agent-absent", id="no channel"),
+        pytest.param(AgentBlocked("x"), "agent-blocked", id="blocked"),
+        pytest.param(AgentUnresponsive("x"), "agent-unresponsive", id="unresponsive"),
+        pytest.param(AgentRefused("x"), "agent-refused", id="refused"),
+        pytest.param(AgentNonsense("x"), "agent-nonsense", id="nonsense"),
+        pytest.param(left_alone(AgentNonsense("x")), "agent-nonsense", id="nonsense once too often"),
+    ],
+)
+def test_an_error_of_the_agent_is_counted_by_its_name(error: AgentError, name: str) -> None:
     tally = TallyCounter()
     for _ in range(2):
-        tally.missed(replace(MISSING, reason=reason))
-    assert tally.frozen().agent_errors == ({reason: 2} if reason in OF_AGENT else {})
+        tally.called(error)
+    assert tally.frozen().agent_errors == {name: 2}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        pytest.param(None, id="a plug that was accepted"),
+        pytest.param(SAMPLE, id="a sample"),
+        pytest.param(GuestVcpus(), id="what the guest shows"),
+        pytest.param(AgentLeftAlone("x"), id="an agent that was not even asked"),
+        pytest.param(DomainGone("x"), id="a domain that is gone"),
+        pytest.param(DomainBusy("x"), id="a domain that is held"),
+        pytest.param(BackendUnavailable("x"), id="a host that is away"),
+        pytest.param(AutoscalerError("x"), id="a fault of ours"),
+    ],
+)
+def test_what_is_not_the_agents_error_is_not_counted(result: object) -> None:
+    tally = TallyCounter()
+    tally.called(result)
+    assert tally.frozen().agent_errors == {}
+
+
+@pytest.mark.parametrize("dropped", Dropped)
+def test_counters_that_run_backwards_within_a_boot_are_an_error_and_a_boot_is_none(dropped: Dropped) -> None:
+    tally = TallyCounter()
+    tally.sampled(None, dropped)
+    wrong = {"counters-backwards": 1} if dropped is Dropped.BACKWARDS else {}
+    assert tally.frozen().agent_errors == wrong

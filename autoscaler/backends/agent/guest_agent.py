@@ -2,7 +2,8 @@
 
 Invariant: host-side counters stand in only where there is no channel to an agent, or one that allows nothing.
 An agent that is stopped, slow, lies or is frozen gives an error instead: it may be back at the next sample,
-and two sources must not alternate.
+and two sources must not alternate. Nor does an agent that fails cost more than its own guest: it has one call
+out, and after a few failures in a row it is left alone for a while (`breaker`).
 """
 
 from __future__ import annotations
@@ -11,22 +12,36 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from autoscaler.backends.agent.breaker import LONGEST_REST_S, Breaker
 from autoscaler.backends.agent.deadline import Deadline
 from autoscaler.backends.agent.files import GuestFiles
 from autoscaler.backends.agent.probe_ladder import ProbeLadder
 from autoscaler.backends.agent.session import AgentSession
 from autoscaler.backends.agent.vcpus import OnlineLadder
-from autoscaler.core.model import CpuSource, Sample
-from autoscaler.ports import AgentBlocked, AgentRefused, AutoscalerError, DomainBusy, NoChannel
+from autoscaler.core.model import CpuSource, DomainEventKind, Sample
+from autoscaler.ports import (
+    AgentAbsent,
+    AgentBlocked,
+    AgentLeftAlone,
+    AgentNonsense,
+    AgentRefused,
+    AgentUnresponsive,
+    AutoscalerError,
+    DomainBusy,
+    NoChannel,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from autoscaler.core.model import DomainId, DomainView, GuestVcpus
+    from autoscaler.core.model import DomainEvent, DomainId, DomainView, GuestVcpus
     from autoscaler.ports import AgentChannel, AgentError, Clock
 
 _CLOSE_S = 2.0
 _CLOSE_ONE_S = 0.2
+
+_NEW_AGENT = frozenset({DomainEventKind.AGENT_CONNECTED, DomainEventKind.REBOOTED, DomainEventKind.STARTED})
+"""After these, another agent may be there than the one that failed."""
 
 
 class _Guest:
@@ -35,6 +50,9 @@ class _Guest:
     def __init__(self, channel: AgentChannel, domain: DomainId) -> None:
         self.turn = threading.Lock()
         self.session = AgentSession(channel, domain)
+        self.breaker = Breaker(domain.uuid)
+        self.left_alone = ""
+        """Why it is, once it is; a sentence."""
         files = GuestFiles(self.session)
         self.probe = ProbeLadder(self.session, files)
         self.online = OnlineLadder(self.session, files)
@@ -64,11 +82,13 @@ class GuestAgent:
 
         Raises:
             NoChannel, AgentBlocked: and the host cannot see the vCPUs' own time either.
+            AgentLeftAlone: it failed too often; most of the time it was not even asked.
             AgentError, DomainGone, DomainBusy, BackendUnavailable: see `GuestProbe`.
         """
         try:
             with self._call(domain.id, domain.name) as guest:
                 source, counters = guest.probe.read(self._clock.monotonic_s())
+                _check_possible(len(counters.online), domain)
                 at_s = self._clock.monotonic_s()
                 pressure_s = guest.probe.pressure_s(source) if pressure else None
         except (NoChannel, AgentBlocked) as error:
@@ -105,6 +125,14 @@ class GuestAgent:
             guest = self._guests.get(domain)
         return guest.session.version if guest else None
 
+    def heard(self, event: DomainEvent) -> None:
+        """Try an agent at once that was left alone and may be another now; from any thread, at once."""
+        if event.kind in _NEW_AGENT:
+            with self._finding:
+                guest = self._guests.get(event.domain)
+            if guest is not None:
+                guest.breaker.met()
+
     def forget(self, domain: DomainId) -> None:
         """Drop what is known of a domain's agent: the guest went away or was booted anew."""
         with self._finding:
@@ -129,19 +157,53 @@ class GuestAgent:
             guest = self._guests.get(domain)
             if guest is None:
                 guest = self._guests[domain] = _Guest(self._channel, domain)
-        if not guest.turn.acquire(timeout=self._timeout_s):
+        # Nobody waits for how another's try of a failing agent ends.
+        if not guest.turn.acquire(timeout=0 if guest.breaker.tripped else self._timeout_s):
             raise DomainBusy(f"an earlier call to the agent of domain {guest.session.name} is still out")
         try:
+            if guest.breaker.rests(self._clock.monotonic_s()):
+                raise AgentLeftAlone(guest.left_alone)
             guest.session.begin(timeout_s=deadline.left_s(), name=name)
-            yield guest
-        except (AgentBlocked, AgentRefused):
-            raise
-        except AutoscalerError:
-            # Whoever answers next may be another agent, or the same with other rules.
-            guest.session.forget_info()
-            raise
+            with self._judged(guest):
+                yield guest
         finally:
             guest.turn.release()
+
+    @contextmanager
+    def _judged(self, guest: _Guest) -> Iterator[None]:
+        """Take in how a call ends: whether it is the agent that failed, and what is to be asked anew."""
+        breaker, meetings = guest.breaker, guest.breaker.meetings
+        try:
+            yield
+        except (AgentBlocked, AgentRefused):
+            breaker.answered()
+            raise
+        except (AgentUnresponsive, AgentNonsense) as error:
+            # Whoever answers next may be another agent, or the same with other rules.
+            guest.session.forget_info()
+            breaker.failed(self._clock.monotonic_s(), meetings=meetings)
+            if not breaker.tripped:
+                raise
+            guest.left_alone = (
+                f"{error}; that was not the first time, so it is left alone for up to {LONGEST_REST_S:.0f} s "
+                f"between two tries"
+            )
+            raise AgentLeftAlone(guest.left_alone) from error
+        except AutoscalerError as error:
+            guest.session.forget_info()
+            if isinstance(error, AgentAbsent):
+                breaker.answered()
+            raise
+        else:
+            breaker.answered()
+
+
+def _check_possible(online: int, domain: DomainView) -> None:
+    if online > domain.maximum:
+        raise AgentNonsense(
+            f"the agent of domain {domain.name} lists {online} vCPUs online where the domain can have "
+            f"{domain.maximum}: it is not believed"
+        )
 
 
 def _from_host(domain: DomainView, error: AgentError) -> Sample:

@@ -59,7 +59,7 @@ class EventFeed:
             (libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._lifecycle),
             (libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, self._rebooted),
             (libvirt.VIR_DOMAIN_EVENT_ID_TUNABLE, self._changed),
-            (libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, self._changed),
+            (libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, self._agent),
             (libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, self._metadata),
         ):
             self._callbacks.append(connection.domainEventRegisterAny(None, event, callback, None))
@@ -84,6 +84,12 @@ class EventFeed:
 
     def _changed(self, _connection: object, domain: libvirt.virDomain, *_details: object) -> None:
         self._tell(DomainEventKind.CHANGED, domain)
+
+    def _agent(
+        self, _connection: object, domain: libvirt.virDomain, state: int, _reason: int, _opaque: object
+    ) -> None:
+        opened = state == libvirt.VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED
+        self._tell(DomainEventKind.AGENT_CONNECTED if opened else DomainEventKind.CHANGED, domain)
 
     def _metadata(
         self, _connection: object, domain: libvirt.virDomain, kind: int, uri: str | None, _opaque: object

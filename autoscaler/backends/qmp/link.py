@@ -185,7 +185,10 @@ class QmpLink:
             maximum=len(cpus) if identity.maximum is None else identity.maximum,
             at_s=self._clock.monotonic_s(),
             vcpu_time_s=times.run_s if times else None,
-            vcpu_delay_s=times.delay_s if times else None,
+            # Where vCPUs share a thread, they wait for each other unseen.
+            vcpu_delay_s=times.delay_s
+            if times and len({cpu.thread_id for cpu in cpus}) == len(cpus)
+            else None,
             labels=self.guest.labels,
         )
 
@@ -254,9 +257,10 @@ class QmpLink:
             of_agent = event["event"] == "VSERPORT_CHANGE" and self._is_agent_port(str(data.get("id")))
             if of_agent:
                 self.agent_listens = data.get("open") is True
+                kind = DomainEventKind.AGENT_CONNECTED if self.agent_listens else DomainEventKind.CHANGED
             # Of a vCPU's two such events the first, its interrupt controller's, names no device.
             unplugged = event["event"] == "DEVICE_DELETED" and "device" in data
-            kind = DomainEventKind.CHANGED if of_agent or unplugged else kind
+            kind = DomainEventKind.CHANGED if unplugged else kind
         if kind is not None:
             self._tell(kind)
 
