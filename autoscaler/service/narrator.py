@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from autoscaler.core.condition import AS_ORDERED
 from autoscaler.core.operation import Direction, Outcome
 from autoscaler.core.reason import SENTENCES
 
@@ -44,13 +45,14 @@ class Narrator:
         """By whom they befell and by their name."""
 
     def of_domain(self, view: DomainView, found: Mapping[Condition, str]) -> None:
-        """Say which conditions of a domain are new and which are over."""
+        """Say which conditions of a domain are new and which are over; of orders, the order book tells."""
         name = view.name
         self._compare(
             view.id,
             {
                 condition: _Trouble(f"{name}: {sentence}", f"{name}: no longer {condition}")
                 for condition, sentence in found.items()
+                if condition not in AS_ORDERED
             },
         )
 

@@ -53,6 +53,7 @@ class Publisher:
             hosts=hosts,
             domains=tuple(sorted(domains, key=lambda domain: domain.label)),
             ungoverned=ungoverned,
+            orders=self._fleet.orders.standing,
             policies=len(policies.policies),
             policy_digest=policies.digest,
             troubles=self._recorder.troubles,
