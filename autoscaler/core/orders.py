@@ -39,7 +39,7 @@ class Order:
     domain: DomainId
     """`EVERY`: the order is for all."""
     name: str
-    """What the domain was called when the order was given; empty for `EVERY`."""
+    """What the domain was called among all, when the order was given; empty for `EVERY`."""
     kind: OrderKind
     vcpus: int | None = None
     """The count of a `OrderKind.SET`; None for a pause."""

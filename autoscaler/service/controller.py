@@ -169,7 +169,8 @@ class Controller:
         return recorded
 
     def _look_anew(self) -> None:
-        self._unpublished = True
+        """Show at once what was ordered, for the next order is judged by that, and act on it soon."""
+        self._publish_snapshot()
         self.look()
 
     def plan(self, policies: PolicySet) -> list[dict[str, object]]:

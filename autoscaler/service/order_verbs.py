@@ -139,7 +139,7 @@ class OrderVerbs:
         wall_s = self.clock.wall_s()
         return Order(
             domain=EVERY if known is None else known.id,
-            name="" if known is None else known.name,
+            name="" if known is None else known.label,
             kind=kind,
             vcpus=vcpus,
             by_uid=peer.uid,
