@@ -1,21 +1,22 @@
 """The command `check`: says what is wrong with policy files and configurations before the service has to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from autoscaler.cli.coverage import Covered, coverage
+from autoscaler.cli.coverage import Coverage, coverage
 from autoscaler.cli.output import Output, OutputOption, print_json, print_table
+from autoscaler.core.owner import Owner
 from autoscaler.core.policy import PolicySet
 from autoscaler.policyfile import Problem, load_policies
 from autoscaler.policyfile.load import policy_files
 from autoscaler.policyfile.problem import printable
 from autoscaler.policyfile.strict_yaml import read_document
 from autoscaler.policyfile.text_file import read_text_file
-from autoscaler.service.config import load_config
+from autoscaler.service.config import LibvirtConnection, load_config
 
 _DEFAULT_PATH = Path("/etc/vcpu-autoscaler/policies")
 
@@ -55,11 +56,14 @@ def check(
     findings = _findings(wanted, strict=strict)
     if output is Output.TEXT:
         _print(findings)
-    covered = coverage(findings.policies, connect) if connect and findings.policies else None
+    covered = None
+    if connect and findings.policies:
+        covered = coverage(findings.policies, connect, adopt=findings.adopted.get(connect, frozenset()))
     if output is Output.JSON:
         found: dict[str, object] = {"errors": _plain(findings.errors), "warnings": _plain(findings.warnings)}
         if connect:
-            found["domains"] = None if covered is None else [asdict(domain) for domain in covered]
+            found["domains"] = None if covered is None else [asdict(domain) for domain in covered.domains]
+            found["left_alone"] = None if covered is None else covered.left_alone
         print_json(found)
     elif connect:
         _print_covered(covered)
@@ -75,6 +79,8 @@ class _Findings:
     warnings: list[Problem]
     policies: PolicySet | None
     """None: there are errors in policy files."""
+    adopted: Mapping[str, frozenset[Owner]]
+    """By URI: whose domains the configurations adopt."""
 
 
 def _findings(paths: Sequence[Path], *, strict: bool) -> _Findings:
@@ -83,13 +89,18 @@ def _findings(paths: Sequence[Path], *, strict: bool) -> _Findings:
     loaded = load_policies([file for file in files if file not in configurations])
     errors += loaded.errors
     warnings = list(loaded.warnings)
+    adopted: dict[str, frozenset[Owner]] = {}
     for file in configurations:
         configuration = load_config(file)
         errors += configuration.errors
         warnings += configuration.warnings
+        connections = () if configuration.config is None else configuration.config.connections
+        adopted |= {it.uri: it.adopt for it in connections if isinstance(it, LibvirtConnection)}
     if strict:
         errors, warnings = errors + warnings, []
-    return _Findings(files=len(files), errors=errors, warnings=warnings, policies=loaded.policy_set)
+    return _Findings(
+        files=len(files), errors=errors, warnings=warnings, policies=loaded.policy_set, adopted=adopted
+    )
 
 
 def _is_configuration(path: Path) -> bool:
@@ -110,14 +121,17 @@ def _print(findings: _Findings) -> None:
     typer.echo(", ".join(parts))
 
 
-def _print_covered(covered: Sequence[Covered] | None) -> None:
+def _print_covered(covered: Coverage | None) -> None:
     if covered is None:
         typer.echo("Which policy governs which domain is told once the errors are gone.")
         return
-    if covered:
-        print_table(("Domain", "UUID", "Policy"), [(it.name, it.uuid, it.policy) for it in covered])
-    alone = sum(domain.policy is None for domain in covered)
-    typer.echo(f"{_counted(len(covered), 'domain')}, {alone} without a policy")
+    domains = covered.domains
+    if domains:
+        print_table(("Domain", "UUID", "Policy"), [(it.name, it.uuid, it.policy) for it in domains])
+    for sentence in covered.left_alone.values():
+        typer.echo(printable(sentence))
+    alone = sum(domain.policy is None for domain in domains)
+    typer.echo(f"{_counted(len(domains), 'domain')}, {alone} without a policy")
 
 
 def _counted(number: int, thing: str) -> str:

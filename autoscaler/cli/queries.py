@@ -42,15 +42,18 @@ def status(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption = Outp
         if found["in_trouble"]:
             names = printable(", ".join(found["in_trouble"]))
             typer.echo(f"With a problem, see `autoscaler show DOMAIN`: {names}")
-        _print_orders(found)
+        _print_at_rest(found)
         for sentence in wrong:
             typer.echo(f"! {printable(sentence)}")
     raise typer.Exit(1 if wrong else 0)
 
 
-def _print_orders(found: Json) -> None:
+def _print_at_rest(found: Json) -> None:
+    """What is as somebody wants it, though a policy might want it otherwise."""
     for order in found["orders"]:
         typer.echo(f"Ordered: {printable(order['sentence'])}")
+    for sentence in found["left_alone"].values():
+        typer.echo(f"Left alone: {printable(sentence)}")
 
 
 def _host_state(host: Json) -> str:
@@ -83,7 +86,7 @@ def list_domains(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption 
     print_table(
         ("Domain", "Policy", "Mode", "Online", "Plugged", "Target", "Max", "Used", "Why", "State"), rows
     )
-    _print_orders(cast("Json", ask(server, "status")))
+    _print_at_rest(cast("Json", ask(server, "status")))
 
 
 def show(

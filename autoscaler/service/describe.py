@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.condition import AS_ORDERED
 from autoscaler.core.orders import EVERY
+from autoscaler.core.owner import left_alone
 from autoscaler.core.policy import Indicator
 from autoscaler.core.reason import SENTENCES
 from autoscaler.service.metrics import vcpu_counts
 from autoscaler.service.narrator import idle_sentence
 
 if TYPE_CHECKING:
+    from autoscaler.core.model import DomainView
     from autoscaler.core.operation import Operation
     from autoscaler.core.orders import Order
     from autoscaler.core.policy import Sla
@@ -28,7 +30,8 @@ def status_of(snapshot: Snapshot) -> dict[str, object]:
         "policies": snapshot.policies,
         "policy_digest": snapshot.policy_digest,
         "domains": len(snapshot.domains),
-        "ungoverned": [view.name for view in snapshot.ungoverned],
+        "ungoverned": [view.name for view in snapshot.ungoverned if view.claimed_by is None],
+        "left_alone": left_alone(snapshot.ungoverned),
         "in_trouble": [domain.label for domain in snapshot.domains if domain.conditions.keys() - AS_ORDERED],
         "orders": [order_of(order) for order in snapshot.orders],
         "hosts": [
@@ -39,6 +42,14 @@ def status_of(snapshot: Snapshot) -> dict[str, object]:
         ],
         "troubles": dict(snapshot.troubles) | ({} if idle is None else {"idle": idle}),
     }
+
+
+def why_ungoverned(view: DomainView) -> str:
+    """Why no policy governs a domain that runs, and what to do."""
+    claimed = left_alone((view,))
+    if claimed:
+        return next(iter(claimed.values()))
+    return f"domain {view.name!r} runs, and no policy governs it: add its name to a policy's match"
 
 
 def domain_of(domain: DomainSnapshot) -> dict[str, object]:

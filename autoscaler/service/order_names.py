@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.decide import limits_at
 from autoscaler.core.orders import EVERY
+from autoscaler.service.describe import why_ungoverned
 from autoscaler.service.snapshot import labels_of
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Known:
     """None: it does not run, and only an order for it is known."""
     bounds: tuple[int, int] | None = None
     """The fewest and most vCPUs by its policy at this hour; None: no policy governs it."""
+    alone: str = ""
+    """Why no policy governs it, a sentence; empty: one does, or it does not run."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -45,12 +48,21 @@ def known_domains(snapshot: Snapshot) -> list[Known]:
     governed = {domain.view.id: domain for domain in snapshot.domains}
     found = []
     for view in views:
-        bounds = None
+        bounds, alone = None, ""
         if view.id in governed:
             limits = limits_at(governed[view.id].policy, view, snapshot.wall_s)
             bounds = limits.lower, limits.upper
+        else:
+            alone = why_ungoverned(view)
         found.append(
-            Known(id=view.id, name=view.name, label=labels[view.id], maximum=view.maximum, bounds=bounds)
+            Known(
+                id=view.id,
+                name=view.name,
+                label=labels[view.id],
+                maximum=view.maximum,
+                bounds=bounds,
+                alone=alone,
+            )
         )
     absent = [order for order in snapshot.orders if order.domain != EVERY and order.domain not in labels]
     return found + [Known(id=order.domain, name=order.name, label=order.name) for order in absent]

@@ -33,7 +33,6 @@ _UNRECORDED = (
     "this is in force and could not be written to the journal, so that a restart of the service now would "
     "forget it: `autoscaler status` says what is wrong with the journal, and the service goes on trying"
 )
-_UNGOVERNED = "no policy governs it now, so nothing would be changed in any case"
 _STILL_PAUSED = "every domain is still paused, so nothing is changed: `autoscaler resume --all` ends that"
 
 
@@ -65,7 +64,7 @@ class OrderVerbs:
         """
         known = None if _is_for_all(request) else self._picked(request)
         order = self._order(request, peer, known, OrderKind.PAUSE)
-        notes = [_UNGOVERNED] if known is not None and known.bounds is None else []
+        notes = [known.alone] if known is not None and known.alone else []
         return self._given(order, [*notes, *self._replaced(order), *self._changing(order)])
 
     def resume(self, request: Request, peer: Peer) -> Mapping[str, object]:  # noqa: ARG002 - as every verb
@@ -101,10 +100,7 @@ class OrderVerbs:
         if not isinstance(vcpus, int) or isinstance(vcpus, bool) or vcpus < 1:
             raise OrderRefused("'vcpus' is a whole number of at least 1")
         if known.bounds is None or known.maximum is None:
-            raise OrderRefused(
-                f"no policy governs domain {known.label!r}, so its guest is not looked at: add its name "
-                "to a policy's match, or use `virsh setvcpus`"
-            )
+            raise OrderRefused(known.alone or f"domain {known.label!r} does not run: start it first")
         if vcpus > known.maximum:
             raise OrderRefused(
                 f"domain {known.label!r} cannot have {vcpus} vCPUs, its maximum is {known.maximum}: raise it "

@@ -58,6 +58,7 @@ class Publisher:
             policy_digest=policies.digest,
             troubles=self._recorder.troubles,
         )
+        self._narrator.left_alone(ungoverned)
         self._narrator.nothing_to_do(snapshot)
         self._narrator.of_service("journal", self._recorder.troubles)
         self._publish(snapshot)
