@@ -163,3 +163,17 @@ def test_the_strategy_target_tells_the_policys_figure_and_its_hold() -> None:
     )
     assert "65%" in found["target"]
     assert found["hold"] == "3 vCPUs were wanted within the last 5 min and are kept."
+
+
+def test_a_pause_is_told_with_what_would_be_done() -> None:
+    order = "paused until resumed by uid 0"
+    found = told(reason="paused", act=False, inputs={"order": order})
+    assert found["order"] == "By an administrator's order it is paused until resumed by uid 0."
+    assert found["action"].startswith("It would be grown from 2 to 3 vCPUs, and nothing is changed: ")
+
+
+def test_a_count_that_was_ordered_is_told_with_what_the_strategy_wanted() -> None:
+    order = "held at 6 vCPUs until 2026-03-01 14:30:00 UTC by uid 0"
+    found = told(reason="ordered", next_vcpus=6, inputs={"order": order, "clamps": [["ordered", 3, 6]]})
+    assert found["order"].endswith(f"{order}.")
+    assert found["bounds"] == "3 became 6: an administrator has ordered this count."
