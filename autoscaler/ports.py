@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from autoscaler.core.decision import Decision
     from autoscaler.core.model import DomainEvent, DomainId, DomainView, GuestVcpus, HostView, Sample
     from autoscaler.core.operation import Operation
+    from autoscaler.core.orders import Order
 
 
 class AutoscalerError(Exception):
@@ -258,8 +259,36 @@ class Journal(Protocol):
         """
         ...
 
-    def keep(self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float) -> None:
+    def ordered(self, order: Order) -> None:
+        """Record an administrator's order, in place of an earlier one for the same domain.
+
+        Raises:
+            JournalUnavailable: it could not be written.
+        """
+        ...
+
+    def order_ended(self, domain: DomainId) -> None:
+        """Record that the order for this domain stands no more.
+
+        Raises:
+            JournalUnavailable: it could not be written.
+        """
+        ...
+
+    def orders(self) -> Sequence[Order]:
+        """Every order on record, also those whose time is over.
+
+        Raises:
+            JournalUnavailable: they could not be read, all of them.
+        """
+        ...
+
+    def keep(
+        self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float, at_once: bool = False
+    ) -> None:
         """Remember what was learned of a domain, as plain JSON values, in place of what was kept before.
+
+        `at_once`: write it now, not with the next `flush`.
 
         Raises:
             JournalUnavailable: it could not be written.

@@ -1,14 +1,15 @@
 """The command `check`: says what is wrong with policy files and configurations before the service has to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from autoscaler.cli.coverage import Covered, coverage
+from autoscaler.cli.coverage import Coverage, Covered, coverage
 from autoscaler.cli.output import Output, OutputOption, print_json, print_table
+from autoscaler.core.owner import Owner
 from autoscaler.core.policy import PolicySet
 from autoscaler.policyfile import Problem, load_policies
 from autoscaler.policyfile.load import policy_files
@@ -16,7 +17,7 @@ from autoscaler.policyfile.problem import printable, shown
 from autoscaler.policyfile.strict_yaml import read_document
 from autoscaler.policyfile.text_file import read_text_file
 from autoscaler.ports import AutoscalerError
-from autoscaler.service.config import load_config
+from autoscaler.service.config import LibvirtConnection, load_config
 
 _DEFAULT_PATH = Path("/etc/vcpu-autoscaler/policies")
 
@@ -55,14 +56,15 @@ def check(
     if not present:
         raise typer.Exit(2)
     findings = _findings(present)
-    covered, trouble = _coverage(findings.policies, connect)
-    findings = findings.with_facts(covered or ()).judged(strict=strict)
+    covered, trouble = _coverage(findings, connect)
+    findings = findings.with_facts(covered.domains if covered else ()).judged(strict=strict)
     if output is Output.TEXT:
         _print(findings)
     if output is Output.JSON:
         found: dict[str, object] = {"errors": _plain(findings.errors), "warnings": _plain(findings.warnings)}
         if connect:
-            found["domains"] = None if covered is None else [asdict(domain) for domain in covered]
+            found["domains"] = None if covered is None else [asdict(domain) for domain in covered.domains]
+            found["left_alone"] = None if covered is None else covered.left_alone
         print_json(found)
     elif connect and trouble is None:
         _print_covered(covered)
@@ -71,14 +73,12 @@ def check(
     raise typer.Exit(2 if absent else 1 if findings.errors else 0)
 
 
-def _coverage(
-    policies: PolicySet | None, uri: str | None
-) -> tuple[list[Covered] | None, AutoscalerError | None]:
+def _coverage(findings: "_Findings", uri: str | None) -> tuple[Coverage | None, AutoscalerError | None]:
     """Who governs whom, or why that cannot be told; what the files say is told all the same."""
-    if uri is None or policies is None:
+    if uri is None or findings.policies is None:
         return None, None
     try:
-        return coverage(policies, uri), None
+        return coverage(findings.policies, uri, adopt=findings.adopted.get(uri, frozenset())), None
     except AutoscalerError as error:
         return None, error
 
@@ -92,6 +92,8 @@ class _Findings:
     warnings: list[Problem]
     policies: PolicySet | None
     """None: there are errors in policy files."""
+    adopted: Mapping[str, frozenset[Owner]]
+    """By URI: whose domains the configurations adopt."""
 
     def with_facts(self, covered: Sequence[Covered]) -> "_Findings":
         """Warn of later policies that fit a domain which is there, as far as the patterns did not show it."""
@@ -121,11 +123,16 @@ def _findings(paths: Sequence[Path]) -> _Findings:
     loaded = load_policies([file for file in files if file not in configurations])
     errors += loaded.errors
     warnings = list(loaded.warnings)
+    adopted: dict[str, frozenset[Owner]] = {}
     for file in configurations:
         configuration = load_config(file)
         errors += configuration.errors
         warnings += configuration.warnings
-    return _Findings(files=len(files), errors=errors, warnings=warnings, policies=loaded.policy_set)
+        connections = () if configuration.config is None else configuration.config.connections
+        adopted |= {it.uri: it.adopt for it in connections if isinstance(it, LibvirtConnection)}
+    return _Findings(
+        files=len(files), errors=errors, warnings=warnings, policies=loaded.policy_set, adopted=adopted
+    )
 
 
 def _is_configuration(path: Path) -> bool:
@@ -146,15 +153,18 @@ def _print(findings: _Findings) -> None:
     typer.echo(", ".join(parts))
 
 
-def _print_covered(covered: Sequence[Covered] | None) -> None:
+def _print_covered(covered: Coverage | None) -> None:
     if covered is None:
         typer.echo("Which policy governs which domain is told once the errors are gone.")
         return
-    if covered:
-        rows = [(it.name, it.uuid, "opted out" if it.opted_out else it.policy) for it in covered]
+    domains = covered.domains
+    if domains:
+        rows = [(it.name, it.uuid, "opted out" if it.opted_out else it.policy) for it in domains]
         print_table(("Domain", "UUID", "Policy"), rows)
-    alone = sum(domain.policy is None for domain in covered)
-    typer.echo(f"{_counted(len(covered), 'domain')}, {alone} without a policy")
+    for sentence in covered.left_alone.values():
+        typer.echo(printable(sentence))
+    alone = sum(domain.policy is None for domain in domains)
+    typer.echo(f"{_counted(len(domains), 'domain')}, {alone} without a policy")
 
 
 def _counted(number: int, thing: str) -> str:

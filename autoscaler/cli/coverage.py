@@ -6,11 +6,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from autoscaler.core.owner import left_alone
 from autoscaler.core.policy import opted_out
 from autoscaler.service.clock import SystemClock
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from autoscaler.core.model import DomainView
+    from autoscaler.core.owner import Owner
     from autoscaler.core.policy import PolicySet
 
 
@@ -26,10 +30,22 @@ class Covered:
     """Names of later policies that fit it as well, and do not govern it."""
     opted_out: bool
     """Whether its owner keeps it out of every policy."""
+    claimed_by: Owner | None
+    """Who runs it, where that is why it is left alone."""
 
 
-def coverage(policies: PolicySet, uri: str) -> list[Covered]:
-    """Every active domain of the libvirt connection `uri`, by name.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What a policy set comes to on one connection."""
+
+    domains: list[Covered]
+    """By name."""
+    left_alone: dict[Owner, str]
+    """For each who runs some of them, a sentence why those are left alone and what changes it."""
+
+
+def coverage(policies: PolicySet, uri: str, *, adopt: Collection[Owner]) -> Coverage:
+    """Every active domain of the libvirt connection `uri`, where those of these owners are adopted.
 
     Raises:
         BackendUnavailable: the connection cannot be made, or libvirt-python is not installed.
@@ -37,10 +53,12 @@ def coverage(policies: PolicySet, uri: str) -> list[Covered]:
     # Imported late: a host that only runs bare QEMU needs no libvirt.
     from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor  # noqa: PLC0415
 
-    with closing(LibvirtHypervisor(uri, clock=SystemClock())) as hypervisor:
+    with closing(LibvirtHypervisor(uri, clock=SystemClock(), adopt=adopt)) as hypervisor:
         views = hypervisor.domains()
     covered = (_covered(policies, view) for view in views)
-    return sorted(covered, key=lambda domain: (domain.name, domain.uuid))
+    return Coverage(
+        domains=sorted(covered, key=lambda domain: (domain.name, domain.uuid)), left_alone=left_alone(views)
+    )
 
 
 def _covered(policies: PolicySet, view: DomainView) -> Covered:
@@ -48,7 +66,7 @@ def _covered(policies: PolicySet, view: DomainView) -> Covered:
     fitting = [
         policy.name
         for policy in policies.policies
-        if not out and policy.match.fits(view.name, view.id.uuid, view.labels)
+        if not out and view.claimed_by is None and policy.match.fits(view.name, view.id.uuid, view.labels)
     ]
     return Covered(
         name=view.name,
@@ -56,4 +74,5 @@ def _covered(policies: PolicySet, view: DomainView) -> Covered:
         policy=fitting[0] if fitting else None,
         also=tuple(fitting[1:]),
         opted_out=out,
+        claimed_by=view.claimed_by,
     )

@@ -12,6 +12,7 @@ from autoscaler.cli.check import check
 from autoscaler.cli.demo import demo
 from autoscaler.cli.explain import explain
 from autoscaler.cli.lab import lab_app
+from autoscaler.cli.orders import pause, resume, set_vcpus
 from autoscaler.cli.plan import plan
 from autoscaler.cli.queries import events, list_domains, show, status
 from autoscaler.cli.reload import reload
@@ -42,6 +43,18 @@ def _add(name: str, command: Callable[..., None], short_help: str, *examples: st
 
 _add("run", run, "Run the service.", "run", "run --config.file ./config.yaml")
 _add("reload", reload, "Read the policies again.", "reload", "reload --config.file ./config.yaml")
+_add(
+    *(
+        "pause",
+        pause,
+        "Begin no change any more.",
+        "pause web-1",
+        "pause web-1 --for 2h",
+        "pause --all --for 30m",
+    )
+)
+_add("resume", resume, "End a pause or a held count.", "resume web-1", "resume --all")
+_add(*("set", set_vcpus, "Bring a domain to a count and hold it.", "set web-1 4", "set web-1 4 --hold 8h"))
 _add("check", check, "Find errors in policies and configurations.", "check", "check -c qemu:///system")
 _add("schema", schema, "Print the JSON Schema of policies.", "schema > policies/schema.json")
 _add("status", status, "Say whether the service is well.", "status", "status --output json")

@@ -11,6 +11,7 @@ import typer
 
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ask
 from autoscaler.cli.output import Output, OutputOption, print_json, print_table
+from autoscaler.core.condition import AS_ORDERED
 from autoscaler.core.reason import SENTENCES, Reason
 from autoscaler.policyfile.problem import printable
 
@@ -41,9 +42,18 @@ def status(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption = Outp
         if found["in_trouble"]:
             names = printable(", ".join(found["in_trouble"]))
             typer.echo(f"With a problem, see `autoscaler show DOMAIN`: {names}")
+        _print_at_rest(found)
         for sentence in wrong:
             typer.echo(f"! {printable(sentence)}")
     raise typer.Exit(1 if wrong else 0)
+
+
+def _print_at_rest(found: Json) -> None:
+    """What is as somebody wants it, though a policy might want it otherwise."""
+    for order in found["orders"]:
+        typer.echo(f"Ordered: {printable(order['sentence'])}")
+    for sentence in found["left_alone"].values():
+        typer.echo(f"Left alone: {printable(sentence)}")
 
 
 def _host_state(host: Json) -> str:
@@ -76,6 +86,7 @@ def list_domains(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption 
     print_table(
         ("Domain", "Policy", "Mode", "Online", "Plugged", "Target", "Max", "Used", "Why", "State"), rows
     )
+    _print_at_rest(cast("Json", ask(server, "status")))
 
 
 def show(
@@ -112,7 +123,10 @@ def show(
     for title, key in (("Change", "operation"), ("Last change", "last_operation")):
         if found[key] is not None:
             lines.append((title, _change(found[key])))
-    lines += [("Problem", sentence) for sentence in found["conditions"].values()]
+    lines += [
+        ("Order" if condition in AS_ORDERED else "Problem", sentence)
+        for condition, sentence in found["conditions"].items()
+    ]
     for title, text in lines:
         typer.echo(f"{title + ':':<13}{printable(text)}")
 

@@ -66,14 +66,16 @@ class Actuation:
         """What the last changes left behind, each with its sentence; of two alike the newer one."""
         return dict(self._trouble.values())
 
-    @property
-    def expects_change(self) -> bool:
-        """Whether the domain may still change by what was begun here: it is under way, or failed and late."""
-        return self.busy or bool(self._failed)
+    def may_bring(self, before: int, after: int) -> bool:
+        """Whether what was begun here can be why a count changed: it is under way, or failed and late."""
+        begun = [self.operation] if self.operation is not None and self.busy else []
+        return any(operation.leads(before, after) for operation in (*begun, *self._failed.values()))
 
     def is_ours(self, view: DomainView) -> bool:
         """Whether the vCPUs that this view finds plugged are the ones that were left plugged here."""
-        return view.plugged == self._plugged or view.at_s <= self._plugged_at_s or self.expects_change
+        if view.plugged == self._plugged or view.at_s <= self._plugged_at_s:
+            return True
+        return self.may_bring(self._plugged, view.plugged)
 
     def coming(self, online: int) -> int:
         """VCPUs that a guest with `online` will run once the change under way is done."""

@@ -33,6 +33,14 @@ class Condition(StrEnum):
     """The last change was refused or went wrong."""
     BY_HAND = "externally-modified"
     """Somebody else changed the vCPUs, and that is respected for a while."""
+    PAUSED = "paused"
+    """An administrator ordered that nothing be begun."""
+    ORDERED = "ordered"
+    """An administrator ordered a count, and the domain is held at it."""
+
+
+AS_ORDERED = frozenset({Condition.PAUSED, Condition.ORDERED})
+"""What is as an administrator wants it: to be shown, and no trouble."""
 
 
 def unconfirmed(name: str, why: str = "") -> str:

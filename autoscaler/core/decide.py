@@ -2,12 +2,12 @@
 
 Invariants: deciding changes nothing, so that another policy can be tried on the same facts; missing data
 never shrinks a domain and never reads as no load; a domain whose guest cannot confirm a change is measured,
-not changed.
+not changed; under a pause a decision says what would be done, and nothing is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autoscaler.core.decision import Decision
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from autoscaler.core.demand import Load
     from autoscaler.core.learned import Learned
     from autoscaler.core.model import DomainView, Missing
+    from autoscaler.core.orders import Order
     from autoscaler.core.policy import Policy
     from autoscaler.core.schedule import Bounds
 
@@ -54,6 +55,8 @@ class Facts:
     """The target before; None: there was none."""
     doubted: bool = False
     """Whether the guest claims load that its host did not see, or not yet."""
+    order: Order | None = None
+    """What an administrator ordered for it; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +84,15 @@ def limits_at(policy: Policy, view: DomainView, wall_s: float) -> Limits:
 def decide(facts: Facts, policy: Policy, learned: Learned, now_s: float, wall_s: float) -> Decision:
     """Decide where the domain should go and whether to move there now, before its host was asked."""
     limits = limits_at(policy, facts.view, wall_s)
+    ordered, paused = _ordered(facts), facts.order is not None and facts.order.pauses
+    if ordered is not None:
+        limits = replace(limits, lower=ordered, upper=ordered, schedules=())
     wish = _wish(facts, policy, learned, limits, now_s)
     target = _target(facts, policy, learned, limits, wish, now_s)
     following, reason = target.next_vcpus, target.reason
-    if following != facts.online:
+    if following != facts.online and paused:
+        reason = Reason.PAUSED
+    elif following != facts.online:
         obstacle = _obstacle(facts, policy, following, now_s)
         if obstacle is not None:
             following, reason = facts.online, obstacle
@@ -104,8 +112,9 @@ def decide(facts: Facts, policy: Policy, learned: Learned, now_s: float, wall_s:
         target=target.vcpus,
         next_vcpus=following,
         reason=reason,
-        act=following != facts.online and limits.mode in ACTING,
+        act=following != facts.online and not paused and (limits.mode in ACTING or ordered is not None),
         clamps=target.clamps,
+        order="" if facts.order is None else str(facts.order),
         trace=wish.trace,
         load=facts.load,
         missing=facts.missing,
@@ -120,6 +129,13 @@ def is_stale(last_sample_s: float, policy: Policy, now_s: float) -> bool:
 def is_by_hand(by_hand_s: float | None, policy: Policy, now_s: float) -> bool:
     """Whether a change that somebody else made then is still to be respected."""
     return by_hand_s is not None and now_s - by_hand_s < policy.manual_change.respect_for_s
+
+
+def _ordered(facts: Facts) -> int | None:
+    """The count that was ordered, as far as the domain can have it; None: none was."""
+    if facts.order is None or facts.order.vcpus is None:
+        return None
+    return min(facts.order.vcpus, facts.view.maximum)
 
 
 def _wish(facts: Facts, policy: Policy, learned: Learned, limits: Limits, now_s: float) -> Recommendation:
@@ -147,12 +163,15 @@ def _target(
             next_vcpus=facts.online,
             reason=wish.reason if running else Reason.NOT_RUNNING,
         )
+    ordered = _ordered(facts)
+    if ordered is not None:
+        wish = replace(wish, reason=Reason.ORDERED)
     situation = Situation(
         now_s=now_s,
         online=facts.online,
         lower=limits.lower,
         upper=limits.upper,
-        mode=limits.mode,
+        mode=limits.mode if ordered is None else Mode.AUTO,
         up=policy.up,
         down=policy.down,
         held_vcpus=wish.held_vcpus,
@@ -163,6 +182,7 @@ def _target(
         doubted=facts.doubted and facts.load is not None,
         own_lower=policy.min_vcpus if limits.schedules else None,
         own_upper=(policy.max_vcpus or facts.view.maximum) if limits.schedules else None,
+        ordered=ordered,
     )
     return stabilize(wish, situation)
 
@@ -180,6 +200,7 @@ def may_yield(facts: Facts, policy: Policy, learned: Learned, decision: Decision
     """Whether a vCPU may be taken from this domain for one of higher priority, as far as it is concerned."""
     return (
         decision.mode is Mode.AUTO
+        and facts.order is None
         and not (decision.act and decision.next_vcpus < facts.online)
         and facts.online > decision.lower
         and facts.missing is None

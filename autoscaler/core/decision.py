@@ -55,6 +55,8 @@ class Decision:
     clamps: tuple[Clamp, ...] = ()
     trace: Trace | None = None
     """What the strategy reckoned with; None: it was not asked."""
+    order: str = ""
+    """The administrator's order that it was made under, in words; empty: there was none."""
     granted: str = ""
     """What the host's arbiter changed, in words; empty: nothing."""
     load: Load | None = None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.actuation import Actuation
 from autoscaler.core.arbiter import Request
+from autoscaler.core.by_hand import ByHand
 from autoscaler.core.condition import Condition, by_hand, doubted, headroom, left_alone, unconfirmed
 from autoscaler.core.corroboration import Corroboration
 from autoscaler.core.decide import ACTING, Facts, decide, is_by_hand, is_stale, may_yield
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from autoscaler.core.arbiter import Grant
     from autoscaler.core.decision import Decision
     from autoscaler.core.operation import Operation
+    from autoscaler.core.orders import Order
     from autoscaler.core.policy import Policy
 
 
@@ -63,13 +65,15 @@ class DomainState:
         self.decision: Decision | None = None
         self.closed_slices = 0
         """How many slices of the service level the last observation closed."""
+        self.order: Order | None = None
+        """What an administrator ordered for it; None: nothing."""
+        self.by_hand = ByHand()
         self._why_host = ""
         self._meter = DemandMeter()
         self._corroboration = Corroboration()
         self._online: int | None = None
         self._online_at_s = float("-inf")
         self._known_since_s = now_s
-        self._by_hand_s: float | None = None
 
     @property
     def online(self) -> int:
@@ -100,9 +104,12 @@ class DomainState:
         short = headroom(self.view, self.policy, self.decision.proposed if self.decision else 0)
         if short is not None:
             found[Condition.NO_HEADROOM] = short
-        if self._by_hand_s is not None and is_by_hand(self._by_hand_s, self.policy, now_s):
-            left_s = self._by_hand_s + self.policy.manual_change.respect_for_s - now_s
+        since_s = self.by_hand.since_s
+        if since_s is not None and is_by_hand(since_s, self.policy, now_s):
+            left_s = since_s + self.policy.manual_change.respect_for_s - now_s
             found[Condition.BY_HAND] = by_hand(self.view, self.online, left_s)
+        if self.order is not None:
+            found[Condition.PAUSED if self.order.pauses else Condition.ORDERED] = self.order.sentence
         return found
 
     def govern(self, policy: Policy, now_s: float) -> None:
@@ -196,8 +203,8 @@ class DomainState:
 
     def prospect(self, decision: Decision, policy: Policy) -> Request:
         """What the domain would ask of its host in the long run, were it decided like this from now on."""
-        stuck = decision.mode not in ACTING or decision.reason in OUT_OF_PLAY
-        goal = self.committed if stuck else decision.target
+        sits_out = self._sits_out(decision)
+        goal = self.committed if sits_out else decision.target
         return Request(
             domain=self.view.id,
             name=self.view.name,
@@ -206,7 +213,7 @@ class DomainState:
             want=max(goal, self.committed) if decision.mode is Mode.UP_ONLY else goal,
             priority=policy.host.priority,
             weight=policy.host.weight,
-            yields=decision.mode is Mode.AUTO and not stuck,
+            yields=decision.mode is Mode.AUTO and not sits_out,
             yielding=0,
         )
 
@@ -218,11 +225,16 @@ class DomainState:
         decision = self.decision
         if decision is not None and asks:
             return decision.next_vcpus
-        if decision is None or decision.mode not in ACTING or decision.reason in OUT_OF_PLAY:
+        if decision is None or self._sits_out(decision):
             return self.committed
         hidden = decision.load is not None and decision.load.starved
         # Stolen time hides demand; what the strategy's memory would keep is still known.
         return max(self.committed, decision.target, min(decision.held, decision.upper) if hidden else 0)
+
+    def _sits_out(self, decision: Decision) -> bool:
+        """Whether it cannot use more for some time, or may not."""
+        acts = decision.mode in ACTING if self.order is None else not self.order.pauses
+        return not acts or decision.reason in OUT_OF_PLAY
 
     def settle(self, grant: Grant) -> Decision:
         """Let the arbiter's grant stand in the last decision."""
@@ -246,10 +258,11 @@ class DomainState:
             source=self.source,
             last_sample_s=self._last_known_s,
             last_change_s=self.actuation.last_change_s,
-            by_hand_s=self._by_hand_s,
+            by_hand_s=self.by_hand.since_s,
             obstacle=self.actuation.obstacle,
             last_target=None if self.decision is None else self.decision.target,
             doubted=not self._corroboration.borne_out,
+            order=self.order,
         )
 
     def _changed_by_others(self, sample: Sample, measured: Load | Dropped) -> bool:
@@ -259,15 +272,15 @@ class DomainState:
             and sample.source is not CpuSource.HOST
             and len(sample.online) != self._online
             and measured not in {Dropped.REBOOT, Dropped.BACKWARDS, Dropped.SOURCE, Dropped.FIRST}
-            and not self.actuation.expects_change
+            and not self.actuation.may_bring(self._online, len(sample.online))
         )
 
     def _mind_others(self, now_s: float, *, changed: bool) -> None:
         """Respect a change that somebody else made; adopt its count once that time is over."""
         if changed:
-            self._by_hand_s = now_s
-        elif self._by_hand_s is not None and not is_by_hand(self._by_hand_s, self.policy, now_s):
-            self._by_hand_s = None
+            self.by_hand.since_s = now_s
+        elif self.by_hand.since_s is not None and not is_by_hand(self.by_hand.since_s, self.policy, now_s):
+            self.by_hand.since_s = None
             self.learned.recommender.first_saw(self.online, now_s)
 
     def _see_online(self, online: int, at_s: float) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from autoscaler.core.owner import Owner
 
 MOST_VCPUS = 1 << 20
 """More vCPUs than any machine type has."""
@@ -62,6 +63,8 @@ class DomainView:
     """Seconds that runnable vCPU threads waited for a host CPU: the guest's steal. None: not visible."""
     labels: Mapping[str, str] = field(default_factory=lambda: _NO_LABELS)
     """What the domain's owner wrote into its metadata for us; policies match by it."""
+    claimed_by: Owner | None = None
+    """The program that runs the domain, and that its connection does not adopt from: no policy governs it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,6 +102,12 @@ class Operation:
         """Whether a guest that runs `online` vCPUs has what was asked for."""
         return online >= self.to_vcpus if self.direction is Direction.UP else online <= self.to_vcpus
 
+    def leads(self, before: int, after: int) -> bool:
+        """Whether a count that goes from one to the other is on this operation's way."""
+        if self.direction is Direction.UP:
+            return before <= after <= self.to_vcpus
+        return self.to_vcpus <= after <= before
+
     def seen(self, *, present: int | None, online: int, now_s: float) -> Operation:
         """Note what the guest shows; `present` is None where only the online vCPUs were read."""
         operation = self

@@ -48,6 +48,10 @@ class Reason(StrEnum):
     """As many vCPUs were taken away in 24 hours as the policy allows."""
     BY_HAND = "changed-by-hand"
     """Somebody else set the vCPUs; that is respected for a while."""
+    PAUSED = "paused"
+    """An administrator ordered that nothing be begun: what would be done is only told."""
+    ORDERED = "ordered"
+    """An administrator ordered a count, which is gone to and held."""
     HOST_FULL = "host-full"
     """The host has no vCPU left to give."""
     HOST_PRESSED = "host-pressed"
@@ -62,6 +66,11 @@ class Reason(StrEnum):
     """Another change of this domain is under way."""
     NOT_RUNNING = "not-running"
 
+
+OUT_OF_PLAY = frozenset(
+    {Reason.BACK_OFF, Reason.BY_HAND, Reason.MISSING, Reason.NOT_RUNNING, Reason.PAUSED, Reason.UNCONFIRMED}
+)
+"""A domain with one of these reasons cannot use more for some time, whatever it needs."""
 
 SENTENCES: dict[Reason, str] = {
     Reason.DEMAND_HIGH: "demand needs more vCPUs",
@@ -84,6 +93,8 @@ SENTENCES: dict[Reason, str] = {
     Reason.SCHEDULE: "a schedule's bound binds",
     Reason.DAILY_LIMIT: "enough vCPUs were taken away for one day",
     Reason.BY_HAND: "somebody else set the vCPUs, which is respected for a while",
+    Reason.PAUSED: "an administrator has paused all changes of it",
+    Reason.ORDERED: "an administrator has ordered this count",
     Reason.HOST_FULL: "the host has no vCPU left to give",
     Reason.HOST_PRESSED: "the host's own tasks wait for a CPU, no guest grows",
     Reason.HOST_RATE: "the host has had its changes for this minute",

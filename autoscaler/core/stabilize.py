@@ -68,6 +68,8 @@ class Situation:
     own_lower: int | None = None
     """The policy's own bound, where a schedule is in force; None: `lower` is its own."""
     own_upper: int | None = None
+    ordered: int | None = None
+    """The count that an administrator ordered, which then is `lower` and `upper` too; None: none."""
 
 
 def stabilize(wish: Recommendation, at: Situation) -> Target:
@@ -96,6 +98,9 @@ def stabilize(wish: Recommendation, at: Situation) -> Target:
 
 def _bounds(at: Situation) -> Iterator[tuple[Reason, int, int]]:
     """What the target may be: (reason, lowest, highest) in order."""
+    if at.ordered is not None:
+        yield Reason.ORDERED, at.ordered, at.ordered
+        return
     yield Reason.HOLD, min(at.held_vcpus, at.online), MOST_VCPUS
     if at.own_lower is not None and at.own_lower < at.lower:
         yield Reason.AT_MIN, at.own_lower, MOST_VCPUS

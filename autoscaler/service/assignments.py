@@ -14,15 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from autoscaler.core.model import DomainId, DomainView
+    from autoscaler.core.owner import Owner
     from autoscaler.core.policy import Policy, PolicySet
 
 
 @dataclass(frozen=True, slots=True)
 class _Assignment:
-    """What was looked up, and for which name and labels."""
+    """What was looked up, and for which name, labels and owner."""
 
     name: str
     labels: Mapping[str, str]
+    claimed_by: Owner | None
     policy: Policy | None
 
 
@@ -41,9 +43,13 @@ class Assignments:
     def policy_of(self, view: DomainView) -> Policy | None:
         """The policy that governs a domain; None: it is left alone."""
         known = self._known.get(view.id)
-        if known is None or known.name != view.name or known.labels != view.labels:
+        if known is None or (known.name, known.labels, known.claimed_by) != (
+            view.name,
+            view.labels,
+            view.claimed_by,
+        ):
             policy = governing(self.policies, view)
-            known = self._known[view.id] = _Assignment(view.name, view.labels, policy)
+            known = self._known[view.id] = _Assignment(view.name, view.labels, view.claimed_by, policy)
         return known.policy
 
     def forget(self, domain: DomainId) -> None:
@@ -53,6 +59,8 @@ class Assignments:
 
 def governing(policies: PolicySet, view: DomainView) -> Policy | None:
     """The policy of a set that governs a domain at some time of the day or other; None: it is left alone."""
+    if view.claimed_by is not None:
+        return None
     policy = policies.governing(view.name, view.id.uuid, view.labels)
     if policy is not None and policy.mode is Mode.OFF:
         return policy if any(schedule.mode for schedule in policy.schedules) else None

@@ -86,7 +86,7 @@ class _Composer:
         from autoscaler.backends.libvirt.agent import LibvirtAgentChannel  # noqa: PLC0415
         from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor  # noqa: PLC0415
 
-        hypervisor = LibvirtHypervisor(connection.uri, clock=self._clock)
+        hypervisor = LibvirtHypervisor(connection.uri, clock=self._clock, adopt=connection.adopt)
         self._opened.callback(hypervisor.close)
         channel = LibvirtAgentChannel(connection.uri, clock=self._clock)
         self._opened.callback(channel.close)

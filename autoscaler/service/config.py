@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 from autoscaler.backends.address import Address, parse_address
 from autoscaler.backends.labels import checked
 from autoscaler.backends.qmp.guests import GuestList, QmpGuest
+from autoscaler.core.owner import Owner
 from autoscaler.policyfile.problem import Problem, shown
 from autoscaler.policyfile.strict_yaml import Document, read_document
 from autoscaler.policyfile.text_file import read_text_file
@@ -149,6 +150,8 @@ class ConnectionKeys(Section):
         Annotated[str, matching(r"[a-z][a-z0-9+.-]*://.*", "write a URI, such as qemu:///system")] | None
     ) = None
     """A libvirt URI, as for ``virsh -c``."""
+    adopt: tuple[Annotated[Owner, one_of(Owner)], ...] = ()
+    """With `libvirt`: whose domains may be governed although OpenStack Nova, oVirt or KubeVirt runs them."""
     qmp: (
         Annotated[
             Annotated[str, BeforeValidator(_read_folder), Tag("<folder>")]
@@ -163,12 +166,14 @@ class ConnectionKeys(Section):
     def _one_kind(self) -> Self:
         if (self.libvirt is None) is (self.qmp is None):
             raise said("a connection takes exactly one of the keys libvirt and qmp")
+        if self.adopt and self.libvirt is None:
+            raise said("'adopt' goes with libvirt: only its domains say that somebody else runs them")
         return self
 
     def at(self, home: Path) -> Connection:
         """What this means in a configuration that lies in the folder `home`."""
         if self.libvirt is not None:
-            return LibvirtConnection(self.libvirt)
+            return LibvirtConnection(self.libvirt, frozenset(self.adopt))
         if isinstance(self.qmp, str):
             return QmpFolderConnection(home / self.qmp)
         return QmpListConnection(tuple(_guest(guest) for guest in self.qmp or ()))

@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autoscaler.service.inbox import Inbox
+    from autoscaler.service.peer import Peer
 
-    Verb = Callable[[Mapping[str, object]], Mapping[str, object]]
-    """Carries out a request, all but its name, and returns the answer, all but that it is one."""
+    Verb = Callable[[Mapping[str, object], Peer], Mapping[str, object]]
+    """Carries out a request, all but its name, for its peer; returns the answer, all but that it is one."""
 
 T = TypeVar("T")
 
@@ -190,7 +191,7 @@ class ControlSocket:
         if verb is None:
             return _error(f"there is no verb {shown(str(name))}; there are {', '.join(self._verbs)}")
         _log.info("control: %s asks for %s", peer, name)
-        return encoded({**verb(request), "ok": True})
+        return encoded({**verb(request, peer), "ok": True})
 
 
 def _error(sentence: str) -> bytes:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from autoscaler.core.arbiter import Grant
     from autoscaler.core.model import DomainId, DomainView, GuestVcpus, Observation
     from autoscaler.core.operation import Action
+    from autoscaler.core.orders import Order
     from autoscaler.core.policy import PolicySet
     from autoscaler.ports import AutoscalerError, Clock
     from autoscaler.service.fleet import Fleet
@@ -155,6 +156,23 @@ class Controller:
         after = {governed.state.view.id: meaning_of(governed.state.policy) for governed in self._fleet}
         return sum(before.get(view.id) != after.get(view.id) for view in views)
 
+    def give(self, order: Order) -> bool:
+        """Let an order stand from now on, between two ticks; returns whether it is on record."""
+        recorded = self._fleet.give(order)
+        self._look_anew()
+        return recorded
+
+    def end_order(self, domain: DomainId) -> bool:
+        """Let the order for a domain, or for every one, stand no more; returns whether that is on record."""
+        recorded = self._fleet.end_order(domain)
+        self._look_anew()
+        return recorded
+
+    def _look_anew(self) -> None:
+        """Show at once what was ordered, for the next order is judged by that, and act on it soon."""
+        self._publish_snapshot()
+        self.look()
+
     def plan(self, policies: PolicySet) -> list[dict[str, object]]:
         """What every running domain would get now under these policies; see `autoscaler.service.plan`."""
         now_s, wall_s = self._clock.monotonic_s(), self._clock.wall_s()
@@ -169,6 +187,7 @@ class Controller:
         """Take what this round has read, decide every governed domain, begin the moves, publish."""
         assert self._round_started_s is not None
         started_s, self._round_started_s = self._round_started_s, None
+        self._fleet.orders.settle()
         readings = list(self._sampling.readings())
         present = {view.id for view, _ in readings}
         for governed in self._fleet:
@@ -229,11 +248,13 @@ class Controller:
     def _decide(self, governed: Governed, view: DomainView, observation: Observation) -> None:
         """Take in what was observed and decide on it, as far as the domain alone is concerned."""
         state, now_s = governed.state, self._clock.monotonic_s()
+        by_hand_s = state.by_hand.since_s
         state.observe(view, observation, now_s)
         governed.tally.sampled(self._sampling.take_error(view.id), state.dropped)
         if state.closed_slices:
             governed.slice_closed()
-            self._fleet.keep(governed)
+        if state.closed_slices or state.by_hand.since_s != by_hand_s:
+            self._fleet.keep(governed, at_once=state.by_hand.since_s != by_hand_s)
         self._close_operations(governed)
         state.decide(now_s, self._clock.wall_s())
 

@@ -26,6 +26,7 @@ from autoscaler.service.instruments import Instruments
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.lanes import Lane
 from autoscaler.service.metrics import SnapshotCollector
+from autoscaler.service.order_verbs import OrderVerbs
 from autoscaler.service.plan import PlanVerb
 from autoscaler.service.policy_files import PolicyFiles
 from autoscaler.service.policy_reload import PolicyReload
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autoscaler.core.model import DomainEvent, DomainId
+    from autoscaler.core.orders import Order
     from autoscaler.core.policy import PolicySet
     from autoscaler.service.config import Config
     from autoscaler.service.control import Verb
@@ -50,7 +52,7 @@ _log = logging.getLogger("autoscaler")
 _WORKERS = {Lane.SWEEP: 4, Lane.PROBE: 16, Lane.ACT: 8, Lane.POLICIES: 1}
 _SPARE_WORKERS = {Lane.SWEEP: 12, Lane.PROBE: 112, Lane.ACT: 56}
 """How many more there may be where calls hang: a host or a domain has one call out in a lane."""
-_PLAN_PATIENCE_S = 10.0
+_PLAN_PATIENCE_S = _ORDER_PATIENCE_S = 10.0
 _STALE_TICKS = 5
 """A service that has not finished a tick for so many intervals is not healthy."""
 _STALE_AT_LEAST_S = 15.0
@@ -124,7 +126,11 @@ class Service:
                 config.policies, seen=lambda: self._policies.seen, changed=self._reload.look
             )
             opened.callback(self._watch.close)
+            orders = OrderVerbs(
+                newest=lambda: self.snapshot, give=self._give, end=self._end_order, clock=self._clock
+            )
             verbs: dict[str, Verb] = {"reload": self._reload.verb, "plan": PlanVerb(self._plan)}
+            verbs |= orders.by_name()
             self._control = ControlSocket(config.control_socket, verbs)
             opened.callback(self._control.close)
             self._opened = opened.pop_all()
@@ -168,6 +174,13 @@ class Service:
     def _plan(self, policies: PolicySet) -> list[dict[str, object]]:
         """What the controller would do under other policies; called on a thread of the control socket."""
         return on_controller(self._inbox, partial(self._controller.plan, policies), _PLAN_PATIENCE_S)
+
+    def _give(self, order: Order) -> bool:
+        """Let an administrator's order stand; called on a thread of the control socket, as the next."""
+        return on_controller(self._inbox, partial(self._controller.give, order), _ORDER_PATIENCE_S)
+
+    def _end_order(self, domain: DomainId) -> bool:
+        return on_controller(self._inbox, partial(self._controller.end_order, domain), _ORDER_PATIENCE_S)
 
     def _tick(self, over: threading.Event) -> None:
         self._tick_over = over

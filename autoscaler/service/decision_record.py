@@ -19,6 +19,7 @@ def inputs_of(decision: Decision) -> dict[str, object]:
         "schedules": list(decision.schedules),
         "held": decision.held,
         "clamps": [[clamp.reason, clamp.before, clamp.after] for clamp in decision.clamps],
+        "order": decision.order,
         "granted": decision.granted,
     }
     if decision.trace is not None:

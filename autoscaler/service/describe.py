@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from autoscaler.core.condition import AS_ORDERED
+from autoscaler.core.orders import EVERY
+from autoscaler.core.owner import left_alone
 from autoscaler.core.policy import Indicator
 from autoscaler.core.reason import SENTENCES
 from autoscaler.service.metrics import vcpu_counts
 from autoscaler.service.narrator import idle_sentence
 
 if TYPE_CHECKING:
+    from autoscaler.core.model import DomainView
     from autoscaler.core.operation import Operation
+    from autoscaler.core.orders import Order
     from autoscaler.core.policy import Sla
     from autoscaler.service.snapshot import DomainSnapshot, Snapshot
 
@@ -25,8 +30,10 @@ def status_of(snapshot: Snapshot) -> dict[str, object]:
         "policies": snapshot.policies,
         "policy_digest": snapshot.policy_digest,
         "domains": len(snapshot.domains),
-        "ungoverned": [view.name for view in snapshot.ungoverned],
-        "in_trouble": [domain.label for domain in snapshot.domains if domain.conditions],
+        "ungoverned": [view.name for view in snapshot.ungoverned if view.claimed_by is None],
+        "left_alone": left_alone(snapshot.ungoverned),
+        "in_trouble": [domain.label for domain in snapshot.domains if domain.conditions.keys() - AS_ORDERED],
+        "orders": [order_of(order) for order in snapshot.orders],
         "hosts": [
             {"label": host.label, "connected": host.connected, "trouble": host.trouble}
             | {"unseen": dict(host.unseen)}
@@ -35,6 +42,14 @@ def status_of(snapshot: Snapshot) -> dict[str, object]:
         ],
         "troubles": dict(snapshot.troubles) | ({} if idle is None else {"idle": idle}),
     }
+
+
+def why_ungoverned(view: DomainView) -> str:
+    """Why no policy governs a domain that runs, and what to do."""
+    claimed = left_alone((view,))
+    if claimed:
+        return next(iter(claimed.values()))
+    return f"domain {view.name!r} runs, and no policy governs it: add its name to a policy's match"
 
 
 def domain_of(domain: DomainSnapshot) -> dict[str, object]:
@@ -81,7 +96,24 @@ def domain_of(domain: DomainSnapshot) -> dict[str, object]:
         },
         "operation": None if domain.operation is None else operation_of(domain.operation),
         "last_operation": None if domain.last_operation is None else operation_of(domain.last_operation),
+        "order": None if domain.order is None else order_of(domain.order),
         "conditions": dict(domain.conditions),
+    }
+
+
+def order_of(order: Order) -> dict[str, object]:
+    """One order of an administrator; of one for every domain, the domain's name, UUID and host are None."""
+    of_one = order.domain != EVERY
+    return {
+        "domain": order.name if of_one else None,
+        "uuid": order.domain.uuid if of_one else None,
+        "host": order.domain.host if of_one else None,
+        "kind": order.kind,
+        "vcpus": order.vcpus,
+        "by_uid": order.by_uid,
+        "at_wall_s": order.at_wall_s,
+        "until_wall_s": order.until_wall_s,
+        "sentence": order.sentence,
     }
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Record = "Mapping[str, Any]"
 
-_BOUNDS = frozenset({Reason.HOLD, Reason.AT_MIN, Reason.AT_MAX, Reason.SCHEDULE})
+_BOUNDS = frozenset({Reason.HOLD, Reason.AT_MIN, Reason.AT_MAX, Reason.SCHEDULE, Reason.ORDERED})
 _HOST = frozenset({Reason.HOST_FULL, Reason.HOST_PRESSED, Reason.HOST_RATE, Reason.TAKEN_BACK})
 _OVERLAP = ", some of it in what the guest counts as busy"
 _ORDINALS = {1: "first", 2: "second", 3: "third"}
@@ -28,7 +28,7 @@ class Step:
     """One step of a decision."""
 
     stage: str
-    """``signals``, ``demand``, ``target``, ``want``, ``hold``, ``schedule``, ``bounds``, ``host``,
+    """``signals``, ``demand``, ``target``, ``want``, ``hold``, ``schedule``, ``order``, ``bounds``, ``host``,
     ``pace``, ``grant``, ``action`` or ``outcome``."""
     text: str
     """One plain sentence, or a few."""
@@ -45,6 +45,7 @@ def explain(record: Mapping[str, Any]) -> list[Step]:
         *_signals(inputs, record),
         *_strategy(inputs, record),
         *_schedules(inputs, record),
+        *_order(inputs),
         *_clamps(inputs),
         *_action(record),
         *_outcome(record),
@@ -139,6 +140,12 @@ def _schedules(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator
         )
 
 
+def _order(inputs: Mapping[str, Any]) -> Iterator[Step]:
+    # A record of an earlier version says nothing of orders.
+    if inputs.get("order"):
+        yield Step("order", f"By an administrator's order it is {inputs['order']}.")
+
+
 def _clamps(inputs: Mapping[str, Any]) -> Iterator[Step]:
     for name, before, after in inputs["clamps"]:
         reason = Reason(name)
@@ -168,11 +175,13 @@ def _action(record: Mapping[str, Any]) -> Iterator[Step]:
         yield Step("action", f"It is {verb} from {online} to {_vcpus(following)}: {SENTENCES[reason]}.")
     else:
         verb = "grown" if following > online else "shrunk"
-        yield Step(
-            "action",
-            f"It would be {verb} from {online} to {_vcpus(following)} ({SENTENCES[reason]}); in mode "
-            f"{record['mode']} nothing is changed.",
-        )
+        would = f"It would be {verb} from {online} to {_vcpus(following)}"
+        if reason is Reason.PAUSED:
+            yield Step("action", f"{would}, and nothing is changed: {SENTENCES[reason]}.")
+        else:
+            yield Step(
+                "action", f"{would} ({SENTENCES[reason]}); in mode {record['mode']} nothing is changed."
+            )
 
 
 def _outcome(record: Mapping[str, Any]) -> Iterator[Step]:

@@ -1,19 +1,21 @@
 """Every governed domain with its state: taken up, remembered, let go; and what their hosts grant them.
 
 Invariants: a domain is in the fleet exactly while it runs and a policy governs it; what was learned of one
-that leaves is kept, and taken up again when it returns.
+that leaves is kept, and taken up again when it returns. Each is under the order that stands for it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autoscaler.core.by_hand import ByHand
 from autoscaler.core.delay import REMEMBERED
 from autoscaler.core.domain_state import DomainState
 from autoscaler.core.learned import Learned
 from autoscaler.core.reason import Reason
 from autoscaler.service.assignments import Assignments
 from autoscaler.service.governed import Governed
+from autoscaler.service.order_book import OrderBook
 from autoscaler.service.shares import Shares
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from autoscaler.core.arbiter import Grant, Request
     from autoscaler.core.model import DomainId, DomainView, HostView
+    from autoscaler.core.orders import Order
     from autoscaler.core.policy import Policy, PolicySet
     from autoscaler.ports import Clock
     from autoscaler.service.host import Host
@@ -41,7 +44,13 @@ class Fleet:
         recorder: Recorder,
         clock: Clock,
     ) -> None:
+        """Begin with no domain, and with the orders on record.
+
+        Raises:
+            JournalUnavailable: those cannot be read.
+        """
         self.assignments = Assignments(policies)
+        self.orders = OrderBook(recorder, clock)
         self.hosts = {host.label: host for host in hosts}
         self._shares: dict[str, Shares] = {}
         """By the place of a host: connections of one place share its CPUs."""
@@ -84,11 +93,14 @@ class Fleet:
         if policy is None:
             return None, False
         governed = self._domains.get(view.id)
-        if governed is not None:
+        new = governed is None
+        if governed is None:
+            governed = Governed(self._remembered(view, policy), self.hosts[view.id.host])
+            self._domains[view.id] = governed
+        else:
             governed.state.govern(policy, self._clock.monotonic_s())
-            return governed, False
-        governed = self._domains[view.id] = Governed(self._remembered(view, policy), self.hosts[view.id.host])
-        return governed, True
+        governed.state.order = self.orders.of(view.id)
+        return governed, new
 
     def let_go(self, domain: DomainId) -> Governed | None:
         """Take a domain out and keep what was learned of it; None where it was not in."""
@@ -101,10 +113,32 @@ class Fleet:
         """Take a domain out whose state is not to be trusted: nothing of it is kept."""
         self._domains.pop(domain, None)
 
-    def keep(self, governed: Governed) -> None:
-        """Record what was learned of a domain."""
-        learned = governed.state.learned.dump(self._clock.monotonic_s())
-        self._recorder.keep(governed.state.view.id, learned, wall_s=self._clock.wall_s())
+    def keep(self, governed: Governed, *, at_once: bool = False) -> None:
+        """Record what was learned of a domain, and what somebody else did to it; `at_once`: on the disk."""
+        state, now_s = governed.state, self._clock.monotonic_s()
+        kept = state.learned.dump(now_s) | state.by_hand.dump(state.view.plugged, now_s)
+        self._recorder.keep(state.view.id, kept, wall_s=self._clock.wall_s(), at_once=at_once)
+
+    def give(self, order: Order) -> bool:
+        """Let an order stand from now on; returns whether it is on record."""
+        recorded = self.orders.give(order)
+        governed = self._domains.get(order.domain)
+        if governed is not None and not order.pauses and governed.state.by_hand.since_s is not None:
+            # Who orders a count has the last word over who set another one before.
+            governed.state.by_hand = ByHand()
+            self.keep(governed, at_once=True)
+        self._mind_orders()
+        return recorded
+
+    def end_order(self, domain: DomainId) -> bool:
+        """Let the order for a domain, or for every one, stand no more; returns whether that is on record."""
+        recorded = self.orders.end(domain)
+        self._mind_orders()
+        return recorded
+
+    def _mind_orders(self) -> None:
+        for domain, governed in self._domains.items():
+            governed.state.order = self.orders.of(domain)
 
     def see_host(self, label: str, machine: HostView | None, ungoverned: Iterable[DomainView]) -> None:
         """Take in how a host itself was found, and which domains run there that no policy governs."""
@@ -157,4 +191,6 @@ class Fleet:
             return DomainState(view, policy, now_s, Learned(policy, now_s, lag_s=lag_s))
         away_s = self._clock.wall_s() - kept.wall_s
         learned = Learned.restore(policy, kept.learned, now_s, away_s=away_s, lag_s=lag_s)
-        return DomainState(view, policy, now_s, learned)
+        state = DomainState(view, policy, now_s, learned)
+        state.by_hand = ByHand.restore(kept.learned, view.plugged, now_s, away_s=away_s)
+        return state

@@ -44,6 +44,7 @@ class Governed:
             conditions=dict(state.conditions(now_s)),
             slo=self._slo(),
             tally=self.tally.frozen(),
+            order=state.order,
         )
 
     def slice_closed(self) -> None:

@@ -5,7 +5,8 @@ A decision that repeats the last one of its domain and moves nothing is folded i
 `flush`. What was learned of a domain is only collected, and goes to disk with `flush`, all of it in one
 transaction: a killed service loses what it learned since, and nothing that it decided.
 
-Invariant: an operation's row is committed before its first action: a killed service finds what it began.
+Invariants: an operation's row is committed before its first action: a killed service finds what it began. An
+administrator's order is on the disk, not only with the kernel, once it was taken.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ from autoscaler.core.operation import Direction, Outcome
 from autoscaler.ports import JournalUnavailable, Kept
 from autoscaler.service.decision_record import inputs_of
 from autoscaler.service.journal_schema import SCHEMA_VERSION, bring_up, schema_of
+from autoscaler.service.order_rows import delete_order, read_orders, write_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from autoscaler.core.decision import Decision
     from autoscaler.core.model import DomainId
     from autoscaler.core.operation import Operation
+    from autoscaler.core.orders import Order
 
 _log = logging.getLogger("autoscaler")
 
@@ -150,9 +153,36 @@ class SqliteJournal:
                 ),
             )
 
-    def keep(self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float) -> None:
+    def ordered(self, order: Order) -> None:
+        """Record an order; see `autoscaler.ports.Journal`."""
+        with self._to_the_disk():
+            write_order(self._db, order)
+
+    def order_ended(self, domain: DomainId) -> None:
+        """Record that an order stands no more; see `autoscaler.ports.Journal`."""
+        with self._to_the_disk():
+            delete_order(self._db, domain)
+
+    def orders(self) -> list[Order]:
+        """Every order on record; see `autoscaler.ports.Journal`."""
+        try:
+            with self._named_errors():
+                return read_orders(self._db)
+        except ValueError as error:
+            raise JournalUnavailable(
+                f"the orders in the journal {self._path} are damaged ({error}), and one may be to begin "
+                f"nothing at all: {_MOVE_AWAY}"
+            ) from error
+
+    def keep(
+        self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float, at_once: bool = False
+    ) -> None:
         """Remember what was learned of a domain; see `autoscaler.ports.Journal`."""
         self._learned[domain] = (wall_s, json.dumps(learned, separators=(",", ":")))
+        if at_once:
+            with self._named_errors(), self._db:
+                self._write_learned((domain,))
+            del self._learned[domain]
 
     def kept(self, domain: DomainId) -> Kept | None:
         """What was last kept of a domain, unless it is damaged; see `autoscaler.ports.Journal`."""
@@ -196,7 +226,7 @@ class SqliteJournal:
         with self._named_errors(), self._db:
             for last in self._last.values():
                 self._write_fold(last)
-            self._write_learned()
+            self._write_learned(self._learned)
         self._learned.clear()
         newest_s = max((last.until_wall_s for last in self._last.values()), default=0.0)
         for domain, last in list(self._last.items()):
@@ -219,10 +249,11 @@ class SqliteJournal:
             (last.until_wall_s, last.repeats, json.dumps(inputs_of(last.newest)), last.row),
         )
 
-    def _write_learned(self) -> None:
+    def _write_learned(self, domains: Iterable[DomainId]) -> None:
+        named = ((domain, self._last.get(domain)) for domain in domains)
         rows = (
-            (domain.host, domain.uuid, last.newest.name if (last := self._last.get(domain)) else None, *kept)
-            for domain, kept in self._learned.items()
+            (domain.host, domain.uuid, last.newest.name if last else None, *self._learned[domain])
+            for domain, last in named
         )
         self._db.executemany(
             "INSERT INTO learned (host, uuid, domain, at_wall_s, learned) VALUES (?, ?, ?, ?, ?)"
@@ -256,6 +287,17 @@ class SqliteJournal:
         cursor = self._db.execute(f"INSERT INTO decisions ({names}) VALUES ({places})", row)  # noqa: S608 - own names
         assert cursor.lastrowid is not None
         return cursor.lastrowid
+
+    @contextmanager
+    def _to_the_disk(self) -> Iterator[None]:
+        """A transaction that outlives a loss of power, too."""
+        with self._named_errors():
+            self._db.execute("PRAGMA synchronous = FULL")
+            try:
+                with self._db:
+                    yield
+            finally:
+                self._db.execute("PRAGMA synchronous = NORMAL")
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:

@@ -66,7 +66,24 @@ decisions was made on, NULL where none was folded. The indexes hold the time as 
 decision of a moment reads no row but that one.
 """
 
-_STEPS = (_DECISIONS_AND_OPERATIONS, _LEARNED_AND_NEWEST_INPUTS)
+_ORDERS = """
+CREATE TABLE orders (
+    host TEXT NOT NULL,
+    uuid TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    vcpus INTEGER,
+    by_uid INTEGER NOT NULL,
+    at_wall_s REAL NOT NULL,
+    until_wall_s REAL,
+    PRIMARY KEY (host, uuid)
+) STRICT;
+"""
+"""What administrators ordered. Host and UUID are empty where it is for every domain; `vcpus` is NULL for a
+pause, `until_wall_s` for one without an end.
+"""
+
+_STEPS = (_DECISIONS_AND_OPERATIONS, _LEARNED_AND_NEWEST_INPUTS, _ORDERS)
 """What leads from each schema to the next. A new file has schema 0 and takes them all."""
 
 SCHEMA_VERSION = len(_STEPS)

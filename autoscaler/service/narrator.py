@@ -6,16 +6,19 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from autoscaler.core.condition import AS_ORDERED
 from autoscaler.core.operation import Direction, Outcome
+from autoscaler.core.owner import left_alone
 from autoscaler.core.reason import SENTENCES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from autoscaler.core.condition import Condition
     from autoscaler.core.decision import Decision
     from autoscaler.core.model import DomainId, DomainView
     from autoscaler.core.operation import Operation
+    from autoscaler.core.owner import Owner
     from autoscaler.core.policy import Policy
     from autoscaler.service.snapshot import HostSnapshot, Snapshot
 
@@ -42,15 +45,18 @@ class Narrator:
     def __init__(self) -> None:
         self._troubles: dict[DomainId | str, dict[str, _Trouble]] = {}
         """By whom they befell and by their name."""
+        self._owners: set[Owner] = set()
+        """Of whom it was said that their domains are left alone."""
 
     def of_domain(self, view: DomainView, found: Mapping[Condition, str]) -> None:
-        """Say which conditions of a domain are new and which are over."""
+        """Say which conditions of a domain are new and which are over; of orders, the order book tells."""
         name = view.name
         self._compare(
             view.id,
             {
                 condition: _Trouble(f"{name}: {sentence}", f"{name}: no longer {condition}")
                 for condition, sentence in found.items()
+                if condition not in AS_ORDERED
             },
         )
 
@@ -100,6 +106,13 @@ class Narrator:
             view.maximum,
         )
 
+    def left_alone(self, ungoverned: Iterable[DomainView]) -> None:
+        """Say of each owner, once, that its domains are left alone."""
+        for owner, sentence in left_alone(ungoverned).items():
+            if owner not in self._owners:
+                self._owners.add(owner)
+                _log.info("%s", sentence)
+
     def nothing_to_do(self, snapshot: Snapshot) -> None:
         """Say once when no running domain is governed, and what runs there instead."""
         sentence = idle_sentence(snapshot)
@@ -132,10 +145,14 @@ def idle_sentence(snapshot: Snapshot) -> str | None:
     """Why there is nothing to do, where no domain is governed though all can be seen; else None."""
     if snapshot.domains or any(host.unseen or not host.connected for host in snapshot.hosts):
         return None
-    if not snapshot.ungoverned:
+    claimed = left_alone(snapshot.ungoverned)
+    others = [view for view in snapshot.ungoverned if view.claimed_by is None]
+    if claimed and not others:
+        return "; ".join(claimed.values())
+    if not others:
         return "no domain is running: start one, and a policy whose match fits its name governs it"
-    names = ", ".join(repr(view.name) for view in snapshot.ungoverned[:_NAMED])
-    more = "" if len(snapshot.ungoverned) <= _NAMED else f" and {len(snapshot.ungoverned) - _NAMED} more"
+    names = ", ".join(repr(view.name) for view in others[:_NAMED])
+    more = "" if len(others) <= _NAMED else f" and {len(others) - _NAMED} more"
     return f"no policy matches any running domain ({names}{more}): add its name to a policy's match"
 
 

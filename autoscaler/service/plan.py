@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from autoscaler.core.policy import Policy, PolicySet
     from autoscaler.policyfile.text_file import TextFile
     from autoscaler.service.fleet import Fleet
+    from autoscaler.service.peer import Peer
 
 
 class PlanVerb:
@@ -37,7 +38,7 @@ class PlanVerb:
         """`plan` makes the plan for a set of policies; any thread may call it."""
         self._plan = plan
 
-    def __call__(self, request: Mapping[str, object]) -> Mapping[str, object]:
+    def __call__(self, request: Mapping[str, object], _peer: Peer) -> Mapping[str, object]:
         """Make a plan for the policies in ``files``, a list of ``{"name": ..., "text": ...}``.
 
         Raises:

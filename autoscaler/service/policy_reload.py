@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from autoscaler.core.policy import PolicySet
     from autoscaler.policyfile.load import LoadedPolicies
     from autoscaler.service.lanes import Submit
+    from autoscaler.service.peer import Peer
     from autoscaler.service.policy_files import PolicyFiles, Reloaded
 
     Then = Callable[[Reloaded | AutoscalerError], None]
@@ -50,7 +51,7 @@ class PolicyReload:
         """Read the files again if they are not as they were last read."""
         self._submit(Lane.POLICIES, self._files.read_if_changed, partial(self._take, lambda _: None))
 
-    def verb(self, _: Mapping[str, object]) -> Mapping[str, object]:
+    def verb(self, _request: Mapping[str, object], _peer: Peer) -> Mapping[str, object]:
         """Read the files again, and tell as plain JSON values what came of it; see `Reloaded`.
 
         Raises:

@@ -53,10 +53,12 @@ class Publisher:
             hosts=hosts,
             domains=tuple(sorted(domains, key=lambda domain: domain.label)),
             ungoverned=ungoverned,
+            orders=self._fleet.orders.standing,
             policies=len(policies.policies),
             policy_digest=policies.digest,
             troubles=self._recorder.troubles,
         )
+        self._narrator.left_alone(ungoverned)
         self._narrator.nothing_to_do(snapshot)
         self._narrator.of_service("journal", self._recorder.troubles)
         self._publish(snapshot)

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from autoscaler.core.decision import Decision
     from autoscaler.core.model import DomainId
     from autoscaler.core.operation import Operation
+    from autoscaler.core.orders import Order
     from autoscaler.ports import Journal, Kept
 
 T = TypeVar("T")
 
 
 class Recorder:
-    """A journal that does not raise."""
+    """A journal that does not raise, but for `orders`, which is asked once at the start."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -54,9 +55,29 @@ class Recorder:
         if operation.decision_id:
             self._attempt(lambda: self._journal.ended(operation))
 
-    def keep(self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float) -> None:
-        """Remember what was learned of a domain."""
-        self._attempt(lambda: self._journal.keep(domain, learned, wall_s=wall_s), writes=False)
+    def ordered(self, order: Order) -> bool:
+        """Record an administrator's order; returns whether it could be."""
+        return self._done(lambda: self._journal.ordered(order))
+
+    def order_ended(self, domain: DomainId) -> bool:
+        """Record that the order for a domain stands no more; returns whether it could be."""
+        return self._done(lambda: self._journal.order_ended(domain))
+
+    def orders(self) -> Sequence[Order]:
+        """Every order on record.
+
+        Raises:
+            JournalUnavailable: they cannot be read. One of them may be to begin nothing at all.
+        """
+        return self._journal.orders()
+
+    def keep(
+        self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float, at_once: bool = False
+    ) -> None:
+        """Remember what was learned of a domain; `at_once`: on the disk now."""
+        self._attempt(
+            lambda: self._journal.keep(domain, learned, wall_s=wall_s, at_once=at_once), writes=at_once
+        )
 
     def kept(self, domain: DomainId) -> Kept | None:
         """What was last kept of a domain; None, too, where it could not be read."""
@@ -69,6 +90,13 @@ class Recorder:
     def flush(self) -> None:
         """Put on disk what has only been counted or collected."""
         self._attempt(self._journal.flush)
+
+    def _done(self, entry: Callable[[], None]) -> bool:
+        def done() -> bool:
+            entry()
+            return True
+
+        return self._attempt(done) or False
 
     def _attempt(self, entry: Callable[[], T], *, writes: bool = True) -> T | None:
         """`writes`: whether it is known, where this succeeds, that the journal can be written."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from autoscaler.backends.qmp.guests import QmpGuest
+    from autoscaler.core.owner import Owner
 
 
 class LogLevel(StrEnum):
@@ -29,6 +30,8 @@ class LibvirtConnection:
     """The domains of one libvirt connection."""
 
     uri: str
+    adopt: frozenset[Owner] = frozenset()
+    """Whose domains may be governed although somebody else runs them."""
 
     @property
     def label(self) -> str:

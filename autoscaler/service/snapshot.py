@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from autoscaler.core.demand import Load
     from autoscaler.core.model import CpuSource, DomainId, DomainView
     from autoscaler.core.operation import Direction, Operation, Outcome
+    from autoscaler.core.orders import Order
     from autoscaler.core.policy import Policy
     from autoscaler.core.reason import Reason
     from autoscaler.core.slo import SloReport
@@ -55,6 +56,8 @@ class DomainSnapshot:
     conditions: Mapping[Condition, str]
     slo: SloReport
     tally: Tally
+    order: Order | None = None
+    """What an administrator ordered, for it or for every domain; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,8 @@ class Snapshot:
     """Governed domains, by name."""
     ungoverned: tuple[DomainView, ...] = ()
     """Domains that run and that no policy fits: left alone."""
+    orders: tuple[Order, ...] = ()
+    """What administrators ordered and what stands of it, also for domains that do not run."""
     policies: int = 0
     """Policies in force."""
     policy_digest: str = ""

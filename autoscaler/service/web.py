@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from autoscaler.ports import AutoscalerError, JournalUnavailable
 from autoscaler.service.decision_record import inputs_of
-from autoscaler.service.describe import domain_of, status_of
+from autoscaler.service.describe import domain_of, status_of, why_ungoverned
 from autoscaler.service.explain import explain
 from autoscaler.service.journal_reader import decision_at, events
 from autoscaler.service.settings import Listen
@@ -179,8 +179,9 @@ def why_unrecorded(snapshot: Snapshot, wanted: str, *, past: bool) -> str:
 
 def why_unknown(snapshot: Snapshot, wanted: str) -> str:
     """Why a domain is not among the governed ones, as far as the last tick tells."""
-    if any(wanted in {view.name, view.id.uuid} for view in snapshot.ungoverned):
-        return f"domain {wanted!r} runs, and no policy governs it: add its name to a policy's match"
+    for view in snapshot.ungoverned:
+        if wanted in {view.name, view.id.uuid}:
+            return why_ungoverned(view)
     for host in snapshot.hosts:
         if wanted in host.unseen:
             return f"domain {wanted!r} cannot be seen: {host.unseen[wanted]}"

@@ -11,7 +11,6 @@ import shutil
 import signal
 import string
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,12 +19,15 @@ import pytest
 
 from autoscaler import __version__
 from autoscaler.lab.image import Image
-from tests.fakes.running_service import AS_FROM_A_TERMINAL, COMMAND, RunningService, running_service
+from tests.fakes.running_service import AS_FROM_A_TERMINAL, COMMAND, RunningService, idle_service
 
 COMMANDS = (
     *(
         "run",
         "reload",
+        "pause",
+        "resume",
+        "set",
         "check",
         "schema",
         "status",
@@ -51,16 +53,10 @@ def autoscaler(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def idle_service() -> Iterator[RunningService]:
+def service() -> Iterator[RunningService]:
     """A service that watches an empty folder."""
-    folder = Path(tempfile.mkdtemp(prefix="vcpu-cli-"))
-    (folder / "guests").mkdir()
-    try:
-        with running_service(folder, f"qmp: {folder}/guests") as service:
-            service.wait_for_tick()
-            yield service
-    finally:
-        shutil.rmtree(folder)
+    with idle_service() as service:
+        yield service
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -101,6 +97,10 @@ def test_the_version_is_told() -> None:
         pytest.param(("lab", "up", "a b"), "a b", id="no name for a guest"),
         pytest.param(("check", "/nonexistent"), "/nonexistent", id="nothing to check"),
         pytest.param(("run", "--config.file", "/nonexistent"), "/nonexistent", id="no configuration"),
+        pytest.param(("pause",), "--all", id="nothing to pause"),
+        pytest.param(("resume", "web-1", "--all"), "--all", id="one and all"),
+        pytest.param(("set", "web-1", "0"), "'N'", id="no vCPU at all"),
+        pytest.param(("set", "web-1", "2", "--hold", "long"), "long", id="no time"),
     ],
 )
 def test_a_wrong_call_is_told_what_is_wrong_with_it(arguments: tuple[str, ...], named: str) -> None:
@@ -119,23 +119,23 @@ def test_a_service_that_does_not_run_is_told_in_one_sentence(command: str) -> No
     assert "`autoscaler run`" in sentence
 
 
-def test_a_server_that_is_no_autoscaler_is_told_so(idle_service: RunningService) -> None:
-    asked = autoscaler("list", "--server", f"{idle_service.server}/grafana")
+def test_a_server_that_is_no_autoscaler_is_told_so(service: RunningService) -> None:
+    asked = autoscaler("list", "--server", f"{service.server}/grafana")
     assert asked.returncode == 1
     assert "is it an autoscaler" in asked.stderr
 
 
 @pytest.mark.parametrize("command", ["status", "list", "events", "check", "lab list"])
-def test_output_for_programs_is_one_json_document(idle_service: RunningService, command: str) -> None:
-    extra = {"check": (str(idle_service.policy),), "lab list": ("--folder", str(idle_service.folder))}
-    asked = idle_service.ask(*command.split(), *extra.get(command, ()), "--output", "json")
+def test_output_for_programs_is_one_json_document(service: RunningService, command: str) -> None:
+    extra = {"check": (str(service.policy),), "lab list": ("--folder", str(service.folder))}
+    asked = service.ask(*command.split(), *extra.get(command, ()), "--output", "json")
     assert asked.stderr == ""
     assert isinstance(json.loads(asked.stdout), list | dict)
 
 
-def test_following_events_ends_by_ctrl_c_without_a_word(idle_service: RunningService) -> None:
+def test_following_events_ends_by_ctrl_c_without_a_word(service: RunningService) -> None:
     follower = subprocess.Popen(
-        (*AS_FROM_A_TERMINAL, COMMAND, "events", "--follow", "--server", idle_service.server),
+        (*AS_FROM_A_TERMINAL, COMMAND, "events", "--follow", "--server", service.server),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

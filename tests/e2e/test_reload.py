@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import stat
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.quick_policy import QUICK_POLICY
-from tests.fakes.running_service import COMMAND, RunningService, running_service
+from tests.fakes.running_service import COMMAND, RunningService, idle_service
 
 SLOWER = QUICK_POLICY.replace("hold: 3s", "hold: 4s")
 BROKEN = QUICK_POLICY.replace("hold: 3s", "hold: soon")
@@ -24,14 +22,8 @@ BROKEN = QUICK_POLICY.replace("hold: 3s", "hold: soon")
 @pytest.fixture
 def service() -> Iterator[RunningService]:
     """A service that watches an empty folder of guests."""
-    folder = Path(tempfile.mkdtemp(prefix="vcpu-reload-"))
-    (folder / "guests").mkdir()
-    try:
-        with running_service(folder, f"qmp: {folder}/guests") as service:
-            service.wait_for_tick()
-            yield service
-    finally:
-        shutil.rmtree(folder)
+    with idle_service() as service:
+        yield service
 
 
 def reload(service: RunningService, *arguments: str) -> subprocess.CompletedProcess[str]:

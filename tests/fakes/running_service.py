@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -156,6 +158,19 @@ def running_service(
         if service.process.poll() is None:
             service.process.kill()
             service.process.wait(timeout=20)
+
+
+@contextlib.contextmanager
+def idle_service() -> Iterator[RunningService]:
+    """Run a service that watches an empty folder of guests, in a temporary folder, and has ticked once."""
+    folder = Path(tempfile.mkdtemp(prefix="vcpu-idle-"))
+    (folder / "guests").mkdir()
+    try:
+        with running_service(folder, f"qmp: {folder}/guests") as service:
+            service.wait_for_tick()
+            yield service
+    finally:
+        shutil.rmtree(folder)
 
 
 def free_port() -> int:

@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+import libvirt
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -105,7 +106,17 @@ def test_the_policy_of_every_domain_of_a_connection_is_told(
     assert json.loads(run("a.yaml", *CONNECT, "--output", "json").output) == {
         "errors": [],
         "warnings": [],
-        "domains": [{"name": "test", "uuid": TEST_DOMAIN, "policy": policy, "also": [], "opted_out": False}],
+        "domains": [
+            {
+                "name": "test",
+                "uuid": TEST_DOMAIN,
+                "policy": policy,
+                "also": [],
+                "opted_out": False,
+                "claimed_by": None,
+            }
+        ],
+        "left_alone": {},
     }
 
 
@@ -119,6 +130,31 @@ def test_a_domain_that_is_there_and_fits_two_policies_is_warned_of(tmp_path: Pat
     ]
     assert found["domains"][0]["also"] == ["two"]
     assert run("a.yaml", *CONNECT, "--strict").exit_code == 1
+
+
+def test_a_domain_of_somebody_else_is_told_with_what_to_write_unless_the_configuration_adopts_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD.replace("[a]", "[test]"))
+    (tmp_path / "config.yaml").write_text(
+        "version: 1\nconnections: [{libvirt: 'test:///default', adopt: [kubevirt]}]\n"
+    )
+    administrator = libvirt.open(CONNECT[1])
+    domain = administrator.lookupByName("test")
+    domain.setMetadata(
+        *(libvirt.VIR_DOMAIN_METADATA_ELEMENT, "<vm/>", "k", "http://kubevirt.io"),
+        libvirt.VIR_DOMAIN_AFFECT_LIVE,
+    )
+    left_alone = run("a.yaml", *CONNECT)
+    found = json.loads(run("a.yaml", *CONNECT, "--output", "json").output)
+    adopted = run("a.yaml", "config.yaml", *CONNECT)
+    administrator.close()
+    assert left_alone.exit_code == 0
+    assert "belongs to KubeVirt and is left alone" in left_alone.output
+    assert left_alone.output.endswith("1 domain, 1 without a policy\n")
+    assert (found["domains"][0]["policy"], found["domains"][0]["claimed_by"]) == (None, "kubevirt")
+    assert "`adopt: [kubevirt]`" in found["left_alone"]["kubevirt"]
+    assert adopted.output.endswith("1 domain, 0 without a policy\n")
 
 
 def test_what_governs_a_domain_is_not_told_while_there_are_errors(tmp_path: Path) -> None:

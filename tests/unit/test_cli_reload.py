@@ -36,7 +36,7 @@ def home() -> Iterator[Path]:
 
 
 def reload(home: Path, answer: Mapping[str, object], *arguments: str) -> Result:
-    socket = ControlSocket(home / "state" / "control.sock", {"reload": lambda _: answer})
+    socket = ControlSocket(home / "state" / "control.sock", {"reload": lambda *_: answer})
     socket.start()
     try:
         return CliRunner().invoke(app, ["reload", *arguments])

@@ -14,6 +14,7 @@ from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
 from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.backends.libvirt.metadata import NAMESPACE
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId, DomainView, RunState
+from autoscaler.core.owner import Owner
 from autoscaler.ports import Conflict, Denied, DomainGone
 from tests.fakes.libvirt_domains import RealClock, pretend_domain
 
@@ -138,6 +139,33 @@ def test_metadata_of_others_is_neither_read_nor_told_of(
     events.wait_for(DomainEvent(DomainEventKind.CHANGED, id_of(guest)))
     assert events.count == 1
     assert view_of(hypervisor, guest).labels == {}
+
+
+NOVA = "http://openstack.org/xmlns/libvirt/nova/1.1"
+
+
+def test_a_domain_that_somebody_else_runs_is_seen_as_theirs_unless_it_is_adopted(
+    hypervisor: LibvirtHypervisor, guest: libvirt.virDomain
+) -> None:
+    assert view_of(hypervisor, guest).claimed_by is None
+    for element, owner in (("<instance><name>vm</name></instance>", Owner.NOVA), (None, None)):
+        events = Events()
+        hypervisor.subscribe(events)
+        label(guest, element, uri=NOVA)
+        events.wait_for(DomainEvent(DomainEventKind.CHANGED, id_of(guest)))
+        assert view_of(hypervisor, guest).claimed_by is owner
+    label(guest, "<instance/>", uri=NOVA)
+    adopting = LibvirtHypervisor(URI, clock=RealClock(), label="lab", adopt=(Owner.NOVA,))
+    assert view_of(adopting, guest).claimed_by is None
+    adopting.close()
+
+
+def test_a_count_that_an_administrator_sets_is_seen_at_the_next_sweep(
+    hypervisor: LibvirtHypervisor, guest: libvirt.virDomain
+) -> None:
+    for count in (3, 2):
+        guest.setVcpusFlags(count, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        assert view_of(hypervisor, guest).plugged == count
 
 
 def test_vcpus_are_added_to_the_running_guest(

@@ -11,6 +11,8 @@ import pytest
 
 from autoscaler.backends.libvirt import labels as domain_labels
 from autoscaler.backends.libvirt.labels import REREAD_S, DomainLabels
+from autoscaler.backends.libvirt.metadata import owner_in
+from autoscaler.core.owner import Owner
 
 
 class Connection:
@@ -29,7 +31,10 @@ class Domain:
         self.text = text
         self.run = run
         self.connection = Connection()
-        self.asked = 0
+        self.asked = self.described = 0
+        self.others = ""
+        """What others wrote into its description."""
+        self.undescribed: libvirt.libvirtError | None = None
         self.answers = threading.Event()
         self.answers.set()
         self.error: libvirt.libvirtError | None = None
@@ -46,6 +51,13 @@ class Domain:
 
     def connect(self) -> Connection:
         return self.connection
+
+    def XMLDesc(self, flags: int) -> str:  # noqa: N802 - libvirt's name
+        assert flags == 0
+        self.described += 1
+        if self.undescribed is not None:
+            raise self.undescribed
+        return f"<domain><name>{self._name}</name>{self.others}</domain>"
 
     def metadata(self, kind: int, uri: str, flags: int) -> str:
         assert (kind, uri) == (libvirt.VIR_DOMAIN_METADATA_ELEMENT, "urn:vcpu-autoscaler:1")
@@ -265,3 +277,79 @@ def test_two_sweeps_at_once_see_the_same_new_domain(labels: DomainLabels) -> Non
         sweep.join()
     assert found == [{"web": GOLD_LABELS}] * 2
     assert web.asked == 1
+
+
+NOVA = '<metadata><nova:instance xmlns:nova="http://openstack.org/xmlns/libvirt/nova/1.1"/></metadata>'
+
+
+def test_who_runs_a_domain_is_asked_once_and_again_when_its_metadata_changed(labels: DomainLabels) -> None:
+    web, nova = Domain("web"), Domain("nova")
+    nova.others = NOVA
+    for second in range(3 * int(REREAD_S)):
+        seen(labels, web, nova, now_s=float(second))
+    assert labels.owners == {"uuid-of-nova": Owner.NOVA}
+    assert (web.described, nova.described) == (1, 1)
+    web.others = NOVA
+    labels.changed(web.UUIDString())
+    seen(labels, web, nova, now_s=3 * REREAD_S)
+    assert labels.owners == {"uuid-of-web": Owner.NOVA, "uuid-of-nova": Owner.NOVA}
+    assert (web.described, nova.described) == (2, 1)
+
+
+def test_a_domain_that_was_started_again_is_asked_anew_who_runs_it(labels: DomainLabels) -> None:
+    web, again = Domain("web", run=1), Domain("web", run=2)
+    web.others = NOVA
+    seen(labels, web)
+    seen(labels, again)
+    assert labels.owners == {}
+
+
+@pytest.mark.parametrize(
+    ("others", "owner"),
+    [
+        pytest.param(NOVA, Owner.NOVA, id="nova"),
+        pytest.param(NOVA.replace("1.1", "1.0"), Owner.NOVA, id="an older nova"),
+        pytest.param(
+            '<metadata><v:vm xmlns:v="http://ovirt.org/vm/1.0"/></metadata>', Owner.OVIRT, id="ovirt"
+        ),
+        pytest.param(
+            '<metadata><t:qos xmlns:t="http://ovirt.org/vm/tune/1.0"/></metadata>', Owner.OVIRT, id="tuned"
+        ),
+        pytest.param(
+            '<metadata><kubevirt xmlns="http://kubevirt.io"><uid/></kubevirt></metadata>',
+            Owner.KUBEVIRT,
+            id="kubevirt",
+        ),
+        pytest.param('<metadata><x xmlns="urn:another"/><y/></metadata>', None, id="somebody else"),
+        pytest.param(
+            '<metadata><x xmlns="urn:x"><y xmlns="http://kubevirt.io"/></x></metadata>',
+            None,
+            id="within another",
+        ),
+        pytest.param('<description xmlns="http://kubevirt.io"/>', None, id="not in the metadata"),
+        pytest.param("", None, id="no metadata"),
+    ],
+)
+def test_owners_are_known_by_the_namespace_of_their_element(others: str, owner: Owner | None) -> None:
+    assert owner_in(f"<domain>{others}</domain>") is owner
+
+
+def test_a_description_that_is_no_xml_keeps_its_domain_out_and_is_told(
+    labels: DomainLabels,
+) -> None:
+    web = Domain("web", GOLD)
+    web.others = "<metadata>"
+    assert seen(labels, web) == {}
+    assert "no well-formed XML" in labels.troubles["web"]
+
+
+def test_a_domain_of_which_nobody_tells_who_runs_it_is_not_shown_and_asked_again(
+    labels: DomainLabels,
+) -> None:
+    web = Domain("web", '<labels note="a&#10;b"/>')
+    web.undescribed = failure(libvirt.VIR_ERR_INTERNAL_ERROR, "out of its depth")
+    assert seen(labels, web) == {}
+    assert "(out of its depth)" in labels.troubles["web"]
+    web.undescribed = None
+    assert seen(labels, web) == {"web": OPTED_OUT}
+    assert labels.troubles == {}

@@ -136,6 +136,17 @@ def test_a_gap_that_a_removal_left_is_filled_first(room: QmpRoom) -> None:
     assert server.plugged_slots == [0, 1, 2, 3]
 
 
+def test_a_count_that_another_hand_changes_is_seen_at_the_next_sweep(room: QmpRoom) -> None:
+    server = room.serve()
+    hypervisor = room.look(server)
+    counts = [only(hypervisor).plugged]
+    server.plug_next()
+    counts.append(only(hypervisor).plugged)
+    server.unplug(1)
+    counts.append(only(hypervisor).plugged)
+    assert counts == [1, 2, 1]
+
+
 def test_cores_of_several_vcpus_are_plugged_whole_or_not_at_all(room: QmpRoom) -> None:
     server = room.serve(threads_per_slot=2, plugged_at_boot=2, maximum=8)
     hypervisor = room.look(server)

@@ -34,19 +34,29 @@ NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 
 
-def echo(arguments: Mapping[str, object]) -> Mapping[str, object]:
+def echo(arguments: Mapping[str, object], _peer: Peer) -> Mapping[str, object]:
     return {"heard": arguments}
 
 
-def refuse(_: Mapping[str, object]) -> Mapping[str, object]:
+def refuse(_request: Mapping[str, object], _peer: Peer) -> Mapping[str, object]:
     raise Conflict("it was not as expected: look again")
 
 
-def break_down(_: Mapping[str, object]) -> Mapping[str, object]:
+def break_down(_request: Mapping[str, object], _peer: Peer) -> Mapping[str, object]:
     raise ZeroDivisionError
 
 
-VERBS = {"echo": echo, "refuse": refuse, "break": break_down, "thing": lambda _: {"thing": object()}}
+def tell_who_asks(_request: Mapping[str, object], peer: Peer) -> Mapping[str, object]:
+    return {"uid": peer.uid}
+
+
+VERBS: dict[str, control.Verb] = {
+    "echo": echo,
+    "refuse": refuse,
+    "break": break_down,
+    "thing": lambda *_: {"thing": object()},
+    "who": tell_who_asks,
+}
 
 
 @pytest.fixture
@@ -166,6 +176,10 @@ def test_what_is_no_request_is_told_so(served: Path, request_line: bytes, senten
     assert ask_control(served, "echo") == {"heard": {}}
 
 
+def test_a_verb_is_told_who_asks_whatever_the_request_says(served: Path) -> None:
+    assert ask_control(served, "who", uid=12345) == {"uid": os.geteuid()}
+
+
 def test_a_request_of_nearly_the_most_bytes_is_heard(served: Path) -> None:
     text = "x" * (4 * 1024 * 1024 - 100)
     assert ask_control(served, "echo", text=text) == {"heard": {"text": text}}
@@ -196,7 +210,7 @@ def test_a_peer_that_takes_no_answer_holds_a_thread_for_a_bounded_time(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control, "_ANSWER_S", 0.2)
-    with serving(path, {"much": lambda _: {"much": "x" * 8_000_000}}) as server, connected(path) as peer:
+    with serving(path, {"much": lambda *_: {"much": "x" * 8_000_000}}) as server, connected(path) as peer:
         peer.sendall(b'{"verb": "much"}\n')
         eventually(lambda: len(server._connections) == 1)
         eventually(lambda: not server._connections)
@@ -281,7 +295,7 @@ def test_a_socket_that_never_began_to_listen_is_closed_as_well(path: Path) -> No
 def test_who_waits_when_it_closes_is_not_left_waiting(path: Path) -> None:
     asked, answer = threading.Event(), threading.Event()
 
-    def wait(_: Mapping[str, object]) -> Mapping[str, object]:
+    def wait(_request: Mapping[str, object], _peer: Peer) -> Mapping[str, object]:
         asked.set()
         answer.wait(20)
         return {}

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pytest
 
-from autoscaler.core.policy import DownLimits, Match, Mode, Policy, PolicySet, TargetStrategy
+from autoscaler.core.policy import DownLimits, ManualChange, Match, Mode, Policy, PolicySet, TargetStrategy
 from autoscaler.ports import AutoscalerError, JournalUnavailable
 from autoscaler.service.journal_reader import events
 from autoscaler.service.lanes import Lane
@@ -87,6 +87,10 @@ def test_a_guest_that_finds_a_fault_in_the_service_costs_no_other_guest_anything
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     site = Site(tmp_path, "web-1", "web-2")
+    # That it ran no vCPU was somebody's change, which outlives the fault.
+    site.controller.apply(
+        PolicySet(policies=(replace(POLICY, manual_change=ManualChange(respect_for_s=5.0)),))
+    )
     site.run(3)
     site.guests[0].set(online=set())
     site.guests[1].set(demand=1.8)
@@ -95,7 +99,7 @@ def test_a_guest_that_finds_a_fault_in_the_service_costs_no_other_guest_anything
     assert len(site.guests[1].online) == 3
     assert "web-1: internal error" in caplog.text
     site.guests[0].set(online={0}, demand=1.8)
-    site.run(6)
+    site.run(12)
     assert len(site.guests[0].online) == 3
 
 

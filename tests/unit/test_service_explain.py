@@ -174,3 +174,17 @@ def test_a_doubted_load_is_told_with_what_the_host_saw() -> None:
     )
     assert "vCPU threads did not spend" in found["pace"]
     assert found["action"].startswith("It stays at 2 vCPUs: the guest claims load")
+
+
+def test_a_pause_is_told_with_what_would_be_done() -> None:
+    order = "paused until resumed by uid 0"
+    found = told(reason="paused", act=False, inputs={"order": order})
+    assert found["order"] == "By an administrator's order it is paused until resumed by uid 0."
+    assert found["action"].startswith("It would be grown from 2 to 3 vCPUs, and nothing is changed: ")
+
+
+def test_a_count_that_was_ordered_is_told_with_what_the_strategy_wanted() -> None:
+    order = "held at 6 vCPUs until 2026-03-01 14:30:00 UTC by uid 0"
+    found = told(reason="ordered", next_vcpus=6, inputs={"order": order, "clamps": [["ordered", 3, 6]]})
+    assert found["order"].endswith(f"{order}.")
+    assert found["bounds"] == "3 became 6: an administrator has ordered this count."

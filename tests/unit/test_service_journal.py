@@ -63,6 +63,7 @@ def test_a_decision_comes_back_with_what_it_was_made_on(journal: SqliteJournal, 
         "schedules": ["office hours"],
         "held": 3,
         "clamps": [["step", 9, 3]],
+        "order": "",
         "granted": "",
         "trace": {"strategy": "target", "demand_vcpus": 1.0, "utilization_ratio": 0.65, "hold_s": 300.0},
         "load": {

@@ -20,6 +20,7 @@ from autoscaler.core.policy import (
 from autoscaler.core.reason import SENTENCES, Reason
 from autoscaler.service.plan import PlanVerb, PoliciesBroken
 from autoscaler.service.settings import HostLimits
+from tests.fakes.examples import PEER
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
 WEB = Policy(
@@ -73,7 +74,7 @@ def test_the_verb_reads_policies_from_texts() -> None:
         taken.append(policies)
         return []
 
-    assert PlanVerb(plan)({"files": [{"name": "web.yaml", "text": TEXT}]}) == {"domains": []}
+    assert PlanVerb(plan)({"files": [{"name": "web.yaml", "text": TEXT}]}, PEER) == {"domains": []}
     assert [policy.min_vcpus for policy in taken[0].policies] == [2]
 
 
@@ -90,7 +91,7 @@ def test_the_verb_reads_policies_from_texts() -> None:
 )
 def test_what_is_no_set_of_policies_is_refused_in_a_sentence(files: object) -> None:
     with pytest.raises(PoliciesBroken):
-        PlanVerb(lambda _: [])({"files": files})
+        PlanVerb(lambda _: [])({"files": files}, PEER)
 
 
 def test_a_plan_under_another_service_level_is_made_without_any_past(simulated: Simulation) -> None:

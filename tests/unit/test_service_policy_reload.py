@@ -21,6 +21,7 @@ from autoscaler.service.instruments import Instruments
 from autoscaler.service.lanes import Lane
 from autoscaler.service.policy_files import PolicyFiles
 from autoscaler.service.policy_reload import PolicyReload
+from tests.fakes.examples import PEER
 
 BROKEN = "version: 1\npolicies:\n  - {name: web, match: {}, mod: auto}\n  - {name: db, matches: {}}\n"
 
@@ -97,7 +98,7 @@ def test_a_good_set_comes_into_force_whole_and_what_changed_is_told(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     site.file.write_text(policies(db=1, web=4))
-    assert site.reload.verb({}) == {
+    assert site.reload.verb({}, PEER) == {
         "in_force": True,
         "sentence": "web changed, db added, old removed; 3 running domains governed otherwise now",
         "changes": {"added": ("db",), "removed": ("old",), "changed": ("web",), "reordered": False},
@@ -119,7 +120,9 @@ def test_a_good_set_comes_into_force_whole_and_what_changed_is_told(
 def test_what_is_written_otherwise_and_means_the_same_is_in_force_with_its_new_lines(site: Site) -> None:
     site.file.write_text("# moved\n" + policies(web=2, old=2))
     site.domains = 1
-    assert site.reload.verb({})["sentence"] == "nothing changed; 1 running domain governed otherwise now"
+    assert (
+        site.reload.verb({}, PEER)["sentence"] == "nothing changed; 1 running domain governed otherwise now"
+    )
     ((policy_set, _),) = site.applied
     assert policy_set.policies[0].source.endswith(":4")
 
@@ -129,7 +132,7 @@ def test_a_broken_set_leaves_the_last_good_one_and_tells_every_error_in_its_plac
 ) -> None:
     before = site.files.in_force
     site.file.write_text(BROKEN)
-    answer = site.reload.verb({})
+    answer = site.reload.verb({}, PEER)
     assert (answer["in_force"], answer["domains"]) == (False, 0)
     assert f"`autoscaler check {site.file}`" in str(answer["sentence"])
     assert isinstance(answer["errors"], list)
@@ -160,7 +163,7 @@ def test_what_changed_is_told_against_the_set_in_force_though_a_broken_one_came_
     site.file.write_text(BROKEN)
     site.look()
     site.file.write_text(policies(web=3, old=2))
-    assert str(site.reload.verb({})["sentence"]).startswith("web changed; ")
+    assert str(site.reload.verb({}, PEER)["sentence"]).startswith("web changed; ")
 
 
 @pytest.mark.parametrize("text", [policies(web=9), BROKEN], ids=["good", "broken"])
@@ -184,14 +187,14 @@ def test_who_asks_is_told_again_though_nothing_changed(site: Site, caplog: pytes
     site.file.write_text(BROKEN)
     site.look()
     caplog.clear()
-    assert site.reload.verb({})["in_force"] is False
+    assert site.reload.verb({}, PEER)["in_force"] is False
     assert len(caplog.messages) > 1
     assert site.reads("failure") == 2
 
 
 def test_a_file_that_is_gone_leaves_the_last_good_set(site: Site) -> None:
     site.file.unlink()
-    answer = site.reload.verb({})
+    answer = site.reload.verb({}, PEER)
     assert answer["in_force"] is False
     assert "No such file" in str(answer["errors"])
     assert site.applied == []
@@ -202,7 +205,7 @@ def test_what_was_written_last_is_in_force_however_many_ask(site: Site) -> None:
 
     def ask() -> None:
         for _ in range(10):
-            site.reload.verb({})
+            site.reload.verb({}, PEER)
         over.wait(20)
 
     for _ in range(4):
@@ -242,7 +245,7 @@ def test_files_that_cannot_be_read_for_long_hold_up_neither_controller_nor_who_a
     monkeypatch.setattr(policy_reload, "_PATIENCE_S", 0.1)
     site = Site(tmp_path / "policies.yaml", kind=SlowFiles)
     with pytest.raises(OutcomeUnknown, match=r"not read within 0\.1 s"):
-        site.reload.verb({})
+        site.reload.verb({}, PEER)
     ticked = threading.Event()
     site.inbox.post(ticked.set)
     assert ticked.wait(20)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from autoscaler.core.decision import Decision
 from autoscaler.core.model import DomainId
 from autoscaler.core.operation import Operation
+from autoscaler.core.orders import Order
 from autoscaler.ports import JournalUnavailable, Kept
 from autoscaler.service.recorder import Recorder
 from tests.fakes.examples import DECISION, DOMAIN, OPERATION
@@ -31,8 +32,23 @@ class MemoryJournal:
     def ended(self, operation: Operation) -> None:
         self._write(operation)
 
-    def keep(self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float) -> None:
+    def ordered(self, order: Order) -> None:
+        self._write(order)
+
+    def order_ended(self, domain: DomainId) -> None:
+        self._write(domain)
+
+    def orders(self) -> Sequence[Order]:
+        if self.full:
+            raise JournalUnavailable("the disk is full")
+        return ()
+
+    def keep(
+        self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float, at_once: bool = False
+    ) -> None:
         self.collected[domain] = Kept(wall_s, learned)
+        if at_once:
+            self._write(learned)
 
     def kept(self, domain: DomainId) -> Kept | None:
         if self.full:

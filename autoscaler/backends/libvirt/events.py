@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.libvirt.binding import libvirt
-from autoscaler.backends.libvirt.metadata import NAMESPACE
+from autoscaler.backends.libvirt.metadata import NAMESPACE, owner_of
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId
 
 if TYPE_CHECKING:
@@ -94,7 +94,9 @@ class EventFeed:
     def _metadata(
         self, _connection: object, domain: libvirt.virDomain, kind: int, uri: str | None, _opaque: object
     ) -> None:
-        if kind == libvirt.VIR_DOMAIN_METADATA_ELEMENT and uri == NAMESPACE:
+        if kind != libvirt.VIR_DOMAIN_METADATA_ELEMENT or uri is None:
+            return
+        if uri == NAMESPACE or owner_of(uri) is not None:
             self._metadata_changed(domain.UUIDString())
             self._tell(DomainEventKind.CHANGED, domain)
 

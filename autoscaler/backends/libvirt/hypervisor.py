@@ -26,9 +26,10 @@ from autoscaler.backends.libvirt.stats import DomainViews
 from autoscaler.ports import BackendUnavailable, Conflict, Denied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from autoscaler.core.model import DomainEvent, DomainId, DomainView
+    from autoscaler.core.owner import Owner
     from autoscaler.ports import Clock
 
 _GROUPS = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_VCPU
@@ -50,17 +51,21 @@ _PLACES = 4
 class LibvirtHypervisor:
     """A `Hypervisor` over libvirt; opens its connections when first used and again whenever they broke."""
 
-    def __init__(self, uri: str, *, clock: Clock, label: str | None = None) -> None:
+    def __init__(
+        self, uri: str, *, clock: Clock, label: str | None = None, adopt: Collection[Owner] = ()
+    ) -> None:
         """Remember how to connect; nothing is opened yet.
 
         Args:
             uri: any that libvirt takes, ``qemu:///embed?root=/absolute/folder`` too.
             clock: stamps what is read and times the back-off.
             label: the connection's name; None: the URI.
+            adopt: whose domains may be governed although somebody else runs them.
         """
         self._uri = uri
         self._label = uri if label is None else label
         self._clock = clock
+        self._adopt = frozenset(adopt)
         self._labels = DomainLabels()
         self._events = EventFeed(self._label, metadata_changed=self._labels.changed)
         self._reader = LibvirtLink(uri, clock=clock, read_only=True, events=self._events)
@@ -83,12 +88,13 @@ class LibvirtHypervisor:
             records = self._statistics()
             at_s = self._clock.monotonic_s()
             labels = self._labels.of([domain for domain, _ in records], now_s=at_s)
-            return self._views.sweep(records, labels, at_s=at_s)
+            owners = {uuid: who for uuid, who in self._labels.owners.items() if who not in self._adopt}
+            return self._views.sweep(records, labels, owners=owners, at_s=at_s)
         except libvirt.libvirtError as error:
             raise sweep_failed(error, self._uri) from error
 
     def troubles(self) -> Mapping[str, str]:
-        """Domains that libvirt lists and whose owners' labels were never heard; see `DomainLabels`."""
+        """Domains of which it was never heard who may govern them; see `DomainLabels`."""
         return self._labels.troubles
 
     def plug(self, domain: DomainId, *, expect: int, target: int) -> None:

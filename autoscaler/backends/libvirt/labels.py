@@ -1,10 +1,11 @@
-"""The labels of every domain of one connection, known at each sweep and asked for at few.
+"""The labels and the owner of every domain of one connection, known at each sweep and asked for at few.
 
 A domain's are asked for when it is first seen, when libvirt tells that its metadata changed, and in any case
 about once in `REREAD_S`, since an event can be lost. Each sweep asks for those that are due, and waits for
-them no longer than `PATIENCE_S`; what was not answered is due at the next.
+them no longer than `PATIENCE_S`; what was not answered is due at the next. Who runs a domain is written when
+it is made: that is asked for when it is first seen and when libvirt tells that its metadata changed.
 
-Invariants: a domain whose labels were never heard is not shown, since its owner may have opted out by one;
+Invariants: a domain whose labels or owner were never heard is not shown, since nobody may have to govern it;
 one whose labels are late keeps those it had; one whose labels are unfit is taken to have opted out, and the
 log says so once.
 No more than one call is out, beside those of the sweeps themselves.
@@ -25,11 +26,13 @@ from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.backends.libvirt.errors import said
 from autoscaler.backends.libvirt.late import LateCalls
 from autoscaler.backends.libvirt.link import is_alive
-from autoscaler.backends.libvirt.metadata import NAMESPACE, read_labels
+from autoscaler.backends.libvirt.metadata import NAMESPACE, read_labels, read_owner
 from autoscaler.core.policy import OPT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from autoscaler.core.owner import Owner
 
 _log = logging.getLogger(__name__)
 
@@ -51,10 +54,23 @@ class _Known:
     labels: Mapping[str, str] | None = None
     """None: never heard."""
     due: bool = True
+    owner: Owner | None = None
+    """Who runs it; None: nobody that is known."""
+    owner_heard: bool = False
+    owner_due: bool = True
     failure: str = ""
     """What libvirt said when it was asked last and could not tell."""
     told: set[str] = field(default_factory=set)
     """What the log says of its labels."""
+
+    @property
+    def shown(self) -> bool:
+        """Whether all was heard that decides who may govern it."""
+        return self.owner_heard and self.labels is not None
+
+    def changed(self) -> None:
+        """Have all of it asked for."""
+        self.due = self.owner_due = True
 
 
 class DomainLabels:
@@ -72,12 +88,12 @@ class DomainLabels:
         self._swept_s: float | None = None
 
     def changed(self, uuid: str | None = None) -> None:
-        """Have the labels of one domain, or of all, asked for at the next sweep; any thread may call this."""
+        """Have one domain, or all, asked for at the next sweep; any thread may call this."""
         if uuid is None:
             for known in self._known.values():
-                known.due = True
+                known.changed()
         elif uuid in self._known:
-            self._known[uuid].due = True
+            self._known[uuid].changed()
 
     def of(self, domains: Sequence[libvirt.virDomain], *, now_s: float) -> Mapping[str, Mapping[str, str]]:
         """UUID -> labels, of those among a sweep's domains that are to be shown."""
@@ -87,11 +103,20 @@ class DomainLabels:
             due = [(domain, known) for domain, known in followed if known.due]
             if due:
                 self._read(due)
-            return {uuid: known.labels for uuid, known in self._known.items() if known.labels is not None}
+            return {
+                uuid: known.labels
+                for uuid, known in self._known.items()
+                if known.labels is not None and known.shown
+            }
+
+    @property
+    def owners(self) -> Mapping[str, Owner]:
+        """UUID -> who runs it, of the domains of the last sweep that somebody does."""
+        return {uuid: known.owner for uuid, known in self._known.items() if known.owner is not None}
 
     @property
     def troubles(self) -> Mapping[str, str]:
-        """Name -> why it is not shown, of each domain of the last sweep whose labels were never heard."""
+        """Name -> why it is not shown, of each domain of the last sweep of which not all was heard."""
         return {
             known.name: (
                 f"libvirt does not tell the metadata of domain {known.name}, by which its owner may have "
@@ -99,7 +124,7 @@ class DomainLabels:
                 f"{shlex.quote(known.name)} {NAMESPACE}` answers"
             )
             for known in self._known.values()
-            if known.labels is None
+            if not known.shown
         }
 
     def _follow(self, domains: Sequence[libvirt.virDomain]) -> list[tuple[libvirt.virDomain, _Known]]:
@@ -144,14 +169,25 @@ def _read_each(due: Sequence[tuple[libvirt.virDomain, _Known]], given_up: thread
         # Before it is read: a change meanwhile makes it due again.
         known.due = False
         try:
-            known.labels = read_labels(domain)
+            known.labels = _labels(domain, known)
+            if known.owner_due:
+                known.owner_due = False
+                known.owner, known.owner_heard = read_owner(domain), True
         except ValueError as fault:
-            known.labels = _OPTED_OUT
-            _tell(known, str(fault))
+            known.failure, known.owner_due = str(fault), True
         except libvirt.libvirtError as error:
-            known.failure, known.due = said(error), True
+            known.failure = said(error)
+            known.changed()
             if not is_alive(domain.connect()):
                 return
+
+
+def _labels(domain: libvirt.virDomain, known: _Known) -> Mapping[str, str]:
+    try:
+        return read_labels(domain)
+    except ValueError as fault:
+        _tell(known, str(fault))
+        return _OPTED_OUT
 
 
 def _tell(known: _Known, fault: str) -> None:

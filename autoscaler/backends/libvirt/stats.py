@@ -16,6 +16,8 @@ from autoscaler.core.model import DomainId, DomainView, RunState
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from autoscaler.core.owner import Owner
+
 _STATES = {
     libvirt.VIR_DOMAIN_RUNNING: RunState.RUNNING,
     libvirt.VIR_DOMAIN_PAUSED: RunState.PAUSED,
@@ -77,6 +79,7 @@ class DomainViews:
         records: Sequence[tuple[libvirt.virDomain, Mapping[str, int]]],
         labels: Mapping[str, Mapping[str, str]],
         *,
+        owners: Mapping[str, Owner],
         at_s: float,
     ) -> tuple[DomainView, ...]:
         """View every domain of one reply whose labels are known.
@@ -84,6 +87,7 @@ class DomainViews:
         Args:
             records: as getAllDomainStats returns them, the state and vcpu groups asked for.
             labels: UUID -> the domain's labels, empty where it has none.
+            owners: UUID -> who runs the domain and lets nobody else govern it.
             at_s: when the reply came.
 
         Raises:
@@ -91,12 +95,13 @@ class DomainViews:
         """
         with self._sweeping:
             before, self._sums = self._sums, {}
-            return tuple(self._views(records, labels, before, at_s))
+            return tuple(self._views(records, labels, owners, before, at_s))
 
     def _views(
         self,
         records: Sequence[tuple[libvirt.virDomain, Mapping[str, int]]],
         labels: Mapping[str, Mapping[str, str]],
+        owners: Mapping[str, Owner],
         before: Mapping[_Run, _Sums],
         at_s: float,
     ) -> Iterator[DomainView]:
@@ -117,6 +122,7 @@ class DomainViews:
                 vcpu_time_s=_seconds(sums.time, record, ".time"),
                 vcpu_delay_s=_seconds(sums.delay, record, ".delay"),
                 labels=labels[run.uuid],
+                claimed_by=owners.get(run.uuid),
             )
 
 

@@ -1,0 +1,174 @@
+"""Stories of vCPUs that somebody else changes: noticed at once, respected for a time, then adopted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from autoscaler.core.condition import Condition
+from autoscaler.core.policy import DownLimits, ManualChange, Match, Policy, TargetStrategy
+from autoscaler.core.reason import Reason
+from autoscaler.ports import AgentUnresponsive
+from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+
+RESPECT_S = 600.0
+POLICY = Policy(
+    name="web",
+    match=Match(name=("web-*",)),
+    strategy=TargetStrategy(utilization_ratio=0.70, tolerance_ratio=0.10, hold_s=30),
+    down=DownLimits(step_vcpus=1, cooldown_s=5),
+    manual_change=ManualChange(respect_for_s=RESPECT_S),
+)
+
+
+class Story:
+    """One guest of 3 vCPUs that needs them, with room for 6."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = SimulatedClock()
+        self.guest = SimulatedGuest("web-1", self.clock, plugged=3, maximum=6, demand=1.9)
+        self.host = SimulatedHost(self.clock, [self.guest])
+        self.start()
+
+    def start(self) -> None:
+        self.simulation = Simulation(self.host, [POLICY], folder=self.folder)
+        self.run = self.simulation.run
+
+    def restart(self, *, away_s: float = 1.0) -> None:
+        """As after SIGKILL: nothing is flushed."""
+        self.simulation.journal._db.close()
+        self.clock.now_s += away_s
+        self.start()
+
+    @property
+    def by_hand(self) -> bool:
+        return Condition.BY_HAND in self.simulation.domain("web-1").conditions
+
+    @property
+    def reason(self) -> Reason:
+        decision = self.simulation.domain("web-1").decision
+        assert decision is not None
+        return decision.reason
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Story:
+    story = Story(tmp_path)
+    story.run(20)
+    return story
+
+
+def setvcpus_up(guest: SimulatedGuest) -> None:
+    guest.plug(5)
+
+
+def setvcpus_up_and_online(guest: SimulatedGuest) -> None:
+    guest.plug(5)
+    guest.online = {0, 1, 2, 3, 4}
+
+
+def setvcpus_down(guest: SimulatedGuest) -> None:
+    guest.advance()
+    guest.plugged, guest.online = 2, {0, 1}
+    guest._listed_at_s.pop(2)
+
+
+def offlined_within(guest: SimulatedGuest) -> None:
+    guest.advance()
+    guest.online = {0, 1}
+
+
+@pytest.mark.parametrize("change", [setvcpus_up, setvcpus_up_and_online, setvcpus_down, offlined_within])
+def test_a_change_is_noticed_within_one_tick_respected_and_then_adopted(
+    story: Story, change: Callable[[SimulatedGuest], None]
+) -> None:
+    change(story.guest)
+    online = len(story.guest.online)
+    story.run(1)
+    assert story.by_hand
+    story.guest.set(demand=float(online) if online < 3 else 0.1)
+    story.run(RESPECT_S - 5)
+    assert len(story.guest.online) == online
+    assert story.reason is Reason.BY_HAND
+    story.run(10)
+    assert not story.by_hand
+    story.guest.set(demand=0.1)
+    story.run(15)
+    if online > 2:
+        assert (len(story.guest.online), story.reason) == (online, Reason.HOLD)
+    story.run(120)
+    assert len(story.guest.online) == 1
+
+
+def test_a_plugged_count_that_changes_while_the_agent_is_silent_is_noticed_too(story: Story) -> None:
+    story.guest.set(agent_error=AgentUnresponsive("silence"))
+    story.run(3)
+    story.guest.plug(5)
+    story.run(1)
+    assert story.by_hand
+
+
+def test_a_change_that_somebody_else_makes_during_one_of_ours_is_noticed(story: Story) -> None:
+    story.guest.set(demand=2.7, lists_after_s=8.0)
+    while len(story.guest.plugs) == 0:
+        story.run(0.1)
+    assert story.guest.plugged == 4
+    story.run(2)
+    assert not story.by_hand
+    story.guest.plug(6)
+    story.run(1)
+    assert story.by_hand
+
+
+def test_a_change_that_somebody_else_makes_after_one_of_ours_failed_is_noticed(story: Story) -> None:
+    story.guest.set(demand=2.7, onlines=False)
+    story.run(40)
+    assert Condition.STUCK in story.simulation.domain("web-1").conditions
+    assert not story.by_hand
+    story.guest.plug(6)
+    story.run(1)
+    assert story.by_hand
+
+
+def test_a_failed_change_of_ours_that_lands_late_is_nobodys(story: Story) -> None:
+    story.guest.set(demand=2.7, onlines=False)
+    story.run(40)
+    story.guest.advance()
+    story.guest.online = {0, 1, 2, 3}
+    story.run(2)
+    assert not story.by_hand
+
+
+def test_what_was_noticed_is_respected_for_the_rest_of_its_time_after_a_restart(story: Story) -> None:
+    offlined_within(story.guest)
+    story.run(2)
+    story.restart(away_s=60.0)
+    story.run(5)
+    assert story.by_hand
+    assert story.reason is Reason.BY_HAND
+    story.run(RESPECT_S - 60 - 20)
+    assert (len(story.guest.online), story.by_hand) == (2, True)
+    story.run(30)
+    assert (len(story.guest.online), story.by_hand) == (3, False)
+
+
+def test_a_time_of_respect_that_ends_while_the_service_is_away_is_over_when_it_starts(story: Story) -> None:
+    offlined_within(story.guest)
+    story.run(2)
+    story.restart(away_s=RESPECT_S)
+    story.run(5)
+    assert (len(story.guest.online), story.by_hand) == (3, False)
+
+
+def test_a_domain_that_was_stopped_and_started_is_not_as_somebody_set_it(story: Story) -> None:
+    story.guest.plug(5)
+    story.run(2)
+    assert story.by_hand
+    story.host.stop(story.guest)
+    story.run(2)
+    story.host.add(SimulatedGuest("web-1", story.clock, plugged=3, maximum=6, demand=1.9))
+    story.run(2)
+    assert not story.by_hand
