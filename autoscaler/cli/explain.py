@@ -47,8 +47,8 @@ def wall_time_s(text: str, now_s: float) -> float:
 
 def _checked(text: str | None) -> str | None:
     try:
-        if text is not None:
-            wall_time_s(text, time.time())
+        if text is not None and wall_time_s(text, time.time()) > time.time() + 1:
+            raise typer.BadParameter(f"{text!r} is still to come: what is decided then is not known")
     except (ValueError, OverflowError):
         raise typer.BadParameter(
             f"{text!r} is no time: write 14:30, '2026-03-01 14:30' or '10m ago'"
@@ -82,5 +82,7 @@ def explain(
     first, last = (datetime.fromtimestamp(record[key]).astimezone() for key in ("at_wall_s", "until_wall_s"))
     lasted = "" if record["repeats"] == 0 else f" to {last:%H:%M:%S}, {record['repeats'] + 1} times the same"
     typer.echo(printable(f"{record['domain']}, policy {record['policy']}, {first:%Y-%m-%d %H:%M:%S}{lasted}"))
+    if found["note"]:
+        typer.echo(f"  {'note':<9} {printable(found['note'])}")
     for step in found["steps"]:
         typer.echo(f"  {step['stage']:<9} {printable(step['text'])}")

@@ -33,12 +33,14 @@ def status(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption = Outp
         print_json(found)
     else:
         typer.echo(
-            f"{found['domains']} domains governed, {found['policies']} policies, {found['ticks']} ticks"
+            f"domains governed: {found['domains']}, policies: {found['policies']}, ticks: {found['ticks']}"
         )
         rows = [(host["label"], _host_state(host)) for host in found["hosts"]]
         print_table(("Host", "State"), rows)
         if found["ungoverned"]:
             typer.echo("Without a policy: " + printable(", ".join(found["ungoverned"])))
+        if found["switched_off"]:
+            typer.echo("Switched off: " + printable(", ".join(found["switched_off"])))
         if found["in_trouble"]:
             names = printable(", ".join(found["in_trouble"]))
             typer.echo(f"With a problem, see `autoscaler show DOMAIN`: {names}")

@@ -50,7 +50,7 @@ def _row(found: dict[str, Any]) -> tuple[object, ...]:
         found["unknown"],
         _percent(found["budget_remaining_ratio"]),
         *(_rate(burn[window]) for window in ("5m", "30m", "1h", "6h", "3d", "window")),
-        _left(found["exhausted_in_s"]),
+        "-" if found["attained_ratio"] is None else _left(found["exhausted_in_s"]),
     )
 
 

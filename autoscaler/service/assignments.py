@@ -25,7 +25,10 @@ class _Assignment:
     name: str
     labels: Mapping[str, str]
     claimed_by: Owner | None
+    fitting: Policy | None
+    """The policy that fits, in whatever mode."""
     policy: Policy | None
+    """The same, unless it says to leave the domain alone."""
 
 
 class Assignments:
@@ -48,9 +51,17 @@ class Assignments:
             view.labels,
             view.claimed_by,
         ):
-            policy = governing(self.policies, view)
-            known = self._known[view.id] = _Assignment(view.name, view.labels, view.claimed_by, policy)
+            fitting = _fitting(self.policies, view)
+            known = self._known[view.id] = _Assignment(
+                view.name, view.labels, view.claimed_by, fitting, _unless_off(fitting)
+            )
         return known.policy
+
+    def off_by(self, view: DomainView) -> Policy | None:
+        """The policy that fits a domain and says to leave it alone; None: there is none."""
+        self.policy_of(view)
+        known = self._known[view.id]
+        return known.fitting if known.policy is None else None
 
     def forget(self, domain: DomainId) -> None:
         """The domain is gone."""
@@ -59,9 +70,16 @@ class Assignments:
 
 def governing(policies: PolicySet, view: DomainView) -> Policy | None:
     """The policy of a set that governs a domain at some time of the day or other; None: it is left alone."""
+    return _unless_off(_fitting(policies, view))
+
+
+def _fitting(policies: PolicySet, view: DomainView) -> Policy | None:
     if view.claimed_by is not None:
         return None
-    policy = policies.governing(view.name, view.id.uuid, view.labels)
+    return policies.governing(view.name, view.id.uuid, view.labels)
+
+
+def _unless_off(policy: Policy | None) -> Policy | None:
     if policy is not None and policy.mode is Mode.OFF:
         return policy if any(schedule.mode for schedule in policy.schedules) else None
     return policy

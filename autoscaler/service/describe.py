@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from autoscaler.core.condition import AS_ORDERED
 from autoscaler.core.orders import EVERY
 from autoscaler.core.owner import left_alone
-from autoscaler.core.policy import Indicator
+from autoscaler.core.policy import OPT_OUT, Indicator, opted_out
 from autoscaler.core.reason import SENTENCES
 from autoscaler.service.metrics import vcpu_counts
 from autoscaler.service.narrator import idle_sentence
@@ -30,7 +30,12 @@ def status_of(snapshot: Snapshot) -> dict[str, object]:
         "policies": snapshot.policies,
         "policy_digest": snapshot.policy_digest,
         "domains": len(snapshot.domains),
-        "ungoverned": [view.name for view in snapshot.ungoverned if view.claimed_by is None],
+        "ungoverned": [view.name for view in snapshot.ungoverned if not _switched_off(view, snapshot)],
+        "switched_off": [
+            view.name
+            for view in snapshot.ungoverned
+            if view.claimed_by is None and _switched_off(view, snapshot)
+        ],
         "left_alone": left_alone(snapshot.ungoverned),
         "in_trouble": [domain.label for domain in snapshot.domains if domain.conditions.keys() - AS_ORDERED],
         "orders": [order_of(order) for order in snapshot.orders],
@@ -44,11 +49,26 @@ def status_of(snapshot: Snapshot) -> dict[str, object]:
     }
 
 
-def why_ungoverned(view: DomainView) -> str:
+def _switched_off(view: DomainView, snapshot: Snapshot) -> bool:
+    """Whether somebody wants a domain to be left alone."""
+    return view.claimed_by is not None or opted_out(view.labels) or view.id in snapshot.off
+
+
+def why_ungoverned(view: DomainView, snapshot: Snapshot) -> str:
     """Why no policy governs a domain that runs, and what to do."""
     claimed = left_alone((view,))
     if claimed:
         return next(iter(claimed.values()))
+    if opted_out(view.labels):
+        return (
+            f"domain {view.name!r} runs, and its owner keeps it out by the label {OPT_OUT[0]!r}: "
+            "take that out of its metadata to have it governed"
+        )
+    if view.id in snapshot.off:
+        return (
+            f"domain {view.name!r} runs, and its policy {snapshot.off[view.id]} has the mode off: "
+            "give that policy another mode to have it governed"
+        )
     return f"domain {view.name!r} runs, and no policy governs it: add its name to a policy's match"
 
 

@@ -53,7 +53,7 @@ def known_domains(snapshot: Snapshot) -> list[Known]:
             limits = limits_at(governed[view.id].policy, view, snapshot.wall_s)
             bounds = limits.lower, limits.upper
         else:
-            alone = why_ungoverned(view)
+            alone = why_ungoverned(view, snapshot)
         found.append(
             Known(
                 id=view.id,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from autoscaler.service.snapshot import HostSnapshot, Snapshot, labels_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from autoscaler.core.model import DomainView
+    from autoscaler.core.model import DomainId, DomainView
     from autoscaler.ports import Clock
     from autoscaler.service.fleet import Fleet
     from autoscaler.service.narrator import Narrator
@@ -53,6 +53,7 @@ class Publisher:
             hosts=hosts,
             domains=tuple(sorted(domains, key=lambda domain: domain.label)),
             ungoverned=ungoverned,
+            off=self._off(ungoverned),
             orders=self._fleet.orders.standing,
             policies=len(policies.policies),
             policy_digest=policies.digest,
@@ -62,6 +63,12 @@ class Publisher:
         self._narrator.nothing_to_do(snapshot)
         self._narrator.of_service("journal", self._recorder.troubles)
         self._publish(snapshot)
+
+    def _off(self, ungoverned: Iterable[DomainView]) -> dict[DomainId, str]:
+        found = ((view.id, self._fleet.assignments.off_by(view)) for view in ungoverned)
+        return {
+            domain: f"{policy.name!r} at {policy.source}" for domain, policy in found if policy is not None
+        }
 
     def _host(self, label: str) -> HostSnapshot:
         return HostSnapshot(

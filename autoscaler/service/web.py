@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from autoscaler.service.snapshot import DomainSnapshot, Snapshot
 
 _MOST_EVENTS = 1000
+_RECORDED_EVERY_S = 120.0
+"""The journal writes once a minute how long a decision has lasted; what is older than this has ended."""
 _MOST_IDS = 1 << 62
 """SQLite's ids are 64-bit; a larger number would not even be compared."""
 
@@ -127,7 +129,11 @@ class _Pages:
             return _problem(404, why_unrecorded(self._sources.newest(), wanted, past=at is not None))
         if at is None and domain is not None:
             record = _up_to_date(record, domain, self._sources.newest().wall_s)
-        return JSONResponse({"record": record, "steps": [asdict(step) for step in explain(record)]})
+        note = _note(record, at_wall_s)
+        if domain is None:
+            note = f"{why_unknown(self._sources.newest(), wanted)}; this is the last on record"
+        steps = [asdict(step) for step in explain(record)]
+        return JSONResponse({"note": note, "record": record, "steps": steps})
 
     async def decisions(self, request: Request) -> Response:
         query = request.query_params
@@ -143,7 +149,18 @@ class _Pages:
             )
         except JournalUnavailable as error:
             return _problem(503, str(error))
+        if query.get("domain") and not found and not after:
+            return _problem(404, why_unrecorded(self._sources.newest(), query["domain"], past=False))
         return JSONResponse(found)
+
+
+def _note(record: dict[str, object], at_wall_s: float | None) -> str:
+    """What is to be known of a record that is not of the moment that was asked for; empty: nothing."""
+    until_wall_s = record["until_wall_s"]
+    assert isinstance(until_wall_s, float)
+    if at_wall_s is None or at_wall_s - until_wall_s <= _RECORDED_EVERY_S:
+        return ""
+    return "nothing is on record of that time: this is the last before it"
 
 
 def _up_to_date(record: dict[str, object], domain: DomainSnapshot, wall_s: float) -> dict[str, object]:
@@ -181,7 +198,7 @@ def why_unknown(snapshot: Snapshot, wanted: str) -> str:
     """Why a domain is not among the governed ones, as far as the last tick tells."""
     for view in snapshot.ungoverned:
         if wanted in {view.name, view.id.uuid}:
-            return why_ungoverned(view)
+            return why_ungoverned(view, snapshot)
     for host in snapshot.hosts:
         if wanted in host.unseen:
             return f"domain {wanted!r} cannot be seen: {host.unseen[wanted]}"

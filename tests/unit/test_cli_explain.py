@@ -51,6 +51,7 @@ ANSWER: dict[str, Any] = {
         "until_wall_s": 1_800_000_060.0,
         "repeats": 11,
     },
+    "note": "",
     "steps": [{"stage": "signals", "text": "busy\x1b"}, {"stage": "action", "text": "It stays."}],
 }
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from autoscaler.core.condition import Condition
-from autoscaler.core.policy import Match, Policy
+from autoscaler.core.model import DomainId
+from autoscaler.core.policy import Match, Mode, Policy
 from autoscaler.ports import AgentUnresponsive
 from autoscaler.service.describe import status_of
 from autoscaler.service.journal import SqliteJournal
@@ -151,3 +152,35 @@ def test_an_entry_that_needs_no_writing_does_not_end_the_journals_trouble(tmp_pa
     recorder.ended(OPERATION)
     assert recorder.troubles == {}
     journal.close()
+
+
+@pytest.mark.parametrize(
+    ("labels", "off", "sentence"),
+    [
+        pytest.param(
+            {"autoscaling": "No"}, {}, "its owner keeps it out by the label 'autoscaling'", id="label"
+        ),
+        pytest.param(
+            {}, {VIEW.id: "'db' at p.yaml:9"}, "its policy 'db' at p.yaml:9 has the mode off", id="off"
+        ),
+    ],
+)
+def test_a_domain_that_is_meant_to_be_left_alone_is_told_so(
+    labels: dict[str, str], off: dict[DomainId, str], sentence: str
+) -> None:
+    view = replace(VIEW, labels=labels)
+    snapshot = replace(SNAPSHOT, domains=(), hosts=(HOST,), ungoverned=(view,), off=off)
+    assert sentence in why_unknown(snapshot, view.name)
+    status = status_of(snapshot)
+    assert (status["ungoverned"], status["switched_off"]) == ([], [view.name])
+
+
+def test_a_domain_under_a_policy_of_mode_off_is_told_from_one_without_a_policy(tmp_path: Path) -> None:
+    clock = SimulatedClock()
+    host = SimulatedHost(clock, [SimulatedGuest("web-1", clock), SimulatedGuest("other", clock)])
+    off = replace(POLICY, mode=Mode.OFF, source="p.yaml:3")
+    simulation = Simulation(host, [off], folder=tmp_path)
+    simulation.run(2)
+    status = status_of(simulation.snapshot)
+    assert (status["ungoverned"], status["switched_off"]) == (["other"], ["web-1"])
+    assert "'web' at p.yaml:3 has the mode off" in why_unknown(simulation.snapshot, "web-1")

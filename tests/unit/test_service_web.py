@@ -121,8 +121,9 @@ def test_an_unknown_domain_is_a_sentence_and_not_found(site: Site) -> None:
 def test_decisions_come_from_the_journal(site: Site) -> None:
     assert [event["id"] for event in site.get("/api/v1/decisions").json()] == [1, 2, 3, 4, 5]
     assert [event["id"] for event in site.get("/api/v1/decisions?after=3&limit=1").json()] == [5]
-    assert site.get("/api/v1/decisions?domain=nobody").json() == []
-    assert site.get("/api/v1/decisions?domain=';DROP TABLE decisions").json() == []
+    for nobody in ("nobody", "';DROP TABLE decisions"):
+        answer = site.get(f"/api/v1/decisions?domain={nobody}")
+        assert (answer.status_code, nobody in answer.text) == (404, True)
 
 
 @pytest.mark.parametrize(
@@ -212,6 +213,16 @@ def test_a_domain_is_explained_from_the_journal_now_and_at_any_time(site: Site) 
     earlier = site.get("/api/v1/domains/web-1/explain?at=1002.5").json()
     assert earlier["record"]["target"] == 2
     assert site.get(f"/api/v1/domains/{DOMAIN.uuid}/explain?at=1002.5").json() == earlier
+
+
+def test_an_old_record_is_told_to_be_one(site: Site) -> None:
+    long_after = site.get("/api/v1/domains/web-1/explain?at=999999").json()
+    assert "the last before it" in long_after["note"]
+    site.snapshot = replace(SNAPSHOT, domains=(), ungoverned=(VIEW,))
+    found = site.get("/api/v1/domains/web-1/explain").json()
+    assert found["record"]["reason"] == "demand-high"
+    assert "no policy governs it" in found["note"]
+    assert found["note"].endswith("this is the last on record")
 
 
 def test_an_explanation_of_now_tells_what_the_last_tick_saw_though_it_is_not_written_yet(site: Site) -> None:
