@@ -375,7 +375,9 @@ def test_orders_that_make_no_sense_are_refused_with_what_to_mend(tmp_path: Path)
         "no running domain is called 'web-9'": lambda: site.order("pause", domain="web-9"),
         "its maximum is 6": lambda: site.order("set", domain="web-1", vcpus=7, for_s=60.0),
         "of at least 1": lambda: site.order("set", domain="web-1", vcpus=0, for_s=60.0),
-        "no policy governs domain 'other'": lambda: site.order("set", domain="other", vcpus=2, for_s=60.0),
+        "domain 'other' runs, and no policy governs it": lambda: site.order(
+            "set", domain="other", vcpus=2, for_s=60.0
+        ),
         "names one domain, or all of them": lambda: site.order("pause"),
         "and not both": lambda: site.order("pause", domain="web-1", all=True),
         "'for_s' is a number": lambda: site.order("pause", domain="web-1", for_s=-1),
@@ -384,7 +386,7 @@ def test_orders_that_make_no_sense_are_refused_with_what_to_mend(tmp_path: Path)
     for part, call in told.items():
         assert part in refused(call)
     assert site.simulation.recorder.orders() == []
-    assert "no policy governs it now" in str(site.order("pause", domain="other")["notes"])
+    assert "no policy governs it" in str(site.order("pause", domain="other")["notes"])
 
 
 def test_a_name_on_several_hosts_picks_nobody_and_is_told_with_the_candidates(tmp_path: Path) -> None:
