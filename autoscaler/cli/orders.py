@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, cast
 
 import typer
@@ -10,11 +9,11 @@ import typer
 from autoscaler.cli.configured import DEFAULT_CONFIG, ConfigOption, SocketOption, control_socket
 from autoscaler.cli.output import Output, OutputOption, print_json
 from autoscaler.policyfile.problem import printable
+from autoscaler.policyfile.values import duration_s
 from autoscaler.service.control_client import ask_control
 
-_SPAN = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(s|m|h|d)")
-_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST_S = 366 * 86400
+"""As the service has it."""
 
 
 def span_s(text: str) -> float:
@@ -23,9 +22,8 @@ def span_s(text: str) -> float:
     Raises:
         typer.BadParameter: it is none, or none of more than 0 s and at most 366 days.
     """
-    match = _SPAN.fullmatch(text)
-    seconds = float(match[1]) * _UNIT_S[match[2]] if match else 0.0
-    if not 0 < seconds <= _LONGEST_S:
+    seconds = duration_s(text)
+    if seconds is None or not 0 < seconds <= _LONGEST_S:
         raise typer.BadParameter(f"{text!r} is no time of at most 366d: write one as 30m, 2h or 1.5d")
     return seconds
 

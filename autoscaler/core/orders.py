@@ -78,6 +78,9 @@ class Orders:
     def __init__(self, orders: Iterable[Order] = ()) -> None:
         self._orders = {order.domain: order for order in orders}
 
+    def __len__(self) -> int:
+        return len(self._orders)
+
     def __iter__(self) -> Iterator[Order]:
         """Each of them, the one for all first, the others by name."""
         return iter(sorted(self._orders.values(), key=lambda order: (order.name, order.domain)))

@@ -234,6 +234,11 @@ def duration(at_least: str, at_most: str) -> Form:
     return Form(read, form, allowed=allowed, write=_write_duration)
 
 
+def duration_s(text: str) -> float | None:
+    """Seconds of a duration as it is written in policies, such as ``90s`` or ``1.5h``; None: it is none."""
+    return float(_seconds(text)) if _DURATION.fullmatch(text) else None
+
+
 def one_of(words: type[StrEnum]) -> Form:
     """One word of an enumeration; its member as the result."""
     members = {str(word): word for word in words}

@@ -40,7 +40,10 @@ _LOCK_PATIENCE_S = 0.1
 _FOLD_WITHIN_S = 3600.0
 """A domain that was not decided for so long is gone: its last row is not folded into any more."""
 _ABANDONED = "the service ended before this change did"
-_MOVE_AWAY = "move the file away and restart the service, which begins a new one"
+_MOVE_AWAY = (
+    "move the file away and restart the service, which begins a new one and "
+    "then knows of no pause that was ordered"
+)
 _ADVICE = {
     sqlite3.SQLITE_NOTADB: _MOVE_AWAY,
     sqlite3.SQLITE_CORRUPT: _MOVE_AWAY,

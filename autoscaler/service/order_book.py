@@ -45,7 +45,8 @@ class OrderBook:
 
     def of(self, domain: DomainId) -> Order | None:
         """The order that a domain is under now; None: there is none."""
-        return self._orders.of(domain, self._clock.wall_s())
+        # Asked of every domain at every tick, and nearly always there is no order at all.
+        return self._orders.of(domain, self._clock.wall_s()) if self._orders else None
 
     def give(self, order: Order) -> bool:
         """Let an order stand; returns whether it is on record."""

@@ -12,6 +12,7 @@ from math import isfinite
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from autoscaler.core.condition import Condition
 from autoscaler.core.orders import EVERY, Order, OrderKind
 from autoscaler.ports import AutoscalerError
 from autoscaler.service.describe import order_of
@@ -115,7 +116,7 @@ class OrderVerbs:
             notes.append(
                 f"that is outside the bounds of its policy, {lower} to {upper}, which wait meanwhile"
             )
-        return self._given(order, [*self._replaced(order), *notes])
+        return self._given(order, [*self._replaced(order), *notes, *self._in_the_way(known.id)])
 
     def _picked(self, request: Request) -> Known:
         wanted = request.get("domain")
@@ -142,6 +143,12 @@ class OrderVerbs:
             at_wall_s=wall_s,
             until_wall_s=None if for_s is None else wall_s + float(str(for_s)),
         )
+
+    def _in_the_way(self, domain: DomainId) -> list[str]:
+        """Why the guest cannot be brought anywhere now."""
+        blind = (Condition.NO_SAMPLE, Condition.UNCONFIRMED)
+        there = (known for known in self.newest().domains if known.view.id == domain)
+        return [known.conditions[name] for known in there for name in blind if name in known.conditions]
 
     def _replaced(self, order: Order) -> list[str]:
         before = next((known for known in self.newest().orders if known.domain == order.domain), None)

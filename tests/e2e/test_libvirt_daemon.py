@@ -21,10 +21,12 @@ import pytest
 
 from autoscaler.backends.libvirt import hypervisor as libvirt_backend
 from autoscaler.backends.libvirt import link as libvirt_link
+from autoscaler.backends.libvirt import metadata
 from autoscaler.backends.libvirt.agent import LibvirtAgentChannel
 from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
 from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId, DomainView
+from autoscaler.core.owner import Owner
 from autoscaler.lab.spec import GuestSpec
 from autoscaler.ports import (
     AgentAbsent,
@@ -135,6 +137,30 @@ def eventually(look: Callable[[], object], *, unless: tuple[type[Exception], ...
 
 def view_of(hypervisor: LibvirtHypervisor, domain: DomainId) -> DomainView:
     return next(view for view in hypervisor.domains() if view.id == domain)
+
+
+def test_a_domain_of_nova_and_a_count_that_virsh_sets_are_seen_though_its_qemu_hangs(
+    daemon: LibvirtDaemon, hypervisor: LibvirtHypervisor, bare: Guest
+) -> None:
+    assert view_of(hypervisor, bare.id).claimed_by is None
+    administrator = libvirt.open(daemon.uri)
+    domain = administrator.lookupByUUIDString(bare.id.uuid)
+    domain.setVcpusFlags(2, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+    assert view_of(hypervisor, bare.id).plugged == 2
+    domain.setMetadata(
+        *(libvirt.VIR_DOMAIN_METADATA_ELEMENT, "<instance/>", "nova"),
+        "http://openstack.org/xmlns/libvirt/nova/1.1",
+        libvirt.VIR_DOMAIN_AFFECT_LIVE,
+    )
+    administrator.close()
+    os.kill(bare.pid, signal.SIGSTOP)
+    try:
+        began_s = time.monotonic()
+        metadata.read_owner(hypervisor._reader.connection().lookupByUUIDString(bare.id.uuid))
+        assert time.monotonic() - began_s < 1.0
+    finally:
+        os.kill(bare.pid, signal.SIGCONT)
+    assert view_of(hypervisor, bare.id).claimed_by is Owner.NOVA
 
 
 def test_vcpus_are_added_to_a_real_guest_and_counted(hypervisor: LibvirtHypervisor, bare: Guest) -> None:

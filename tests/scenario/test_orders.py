@@ -19,7 +19,7 @@ from autoscaler.core.policy import (
     TargetStrategy,
 )
 from autoscaler.core.reason import Reason
-from autoscaler.ports import JournalUnavailable
+from autoscaler.ports import AgentUnresponsive, JournalUnavailable
 from autoscaler.service.journal_reader import decision_at, events
 from autoscaler.service.order_verbs import OrderRefused, OrderVerbs
 from autoscaler.service.settings import HostLimits
@@ -259,6 +259,17 @@ def test_a_count_below_the_demand_is_gone_to_step_by_step_in_every_mode(tmp_path
         sizes.append(len(site.guest.online))
     assert sorted(set(sizes), reverse=True) in ([4, 3, 2, 1], [3, 2, 1])
     assert site.reason() is Reason.ORDERED
+
+
+def test_a_count_for_a_guest_that_cannot_be_seen_is_waited_with_and_said(site: Site) -> None:
+    site.guest.set(agent_error=AgentUnresponsive("silence"))
+    site.run(3)
+    assert site.order("set", domain="web-1", vcpus=3, for_s=HOUR_S)["notes"] == ["silence"]
+    site.run(20)
+    assert (site.guest.plugs, site.reason()) == ([], Reason.MISSING)
+    site.guest.set(agent_error=None)
+    site.run(8)
+    assert len(site.guest.online) == 3
 
 
 def test_a_held_count_is_not_taken_back_for_a_higher_priority(tmp_path: Path) -> None:

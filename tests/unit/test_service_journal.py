@@ -13,6 +13,7 @@ import pytest
 from autoscaler.core.decision import Decision
 from autoscaler.core.model import DomainId
 from autoscaler.core.operation import Outcome
+from autoscaler.core.orders import EVERY, Order, OrderKind
 from autoscaler.core.reason import Reason
 from autoscaler.core.recommend import TargetTrace
 from autoscaler.core.stabilize import Clamp
@@ -442,3 +443,35 @@ def test_a_damaged_entry_costs_only_itself(journal: SqliteJournal, path: Path) -
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE operations SET stages = '{\"online\": '")
     assert journal.growths_s(DOMAIN.host, 9) == []
+
+
+PAUSE = Order(domain=EVERY, name="", kind=OrderKind.PAUSE, by_uid=0, at_wall_s=1000.0)
+HELD = replace(PAUSE, domain=DOMAIN, name="web-1", kind=OrderKind.SET, vcpus=4, until_wall_s=2000.0)
+
+
+def test_an_order_is_on_record_at_once_until_it_is_replaced_or_ended(
+    journal: SqliteJournal, path: Path
+) -> None:
+    for order in (PAUSE, HELD, replace(HELD, vcpus=6)):
+        journal.ordered(order)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM orders").fetchone() == (2,)
+    assert set(journal.orders()) == {PAUSE, replace(HELD, vcpus=6)}
+    journal.order_ended(EVERY)
+    journal.order_ended(EVERY)
+    assert journal.orders() == [replace(HELD, vcpus=6)]
+
+
+def test_orders_that_are_damaged_are_not_taken_for_none(journal: SqliteJournal, path: Path) -> None:
+    journal.ordered(PAUSE)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE orders SET kind = 'paus'")
+    with pytest.raises(JournalUnavailable, match=r"damaged.*begin nothing at all.*move the file away"):
+        journal.orders()
+
+
+def test_what_is_kept_at_once_outlives_a_kill(journal: SqliteJournal, path: Path) -> None:
+    journal.keep(DOMAIN, {"by_hand": 1}, wall_s=1000.0, at_once=True)
+    journal.keep(DomainId("h", "u"), {"rho": 1}, wall_s=1000.0)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT uuid FROM learned").fetchall() == [(DOMAIN.uuid,)]
