@@ -18,7 +18,7 @@ administrator: what is wrong, on what, and what to do.
     |  |- AgentUnresponsive   no whole answer in time; the channel was put back in step
     |  |- AgentRefused        the agent understood and could not do it
     |  `- AgentNonsense       the answer broke the protocol or its bounds: do not believe it
-    `- JournalUnavailable     nothing can be recorded: say so, and try again
+    `- JournalUnavailable     nothing can be recorded: change nothing, say so, and try again
 """
 
 from __future__ import annotations
@@ -229,13 +229,7 @@ class Journal(Protocol):
     def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
         """Record a decision and return its id; one that repeats the last and moves nothing is folded in.
 
-        Raises:
-            JournalUnavailable: it could not be written.
-        """
-        ...
-
-    def begun(self, decision: Decision, operation: Operation, *, wall_s: float) -> None:
-        """Record that an operation is about to act.
+        One that acts is recorded together with the operation that it is about to begin: both, or neither.
 
         Raises:
             JournalUnavailable: it could not be written.
@@ -246,7 +240,7 @@ class Journal(Protocol):
         """Record how an operation ended and when it passed each stage.
 
         Raises:
-            JournalUnavailable: it could not be written.
+            JournalUnavailable: it could not be written yet; it will be as soon as that is possible.
         """
         ...
 
@@ -274,8 +268,21 @@ class Journal(Protocol):
         """
         ...
 
+    def changes(
+        self, domain: DomainId, *, now_s: float, wall_s: float, within_s: float
+    ) -> Sequence[Operation]:
+        """The changes of a domain that were begun within so many seconds, oldest first.
+
+        Their times are on `Clock.monotonic_s`, where `now_s` and `wall_s` are the same moment; those of an
+        earlier run may be negative.
+
+        Raises:
+            JournalUnavailable: it could not be read.
+        """
+        ...
+
     def flush(self) -> None:
-        """Put on disk what has only been counted.
+        """Put on disk what has only been counted, and forget some of what is older than is to be kept.
 
         Raises:
             JournalUnavailable: it could not be written.

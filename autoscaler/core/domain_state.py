@@ -34,7 +34,7 @@ from autoscaler.core.reason import Reason
 from autoscaler.core.stabilize import STEAL_LIMIT_RATIO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from autoscaler.core.arbiter import Grant
     from autoscaler.core.decision import Decision
@@ -52,12 +52,22 @@ class DomainState:
     """What the service knows of one domain and does about it."""
 
     def __init__(
-        self, view: DomainView, policy: Policy, now_s: float, learned: Learned | None = None
+        self,
+        view: DomainView,
+        policy: Policy,
+        now_s: float,
+        learned: Learned | None = None,
+        past: Sequence[Operation] = (),
     ) -> None:
+        """Know a domain as it is now; `past`: its changes of the last day, the oldest first."""
         self.view = view
         self.policy = policy
         self.learned = Learned(policy, now_s, lag_s=0.0) if learned is None else learned
         self.actuation = Actuation(view)
+        for operation in past:
+            self.actuation.inherit(operation, now_s)
+            if operation.direction is Direction.DOWN:
+                self.learned.shrunk(operation.requested_s)
         self.missing: Missing | None = None
         """Why the last probe gave no sample; None: it gave one."""
         self.load: Load | None = None
@@ -226,6 +236,12 @@ class DomainState:
         """Let the arbiter's grant stand in the last decision."""
         assert self.decision is not None
         self.decision = self.decision.settled(grant)
+        return self.decision
+
+    def withhold(self, reason: Reason) -> Decision:
+        """Do not make the move that the last decision asks for."""
+        assert self.decision is not None
+        self.decision = self.decision.withheld(reason)
         return self.decision
 
     def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:

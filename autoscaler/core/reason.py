@@ -58,6 +58,12 @@ class Reason(StrEnum):
     """The last change failed; it is tried again later."""
     IN_PROGRESS = "in-progress"
     """Another change of this domain is under way."""
+    UNRECORDED = "unrecorded"
+    """The journal cannot be written: what is not recorded is not done."""
+    HELD = "held"
+    """A job of the domain's hypervisor, such as a migration, holds it."""
+    FROZEN = "frozen"
+    """The guest's filesystems are frozen, and its agent does next to nothing."""
     NOT_RUNNING = "not-running"
 
 
@@ -87,5 +93,8 @@ SENTENCES: dict[Reason, str] = {
     Reason.TAKEN_BACK: "a domain of higher priority needs it",
     Reason.BACK_OFF: "the last change failed, it is tried again later",
     Reason.IN_PROGRESS: "another change is under way",
+    Reason.UNRECORDED: "the journal cannot be written, and what is not recorded is not done",
+    Reason.HELD: "a job such as a migration, backup or snapshot holds the domain",
+    Reason.FROZEN: "the guest's filesystems are frozen, the size stays",
     Reason.NOT_RUNNING: "the domain is not running",
 }
