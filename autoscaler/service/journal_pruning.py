@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite3
 
-LOOKED_AT = 1000
-"""Decisions that one step looks at; at a step a minute, over a million a day."""
+LOOKED_AT = 500
+"""Decisions that one step looks at; at a step a minute, 720,000 a day."""
 _LEARNED_EVERY_S = 3600.0
 
 
