@@ -8,6 +8,7 @@ administrator: what is wrong, on what, and what to do.
     |- BackendUnavailable     the host connection is down: back off, reconnect; all its domains are missing
     |- DomainGone             forget the domain until a sweep lists it again
     |- DomainBusy             another job or a pause holds the domain: look again later
+    |  `- DomainFrozen        the guest's filesystems are frozen, which is no fault of its agent: hold
     |- Conflict               it was not as expected: observe, then decide anew
     |- Denied                 the hypervisor refuses for a stated reason: retry when its cause changes
     |- OutcomeUnknown         the reply was lost: observe, then act; never retry blind
@@ -48,6 +49,10 @@ class DomainGone(AutoscalerError):
 
 class DomainBusy(AutoscalerError):
     """The domain is held by another job, or paused."""
+
+
+class DomainFrozen(DomainBusy):
+    """The guest's filesystems are frozen, for a backup or snapshot."""
 
 
 class Conflict(AutoscalerError):

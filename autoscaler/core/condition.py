@@ -26,6 +26,8 @@ class Condition(StrEnum):
     """The guest does not follow an accepted change."""
     FAILED = "failed"
     """The last change was refused or went wrong."""
+    HELD = "held"
+    """A job or a freeze of its filesystems holds the domain: it is left as it is meanwhile."""
     BY_HAND = "externally-modified"
     """Somebody else changed the vCPUs, and that is respected for a while."""
 
@@ -37,6 +39,15 @@ def unconfirmed(name: str, why: str = "") -> str:
     return (
         f"no agent answers in domain {name!r}, so its load is measured from the host and it is not resized: "
         "give it the channel org.qemu.guest_agent.0 and run qemu-guest-agent in the guest"
+    )
+
+
+def held(view: DomainView) -> str:
+    """That a job holds a domain, and where to see how far it is."""
+    return (
+        f"domain {view.name!r} is left as it is while a {view.job} goes on: see `virsh domjobinfo "
+        f"{quote(view.name)}`, or where QEMU runs without libvirt the commands query-migrate and query-jobs "
+        "on its monitor"
     )
 
 

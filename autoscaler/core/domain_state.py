@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.actuation import Actuation
 from autoscaler.core.arbiter import Request
-from autoscaler.core.condition import Condition, by_hand, headroom, unconfirmed
+from autoscaler.core.condition import Condition, by_hand, headroom, held, unconfirmed
 from autoscaler.core.decide import ACTING, Facts, decide, is_by_hand, is_stale, may_yield
 from autoscaler.core.demand import DemandMeter, Dropped, Load
 from autoscaler.core.learned import Learned
@@ -43,7 +43,16 @@ if TYPE_CHECKING:
 
 
 _OUT_OF_PLAY = frozenset(
-    {Reason.BACK_OFF, Reason.BY_HAND, Reason.MISSING, Reason.NOT_RUNNING, Reason.UNCONFIRMED}
+    {
+        Reason.BACK_OFF,
+        Reason.BY_HAND,
+        Reason.FROZEN,
+        Reason.HELD,
+        Reason.MISSING,
+        Reason.NOT_RUNNING,
+        Reason.UNCONFIRMED,
+        Reason.UNRECORDED,
+    }
 )
 """A domain with one of these reasons cannot use more for some time, whatever it needs."""
 
@@ -102,7 +111,11 @@ class DomainState:
     def conditions(self, now_s: float) -> Mapping[Condition, str]:
         """What is wrong now, each with its sentence."""
         found = dict(self.actuation.conditions)
-        if self.missing is not None and not self._only_late(self.missing):
+        if self.view.job:
+            found[Condition.HELD] = held(self.view)
+        if self.missing is not None and self.missing.reason is MissingReason.FROZEN:
+            found[Condition.HELD] = self.missing.detail
+        elif self.missing is not None and not self._only_late(self.missing):
             found[Condition.NO_SAMPLE] = self.missing.detail
         elif self.source is CpuSource.HOST:
             found[Condition.UNCONFIRMED] = unconfirmed(self.view.name, self._why_host)

@@ -62,6 +62,8 @@ class DomainView:
     """Seconds that runnable vCPU threads waited for a host CPU: the guest's steal. None: not visible."""
     labels: Mapping[str, str] = field(default_factory=lambda: _NO_LABELS)
     """What the domain's owner wrote into its metadata for us; policies match by it."""
+    job: str = ""
+    """The job that holds it, in a word (``migration``): nothing is begun meanwhile. Empty: none does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,8 @@ class MissingReason(StrEnum):
     BACKEND_UNAVAILABLE = "backend-unavailable"
     DOMAIN_GONE = "domain-gone"
     NOT_RUNNING = "not-running"
+    FROZEN = "frozen"
+    """The guest's filesystems are frozen: its agent answers, and does next to nothing until they thaw."""
     LATE = "late"
     """The probe had not come back when the tick was evaluated."""
 

@@ -20,6 +20,7 @@ from autoscaler.ports import (
     AgentNonsense,
     AutoscalerError,
     DomainBusy,
+    DomainFrozen,
     DomainGone,
 )
 from autoscaler.service.lanes import Lane
@@ -38,6 +39,7 @@ _REASONS: tuple[tuple[type[AutoscalerError], MissingReason], ...] = (
     (AgentNonsense, MissingReason.AGENT_NONSENSE),
     (AgentError, MissingReason.AGENT_UNRESPONSIVE),
     (DomainGone, MissingReason.DOMAIN_GONE),
+    (DomainFrozen, MissingReason.FROZEN),
     (DomainBusy, MissingReason.NOT_RUNNING),
     (AutoscalerError, MissingReason.BACKEND_UNAVAILABLE),
 )

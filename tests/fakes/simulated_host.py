@@ -88,6 +88,8 @@ class SimulatedGuest:
     stolen: float = 0.0
     """Share of the online vCPUs' time that the host withholds."""
     state: RunState = RunState.RUNNING
+    job: str = ""
+    """The job that holds the domain."""
     agent_error: AutoscalerError | None = None
     """What every call to the agent raises."""
     plug_error: AutoscalerError | None = None
@@ -205,6 +207,7 @@ class SimulatedHost:
                 maximum=guest.maximum,
                 at_s=self.clock.now_s,
                 labels=guest.labels,
+                job=guest.job,
             )
             for guest in self.guests.values()
         ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoscaler.backends.libvirt.binding import libvirt
@@ -22,6 +23,7 @@ _STATES = {
 }
 _STARTING = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
 _NS = 1e9
+_NO_JOBS: Mapping[str, str] = MappingProxyType({})
 
 
 class GrowingSum:
@@ -76,6 +78,7 @@ class DomainViews:
         self,
         records: Sequence[tuple[libvirt.virDomain, Mapping[str, int]]],
         labels: Mapping[str, Mapping[str, str]],
+        jobs: Mapping[str, str] = _NO_JOBS,
         *,
         at_s: float,
     ) -> tuple[DomainView, ...]:
@@ -84,6 +87,7 @@ class DomainViews:
         Args:
             records: as getAllDomainStats returns them, the state and vcpu groups asked for.
             labels: UUID -> the domain's labels, empty where it has none.
+            jobs: UUID -> the job that the domain is in, where it is in one.
             at_s: when the reply came.
 
         Raises:
@@ -91,12 +95,13 @@ class DomainViews:
         """
         with self._sweeping:
             before, self._sums = self._sums, {}
-            return tuple(self._views(records, labels, before, at_s))
+            return tuple(self._views(records, labels, jobs, before, at_s))
 
     def _views(
         self,
         records: Sequence[tuple[libvirt.virDomain, Mapping[str, int]]],
         labels: Mapping[str, Mapping[str, str]],
+        jobs: Mapping[str, str],
         before: Mapping[_Run, _Sums],
         at_s: float,
     ) -> Iterator[DomainView]:
@@ -117,6 +122,7 @@ class DomainViews:
                 vcpu_time_s=_seconds(sums.time, record, ".time"),
                 vcpu_delay_s=_seconds(sums.delay, record, ".delay"),
                 labels=labels[run.uuid],
+                job=jobs.get(run.uuid, ""),
             )
 
 
