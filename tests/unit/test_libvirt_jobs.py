@@ -17,7 +17,7 @@ from tests.fakes.libvirt_domains import pretend_domain
 Told = tuple[int, dict[str, int]]
 
 NO_JOB: Told = (libvirt.VIR_DOMAIN_JOB_NONE, {})
-ENDED_WELL = (libvirt.VIR_DOMAIN_JOB_COMPLETED, {"operation": libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT})
+DONE: Told = (libvirt.VIR_DOMAIN_JOB_COMPLETED, {"operation": libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT})
 
 
 class Connection:
@@ -77,8 +77,8 @@ def test_a_job_under_way_is_told_by_its_word(operation: int, word: str) -> None:
     assert of(DomainJobs(), Domain("a", under_way(operation)), Domain("b")) == {"a": word}
 
 
-def test_a_job_that_is_over_is_none() -> None:
-    assert of(DomainJobs(), Domain("a", lambda: ENDED_WELL)) == {}
+def test_a_job_that_is_done_holds_its_domain_until_libvirt_ends_it() -> None:
+    assert of(DomainJobs(), Domain("a", lambda: DONE)) == {"a": "migration"}
 
 
 def test_the_destination_of_a_migration_is_in_one_too() -> None:

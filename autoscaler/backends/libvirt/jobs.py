@@ -1,15 +1,15 @@
 """The jobs that hold domains of one connection: a migration, a backup, a snapshot, a save, a dump.
 
 Statistics do not tell of jobs and no event tells that one began, so each domain of a sweep is asked, at about
-a tenth of a millisecond. A domain whose monitor is busy answers late: a sweep waits for no answer longer than
-`PATIENCE_S`, and what was known before stands until there is one.
+a fifth of a millisecond. A domain whose monitor is busy answers late: a sweep waits for the answers no longer
+than `PATIENCE_S`, and what was known before stands until they are there.
 
 Invariant: no more than one call is out, beside those of the sweeps themselves.
 """
 
 from __future__ import annotations
 
-import threading
+from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 0.5
 
-_UNDER_WAY = frozenset({libvirt.VIR_DOMAIN_JOB_BOUNDED, libvirt.VIR_DOMAIN_JOB_UNBOUNDED})
 _MIGRATION = "migration"
 _WORDS = {
     libvirt.VIR_DOMAIN_JOB_OPERATION_SAVE: "save",
@@ -52,36 +51,28 @@ class DomainJobs:
 
     def of(self, domains: Sequence[libvirt.virDomain]) -> Mapping[str, str]:
         """UUID -> the job in a word, of those among a sweep's domains that are in one."""
-        if not self._tells:
-            return _NO_JOBS
-        given_up = threading.Event()
-        found: dict[str, str] = {}
-        try:
-            self._tells = self._late.run(partial(_ask_each, domains, found, given_up), patience_s=PATIENCE_S)
-            self._known = MappingProxyType(found)
-        except TimeoutError:
-            given_up.set()
+        if self._tells:
+            with suppress(TimeoutError):
+                self._late.run(partial(self._ask, domains), patience_s=PATIENCE_S)
         return self._known
 
-
-def _ask_each(domains: Sequence[libvirt.virDomain], found: dict[str, str], given_up: threading.Event) -> bool:
-    """Note each domain's job in `found`; returns whether the driver knows jobs."""
-    for domain in domains:
-        if given_up.is_set():
-            break
-        try:
-            job = _job_of(domain)
-        except libvirt.libvirtError as error:
-            if error.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
-                return False
-            if not is_alive(domain.connect()):
-                break
-            # Of a migration only its source tells more than this.
-            incoming = error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID
-            job = _MIGRATION if incoming else None
-        if job is not None:
-            found[domain.UUIDString()] = job
-    return True
+    def _ask(self, domains: Sequence[libvirt.virDomain]) -> None:
+        found: dict[str, str] = {}
+        for domain in domains:
+            try:
+                job = _job_of(domain)
+            except libvirt.libvirtError as error:
+                code = error.get_error_code()
+                if code == libvirt.VIR_ERR_NO_SUPPORT:
+                    self._tells = False
+                    return
+                if not is_alive(domain.connect()):
+                    return
+                # Of a migration only its source tells more than this.
+                job = _MIGRATION if code == libvirt.VIR_ERR_OPERATION_INVALID else None
+            if job is not None:
+                found[domain.UUIDString()] = job
+        self._known = MappingProxyType(found)
 
 
 def _job_of(domain: libvirt.virDomain) -> str | None:
@@ -90,6 +81,7 @@ def _job_of(domain: libvirt.virDomain) -> str | None:
     Raises:
         libvirtError: it could not be asked, or the domain has ended.
     """
-    if domain.jobInfo()[0] not in _UNDER_WAY:
+    # One that is completed, or failed, holds the domain until libvirt has ended it.
+    if domain.jobInfo()[0] == libvirt.VIR_DOMAIN_JOB_NONE:
         return None
     return _WORDS.get(domain.jobStats().get("operation"), _SOME_JOB)
