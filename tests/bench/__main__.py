@@ -10,8 +10,17 @@ from tests.bench.figures import machine
 from tests.bench.loop import overhead, reaction, warm
 from tests.bench.policies import check
 from tests.bench.tick import tick
+from tests.bench.trust import crash, recovery
 
-BENCHMARKS = {"reaction": reaction, "warm": warm, "overhead": overhead, "tick": tick, "check": check}
+BENCHMARKS = {
+    "reaction": reaction,
+    "warm": warm,
+    "overhead": overhead,
+    "tick": tick,
+    "check": check,
+    "recovery": recovery,
+    "crash": crash,
+}
 
 
 def main() -> None:

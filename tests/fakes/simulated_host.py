@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 from uuid import NAMESPACE_URL, uuid5
@@ -309,15 +310,16 @@ class Simulation:
         interval_s: float = 1.0,
         limits: HostLimits = ROOMY,
         beside: Sequence[SimulatedHost] = (),
+        keep_s: float = inf,
     ) -> None:
-        """`beside`: further connections to the same machine."""
+        """`beside`: further connections to the same machine; `keep_s`: as the journal's."""
         self.host = host
         self.hosts = (host, *beside)
         self.clock = host.clock
         self.interval_s = interval_s
         self.snapshots: list[Snapshot] = []
         self.registry = CollectorRegistry()
-        self.journal = SqliteJournal(folder / "journal.sqlite")
+        self.journal = SqliteJournal(folder / "journal.sqlite", keep_s=keep_s)
         self.recorder = Recorder(self.journal)
         fleet = Fleet(
             [host.as_host() for host in self.hosts],

@@ -79,7 +79,7 @@ class LibvirtHypervisor:
         """Every active domain, in one call to libvirt, and calls for the jobs of all and labels that are due.
 
         Raises:
-            BackendUnavailable: the connection is down; it is tried anew at a later call, within 8 s.
+            BackendUnavailable: the connection is down; it is tried anew at a later call, within 2 s.
         """
         try:
             records = self._statistics()
