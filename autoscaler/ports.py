@@ -8,6 +8,7 @@ administrator: what is wrong, on what, and what to do.
     |- BackendUnavailable     the host connection is down: back off, reconnect; all its domains are missing
     |- DomainGone             forget the domain until a sweep lists it again
     |- DomainBusy             another job or a pause holds the domain: look again later
+    |  `- DomainFrozen        the guest's filesystems are frozen, which is no fault of its agent: hold
     |- Conflict               it was not as expected: observe, then decide anew
     |- Denied                 the hypervisor refuses for a stated reason: retry when its cause changes
     |- OutcomeUnknown         the reply was lost: observe, then act; never retry blind
@@ -19,7 +20,7 @@ administrator: what is wrong, on what, and what to do.
     |  |- AgentLeftAlone      it failed too often in a row: it is asked again after a while
     |  |- AgentRefused        the agent understood and could not do it
     |  `- AgentNonsense       the answer broke the protocol or its bounds: do not believe it
-    `- JournalUnavailable     nothing can be recorded: say so, and try again
+    `- JournalUnavailable     nothing can be recorded: change nothing, say so, and try again
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ class DomainGone(AutoscalerError):
 
 class DomainBusy(AutoscalerError):
     """The domain is held by another job, or paused."""
+
+
+class DomainFrozen(DomainBusy):
+    """The guest's filesystems are frozen, for a backup or snapshot."""
 
 
 class Conflict(AutoscalerError):
@@ -238,13 +243,7 @@ class Journal(Protocol):
     def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
         """Record a decision and return its id; one that repeats the last and moves nothing is folded in.
 
-        Raises:
-            JournalUnavailable: it could not be written.
-        """
-        ...
-
-    def begun(self, decision: Decision, operation: Operation, *, wall_s: float) -> None:
-        """Record that an operation is about to act.
+        One that acts is recorded together with the operation that it is about to begin: both, or neither.
 
         Raises:
             JournalUnavailable: it could not be written.
@@ -255,7 +254,7 @@ class Journal(Protocol):
         """Record how an operation ended and when it passed each stage.
 
         Raises:
-            JournalUnavailable: it could not be written.
+            JournalUnavailable: it could not be written yet; it will be as soon as that is possible.
         """
         ...
 
@@ -311,8 +310,21 @@ class Journal(Protocol):
         """
         ...
 
+    def changes(
+        self, domain: DomainId, *, now_s: float, wall_s: float, within_s: float
+    ) -> Sequence[Operation]:
+        """The changes of a domain that were begun within so many seconds, oldest first.
+
+        Their times are on `Clock.monotonic_s`, where `now_s` and `wall_s` are the same moment; those of an
+        earlier run may be negative.
+
+        Raises:
+            JournalUnavailable: it could not be read.
+        """
+        ...
+
     def flush(self) -> None:
-        """Put on disk what has only been counted.
+        """Put on disk what has only been counted, and forget some of what is older than is to be kept.
 
         Raises:
             JournalUnavailable: it could not be written.

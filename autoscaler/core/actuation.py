@@ -27,6 +27,8 @@ DEADLINE_S = 30.0
 """A change that the guest has not followed within this time is stuck."""
 RELIEF_S = 60.0
 """A growth whose load has not fallen within this time is closed as done, without relief."""
+LATE_S = 60.0
+"""A change that a run before left behind is over after this time, seen or not."""
 LOOK_AGAIN_S = 0.05
 """First wait before a guest that does not list a new vCPU yet is asked again; doubles up to the next."""
 LOOK_AGAIN_MAX_S = 1.0
@@ -52,6 +54,8 @@ class Actuation:
         self._denied_at: tuple[int, int] | None = None
         self._failed: dict[Direction, Operation] = {}
         """The last change of each direction, where it did not end well."""
+        self._left_behind: Operation | None = None
+        """What a run before began and did not see the end of, while it may still come true."""
         self._trouble: dict[Direction, tuple[Condition, str]] = {}
         """What it left behind."""
         self._last_error = ""
@@ -69,7 +73,8 @@ class Actuation:
     def may_bring(self, before: int, after: int) -> bool:
         """Whether what was begun here can be why a count changed: it is under way, or failed and late."""
         begun = [self.operation] if self.operation is not None and self.busy else []
-        return any(operation.leads(before, after) for operation in (*begun, *self._failed.values()))
+        late = [*self._failed.values(), *([] if self._left_behind is None else [self._left_behind])]
+        return any(operation.leads(before, after) for operation in (*begun, *late))
 
     def is_ours(self, view: DomainView) -> bool:
         """Whether the vCPUs that this view finds plugged are the ones that were left plugged here."""
@@ -86,6 +91,24 @@ class Actuation:
         if self.busy:
             return Reason.IN_PROGRESS
         return Reason.BACK_OFF if self._back_off[direction].waiting(now_s) else None
+
+    def inherit(self, operation: Operation, now_s: float) -> None:
+        """Know of a change that was made before this state was; to be told of all, the oldest first.
+
+        So a restart neither forgets a cooldown or a back-off, nor takes for somebody else's what the run
+        before it had begun. What is left to do of it is decided anew, on what is seen.
+        """
+        direction, outcome = operation.direction, operation.outcome
+        unseen = outcome in {None, Outcome.ABANDONED}
+        last_s = operation.requested_s + (DEADLINE_S if outcome is Outcome.STUCK else 0.0)
+        last_s = operation.online_s or operation.accepted_s or last_s
+        if unseen or operation.accepted_s is not None or outcome is Outcome.STUCK:
+            self.last_change_s = last_s
+        if operation.online_s is not None:
+            self._back_off[direction] = BackOff()
+        elif outcome in {Outcome.FAILED, Outcome.STUCK}:
+            self._back_off[direction] = self._back_off[direction].failed(self._view.id.uuid, last_s)
+        self._left_behind = operation if unseen and now_s - operation.requested_s < LATE_S else None
 
     def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
         """Start the move that `decision` asks for; it must say ``act``, and none may be under way."""
@@ -163,6 +186,7 @@ class Actuation:
         if online is not None:
             self._advance(present=None, online=online, now_s=now_s)
             self._follow_late(online)
+        self._follow_left_behind(online, now_s)
         if load is not None:
             self._relieve(load)
         self._expire(online, now_s)
@@ -199,6 +223,14 @@ class Actuation:
         """Forgive a failed change that the guest has made after all."""
         for direction in [way for way, failed in self._failed.items() if failed.reached(online)]:
             self._forgive(direction)
+
+    def _follow_left_behind(self, online: int | None, now_s: float) -> None:
+        """Expect nothing more of what a run before began, once it came true or its time is over."""
+        left = self._left_behind
+        if left is None:
+            return
+        if now_s - left.requested_s >= LATE_S or (online is not None and left.reached(online)):
+            self._left_behind = None
 
     def _forgive(self, direction: Direction) -> None:
         self._back_off[direction] = BackOff()

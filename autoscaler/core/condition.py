@@ -31,6 +31,8 @@ class Condition(StrEnum):
     """The guest does not follow an accepted change."""
     FAILED = "failed"
     """The last change was refused or went wrong."""
+    HELD = "held"
+    """A job or a freeze of its filesystems holds the domain: it is left as it is meanwhile."""
     BY_HAND = "externally-modified"
     """Somebody else changed the vCPUs, and that is respected for a while."""
     PAUSED = "paused"
@@ -69,6 +71,15 @@ def doubted(name: str, doubt: Doubt) -> str:
         f"after sample ({doubt.claimed_vcpus:.2f} vCPUs where the host saw {doubt.seen_vcpus:.2f}), so it "
         "does not grow: see what replaced qemu-guest-agent in the guest, or what holds up its QEMU on the "
         "host (swap, storage)"
+    )
+
+
+def held(view: DomainView) -> str:
+    """That a job holds a domain, and where to see how far it is."""
+    return (
+        f"domain {view.name!r} is left as it is while a {view.job} goes on: see `virsh domjobinfo "
+        f"{quote(view.name)}`, or where QEMU runs without libvirt the commands query-migrate and query-jobs "
+        "on its monitor"
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autoscaler.core.decision import Decision
-from autoscaler.core.model import CpuSource, RunState
+from autoscaler.core.model import CpuSource, MissingReason, RunState
 from autoscaler.core.operation import Direction
 from autoscaler.core.policy import Fallback, Mode
 from autoscaler.core.reason import Reason
@@ -144,6 +144,9 @@ def _wish(facts: Facts, policy: Policy, learned: Learned, limits: Limits, now_s:
         return learned.recommender.recommend(facts.load, limits.upper, now_s)
     if facts.missing is None:
         return Recommendation(vcpus=facts.online, reason=Reason.WARMING_UP)
+    if facts.missing.reason is MissingReason.FROZEN:
+        # Nothing can be asked of the guest meanwhile, and nothing is wrong with it.
+        return Recommendation(vcpus=facts.online, reason=Reason.FROZEN)
     rule = policy.missing
     raise_to = rule.raise_to_vcpus if rule.then is Fallback.RAISE_TO else None
     stale = is_stale(facts.last_sample_s, policy, now_s)
@@ -156,7 +159,7 @@ def _target(
     facts: Facts, policy: Policy, learned: Learned, limits: Limits, wish: Recommendation, now_s: float
 ) -> Target:
     running = facts.view.state is RunState.RUNNING
-    if wish.reason in {Reason.MISSING, Reason.WARMING_UP} or not running:
+    if wish.reason in {Reason.MISSING, Reason.FROZEN, Reason.WARMING_UP} or not running:
         last = facts.online if facts.last_target is None else facts.last_target
         return Target(
             vcpus=min(max(last, limits.lower), limits.upper),
@@ -189,6 +192,8 @@ def _target(
 
 def _obstacle(facts: Facts, policy: Policy, following: int, now_s: float) -> Reason | None:
     """Why a move that is wanted is not made now; None: nothing stands in its way."""
+    if facts.view.job:
+        return Reason.HELD
     if facts.source is CpuSource.HOST and facts.missing is None:
         return Reason.UNCONFIRMED
     if is_by_hand(facts.by_hand_s, policy, now_s):

@@ -71,6 +71,11 @@ class Decision:
             return Verdict.HOLD
         return Verdict.GROW if self.next_vcpus > self.online else Verdict.SHRINK
 
+    def withheld(self, reason: Reason) -> Decision:
+        """This decision where, for this reason, the move that it asks for cannot be made."""
+        clamp = Clamp(reason, self.next_vcpus, self.online)
+        return replace(self, next_vcpus=self.online, reason=reason, act=False, clamps=(*self.clamps, clamp))
+
     def settled(self, grant: Grant) -> Decision:
         """This decision as its host's arbiter lets it stand."""
         if grant.reason is None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from autoscaler.core.actuation import Actuation
 from autoscaler.core.arbiter import Request
 from autoscaler.core.by_hand import ByHand
-from autoscaler.core.condition import Condition, by_hand, doubted, headroom, left_alone, unconfirmed
+from autoscaler.core.condition import Condition, by_hand, doubted, headroom, held, left_alone, unconfirmed
 from autoscaler.core.corroboration import Corroboration
 from autoscaler.core.decide import ACTING, Facts, decide, is_by_hand, is_stale, may_yield
 from autoscaler.core.demand import DemandMeter, Dropped, Load
@@ -35,25 +35,36 @@ from autoscaler.core.policy import Indicator, Mode
 from autoscaler.core.reason import OUT_OF_PLAY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from autoscaler.core.arbiter import Grant
     from autoscaler.core.decision import Decision
     from autoscaler.core.operation import Operation
     from autoscaler.core.orders import Order
     from autoscaler.core.policy import Policy
+    from autoscaler.core.reason import Reason
 
 
 class DomainState:
     """What the service knows of one domain and does about it."""
 
     def __init__(
-        self, view: DomainView, policy: Policy, now_s: float, learned: Learned | None = None
+        self,
+        view: DomainView,
+        policy: Policy,
+        now_s: float,
+        learned: Learned | None = None,
+        past: Sequence[Operation] = (),
     ) -> None:
+        """Know a domain as it is now; `past`: its changes of the last day, the oldest first."""
         self.view = view
         self.policy = policy
         self.learned = Learned(policy, now_s, lag_s=0.0) if learned is None else learned
         self.actuation = Actuation(view)
+        for operation in past:
+            self.actuation.inherit(operation, now_s)
+            if operation.direction is Direction.DOWN:
+                self.learned.shrunk(operation.requested_s)
         self.missing: Missing | None = None
         """Why the last probe gave no sample; None: it gave one."""
         self.load: Load | None = None
@@ -93,7 +104,11 @@ class DomainState:
     def conditions(self, now_s: float) -> Mapping[Condition, str]:
         """What is wrong now, each with its sentence."""
         found = dict(self.actuation.conditions)
-        if self.missing is not None and not self._only_late(self.missing):
+        if self.view.job:
+            found[Condition.HELD] = held(self.view)
+        if self.missing is not None and self.missing.reason is MissingReason.FROZEN:
+            found[Condition.HELD] = self.missing.detail
+        elif self.missing is not None and not self._only_late(self.missing):
             found[Condition.NO_SAMPLE] = self.missing.detail
             if self.missing.reason is MissingReason.AGENT_LEFT_ALONE:
                 found[Condition.AGENT_LEFT_ALONE] = left_alone(self.view.name)
@@ -240,6 +255,12 @@ class DomainState:
         """Let the arbiter's grant stand in the last decision."""
         assert self.decision is not None
         self.decision = self.decision.settled(grant)
+        return self.decision
+
+    def withhold(self, reason: Reason) -> Decision:
+        """Do not make the move that the last decision asks for."""
+        assert self.decision is not None
+        self.decision = self.decision.withheld(reason)
         return self.decision
 
     def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:

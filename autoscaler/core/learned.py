@@ -1,7 +1,9 @@
-"""All that is learned of one domain over time: its service level, its strategy's memory, its shrinks.
+"""All that is learned of one domain over time: its service level, its strategy's memory, and its shrinks.
 
 This is what outlives a restart and a reload, by the same rule: the slices stay while what makes one good
 does, whatever the objective; the adaptive memory stays with them; another strategy starts its memory anew.
+The shrinks are not dumped: the journal has each of them before it is made, and the budget of a day must hold
+for a service that is killed, too.
 
 Invariant: whatever is handed to `restore`, a whole `Learned` comes back; a part that cannot be read starts
 anew.
@@ -70,10 +72,7 @@ class Learned:
 
     def dump(self, now_s: float) -> dict[str, object]:
         """As plain JSON values; times as ages."""
-        dumped: dict[str, object] = {
-            "slo": self.slo.dump(now_s),
-            "shrinks_ago_s": [round(now_s - at_s, 1) for at_s in self._shrinks_s],
-        }
+        dumped: dict[str, object] = {"slo": self.slo.dump(now_s)}
         if isinstance(self.recommender, ByBudget):
             dumped["adaptive"] = self.recommender.adaptive.dump(now_s)
         return dumped
@@ -92,10 +91,6 @@ class Learned:
                 part = _part(dumped, "adaptive")
                 adaptive = Adaptive.load(policy.strategy, policy.sla, part, now_s, away_s)
                 learned.recommender = ByBudget(adaptive)
-        ages_s = dumped.get("shrinks_ago_s")
-        if isinstance(ages_s, list):
-            known = [float(age_s) for age_s in ages_s if isinstance(age_s, int | float)]
-            learned._shrinks_s.extend(sorted(now_s - away_s - age_s for age_s in known if age_s >= 0))
         return learned
 
 

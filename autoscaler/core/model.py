@@ -65,6 +65,8 @@ class DomainView:
     """What the domain's owner wrote into its metadata for us; policies match by it."""
     claimed_by: Owner | None = None
     """The program that runs the domain, and that its connection does not adopt from: no policy governs it."""
+    job: str = ""
+    """The job that holds it, in a word (``migration``): nothing is begun meanwhile. Empty: none does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,8 @@ class MissingReason(StrEnum):
     BACKEND_UNAVAILABLE = "backend-unavailable"
     DOMAIN_GONE = "domain-gone"
     NOT_RUNNING = "not-running"
+    FROZEN = "frozen"
+    """The guest's filesystems are frozen: its agent answers, and does next to nothing until they thaw."""
     LATE = "late"
     """The probe had not come back when the tick was evaluated."""
 

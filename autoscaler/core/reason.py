@@ -64,13 +64,14 @@ class Reason(StrEnum):
     """The last change failed; it is tried again later."""
     IN_PROGRESS = "in-progress"
     """Another change of this domain is under way."""
+    UNRECORDED = "unrecorded"
+    """The journal cannot be written: what is not recorded is not done."""
+    HELD = "held"
+    """A job of the domain's hypervisor, such as a migration, holds it."""
+    FROZEN = "frozen"
+    """The guest's filesystems are frozen, and its agent does next to nothing."""
     NOT_RUNNING = "not-running"
 
-
-OUT_OF_PLAY = frozenset(
-    {Reason.BACK_OFF, Reason.BY_HAND, Reason.MISSING, Reason.NOT_RUNNING, Reason.PAUSED, Reason.UNCONFIRMED}
-)
-"""A domain with one of these reasons cannot use more for some time, whatever it needs."""
 
 SENTENCES: dict[Reason, str] = {
     Reason.DEMAND_HIGH: "demand needs more vCPUs",
@@ -101,6 +102,9 @@ SENTENCES: dict[Reason, str] = {
     Reason.TAKEN_BACK: "a domain of higher priority needs it",
     Reason.BACK_OFF: "the last change failed, it is tried again later",
     Reason.IN_PROGRESS: "another change is under way",
+    Reason.UNRECORDED: "the journal cannot be written, and what is not recorded is not done",
+    Reason.HELD: "a job such as a migration, backup or snapshot holds the domain",
+    Reason.FROZEN: "the guest's filesystems are frozen, the size stays",
     Reason.NOT_RUNNING: "the domain is not running",
 }
 
@@ -109,9 +113,13 @@ OUT_OF_PLAY = frozenset(
         Reason.BACK_OFF,
         Reason.BY_HAND,
         Reason.DOUBTED,
+        Reason.FROZEN,
+        Reason.HELD,
         Reason.MISSING,
         Reason.NOT_RUNNING,
+        Reason.PAUSED,
         Reason.UNCONFIRMED,
+        Reason.UNRECORDED,
     }
 )
 """A domain with one of these reasons cannot use more for some time, whatever it needs."""

@@ -211,6 +211,13 @@ class HostKeys(Section):
         )
 
 
+class JournalKeys(Section):
+    """The record of decisions and changes."""
+
+    keep: Annotated[float, duration("2d", "3650d")] = _DEFAULT.journal_keep_s
+    """How long its entries are kept; older ones are forgotten a little at a time."""
+
+
 class WebKeys(Section):
     """Metrics, health and the API."""
 
@@ -236,6 +243,8 @@ class ConfigKeys(Section):
     """Policy files, and folders of them, in the order in which they are tried."""
     state: Text = str(_DEFAULT.state)
     """The folder of the journal and of the control socket."""
+    journal: JournalKeys = JournalKeys()
+    """The record of decisions and changes."""
     interval: Annotated[float, duration("200ms", "5m")] = _DEFAULT.interval_s
     """Between two samples of a guest."""
     agent: AgentKeys = AgentKeys()
@@ -273,6 +282,7 @@ def _config(keys: ConfigKeys, home: Path) -> Config:
         connections=tuple(connection.at(home) for connection in keys.connections),
         policies=tuple(home / path for path in keys.policies),
         state=home / keys.state,
+        journal_keep_s=keys.journal.keep,
         interval_s=keys.interval,
         agent_timeout_s=keys.agent.timeout,
         host=keys.host.limits(),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Direction, Wait
 from autoscaler.core.policy_changes import meaning_of
+from autoscaler.core.reason import Reason
 from autoscaler.service.acting import carry_out, take_in
 from autoscaler.service.lanes import Lane
 from autoscaler.service.narrator import Narrator
@@ -272,13 +273,14 @@ class Controller:
         state, now_s, wall_s = governed.state, self._clock.monotonic_s(), self._clock.wall_s()
         decision = state.decision if grant is None else state.settle(grant)
         assert decision is not None
-        governed.tally.decided(decision)
         digest = self.policies.digest
         decision_id = self._recorder.decided(decision, wall_s=wall_s, digest=digest)
+        if decision.act and not decision_id:
+            decision = state.withhold(Reason.UNRECORDED)
+        governed.tally.decided(decision)
         if decision.act:
             operation = state.begin(decision, decision_id, now_s)
             self._fleet.shares(state.view.id.host).used(1, now_s)
-            self._recorder.begun(decision, operation, wall_s=wall_s)
             governed.tally.begun(operation)
             self._narrator.begun(decision, operation)
         self._drive(governed)

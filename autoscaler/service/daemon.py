@@ -82,7 +82,7 @@ class Service:
         with ExitStack() as opened:
             opened.enter_context(_lock(config))
             self.journal_path = config.state / "journal.sqlite"
-            journal = SqliteJournal(self.journal_path)
+            journal = SqliteJournal(self.journal_path, keep_s=config.journal_keep_s)
             opened.callback(journal.close)
             self._recorder = Recorder(journal)
             sources = Sources(

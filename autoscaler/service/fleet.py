@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from autoscaler.core.by_hand import ByHand
 from autoscaler.core.delay import REMEMBERED
 from autoscaler.core.domain_state import DomainState
-from autoscaler.core.learned import Learned
+from autoscaler.core.learned import DAY_S, Learned
 from autoscaler.core.reason import Reason
 from autoscaler.service.assignments import Assignments
 from autoscaler.service.governed import Governed
@@ -184,13 +184,16 @@ class Fleet:
         return (governed for governed in self._domains.values() if governed.host.place == place)
 
     def _remembered(self, view: DomainView, policy: Policy) -> DomainState:
-        """A new domain's state with what was learned of it before it left, or before the service ended."""
+        """A new domain's state with what was learned and done before it left, or before the service ended."""
         now_s, lag_s = self._clock.monotonic_s(), self.shares(view.id.host).delay.typical_s
+        wall_s = self._clock.wall_s()
+        past = self._recorder.changes(view.id, now_s=now_s, wall_s=wall_s, within_s=DAY_S)
         kept = self._recorder.kept(view.id)
         if kept is None:
-            return DomainState(view, policy, now_s, Learned(policy, now_s, lag_s=lag_s))
-        away_s = self._clock.wall_s() - kept.wall_s
+            learned = Learned(policy, now_s, lag_s=lag_s)
+            return DomainState(view, policy, now_s, learned, past)
+        away_s = wall_s - kept.wall_s
         learned = Learned.restore(policy, kept.learned, now_s, away_s=away_s, lag_s=lag_s)
-        state = DomainState(view, policy, now_s, learned)
+        state = DomainState(view, policy, now_s, learned, past)
         state.by_hand = ByHand.restore(kept.learned, view.plugged, now_s, away_s=away_s)
         return state

@@ -5,8 +5,9 @@ A decision that repeats the last one of its domain and moves nothing is folded i
 `flush`. What was learned of a domain is only collected, and goes to disk with `flush`, all of it in one
 transaction: a killed service loses what it learned since, and nothing that it decided.
 
-Invariants: an operation's row is committed before its first action: a killed service finds what it began. An
-administrator's order is on the disk, not only with the kernel, once it was taken.
+Invariants: a decision to act is committed together with the operation that it begins, before the first
+action: a killed service finds what it began, and what cannot be written is not begun. An administrator's
+order is on the disk, not only with the kernel, once it was taken.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ import logging
 import sqlite3
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Direction, Outcome
 from autoscaler.ports import JournalUnavailable, Kept
+from autoscaler.service import journal_past
 from autoscaler.service.decision_record import inputs_of
+from autoscaler.service.journal_pruning import Pruning
 from autoscaler.service.journal_schema import SCHEMA_VERSION, bring_up, schema_of
 from autoscaler.service.order_rows import delete_order, read_orders, write_order
 
@@ -40,6 +44,7 @@ _LOCK_PATIENCE_S = 0.1
 _FOLD_WITHIN_S = 3600.0
 """A domain that was not decided for so long is gone: its last row is not folded into any more."""
 _ABANDONED = "the service ended before this change did"
+_NOT_OURS = "give it and its folder to the user that runs the service, on a file system that can be written"
 _MOVE_AWAY = (
     "move the file away and restart the service, which begins a new one and "
     "then knows of no pause that was ordered"
@@ -49,6 +54,9 @@ _ADVICE = {
     sqlite3.SQLITE_CORRUPT: _MOVE_AWAY,
     sqlite3.SQLITE_BUSY: "another program holds it, end that one",
     sqlite3.SQLITE_FULL: "make room on its file system",
+    sqlite3.SQLITE_READONLY: _NOT_OURS,
+    sqlite3.SQLITE_CANTOPEN: _NOT_OURS,
+    sqlite3.SQLITE_PERM: _NOT_OURS,
 }
 """What to do, by SQLite's primary result code."""
 
@@ -70,9 +78,17 @@ class _Last:
 class SqliteJournal:
     """A journal in one file, written by one thread; `journal_reader` reads it from any."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, keep_s: float = inf) -> None:
+        """Open the file, or begin a new one; `keep_s` is how long entries are kept.
+
+        Raises:
+            JournalUnavailable: it cannot be used, and is left as it is.
+        """
         self._path = path
+        self._pruning = Pruning(keep_s)
         self._last: dict[DomainId, _Last] = {}
+        self._ended: dict[int, Operation] = {}
+        """Operations whose end could not be written yet, by their decision."""
         self._learned: dict[DomainId, tuple[float, str]] = {}
         """What waits for the next flush: when it was kept, and the JSON of it."""
         with self._named_errors():
@@ -122,39 +138,17 @@ class SqliteJournal:
             if last is not None:
                 self._write_fold(last)
             row = self._insert_decision(decision, wall_s, digest)
+            if decision.act:
+                self._insert_operation(row, decision, wall_s)
         self._last[decision.domain] = _Last(row, key, decision, wall_s)
         return row
 
-    def begun(self, decision: Decision, operation: Operation, *, wall_s: float) -> None:
-        """Record the start of an operation; see `autoscaler.ports.Journal`."""
-        with self._named_errors(), self._db:
-            self._db.execute(
-                "INSERT INTO operations"
-                " (decision_id, at_wall_s, domain, direction, from_vcpus, to_vcpus, reason)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    operation.decision_id,
-                    wall_s,
-                    decision.name,
-                    operation.direction,
-                    operation.from_vcpus,
-                    operation.to_vcpus,
-                    operation.reason,
-                ),
-            )
-
     def ended(self, operation: Operation) -> None:
-        """Record the end of an operation; see `autoscaler.ports.Journal`."""
+        """Record the end of an operation, as soon as it can be; see `autoscaler.ports.Journal`."""
+        self._ended[operation.decision_id] = operation
         with self._named_errors(), self._db:
-            self._db.execute(
-                "UPDATE operations SET stages = ?, outcome = ?, detail = ? WHERE decision_id = ?",
-                (
-                    json.dumps(operation.stages_s()),
-                    operation.outcome,
-                    operation.detail,
-                    operation.decision_id,
-                ),
-            )
+            self._write_ended()
+        self._ended.clear()
 
     def ordered(self, order: Order) -> None:
         """Record an order; see `autoscaler.ports.Journal`."""
@@ -215,23 +209,24 @@ class SqliteJournal:
     def growths_s(self, host: str, most: int) -> list[float]:
         """How long the newest growths of one host took; see `autoscaler.ports.Journal`."""
         with self._named_errors():
-            rows = self._db.execute(
-                "SELECT json_extract(stages, '$.online') AS online_s"
-                " FROM operations JOIN decisions ON decisions.id = decision_id"
-                " WHERE host = ? AND direction = ? AND json_valid(stages) AND typeof(online_s) = 'real'"
-                " ORDER BY decision_id DESC LIMIT ?",
-                (host, Direction.UP, most),
-            ).fetchall()
-        return [online_s for (online_s,) in reversed(rows)]
+            return journal_past.growths_s(self._db, host, most)
+
+    def changes(self, domain: DomainId, *, now_s: float, wall_s: float, within_s: float) -> list[Operation]:
+        """The changes of one domain that were begun of late; see `autoscaler.ports.Journal`."""
+        with self._named_errors():
+            return journal_past.changes(self._db, domain, now_s=now_s, wall_s=wall_s, within_s=within_s)
 
     def flush(self) -> None:
-        """Write what has been folded and kept so far, and forget the domains that are gone."""
+        """Write what has been folded and kept so far; forget domains that are gone and what is old."""
+        newest_s = max((last.until_wall_s for last in self._last.values()), default=0.0)
         with self._named_errors(), self._db:
             for last in self._last.values():
                 self._write_fold(last)
+            self._write_ended()
             self._write_learned(self._learned)
+            self._pruning.step(self._db, newest_s)
         self._learned.clear()
-        newest_s = max((last.until_wall_s for last in self._last.values()), default=0.0)
+        self._ended.clear()
         for domain, last in list(self._last.items()):
             last.written = last.repeats
             if newest_s - last.until_wall_s > _FOLD_WITHIN_S:
@@ -250,6 +245,15 @@ class SqliteJournal:
         self._db.execute(
             "UPDATE decisions SET until_wall_s = ?, repeats = ?, newest_inputs = ? WHERE id = ?",
             (last.until_wall_s, last.repeats, json.dumps(inputs_of(last.newest)), last.row),
+        )
+
+    def _write_ended(self) -> None:
+        self._db.executemany(
+            "UPDATE operations SET stages = ?, outcome = ?, detail = ? WHERE decision_id = ?",
+            [
+                (json.dumps(operation.stages_s()), operation.outcome, operation.detail, decision_id)
+                for decision_id, operation in self._ended.items()
+            ],
         )
 
     def _write_learned(self, domains: Iterable[DomainId]) -> None:
@@ -290,6 +294,22 @@ class SqliteJournal:
         cursor = self._db.execute(f"INSERT INTO decisions ({names}) VALUES ({places})", row)  # noqa: S608 - own names
         assert cursor.lastrowid is not None
         return cursor.lastrowid
+
+    def _insert_operation(self, row: int, decision: Decision, wall_s: float) -> None:
+        up = decision.next_vcpus > decision.online
+        self._db.execute(
+            "INSERT INTO operations (decision_id, at_wall_s, domain, direction, from_vcpus, to_vcpus, reason)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                row,
+                wall_s,
+                decision.name,
+                Direction.UP if up else Direction.DOWN,
+                decision.online,
+                decision.next_vcpus,
+                decision.reason,
+            ),
+        )
 
     @contextmanager
     def _to_the_disk(self) -> Iterator[None]:

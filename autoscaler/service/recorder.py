@@ -1,4 +1,4 @@
-"""Keeps the service going when its journal cannot be written: says so, and goes on without a record.
+"""Keeps the service going when its journal cannot be written: says so, and tells what was not recorded.
 
 Invariant: a failure to record is never silent; it is a trouble of the snapshot until an entry succeeds again.
 """
@@ -36,7 +36,7 @@ class Recorder:
         return self._troubles
 
     def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
-        """Record a decision and return its id; 0 where it could not be recorded."""
+        """Record a decision and return its id; 0: it could not be recorded, and so must not be acted on."""
         troubles = self._troubles
         row = self._attempt(lambda: self._journal.decided(decision, wall_s=wall_s, digest=digest)) or 0
         if 0 < row <= self._newest:
@@ -45,15 +45,9 @@ class Recorder:
         self._newest = max(self._newest, row)
         return row
 
-    def begun(self, decision: Decision, operation: Operation, *, wall_s: float) -> None:
-        """Record that an operation is about to act."""
-        if operation.decision_id:
-            self._attempt(lambda: self._journal.begun(decision, operation, wall_s=wall_s))
-
     def ended(self, operation: Operation) -> None:
         """Record how an operation ended."""
-        if operation.decision_id:
-            self._attempt(lambda: self._journal.ended(operation))
+        self._attempt(lambda: self._journal.ended(operation))
 
     def ordered(self, order: Order) -> bool:
         """Record an administrator's order; returns whether it could be."""
@@ -86,6 +80,16 @@ class Recorder:
     def growths_s(self, host: str, most: int) -> Sequence[float]:
         """How long the newest growths of one host took; none where it could not be read."""
         return self._attempt(lambda: self._journal.growths_s(host, most), writes=False) or ()
+
+    def changes(
+        self, domain: DomainId, *, now_s: float, wall_s: float, within_s: float
+    ) -> Sequence[Operation]:
+        """The changes of a domain that were begun of late; none where they could not be read."""
+        found = self._attempt(
+            lambda: self._journal.changes(domain, now_s=now_s, wall_s=wall_s, within_s=within_s),
+            writes=False,
+        )
+        return found or ()
 
     def flush(self) -> None:
         """Put on disk what has only been counted or collected."""

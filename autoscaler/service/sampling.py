@@ -21,6 +21,7 @@ from autoscaler.ports import (
     AgentNonsense,
     AutoscalerError,
     DomainBusy,
+    DomainFrozen,
     DomainGone,
 )
 from autoscaler.service.lanes import Lane
@@ -40,6 +41,7 @@ _REASONS: tuple[tuple[type[AutoscalerError], MissingReason], ...] = (
     (AgentNonsense, MissingReason.AGENT_NONSENSE),
     (AgentError, MissingReason.AGENT_UNRESPONSIVE),
     (DomainGone, MissingReason.DOMAIN_GONE),
+    (DomainFrozen, MissingReason.FROZEN),
     (DomainBusy, MissingReason.NOT_RUNNING),
     (AutoscalerError, MissingReason.BACKEND_UNAVAILABLE),
 )

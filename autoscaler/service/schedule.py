@@ -1,13 +1,14 @@
 """When ticks happen: APScheduler's clockwork, and what it did not manage.
 
 One tick at a time; a late one runs late rather than not at all; several missed ones run as one and are
-counted.
+counted. Setting the wall clock, by which APScheduler plans, neither holds a tick back nor makes one missed.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_SUBMITTED
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _TICK = "tick"
 _FLUSH_EVERY_S = 60
+_STEP_S = 0.05
+"""A wall clock that moved by more against the monotonic one was set; what slews it moves it by less."""
 
 
 class Schedule:
@@ -45,9 +48,12 @@ class Schedule:
         self._clock = clock
         self._instruments = instruments
         self._last_scheduled_s: float | None = None
+        """When the last tick was planned, on the monotonic clock."""
         self._overruns = 0
         self._closed = threading.Event()
-        self._scheduler = BackgroundScheduler(
+        self._scheduler = _SteadyScheduler(
+            clock,
+            longest_wait_s=interval_s,
             executors={"default": ThreadPoolExecutor(2)},
             job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
             timezone="UTC",
@@ -77,8 +83,8 @@ class Schedule:
     def _submitted(self, event: JobSubmissionEvent) -> None:
         if event.job_id != _TICK:
             return
-        scheduled_s = event.scheduled_run_times[-1].timestamp()
-        self._instruments.tick_lateness.observe(max(0.0, self._clock.wall_s() - scheduled_s))
+        scheduled_s = event.scheduled_run_times[-1].timestamp() - self._scheduler.wall_offset_s
+        self._instruments.tick_lateness.observe(max(0.0, self._clock.monotonic_s() - scheduled_s))
         if self._last_scheduled_s is not None:
             skipped = round((scheduled_s - self._last_scheduled_s) / self._interval_s) - 1
             for _ in range(skipped - self._overruns):
@@ -89,6 +95,38 @@ class Schedule:
         if event.job_id == _TICK:
             self._overruns += 1
             self._instruments.tick_missed("overrun")
+
+
+class _SteadyScheduler(BackgroundScheduler):  # type: ignore[misc]  # APScheduler ships no types
+    """APScheduler, with plans that move along where the wall clock is set.
+
+    As it comes it keeps to the wall time that was planned: a clock set back by an hour holds every tick back
+    for an hour, one set forward makes it count thousands that nobody missed.
+    """
+
+    def __init__(self, clock: Clock, *, longest_wait_s: float, **options: object) -> None:
+        super().__init__(**options)
+        self._clock = clock
+        self._longest_wait_s = longest_wait_s
+        self.wall_offset_s = self._seen_offset_s()
+        """How far the wall clock is ahead of the monotonic one, as last looked."""
+
+    def _process_jobs(self) -> float | None:
+        """Run what is due; returns how long to wait, which is counted on the monotonic clock."""
+        self._move_plans()
+        wait_s: float | None = super()._process_jobs()
+        # Bounded, for a clock that is set back in the middle of this makes the wait as long as that.
+        return None if wait_s is None else min(wait_s, self._longest_wait_s)
+
+    def _move_plans(self) -> None:
+        before_s, self.wall_offset_s = self.wall_offset_s, self._seen_offset_s()
+        step_s = self.wall_offset_s - before_s
+        if abs(step_s) > _STEP_S:
+            for job in self.get_jobs():
+                job.modify(next_run_time=job.next_run_time + timedelta(seconds=step_s))
+
+    def _seen_offset_s(self) -> float:
+        return self._clock.wall_s() - self._clock.monotonic_s()
 
 
 _PATIENCE_S = 0.5

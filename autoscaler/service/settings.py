@@ -114,6 +114,8 @@ class Config:
     """Policy files, and folders of them."""
     state: Path = Path("/var/lib/vcpu-autoscaler")
     """The folder of the journal and of the control socket."""
+    journal_keep_s: float = 90 * 86400.0
+    """How long entries of the journal are kept."""
     interval_s: float = 5.0
     """Between two samples of a guest."""
     agent_timeout_s: float = 2.0

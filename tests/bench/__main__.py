@@ -11,6 +11,7 @@ from tests.bench.isolation import hostile, isolation
 from tests.bench.loop import overhead, reaction, warm
 from tests.bench.policies import check
 from tests.bench.tick import tick
+from tests.bench.trust import crash, recovery
 
 BENCHMARKS = {
     "reaction": reaction,
@@ -20,6 +21,8 @@ BENCHMARKS = {
     "check": check,
     "isolation": isolation,
     "hostile": hostile,
+    "recovery": recovery,
+    "crash": crash,
 }
 
 

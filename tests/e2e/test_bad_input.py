@@ -460,15 +460,21 @@ def test_a_broken_edit_of_the_policies_is_a_trouble_until_it_is_mended(service: 
     eventually(lambda: status_of(service)["troubles"] == {})
 
 
-def test_a_journal_that_cannot_be_written_is_a_trouble_and_stops_nothing(service: ConfinedService) -> None:
+def test_a_journal_that_cannot_be_written_is_a_trouble_and_stops_every_change(
+    service: ConfinedService,
+) -> None:
     with contextlib.closing(sqlite3.connect(service.folder / "state/journal.sqlite")) as other:
         other.execute("BEGIN IMMEDIATE")
         service.policy.write_text(POLICIES.replace("stubborn", "good"))
         service.process.send_signal(signal.SIGHUP)
-        service.wait_for("good", lambda domain: domain["vcpus"]["online"] > 1)
+        service.wait_for("good", lambda domain: domain["decision"]["reason"] == "unrecorded")
         assert "another program holds it" in service.said("WARNING journal: ")
         assert "journal" in status_of(service)["troubles"]
-        service.policy.write_text(POLICIES)
-        service.process.send_signal(signal.SIGHUP)
+        held = service.domain("good")
+        assert held is not None
+        assert (held["vcpus"]["target"], held["vcpus"]["online"]) == (2, 1)
+    service.wait_for("good", lambda domain: domain["vcpus"]["online"] > 1)
     service.said("INFO journal: no longer in trouble")
+    service.policy.write_text(POLICIES)
+    service.process.send_signal(signal.SIGHUP)
     service.wait_for("good", lambda domain: domain["vcpus"]["online"] == 1)

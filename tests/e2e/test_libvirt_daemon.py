@@ -273,6 +273,39 @@ def test_a_daemon_that_stops_answering_leaves_a_write_unknown_and_a_read_unavail
     eventually(hypervisor.domains, unless=(BackendUnavailable,))
 
 
+@contextlib.contextmanager
+def saved_slowly(daemon: LibvirtDaemon, guest: Guest) -> Iterator[None]:
+    """Have a guest's memory dumped while it runs, by a reader that takes nothing yet."""
+    pipe = daemon.folder / "lib" / f"{guest.name}.dump"
+    os.mkfifo(pipe)
+    command = ("virsh", "-c", daemon.uri, "dump", "--live", guest.name, f"/var/lib/libvirt/{pipe.name}")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as dump:
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            yield
+        finally:
+            os.set_blocking(reader, True)
+            while os.read(reader, 1 << 20):
+                pass
+            os.close(reader)
+            dump.wait(PATIENCE_S)
+
+
+def test_a_job_of_libvirts_is_seen_while_it_goes_on_and_no_longer(
+    daemon: LibvirtDaemon, hypervisor: LibvirtHypervisor, bare: Guest
+) -> None:
+    def job() -> str:
+        return view_of(hypervisor, bare.id).job
+
+    assert job() == ""
+    with saved_slowly(daemon, bare):
+        deadline_s = time.monotonic() + PATIENCE_S
+        while job() != "dump":
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
+    assert job() == ""
+
+
 def test_a_guest_that_was_killed_is_gone(hypervisor: LibvirtHypervisor, bare: Guest) -> None:
     stopped = threading.Event()
 

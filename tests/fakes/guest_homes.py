@@ -55,7 +55,7 @@ class LibvirtHome(GuestHome):
         # Imported late: libvirt is optional.
         from autoscaler.lab.libvirt_guest import LibvirtGuest, connect  # noqa: PLC0415
 
-        self._daemon = daemon
+        self.daemon = daemon
         self._image = image
         self._start = LibvirtGuest.start
         self._administrator = opened.enter_context(contextlib.closing(connect(daemon.uri)))
@@ -63,7 +63,7 @@ class LibvirtHome(GuestHome):
 
     def start(self, spec: GuestSpec) -> Guest:
         guest = self._start(spec, self._image, self._administrator)
-        guest.load_socket = self._daemon.outside(guest.load_socket)
+        guest.load_socket = self.daemon.outside(guest.load_socket)
         return guest
 
 

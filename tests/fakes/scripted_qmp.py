@@ -81,6 +81,10 @@ class ScriptedQmp:
     slow_s: float = 0.2
     refusal: str = "refused by the script"
     status: str = "running"
+    migration: str | None = None
+    """What query-migrate says; None: there never was a migration."""
+    jobs: list[Reply] = field(default_factory=list)
+    """What query-jobs lists."""
     faults: dict[str, Fault] = field(default_factory=dict)
     """Command -> what goes wrong with it, for as long as it stands here; ``greeting`` is one too."""
     meanwhile: dict[str, Callable[[], None]] = field(default_factory=dict)
@@ -219,6 +223,8 @@ class ScriptedQmp:
         commands: dict[str, Callable[[], object]] = {
             "qmp_capabilities": dict,
             "query-status": lambda: {"status": self.status, "running": self.status == "running"},
+            "query-migrate": lambda: {} if self.migration is None else {"status": self.migration},
+            "query-jobs": lambda: self.jobs,
             "query-uuid": lambda: {"UUID": self.uuid},
             "query-chardev": lambda: [
                 {"label": label, "frontend-open": label != AGENT_CHARDEV or self.agent_listens}

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 from uuid import NAMESPACE_URL, uuid5
@@ -89,6 +90,8 @@ class SimulatedGuest:
     stolen: float = 0.0
     """Share of the online vCPUs' time that the host withholds."""
     state: RunState = RunState.RUNNING
+    job: str = ""
+    """The job that holds the domain."""
     agent_error: AutoscalerError | None = None
     """What every call to the agent raises."""
     plug_error: AutoscalerError | None = None
@@ -291,6 +294,7 @@ class SimulatedHost:
             vcpu_time_s=ran_s,
             vcpu_delay_s=delayed_s,
             labels=guest.labels,
+            job=guest.job,
         )
 
     def _guest(self, domain: DomainId) -> SimulatedGuest:
@@ -331,15 +335,16 @@ class Simulation:
         interval_s: float = 1.0,
         limits: HostLimits = ROOMY,
         beside: Sequence[SimulatedHost] = (),
+        keep_s: float = inf,
     ) -> None:
-        """`beside`: further connections to the same machine."""
+        """`beside`: further connections to the same machine; `keep_s`: as the journal's."""
         self.host = host
         self.hosts = (host, *beside)
         self.clock = host.clock
         self.interval_s = interval_s
         self.snapshots: list[Snapshot] = []
         self.registry = CollectorRegistry()
-        self.journal = SqliteJournal(folder / "journal.sqlite")
+        self.journal = SqliteJournal(folder / "journal.sqlite", keep_s=keep_s)
         self.recorder = Recorder(self.journal)
         fleet = Fleet(
             [host.as_host() for host in self.hosts],

@@ -18,7 +18,7 @@ from autoscaler.ports import (
     AgentNonsense,
     AgentRefused,
     AutoscalerError,
-    DomainBusy,
+    DomainFrozen,
 )
 
 
@@ -98,7 +98,7 @@ def test_a_value_may_nest_to_the_bound() -> None:
         pytest.param(
             "CommandNotFound",
             "Command x has been disabled: the agent is in frozen state",
-            DomainBusy,
+            DomainFrozen,
             id="frozen",
         ),
         pytest.param("GenericError", "handle '7' has not been found", AgentRefused, id="refused"),
@@ -124,7 +124,7 @@ def test_a_guest_cannot_write_to_the_terminal_by_its_error() -> None:
 
 def test_the_way_out_of_a_freeze_is_a_line_that_can_be_pasted() -> None:
     reply = '{"error": {"class": "CommandNotFound", "desc": "disabled: the agent is in frozen state"}}'
-    with pytest.raises(DomainBusy, match="virsh domfsthaw 'my guest; ls'"):
+    with pytest.raises(DomainFrozen, match="virsh domfsthaw 'my guest; ls'"):
         decode_reply(reply, domain_name="my guest; ls")
 
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 
 from autoscaler.core.policy import DownLimits, ManualChange, Match, Mode, Policy, PolicySet, TargetStrategy
+from autoscaler.core.reason import Reason
 from autoscaler.ports import AutoscalerError, JournalUnavailable
 from autoscaler.service.journal_reader import events
 from autoscaler.service.lanes import Lane
@@ -212,17 +213,25 @@ def test_domains_of_one_name_on_two_hosts_are_told_apart(tmp_path: Path) -> None
     assert set(labels.values()) == {1}
 
 
-def test_a_journal_that_cannot_be_written_stops_no_growth(
+def test_a_journal_that_cannot_be_written_stops_every_change_and_no_sample(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> int:
         raise JournalUnavailable("the disk is full")
 
-    monkeypatch.setattr(site.simulation.journal, "decided", full)
-    site.guest.set(demand=1.8)
-    site.run(6)
-    assert len(site.guest.online) == 3
+    with monkeypatch.context() as disk:
+        disk.setattr(site.simulation.journal, "decided", full)
+        site.guest.set(demand=1.8)
+        site.run(6)
+    domain = site.simulation.domain("web-1")
+    assert domain.decision is not None
+    assert (domain.decision.target, domain.decision.reason) == (3, Reason.UNRECORDED)
+    assert domain.load is not None
+    assert (site.acted, domain.operation) == (0, None)
     assert site.simulation.snapshot.troubles == {"journal": "the disk is full"}
+    site.run(3)
+    assert len(site.guest.online) == 3
+    assert site.simulation.snapshot.troubles == {}
 
 
 def test_what_is_counted_never_runs_backwards(site: Site) -> None:

@@ -177,7 +177,6 @@ def test_domains_that_are_long_gone_are_not_kept_in_memory(journal: SqliteJourna
 
 def test_an_operation_shows_how_it_went(journal: SqliteJournal, path: Path) -> None:
     operation = replace(OPERATION, decision_id=decided(journal, GROWTH))
-    journal.begun(GROWTH, operation, wall_s=1000.0)
     (event,) = events(path)
     assert isinstance(event["operation"], dict)
     assert event["operation"]["outcome"] is None
@@ -196,8 +195,7 @@ def test_an_operation_shows_how_it_went(journal: SqliteJournal, path: Path) -> N
 
 def test_what_a_killed_service_left_under_way_is_closed_at_the_next_start(path: Path) -> None:
     killed = SqliteJournal(path)
-    operation = replace(OPERATION, decision_id=decided(killed, GROWTH))
-    killed.begun(GROWTH, operation, wall_s=1000.0)
+    decided(killed, GROWTH)
     SqliteJournal(path).close()
     (event,) = events(path)
     assert isinstance(event["operation"], dict)
@@ -279,7 +277,6 @@ def test_the_decision_that_stood_at_a_moment_is_the_newest_made_by_then(
 
 def test_the_decision_of_a_moment_comes_with_what_was_done(journal: SqliteJournal, path: Path) -> None:
     operation = replace(OPERATION, decision_id=decided(journal, GROWTH))
-    journal.begun(GROWTH, operation, wall_s=1000.0)
     journal.ended(operation.seen(present=3, online=3, now_s=100.5).ended(Outcome.DONE, ""))
     found = decision_at(path, domain="web-1", at_wall_s=None)
     assert found is not None
@@ -429,7 +426,6 @@ def test_how_long_the_newest_growths_of_a_host_took_is_told_the_oldest_first(jou
         growth = replace(GROWTH, at_s=float(number))
         row = decided(journal, growth)
         operation = replace(OPERATION, decision_id=row)
-        journal.begun(growth, operation, wall_s=1000.0)
         online_s = None if took_s is None else operation.requested_s + took_s
         journal.ended(replace(operation, online_s=online_s, outcome=Outcome.DONE))
     assert journal.growths_s(DOMAIN.host, 2) == [2.0, 1.5]
@@ -438,8 +434,7 @@ def test_how_long_the_newest_growths_of_a_host_took_is_told_the_oldest_first(jou
 
 
 def test_a_damaged_entry_costs_only_itself(journal: SqliteJournal, path: Path) -> None:
-    row = decided(journal, GROWTH)
-    journal.begun(GROWTH, replace(OPERATION, decision_id=row), wall_s=1000.0)
+    decided(journal, GROWTH)
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE operations SET stages = '{\"online\": '")
     assert journal.growths_s(DOMAIN.host, 9) == []

@@ -26,9 +26,6 @@ class MemoryJournal:
         self._write((decision, wall_s, digest))
         return len(self.entries)
 
-    def begun(self, decision: Decision, operation: Operation, *, wall_s: float) -> None:
-        self._write((decision, operation, wall_s))
-
     def ended(self, operation: Operation) -> None:
         self._write(operation)
 
@@ -60,6 +57,13 @@ class MemoryJournal:
             raise JournalUnavailable("the disk is full")
         return [1.5][:most] if host == DOMAIN.host else []
 
+    def changes(
+        self, domain: DomainId, *, now_s: float, wall_s: float, within_s: float
+    ) -> Sequence[Operation]:
+        if self.full:
+            raise JournalUnavailable("the disk is full")
+        return [replace(OPERATION, requested_s=now_s - min(within_s, wall_s))] if domain == DOMAIN else []
+
     def flush(self) -> None:
         self._write("flush")
 
@@ -73,10 +77,9 @@ def test_what_can_be_recorded_is_and_has_no_trouble() -> None:
     journal = MemoryJournal()
     recorder = Recorder(journal)
     assert recorder.decided(DECISION, wall_s=1.0, digest="d") == 1
-    recorder.begun(DECISION, OPERATION, wall_s=1.0)
     recorder.ended(OPERATION)
     recorder.flush()
-    assert len(journal.entries) == 4
+    assert len(journal.entries) == 3
     assert recorder.troubles == {}
 
 
@@ -90,15 +93,6 @@ def test_a_full_disk_raises_nothing_and_is_a_trouble_until_an_entry_succeeds() -
     journal.full = False
     assert recorder.decided(DECISION, wall_s=1.0, digest="d") == 1
     assert recorder.troubles == {}
-
-
-def test_an_operation_whose_decision_was_not_recorded_is_not_recorded_under_a_wrong_one() -> None:
-    journal = MemoryJournal()
-    recorder = Recorder(journal)
-    unrecorded = replace(OPERATION, decision_id=0)
-    recorder.begun(DECISION, unrecorded, wall_s=1.0)
-    recorder.ended(unrecorded)
-    assert journal.entries == []
 
 
 def test_what_is_kept_comes_back_and_what_cannot_be_read_is_none_and_a_trouble() -> None:
@@ -130,3 +124,12 @@ def test_growths_that_cannot_be_read_are_none() -> None:
     assert recorder.growths_s(DOMAIN.host, 9) == [1.5]
     journal.full = True
     assert list(recorder.growths_s(DOMAIN.host, 9)) == []
+
+
+def test_changes_that_cannot_be_read_are_none() -> None:
+    journal = MemoryJournal()
+    recorder = Recorder(journal)
+    assert len(recorder.changes(DOMAIN, now_s=5.0, wall_s=9.0, within_s=9.0)) == 1
+    journal.full = True
+    assert list(recorder.changes(DOMAIN, now_s=5.0, wall_s=9.0, within_s=9.0)) == []
+    assert recorder.troubles == {"journal": "the disk is full"}

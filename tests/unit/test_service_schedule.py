@@ -8,9 +8,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Self
 
+import apscheduler.schedulers.base
+import pytest
 from prometheus_client import CollectorRegistry
 
+from autoscaler.ports import Clock
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.instruments import Instruments
 from autoscaler.service.schedule import Schedule
@@ -49,12 +54,12 @@ class Ticks:
 
 
 @contextmanager
-def scheduled(ticks: Ticks, interval_s: float = INTERVAL_S) -> Iterator[Schedule]:
+def scheduled(ticks: Ticks, interval_s: float = INTERVAL_S, clock: Clock | None = None) -> Iterator[Schedule]:
     schedule = Schedule(
         interval_s=interval_s,
         tick=ticks.tick,
         flush=lambda: None,
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         instruments=Instruments(ticks.registry),
     )
     schedule.start()
@@ -62,6 +67,29 @@ def scheduled(ticks: Ticks, interval_s: float = INTERVAL_S) -> Iterator[Schedule
         yield schedule
     finally:
         schedule.close()
+
+
+class SetClock(SystemClock):
+    """The machine's clocks, of which somebody may set the one on the wall."""
+
+    step_s = 0.0
+
+    def wall_s(self) -> float:
+        return super().wall_s() + self.step_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
+    """A clock that APScheduler goes by, too."""
+    clock = SetClock()
+
+    class Dated(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz or UTC) + timedelta(seconds=clock.step_s)
+
+    monkeypatch.setattr(apscheduler.schedulers.base, "datetime", Dated)
+    return clock
 
 
 def test_the_first_tick_does_not_wait_for_its_interval() -> None:
@@ -115,3 +143,19 @@ def test_a_close_during_a_tick_lets_its_thread_end() -> None:
             break
         pause.wait(INTERVAL_S)
     assert threading.active_count() <= before
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, 3600.0], ids=["back", "forward"])
+def test_a_wall_clock_that_is_set_by_an_hour_stops_no_tick_and_makes_none_missed(
+    clock: SetClock, step_s: float
+) -> None:
+    ticks = Ticks()
+    with scheduled(ticks, interval_s=0.2, clock=clock):
+        assert ticks.wait(lambda: ticks.count >= 3)
+        clock.step_s = step_s
+        seen = ticks.count
+        assert ticks.wait(lambda: ticks.count >= seen + 5)
+    assert ticks.missed("late") < 20
+    late_s = ticks.registry.get_sample_value("vcpu_autoscaler_tick_lateness_seconds_sum")
+    assert late_s is not None
+    assert late_s < 60

@@ -14,7 +14,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING, NoReturn
 
-from autoscaler.ports import AgentAbsent, AgentBlocked, AgentNonsense, AgentRefused, DomainBusy
+from autoscaler.ports import AgentAbsent, AgentBlocked, AgentNonsense, AgentRefused, DomainFrozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +78,7 @@ def decode_reply(reply: bytes | str, *, domain_name: str, command: str = "a comm
     Raises:
         AgentBlocked: the agent does not know the command, or was told not to allow it.
         AgentRefused: the agent could not do it.
-        DomainBusy: the guest's filesystems are frozen, and the agent does next to nothing until they thaw.
+        DomainFrozen: the guest's filesystems are frozen, and the agent does next to nothing until they thaw.
         AgentNonsense: the reply is malformed.
     """
     agent = f"the agent of domain {domain_name}"
@@ -113,9 +113,9 @@ def nobody_listens(domain_name: str) -> AgentAbsent:
     )
 
 
-def frozen(domain_name: str) -> DomainBusy:
+def frozen(domain_name: str) -> DomainFrozen:
     """What an agent's refusal means while its guest's filesystems are frozen."""
-    return DomainBusy(
+    return DomainFrozen(
         f"the filesystems of domain {domain_name} are frozen, for a backup or snapshot: where none runs, "
         f"`virsh domfsthaw {shlex.quote(domain_name)}`, or the agent's command guest-fsfreeze-thaw"
     )

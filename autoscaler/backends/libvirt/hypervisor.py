@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.backends.libvirt.errors import look_failed, plug_failed, sweep_failed
 from autoscaler.backends.libvirt.events import EventFeed
+from autoscaler.backends.libvirt.jobs import DomainJobs
 from autoscaler.backends.libvirt.labels import DomainLabels
 from autoscaler.backends.libvirt.late import LateCalls
 from autoscaler.backends.libvirt.link import LibvirtLink, is_active, is_alive
@@ -44,8 +45,8 @@ _QEMU = "QEMU"
 SWEEP_PATIENCE_S = (3.0, 12.0)
 """How long a sweep's first and second try may take: a QEMU that hangs spoils the first, and thousands of
 domains, at about 2 ms each, are waited for by the second."""
-_PLACES = 4
-"""Sweeps that may be out at once: a libvirtd takes 5 requests of one connection, one of them for labels."""
+_PLACES = 3
+"""Sweeps that may be out at once: a libvirtd takes 5 requests of one connection, for labels and jobs too."""
 
 
 class LibvirtHypervisor:
@@ -67,6 +68,7 @@ class LibvirtHypervisor:
         self._clock = clock
         self._adopt = frozenset(adopt)
         self._labels = DomainLabels()
+        self._jobs = DomainJobs()
         self._events = EventFeed(self._label, metadata_changed=self._labels.changed)
         self._reader = LibvirtLink(uri, clock=clock, read_only=True, events=self._events)
         self._writer = LibvirtLink(uri, clock=clock)
@@ -79,17 +81,18 @@ class LibvirtHypervisor:
         return self._label
 
     def domains(self) -> Sequence[DomainView]:
-        """Every active domain, in one call to libvirt, and one more for each whose labels are due.
+        """Every active domain, in one call to libvirt, and calls for the jobs of all and labels that are due.
 
         Raises:
-            BackendUnavailable: the connection is down; it is tried anew at a later call, within 8 s.
+            BackendUnavailable: the connection is down; it is tried anew at a later call, within 2 s.
         """
         try:
             records = self._statistics()
             at_s = self._clock.monotonic_s()
-            labels = self._labels.of([domain for domain, _ in records], now_s=at_s)
+            domains = [domain for domain, _ in records]
+            labels = self._labels.of(domains, now_s=at_s)
             owners = {uuid: who for uuid, who in self._labels.owners.items() if who not in self._adopt}
-            return self._views.sweep(records, labels, owners=owners, at_s=at_s)
+            return self._views.sweep(records, labels, self._jobs.of(domains), owners=owners, at_s=at_s)
         except libvirt.libvirtError as error:
             raise sweep_failed(error, self._uri) from error
 

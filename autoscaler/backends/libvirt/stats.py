@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoscaler.backends.libvirt.binding import libvirt
@@ -24,6 +25,7 @@ _STATES = {
 }
 _STARTING = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
 _NS = 1e9
+_NO_JOBS: Mapping[str, str] = MappingProxyType({})
 
 
 class GrowingSum:
@@ -78,6 +80,7 @@ class DomainViews:
         self,
         records: Sequence[tuple[libvirt.virDomain, Mapping[str, int]]],
         labels: Mapping[str, Mapping[str, str]],
+        jobs: Mapping[str, str] = _NO_JOBS,
         *,
         owners: Mapping[str, Owner],
         at_s: float,
@@ -87,6 +90,7 @@ class DomainViews:
         Args:
             records: as getAllDomainStats returns them, the state and vcpu groups asked for.
             labels: UUID -> the domain's labels, empty where it has none.
+            jobs: UUID -> the job that the domain is in, where it is in one.
             owners: UUID -> who runs the domain and lets nobody else govern it.
             at_s: when the reply came.
 
@@ -95,12 +99,13 @@ class DomainViews:
         """
         with self._sweeping:
             before, self._sums = self._sums, {}
-            return tuple(self._views(records, labels, owners, before, at_s))
+            return tuple(self._views(records, labels, jobs, owners, before, at_s))
 
     def _views(
         self,
         records: Sequence[tuple[libvirt.virDomain, Mapping[str, int]]],
         labels: Mapping[str, Mapping[str, str]],
+        jobs: Mapping[str, str],
         owners: Mapping[str, Owner],
         before: Mapping[_Run, _Sums],
         at_s: float,
@@ -123,6 +128,7 @@ class DomainViews:
                 vcpu_delay_s=_seconds(sums.delay, record, ".delay"),
                 labels=labels[run.uuid],
                 claimed_by=owners.get(run.uuid),
+                job=jobs.get(run.uuid, ""),
             )
 
 

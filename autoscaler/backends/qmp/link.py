@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.backends.qmp import replies
 from autoscaler.backends.qmp.identity import QemuIdentity, identify
+from autoscaler.backends.qmp.jobs import job_of
 from autoscaler.backends.qmp.session import LinkDownError, QmpSession, RefusedError
 from autoscaler.backends.qmp.slots import cpu_adds, device_adds
 from autoscaler.backends.qmp.threads import VcpuThreads
@@ -176,6 +177,7 @@ class QmpLink:
         status = await session.ask("query-status", replies.STATUS)
         cpus = await session.ask("query-cpus-fast", replies.CPUS)
         self.agent_listens = await self._listens(session, identity)
+        job = await job_of(session)
         times = self._threads.read(cpu.thread_id for cpu in cpus) if self._threads else None
         return DomainView(
             id=identity.domain,
@@ -190,6 +192,7 @@ class QmpLink:
             if times and len({cpu.thread_id for cpu in cpus}) == len(cpus)
             else None,
             labels=self.guest.labels,
+            job=job,
         )
 
     async def _listens(self, session: QmpSession, identity: QemuIdentity) -> bool | None:

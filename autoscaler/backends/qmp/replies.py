@@ -45,6 +45,20 @@ class Status(_Reply):
     status: str
 
 
+class Migration(_Reply):
+    """``query-migrate``."""
+
+    status: str = "none"
+    """Not said where there never was one."""
+
+
+class Job(_Reply):
+    """One entry of ``query-jobs``."""
+
+    type: str
+    status: str
+
+
 class Uuid(_Reply):
     """``query-uuid``."""
 
@@ -69,6 +83,8 @@ class Named(_Reply):
 CPUS: Final = TypeAdapter(list[Cpu])
 SLOTS: Final = TypeAdapter(list[Slot])
 STATUS: Final = TypeAdapter(Status)
+MIGRATION: Final = TypeAdapter(Migration)
+JOBS: Final = TypeAdapter(list[Job])
 UUID: Final = TypeAdapter(Uuid)
 CHARDEVS: Final = TypeAdapter(list[Chardev])
 NAMES: Final = TypeAdapter(list[Named])

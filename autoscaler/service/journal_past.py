@@ -1,0 +1,82 @@
+"""What the journal tells the service itself of what it did before: how long growth took, what was changed.
+
+Invariant: a damaged entry costs only itself.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from autoscaler.core.operation import Direction, Operation, Outcome
+from autoscaler.core.reason import Reason
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+    from autoscaler.core.model import DomainId
+
+
+def growths_s(db: sqlite3.Connection, host: str, most: int) -> list[float]:
+    """How long the newest growths of one host took; see `autoscaler.ports.Journal`."""
+    rows = db.execute(
+        "SELECT json_extract(stages, '$.online') AS online_s"
+        " FROM operations JOIN decisions ON decisions.id = decision_id"
+        " WHERE host = ? AND direction = ? AND json_valid(stages) AND typeof(online_s) = 'real'"
+        " ORDER BY decision_id DESC LIMIT ?",
+        (host, Direction.UP, most),
+    ).fetchall()
+    return [online_s for (online_s,) in reversed(rows)]
+
+
+def changes(
+    db: sqlite3.Connection, domain: DomainId, *, now_s: float, wall_s: float, within_s: float
+) -> list[Operation]:
+    """The changes of one domain that were begun of late; see `autoscaler.ports.Journal`."""
+    rows = db.execute(
+        "SELECT d.at_wall_s, d.host, o.decision_id, o.from_vcpus, o.to_vcpus, o.reason, o.stages, o.outcome"
+        " FROM decisions d LEFT JOIN operations o ON o.decision_id = d.id"
+        " WHERE d.uuid = ? ORDER BY d.id DESC",
+        (domain.uuid,),
+    )
+    return list(_changes(rows, domain.host, now_s, wall_s, within_s))[::-1]
+
+
+def _changes(
+    rows: sqlite3.Cursor, host: str, now_s: float, wall_s: float, within_s: float
+) -> Iterator[Operation]:
+    """The newest first; the cursor is read no further than it has to be."""
+    for at_wall_s, of_host, decision_id, from_vcpus, to_vcpus, reason, stages, outcome in rows:
+        ago_s = max(0.0, wall_s - at_wall_s)
+        if ago_s > within_s:
+            return
+        if decision_id is None or of_host != host:
+            continue
+        with suppress(ValueError):
+            requested_s = now_s - ago_s
+            reached = _stages(stages)
+            yield Operation(
+                decision_id=decision_id,
+                from_vcpus=from_vcpus,
+                to_vcpus=to_vcpus,
+                reason=Reason(reason),
+                requested_s=requested_s,
+                accepted_s=requested_s + reached["accepted"] if "accepted" in reached else None,
+                present_s=requested_s + reached["present"] if "present" in reached else None,
+                online_s=requested_s + reached["online"] if "online" in reached else None,
+                outcome=None if outcome is None else Outcome(outcome),
+            )
+
+
+def _stages(text: str) -> dict[str, float]:
+    """Seconds from the request to each stage that was reached, by its name.
+
+    Raises:
+        ValueError: the text is damaged.
+    """
+    stages = json.loads(text)
+    if not isinstance(stages, dict) or not all(isinstance(after_s, float) for after_s in stages.values()):
+        raise ValueError(f"these are no stages: {text[:40]!r}")
+    return stages

@@ -1,0 +1,146 @@
+"""The real service in processes that are killed: one that has everything loaded forks a life at each order.
+
+Run as a module it takes orders from the connection whose descriptor it is given, and answers each with the
+pid of the life that it forked and, when that is over, with its wait status.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from autoscaler.core.decision import Decision
+from autoscaler.core.operation import Operation
+from autoscaler.service import daemon
+from autoscaler.service.config import Config, HostLimits, Listen, QmpFolderConnection
+from autoscaler.service.journal import SqliteJournal
+
+_log = logging.getLogger("autoscaler")
+
+INTERVAL_S = 0.2
+_PATIENCE_S = 30.0
+_ROOT = Path(__file__).parents[2]
+
+
+class MortalJournal(SqliteJournal):
+    """A journal whose process is killed at a given one of its steps: before a statement or after an entry."""
+
+    dies_at: int | None = None
+
+    def __init__(self, path: Path, *, keep_s: float) -> None:
+        super().__init__(path, keep_s=keep_s)
+        self._steps = 0
+        self._db.set_trace_callback(lambda _: self._step())
+
+    def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
+        row = super().decided(decision, wall_s=wall_s, digest=digest)
+        self._step()
+        return row
+
+    def ended(self, operation: Operation) -> None:
+        super().ended(operation)
+        self._step()
+
+    def _step(self) -> None:
+        self._steps += 1
+        if self._steps == self.dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class _Order(NamedTuple):
+    """A life to begin."""
+
+    folder: Path
+    log: Path
+    dies_at: int | None
+    """The step of its journal at which it is killed."""
+
+
+def _live(order: _Order) -> None:
+    logging.basicConfig(filename=order.log, level=logging.INFO, format="%(levelname)s %(message)s")
+    MortalJournal.dies_at, folder = order.dies_at, order.folder
+    service = daemon.Service(
+        Config(
+            connections=(QmpFolderConnection(folder / "guests"),),
+            policies=(folder / "policy.yaml",),
+            state=folder / "state",
+            interval_s=INTERVAL_S,
+            listen=Listen("127.0.0.1", 0),
+            host=HostLimits(overcommit=64.0, operations_per_minute=6000, pressure_below_ratio=1.0),
+        )
+    )
+    signal.signal(signal.SIGTERM, lambda *_: service.stop())
+    service.run()
+
+
+def _serve() -> None:
+    vars(daemon)["SqliteJournal"] = MortalJournal
+    orders: Connection[object, _Order | None] = Connection(int(sys.argv[1]))
+    while (order := orders.recv()) is not None:
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                _live(order)
+                status = 0
+            except BaseException:
+                _log.exception("the life ended by an error")
+                raise
+            finally:
+                os._exit(status)
+        orders.send(pid)
+        orders.send(os.waitpid(pid, 0)[1])
+
+
+class MortalService:
+    """Lives of the service over the guests, the policy and the state of one folder, one at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = folder / "service.log"
+        self._folder = folder
+        self._answers, theirs = Pipe()
+        command = (sys.executable, "-m", "tests.fakes.mortal_service", str(theirs.fileno()))
+        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=_ROOT)
+        theirs.close()
+        self._pid: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pid is not None:
+            self.end(signal.SIGKILL)
+        self._answers.send(None)
+        self._process.wait(timeout=_PATIENCE_S)
+        self._answers.close()
+
+    def begin(self, *, dies_at: int | None = None) -> None:
+        """Begin a life; `dies_at`: the step of its journal at which it is killed."""
+        self._answers.send(_Order(self._folder, self.log, dies_at))
+        self._pid = self._answer()
+
+    def end(self, number: int, *, after_s: float = 0.0) -> int:
+        """End the life by a signal, unless it is over within that time; returns its wait status."""
+        assert self._pid is not None
+        pid, self._pid = self._pid, None
+        if not self._answers.poll(after_s):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return self._answer()
+
+    def _answer(self) -> int:
+        assert self._answers.poll(_PATIENCE_S), self.log.read_text()
+        answer: int = self._answers.recv()
+        return answer
+
+
+if __name__ == "__main__":
+    _serve()

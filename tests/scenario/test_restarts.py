@@ -1,0 +1,183 @@
+"""Stories of a service that is killed and started again over the same guests and the same journal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from autoscaler.core.condition import Condition
+from autoscaler.core.model import DomainId, GuestVcpus
+from autoscaler.core.operation import Outcome
+from autoscaler.core.policy import DownLimits, Match, Policy, TargetStrategy
+from autoscaler.core.reason import Reason
+from autoscaler.ports import AgentUnresponsive, BackendUnavailable
+from autoscaler.service.journal_reader import events
+from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+
+POLICY = Policy(
+    name="web",
+    match=Match(name=("web-*",)),
+    max_vcpus=4,
+    strategy=TargetStrategy(utilization_ratio=0.70, tolerance_ratio=0.10, hold_s=10),
+    down=DownLimits(step_vcpus=1, cooldown_s=5),
+)
+
+
+class Machine:
+    """One guest, and a service that may be killed and started again."""
+
+    def __init__(self, folder: Path, policy: Policy = POLICY) -> None:
+        self.folder = folder
+        self.policy = policy
+        self.clock = SimulatedClock()
+        self.guest = SimulatedGuest("web-1", self.clock)
+        self.start()
+
+    def start(self) -> None:
+        """Run a service; the one before is gone, with all that it had not written, and with its calls."""
+        self.simulation = Simulation(
+            SimulatedHost(self.clock, [self.guest]), [self.policy], folder=self.folder
+        )
+        self.run = self.simulation.run
+
+    @property
+    def reason(self) -> Reason:
+        decision = self.simulation.domain("web-1").decision
+        assert decision is not None
+        return decision.reason
+
+    def outcomes(self) -> list[object]:
+        found = [event["operation"] for event in events(self.folder / "journal.sqlite", limit=1000)]
+        return [operation["outcome"] for operation in found if isinstance(operation, dict)]
+
+    def reasons(self) -> set[object]:
+        return {event["reason"] for event in events(self.folder / "journal.sqlite", limit=1000)}
+
+
+def test_vcpus_that_were_plugged_right_before_the_kill_are_brought_online_and_nobody_elses(
+    tmp_path: Path,
+) -> None:
+    machine = Machine(tmp_path)
+    machine.run(3)
+    machine.guest.set(demand=1.8, onlines=False)
+    machine.run(4)
+    assert (machine.guest.plugged, len(machine.guest.online)) == (3, 1)
+    machine.guest.set(onlines=True)
+    machine.start()
+    machine.run(6)
+    assert len(machine.guest.online) == 3
+    assert machine.guest.plugs == [3]
+    assert machine.outcomes() == [Outcome.ABANDONED, Outcome.DONE]
+    assert Reason.BY_HAND not in machine.reasons()
+
+
+def test_a_plug_that_comes_true_only_after_the_restart_is_nobody_elses(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.run(3)
+    machine.guest.set(demand=1.8)
+    while not machine.outcomes():
+        machine.run(0.002)
+    assert machine.guest.plugs == []  # it is with the hypervisor, which goes on without the service
+    machine.guest.set(demand=0.2)
+    machine.start()
+    machine.run(2)
+    machine.guest.plug(3)
+    machine.run(2)
+    machine.guest.set(demand=1.8)
+    machine.run(5)
+    assert len(machine.guest.online) == 3
+    assert machine.guest.plugs == [3]
+    assert Reason.BY_HAND not in machine.reasons()
+
+
+def test_vcpus_that_come_online_only_after_the_restart_are_nobody_elses(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.run(3)
+    machine.guest.set(demand=1.8, onlines=False)
+    machine.run(3)
+    machine.start()
+    machine.guest.set(demand=0.2)
+    machine.run(3)
+    machine.guest.online = {0, 1, 2}
+    machine.run(3)
+    assert Condition.BY_HAND not in machine.simulation.domain("web-1").conditions
+
+
+def test_a_change_long_after_a_restart_is_somebody_elses_again(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.run(3)
+    machine.guest.set(demand=1.8, onlines=False)
+    machine.run(3)
+    machine.start()
+    machine.guest.set(demand=0.2)
+    machine.run(70)
+    machine.guest.plug(4)
+    machine.run(2)
+    assert Condition.BY_HAND in machine.simulation.domain("web-1").conditions
+
+
+def test_a_kill_does_not_give_back_the_shrinks_of_the_day(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, replace(POLICY, down=DownLimits(step_vcpus=1, cooldown_s=5, per_day=3)))
+    machine.run(3)
+    for _ in range(6):
+        machine.guest.set(demand=1.8)
+        machine.run(4)
+        machine.guest.set(demand=0.2)
+        machine.run(19)  # never long enough for what was learned to be written
+        machine.start()
+    machine.run(60)
+    found = events(tmp_path / "journal.sqlite", limit=1000)
+    shrinks = [event for event in found if event["operation"] and event["verdict"] == "shrink"]
+    assert len(shrinks) == 3
+    assert machine.reason is Reason.DAILY_LIMIT
+
+
+def test_a_kill_does_not_end_a_cooldown(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, replace(POLICY, down=DownLimits(step_vcpus=1, cooldown_s=40)))
+    machine.run(3)
+    machine.guest.set(demand=1.8)
+    machine.run(4)
+    machine.guest.set(demand=0.2)
+    machine.run(1)
+    machine.start()
+    machine.run(20)
+    assert (machine.reason, len(machine.guest.online)) == (Reason.COOLDOWN, 3)
+    machine.run(25)
+    assert len(machine.guest.online) < 3
+
+
+def test_a_kill_does_not_end_a_back_off(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.run(3)
+    machine.guest.set(demand=1.8, plug_error=BackendUnavailable("away"))
+    machine.run(30)
+    failures = len(machine.outcomes())
+    machine.start()
+    machine.run(3)
+    assert machine.reason is Reason.BACK_OFF
+    assert len(machine.outcomes()) == failures
+    machine.guest.set(plug_error=None)
+    machine.run(60)
+    assert len(machine.guest.online) == 3
+
+
+def test_a_shrink_that_the_kill_cut_off_is_decided_anew(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.run(3)
+    machine.guest.set(demand=1.8)
+    machine.run(5)
+    machine.guest.set(demand=0.2)
+    machine.run(8)
+    host = machine.simulation.host
+
+    def lost(domain: DomainId, *, target: int) -> GuestVcpus:
+        SimulatedHost.set_online(host, domain, target=target)
+        raise AgentUnresponsive("the answer was lost with the service")
+
+    host.set_online = lost  # type: ignore[method-assign]
+    machine.run(4)
+    assert len(machine.guest.online) == 2
+    machine.start()
+    machine.run(30)
+    assert len(machine.guest.online) == 1
+    assert Reason.BY_HAND not in machine.reasons()

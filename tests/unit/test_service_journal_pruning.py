@@ -1,0 +1,111 @@
+"""What is older than the journal is to keep goes, a little at a time, and nothing else does."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from autoscaler.core.model import DomainId
+from autoscaler.service import journal_pruning
+from autoscaler.service.journal import SqliteJournal
+from autoscaler.service.journal_reader import events
+from tests.fakes.examples import DECISION, DOMAIN, GROWTH
+
+KEEP_S = 1000.0
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal.sqlite"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[SqliteJournal]:
+    journal = SqliteJournal(path, keep_s=KEEP_S)
+    yield journal
+    journal.close()
+
+
+def counts(path: Path) -> tuple[int, int, int]:
+    """Decisions, operations, domains of which something is kept."""
+    with closing(sqlite3.connect(path)) as db:
+        tables = ("decisions", "operations", "learned")
+        found = [db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables]
+    return found[0], found[1], found[2]
+
+
+def test_an_old_decision_goes_with_its_operation_and_a_young_one_stays(
+    journal: SqliteJournal, path: Path
+) -> None:
+    journal.decided(GROWTH, wall_s=0.0, digest="d")
+    journal.decided(GROWTH, wall_s=500.0, digest="d")
+    journal.decided(GROWTH, wall_s=1400.0, digest="d")
+    journal.flush()
+    assert counts(path)[:2] == (2, 2)
+    assert [event["at_wall_s"] for event in events(path)] == [500.0, 1400.0]
+
+
+def test_a_decision_that_has_stood_since_long_ago_and_still_does_stays(
+    journal: SqliteJournal, path: Path
+) -> None:
+    for wall_s in range(0, 5000, 100):
+        journal.decided(DECISION, wall_s=float(wall_s), digest="d")
+    journal.flush()
+    assert counts(path)[0] == 1
+
+
+def test_what_was_learned_of_a_domain_that_is_long_gone_goes(journal: SqliteJournal, path: Path) -> None:
+    gone = DomainId("h", "gone")
+    journal.keep(gone, {}, wall_s=0.0)
+    journal.keep(DOMAIN, {}, wall_s=1500.0)
+    journal.decided(DECISION, wall_s=1500.0, digest="d")
+    journal.flush()
+    assert counts(path)[2] == 1
+    assert journal.kept(gone) is None
+
+
+def test_many_old_decisions_go_in_steps_past_those_that_stand(
+    journal: SqliteJournal, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_pruning, "LOOKED_AT", 10)
+    for number in range(25):
+        journal.decided(replace(DECISION, domain=DomainId("h", f"steady-{number}")), wall_s=0.0, digest="d")
+    for number in range(25):
+        journal.decided(GROWTH, wall_s=float(number), digest="d")
+    for number in range(25):
+        journal.decided(
+            replace(DECISION, domain=DomainId("h", f"steady-{number}")), wall_s=2000.0, digest="d"
+        )
+    left = []
+    for _ in range(8):
+        journal.flush()
+        left.append(counts(path)[1])
+    assert max(before - after for before, after in pairwise(left)) <= 10
+    assert counts(path)[:2] == (25, 0)
+
+
+def test_a_service_that_decides_nothing_forgets_nothing(path: Path) -> None:
+    before = SqliteJournal(path, keep_s=KEEP_S)
+    before.decided(GROWTH, wall_s=0.0, digest="d")
+    before.close()
+    idle = SqliteJournal(path, keep_s=KEEP_S)
+    idle.flush()
+    idle.close()
+    assert counts(path)[0] == 1
+
+
+def test_a_wall_clock_that_was_set_back_forgets_nothing(path: Path) -> None:
+    ahead = SqliteJournal(path, keep_s=KEEP_S)
+    ahead.decided(GROWTH, wall_s=9000.0, digest="d")
+    ahead.close()
+    behind = SqliteJournal(path, keep_s=KEEP_S)
+    behind.decided(GROWTH, wall_s=5400.0, digest="d")
+    behind.flush()
+    behind.close()
+    assert counts(path)[0] == 2
