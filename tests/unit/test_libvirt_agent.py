@@ -186,3 +186,17 @@ def test_an_agent_that_answers_again_has_a_place_as_any_other(
     binding.hung = set()
     agents.ask(domain, "guest-ping", timeout_s=0.5)
     assert agents._silent == set()
+
+
+def test_nothing_is_kept_of_a_silent_domain_that_is_gone(
+    agents: LibvirtAgentChannel, administrator: libvirt.virConnect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binding = HungAgents()
+    monkeypatch.setattr(libvirt_agent, "libvirt_qemu", binding)
+    domain = DomainId("host", administrator.createXML(pretend_domain("gone"), 0).UUIDString())
+    binding.hung = {"gone"}
+    binding.let_go.set()
+    with pytest.raises(AgentUnresponsive):
+        agents.ask(domain, "guest-ping", timeout_s=0.5)
+    agents.forget(domain)
+    assert agents._silent == set()

@@ -92,6 +92,10 @@ class LibvirtAgentChannel:
                 ) from error
         return decode_reply(reply, domain_name=name, command=command)
 
+    def forget(self, domain: DomainId) -> None:
+        """Drop what is known of a domain that is gone."""
+        self._silent.discard(domain)
+
     def close(self) -> None:
         """Let go of the connections; calls still out end by themselves."""
         self._places.close()
