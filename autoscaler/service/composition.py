@@ -93,6 +93,10 @@ class _Composer:
         agent = self._agent(channel)
         hypervisor.subscribe(agent.heard)
 
+        def forget(domain: DomainId) -> None:
+            channel.forget(domain)
+            agent.forget(domain)
+
         def versions(domain: DomainId) -> Versions:
             libvirt, qemu = hypervisor.versions()
             return Versions(qemu=qemu, libvirt=libvirt, agent=agent.agent_version(domain))
@@ -103,7 +107,7 @@ class _Composer:
             cpus=agent,
             machine=self._machine(connection.uri),
             place=_HERE if is_local(connection.uri) else connection.uri,
-            forget=agent.forget,
+            forget=forget,
             versions=versions,
         )
 

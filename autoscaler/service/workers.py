@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from autoscaler.ports import Clock
 
-LATE_S = 0.25
+LATE_S = 0.1
 """A call that is out for longer counts as hung, as far as the others' waiting is concerned."""
 
 

@@ -29,6 +29,8 @@ MOST_MIB = 10.0
 LATEST_S = 1.6
 """Longest between two samples of an honest guest, at one a second and on a busy machine."""
 ATTACK_S = 3.0
+MANY = 24
+"""More than the 16 threads that probe when all is well."""
 TIMEOUT_S = 0.5
 
 
@@ -129,6 +131,19 @@ def test_an_agent_that_attacked_is_left_alone_and_used_at_once_when_it_comes_bac
         site.service.wait_for("repenting", lambda domain: domain["conditions"] == {})
         site.service.wait_for("repenting", lambda domain: domain["load"] is not None)
         assert time.monotonic() - came_s < 4
+
+
+def test_more_hung_guests_than_there_are_workers_hold_up_nobody(site: Site) -> None:
+    with ExitStack() as running:
+        hung = [running.enter_context(FolderGuest(site.folder, f"hung-{number}")) for number in range(MANY)]
+        for guest in hung:
+            site.service.wait_for(guest.name, lambda domain: domain["load"] is not None)
+        since_s = time.monotonic()
+        for guest in hung:
+            guest.attack({ANY: Fault.SILENT})
+        for guest in hung:
+            site.service.wait_for(guest.name, lambda domain: "agent-left-alone" in domain["conditions"])
+        assert site.latest_s(since_s) < LATEST_S
 
 
 def test_what_was_sent_too_late_is_never_taken_for_the_answer_to_a_later_question(site: Site) -> None:

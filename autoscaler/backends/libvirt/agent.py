@@ -1,8 +1,8 @@
 """Asks guest agents through libvirt, so that no guest can starve another of its turn or of libvirtd.
 
-A libvirtd has 20 workers and takes 5 requests of one connection at a time, and an agent call holds a worker
-until the guest answers. So calls are spread over a few connections of their own, `CALLS_PER_CONNECTION` on
-each, and a domain has one call out.
+An agent call holds a worker of libvirtd until the guest answers. So calls have a fixed number of places
+(`places`), a domain has one call out, and the guests that did not answer last time share half of the places:
+however many hang, the others find one free.
 
 What a call can cost, with a guest that does not answer: libvirt first puts the channel back in step, up to
 5 s twice, then waits `timeout_s` in whole seconds, and before both up to 30 s when someone else is asking
@@ -13,28 +13,31 @@ So it is not touched; whoever calls has a deadline of its own.
 
 from __future__ import annotations
 
-import itertools
 import math
-import queue
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from autoscaler.backends.agent.wire import decode_reply, encode_request
 from autoscaler.backends.libvirt.agent_errors import ask_failed
 from autoscaler.backends.libvirt.binding import libvirt, libvirt_qemu
-from autoscaler.backends.libvirt.link import LibvirtLink, agent_listens, is_active, is_alive
-from autoscaler.ports import AgentNonsense, BackendUnavailable, DomainBusy
+from autoscaler.backends.libvirt.link import agent_listens, is_active, is_alive
+from autoscaler.backends.libvirt.places import Places
+from autoscaler.ports import AgentNonsense, AgentUnresponsive, AutoscalerError, BackendUnavailable, DomainBusy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from autoscaler.backends.libvirt.link import LibvirtLink
     from autoscaler.core.model import DomainId
     from autoscaler.ports import Clock
 
 CONNECTIONS = 3
 CALLS_PER_CONNECTION = 4
+PLACES = CONNECTIONS * CALLS_PER_CONNECTION
+PLACES_OF_SILENT = PLACES // 2
+"""Of these, how many the guests may hold that did not answer last time."""
 
 
 class LibvirtAgentChannel:
@@ -49,10 +52,10 @@ class LibvirtAgentChannel:
         """
         self._uri = uri
         self._clock = clock
-        self._links = [LibvirtLink(uri, clock=clock) for _ in range(CONNECTIONS)]
-        self._slots: queue.SimpleQueue[LibvirtLink] = queue.SimpleQueue()
-        for link in itertools.chain.from_iterable(itertools.repeat(self._links, CALLS_PER_CONNECTION)):
-            self._slots.put(link)
+        self._places = Places(uri, clock=clock, connections=CONNECTIONS, calls=CALLS_PER_CONNECTION)
+        self._silent: set[DomainId] = set()
+        """Domains whose agent did not answer the last call."""
+        self._places_of_silent = threading.BoundedSemaphore(PLACES_OF_SILENT)
         self._turns: WeakValueDictionary[DomainId, threading.Lock] = WeakValueDictionary()
         self._taking_turns = threading.Lock()
 
@@ -70,7 +73,7 @@ class LibvirtAgentChannel:
         """
         deadline_s = self._clock.monotonic_s() + timeout_s
         request = encode_request(command, arguments).decode()
-        with self._turn(domain, timeout_s), self._slot(deadline_s) as link:
+        with self._turn(domain, timeout_s), self._place(domain, deadline_s) as link, self._noted(domain):
             connection = link.connection()
             left_s = max(1, math.ceil(deadline_s - self._clock.monotonic_s()))
             name, handle = domain.uuid, None
@@ -89,10 +92,13 @@ class LibvirtAgentChannel:
                 ) from error
         return decode_reply(reply, domain_name=name, command=command)
 
+    def forget(self, domain: DomainId) -> None:
+        """Drop what is known of a domain that is gone."""
+        self._silent.discard(domain)
+
     def close(self) -> None:
         """Let go of the connections; calls still out end by themselves."""
-        for link in self._links:
-            link.close()
+        self._places.close()
 
     @contextmanager
     def _turn(self, domain: DomainId, patience_s: float) -> Iterator[None]:
@@ -106,15 +112,39 @@ class LibvirtAgentChannel:
             turn.release()
 
     @contextmanager
-    def _slot(self, deadline_s: float) -> Iterator[LibvirtLink]:
-        try:
-            link = self._slots.get(timeout=max(0.0, deadline_s - self._clock.monotonic_s()))
-        except queue.Empty:
+    def _place(self, domain: DomainId, deadline_s: float) -> Iterator[LibvirtLink]:
+        with self._among_silent(deadline_s) if domain in self._silent else nullcontext():
+            try:
+                with self._places.taken(patience_s=deadline_s - self._clock.monotonic_s()) as link:
+                    yield link
+            except TimeoutError:
+                raise BackendUnavailable(
+                    f"all {PLACES} places for agent calls to {self._uri} are taken by guests that do not "
+                    f"answer"
+                ) from None
+
+    @contextmanager
+    def _among_silent(self, deadline_s: float) -> Iterator[None]:
+        if not self._places_of_silent.acquire(timeout=max(0.0, deadline_s - self._clock.monotonic_s())):
             raise BackendUnavailable(
-                f"all {CONNECTIONS * CALLS_PER_CONNECTION} places for agent calls to {self._uri} are taken "
-                f"by guests that do not answer"
-            ) from None
+                f"this agent did not answer last time, and {PLACES_OF_SILENT} others that did not are being "
+                f"tried at {self._uri} now"
+            )
         try:
-            yield link
+            yield
         finally:
-            self._slots.put(link)
+            self._places_of_silent.release()
+
+    @contextmanager
+    def _noted(self, domain: DomainId) -> Iterator[None]:
+        """Remember whether the agent answers."""
+        try:
+            yield
+        except AgentUnresponsive:
+            self._silent.add(domain)
+            raise
+        except AutoscalerError:
+            self._silent.discard(domain)
+            raise
+        else:
+            self._silent.discard(domain)

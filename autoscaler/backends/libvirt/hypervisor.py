@@ -1,9 +1,9 @@
 """The libvirt backend: the host side of one connection, whatever its URI.
 
-Reading and changing have a connection each, so that a change in progress never holds up a sweep; the
-sweep's is read-only. libvirt gives no call a deadline. A dead peer is noticed by keepalive
-(link.py); a QEMU that does not answer its monitor holds up one sweep for 3 s (late.py), and
-a `plug` for as long as it is silent: that is bounded by the caller's own deadline for its worker thread.
+Reading and changing have connections of their own, so that a change in progress never holds up a sweep; the
+sweep's is read-only. libvirt gives no call a deadline. A dead peer is noticed by keepalive (link.py); a QEMU
+that does not answer its monitor holds up one sweep for 3 s (late.py), and a `plug` for as long as it is
+silent: that keeps one place (places.py), and others are there for other guests.
 
 Invariant: nothing here shrinks a guest, and every write says VIR_DOMAIN_AFFECT_LIVE: left out, libvirt
 would ask for the right to edit the stored configuration as well.
@@ -23,8 +23,9 @@ from autoscaler.backends.libvirt.jobs import DomainJobs
 from autoscaler.backends.libvirt.labels import DomainLabels
 from autoscaler.backends.libvirt.late import LateCalls
 from autoscaler.backends.libvirt.link import LibvirtLink, is_active, is_alive
+from autoscaler.backends.libvirt.places import Places
 from autoscaler.backends.libvirt.stats import DomainViews
-from autoscaler.ports import BackendUnavailable, Conflict, Denied
+from autoscaler.ports import BackendUnavailable, Conflict, Denied, DomainBusy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -45,6 +46,10 @@ _QEMU = "QEMU"
 SWEEP_PATIENCE_S = (3.0, 12.0)
 """How long a sweep's first and second try may take: a QEMU that hangs spoils the first, and thousands of
 domains, at about 2 ms each, are waited for by the second."""
+PLUG_CONNECTIONS = 2
+PLUGS_PER_CONNECTION = 3
+"""With those of the agent calls that leaves a libvirtd, which has 20 workers, two for everybody else."""
+PLUG_PATIENCE_S = 5.0
 _PLACES = 3
 """Sweeps that may be out at once: a libvirtd takes 5 requests of one connection, for labels and jobs too."""
 
@@ -71,7 +76,7 @@ class LibvirtHypervisor:
         self._jobs = DomainJobs()
         self._events = EventFeed(self._label, metadata_changed=self._labels.changed)
         self._reader = LibvirtLink(uri, clock=clock, read_only=True, events=self._events)
-        self._writer = LibvirtLink(uri, clock=clock)
+        self._plugging = Places(uri, clock=clock, connections=PLUG_CONNECTIONS, calls=PLUGS_PER_CONNECTION)
         self._views = DomainViews(self._label)
         self._late = LateCalls(_PLACES)
 
@@ -110,12 +115,16 @@ class LibvirtHypervisor:
         """
         if target < expect:
             raise ValueError(f"plug only adds vCPUs: {target} is below {expect}")
-        handle = self._as_expected(domain, expect=expect, target=target)
         try:
-            handle.setVcpusFlags(target, _LIVE)
-        except libvirt.libvirtError as error:
-            alive = is_alive(handle.connect())
-            raise plug_failed(error, handle.name(), alive=alive, active=is_active(handle)) from error
+            with self._plugging.taken(patience_s=PLUG_PATIENCE_S) as link:
+                handle = self._as_expected(link, domain, expect=expect, target=target)
+                _plug(handle, target)
+        except TimeoutError:
+            raise DomainBusy(
+                f"{PLUG_CONNECTIONS * PLUGS_PER_CONNECTION} domains of {self._uri} are being given vCPUs and "
+                f"do not answer: `virsh -c {shlex.quote(self._uri)} domstats --vcpu DOMAIN --nowait` tells "
+                f"which hang"
+            ) from None
 
     def subscribe(self, listener: Callable[[DomainEvent], None]) -> None:
         """Call `listener` on libvirt's event loop; events flow while the connection that sweeps is up."""
@@ -139,7 +148,7 @@ class LibvirtHypervisor:
     def close(self) -> None:
         """Let go of the connections; every guest stays as it is."""
         self._reader.close()
-        self._writer.close()
+        self._plugging.close()
 
     def _statistics(self) -> Sequence[tuple[libvirt.virDomain, Mapping[str, int]]]:
         ask = partial(self._reader.connection().getAllDomainStats, _GROUPS, _FLAGS)
@@ -152,8 +161,10 @@ class LibvirtHypervisor:
             f"`virsh -c {shlex.quote(self._uri)} domstats --vcpu DOMAIN --nowait` tells which"
         )
 
-    def _as_expected(self, domain: DomainId, *, expect: int, target: int) -> libvirt.virDomain:
-        connection = self._writer.connection()
+    def _as_expected(
+        self, link: LibvirtLink, domain: DomainId, *, expect: int, target: int
+    ) -> libvirt.virDomain:
+        connection = link.connection()
         name = domain.uuid
         try:
             handle = connection.lookupByUUIDString(domain.uuid)
@@ -170,6 +181,14 @@ class LibvirtHypervisor:
                 f"{shlex.quote(name)} {target} --maximum --config`, then shut it down and start it"
             )
         return handle
+
+
+def _plug(handle: libvirt.virDomain, target: int) -> None:
+    try:
+        handle.setVcpusFlags(target, _LIVE)
+    except libvirt.libvirtError as error:
+        alive = is_alive(handle.connect())
+        raise plug_failed(error, handle.name(), alive=alive, active=is_active(handle)) from error
 
 
 def _version(number: int) -> str:
