@@ -1,8 +1,7 @@
 """Asks guest agents through libvirt, so that no guest can starve another of its turn or of libvirtd.
 
-A libvirtd has 20 workers and takes 5 requests of one connection at a time, and an agent call holds a worker
-until the guest answers. So calls are spread over a few connections of their own, `CALLS_PER_CONNECTION` on
-each, and a domain has one call out.
+A libvirtd has 20 workers, and an agent call holds one until the guest answers. So no more than `PLACES` calls
+are out, each on a connection of its own, and a domain has one call out.
 
 What a call can cost, with a guest that does not answer: libvirt first puts the channel back in step, up to
 5 s twice, then waits `timeout_s` in whole seconds, and before both up to 30 s when someone else is asking
@@ -13,9 +12,7 @@ So it is not touched; whoever calls has a deadline of its own.
 
 from __future__ import annotations
 
-import itertools
 import math
-import queue
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -24,8 +21,9 @@ from weakref import WeakValueDictionary
 from autoscaler.backends.agent.wire import decode_reply, encode_request
 from autoscaler.backends.libvirt.agent_errors import ask_failed
 from autoscaler.backends.libvirt.binding import libvirt, libvirt_qemu
-from autoscaler.backends.libvirt.link import LibvirtLink, agent_listens, is_active, is_alive
-from autoscaler.ports import AgentNonsense, BackendUnavailable, DomainBusy
+from autoscaler.backends.libvirt.link import agent_listens, is_active, is_alive
+from autoscaler.backends.libvirt.link_pool import LinkPool
+from autoscaler.ports import AgentNonsense, DomainBusy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,8 +31,7 @@ if TYPE_CHECKING:
     from autoscaler.core.model import DomainId
     from autoscaler.ports import Clock
 
-CONNECTIONS = 3
-CALLS_PER_CONNECTION = 4
+PLACES = 12
 
 
 class LibvirtAgentChannel:
@@ -47,12 +44,8 @@ class LibvirtAgentChannel:
             uri: any that libvirt takes; the user needs the right domain:write on it.
             clock: times the deadlines.
         """
-        self._uri = uri
         self._clock = clock
-        self._links = [LibvirtLink(uri, clock=clock) for _ in range(CONNECTIONS)]
-        self._slots: queue.SimpleQueue[LibvirtLink] = queue.SimpleQueue()
-        for link in itertools.chain.from_iterable(itertools.repeat(self._links, CALLS_PER_CONNECTION)):
-            self._slots.put(link)
+        self._links = LinkPool(uri, clock=clock, places=PLACES)
         self._turns: WeakValueDictionary[DomainId, threading.Lock] = WeakValueDictionary()
         self._taking_turns = threading.Lock()
 
@@ -70,9 +63,9 @@ class LibvirtAgentChannel:
         """
         deadline_s = self._clock.monotonic_s() + timeout_s
         request = encode_request(command, arguments).decode()
-        with self._turn(domain, timeout_s), self._slot(deadline_s) as link:
+        with self._turn(domain, timeout_s), self._links.lease(self._left_s(deadline_s)) as link:
             connection = link.connection()
-            left_s = max(1, math.ceil(deadline_s - self._clock.monotonic_s()))
+            left_s = max(1, math.ceil(self._left_s(deadline_s)))
             name, handle = domain.uuid, None
             try:
                 handle = connection.lookupByUUIDString(domain.uuid)
@@ -91,8 +84,7 @@ class LibvirtAgentChannel:
 
     def close(self) -> None:
         """Let go of the connections; calls still out end by themselves."""
-        for link in self._links:
-            link.close()
+        self._links.close()
 
     @contextmanager
     def _turn(self, domain: DomainId, patience_s: float) -> Iterator[None]:
@@ -105,16 +97,5 @@ class LibvirtAgentChannel:
         finally:
             turn.release()
 
-    @contextmanager
-    def _slot(self, deadline_s: float) -> Iterator[LibvirtLink]:
-        try:
-            link = self._slots.get(timeout=max(0.0, deadline_s - self._clock.monotonic_s()))
-        except queue.Empty:
-            raise BackendUnavailable(
-                f"all {CONNECTIONS * CALLS_PER_CONNECTION} places for agent calls to {self._uri} are taken "
-                f"by guests that do not answer"
-            ) from None
-        try:
-            yield link
-        finally:
-            self._slots.put(link)
+    def _left_s(self, deadline_s: float) -> float:
+        return deadline_s - self._clock.monotonic_s()
