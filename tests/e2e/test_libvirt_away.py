@@ -45,6 +45,9 @@ class Scene:
         vcpus = 1 + LOADS.index(load)
         self.service.wait_for("scaled", lambda domain: domain["vcpus"]["online"] == vcpus, timeout_s=60)
 
+    def open_files(self) -> int:
+        return sum(1 for _ in Path(f"/proc/{self.service.process.pid}/fd").iterdir())
+
     def trouble(self) -> str | None:
         (host,) = self.service.get("/api/v1/status")["hosts"]
         trouble: str | None = host["trouble"]
@@ -66,6 +69,7 @@ def scene(lab_image: Image) -> Iterator[Scene]:
 def test_a_daemon_killed_twenty_times_under_scaling_costs_no_vcpu_and_doubles_none(scene: Scene) -> None:
     chance = random.Random(20)
     scene.sampled_after(0.0)
+    files = scene.open_files()
     for _ in range(KILLS):
         load = chance.choice(LOADS)
         scene.guest.load(load)
@@ -76,6 +80,7 @@ def test_a_daemon_killed_twenty_times_under_scaling_costs_no_vcpu_and_doubles_no
         scene.guest.load(load)
         scene.fits(load)
 
+    assert scene.open_files() <= files + 4
     with closing(sqlite3.connect(scene.service.folder / "state/journal.sqlite")) as journal:
         reasons = {reason for (reason,) in journal.execute("SELECT DISTINCT reason FROM decisions")}
         most = journal.execute("SELECT max(plugged), max(target) FROM decisions").fetchone()

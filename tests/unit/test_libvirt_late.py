@@ -32,10 +32,12 @@ def test_a_late_call_keeps_its_place_until_it_ends() -> None:
     with pytest.raises(TimeoutError):
         calls.run(lambda: 1, patience_s=5)
 
+    assert calls.out == 1
     release.set()
     ended.wait(10)
     outcome = _once_there_is_a_place(calls)
     assert outcome == 1
+    assert calls.out == 0
 
 
 def _once_there_is_a_place(calls: LateCalls) -> int:

@@ -1,8 +1,8 @@
 """Asks guest agents through libvirt, so that no guest can starve another of its turn or of libvirtd.
 
-An agent call holds a worker of libvirtd until the guest answers. So calls have a fixed number of places
-(`places`), a domain has one call out, and the guests that did not answer last time share half of the places:
-however many hang, the others find one free.
+A libvirtd has 20 workers, and an agent call holds one until the guest answers. So no more than `PLACES` calls
+are out, each on a connection of its own, a domain has one call out, and the guests that did not answer last
+time share half of the places: however many hang, the others find one free.
 
 What a call can cost, with a guest that does not answer: libvirt first puts the channel back in step, up to
 5 s twice, then waits `timeout_s` in whole seconds, and before both up to 30 s when someone else is asking
@@ -23,7 +23,7 @@ from autoscaler.backends.agent.wire import decode_reply, encode_request
 from autoscaler.backends.libvirt.agent_errors import ask_failed
 from autoscaler.backends.libvirt.binding import libvirt, libvirt_qemu
 from autoscaler.backends.libvirt.link import agent_listens, is_active, is_alive
-from autoscaler.backends.libvirt.places import Places
+from autoscaler.backends.libvirt.link_pool import LinkPool
 from autoscaler.ports import AgentNonsense, AgentUnresponsive, AutoscalerError, BackendUnavailable, DomainBusy
 
 if TYPE_CHECKING:
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     from autoscaler.core.model import DomainId
     from autoscaler.ports import Clock
 
-CONNECTIONS = 3
-CALLS_PER_CONNECTION = 4
-PLACES = CONNECTIONS * CALLS_PER_CONNECTION
+PLACES = 12
 PLACES_OF_SILENT = PLACES // 2
 """Of these, how many the guests may hold that did not answer last time."""
 
@@ -50,9 +48,9 @@ class LibvirtAgentChannel:
             uri: any that libvirt takes; the user needs the right domain:write on it.
             clock: times the deadlines.
         """
-        self._uri = uri
         self._clock = clock
-        self._places = Places(uri, clock=clock, connections=CONNECTIONS, calls=CALLS_PER_CONNECTION)
+        self._uri = uri
+        self._links = LinkPool(uri, clock=clock, places=PLACES)
         self._silent: set[DomainId] = set()
         """Domains whose agent did not answer the last call."""
         self._places_of_silent = threading.BoundedSemaphore(PLACES_OF_SILENT)
@@ -75,7 +73,7 @@ class LibvirtAgentChannel:
         request = encode_request(command, arguments).decode()
         with self._turn(domain, timeout_s), self._place(domain, deadline_s) as link, self._noted(domain):
             connection = link.connection()
-            left_s = max(1, math.ceil(deadline_s - self._clock.monotonic_s()))
+            left_s = max(1, math.ceil(self._left_s(deadline_s)))
             name, handle = domain.uuid, None
             try:
                 handle = connection.lookupByUUIDString(domain.uuid)
@@ -98,7 +96,7 @@ class LibvirtAgentChannel:
 
     def close(self) -> None:
         """Let go of the connections; calls still out end by themselves."""
-        self._places.close()
+        self._links.close()
 
     @contextmanager
     def _turn(self, domain: DomainId, patience_s: float) -> Iterator[None]:
@@ -113,19 +111,15 @@ class LibvirtAgentChannel:
 
     @contextmanager
     def _place(self, domain: DomainId, deadline_s: float) -> Iterator[LibvirtLink]:
-        with self._among_silent(deadline_s) if domain in self._silent else nullcontext():
-            try:
-                with self._places.taken(patience_s=deadline_s - self._clock.monotonic_s()) as link:
-                    yield link
-            except TimeoutError:
-                raise BackendUnavailable(
-                    f"all {PLACES} places for agent calls to {self._uri} are taken by guests that do not "
-                    f"answer"
-                ) from None
+        with (
+            self._among_silent(deadline_s) if domain in self._silent else nullcontext(),
+            self._links.lease(self._left_s(deadline_s)) as link,
+        ):
+            yield link
 
     @contextmanager
     def _among_silent(self, deadline_s: float) -> Iterator[None]:
-        if not self._places_of_silent.acquire(timeout=max(0.0, deadline_s - self._clock.monotonic_s())):
+        if not self._places_of_silent.acquire(timeout=max(0.0, self._left_s(deadline_s))):
             raise BackendUnavailable(
                 f"this agent did not answer last time, and {PLACES_OF_SILENT} others that did not are being "
                 f"tried at {self._uri} now"
@@ -148,3 +142,6 @@ class LibvirtAgentChannel:
             raise
         else:
             self._silent.discard(domain)
+
+    def _left_s(self, deadline_s: float) -> float:
+        return deadline_s - self._clock.monotonic_s()

@@ -1,9 +1,9 @@
 """The libvirt backend: the host side of one connection, whatever its URI.
 
-Reading and changing have connections of their own, so that a change in progress never holds up a sweep; the
-sweep's is read-only. libvirt gives no call a deadline. A dead peer is noticed by keepalive (link.py); a QEMU
-that does not answer its monitor holds up one sweep for 3 s (late.py), and a `plug` for as long as it is
-silent: that keeps one place (places.py), and others are there for other guests.
+Reading, changing and listening have connections of their own, so that a change in progress never holds up a
+sweep; all but those for changes are read-only. libvirt gives no call a deadline. A dead peer is noticed by
+keepalive (link.py); a QEMU that does not answer its monitor holds up one sweep for 3 s (late.py), and a
+`plug` for as long as it is silent: that is bounded by the caller's own deadline for its worker thread.
 
 Invariant: nothing here shrinks a guest, and every write says VIR_DOMAIN_AFFECT_LIVE: left out, libvirt
 would ask for the right to edit the stored configuration as well.
@@ -12,8 +12,6 @@ would ask for the right to edit the stored configuration as well.
 from __future__ import annotations
 
 import shlex
-from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.libvirt.binding import libvirt
@@ -22,10 +20,10 @@ from autoscaler.backends.libvirt.events import EventFeed
 from autoscaler.backends.libvirt.jobs import DomainJobs
 from autoscaler.backends.libvirt.labels import DomainLabels
 from autoscaler.backends.libvirt.late import LateCalls
-from autoscaler.backends.libvirt.link import LibvirtLink, is_active, is_alive
-from autoscaler.backends.libvirt.places import Places
+from autoscaler.backends.libvirt.link import OPEN_PATIENCE_S, LibvirtLink, is_active, is_alive
+from autoscaler.backends.libvirt.link_pool import LinkPool
 from autoscaler.backends.libvirt.stats import DomainViews
-from autoscaler.ports import BackendUnavailable, Conflict, Denied, DomainBusy
+from autoscaler.ports import BackendUnavailable, Conflict, Denied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -46,12 +44,12 @@ _QEMU = "QEMU"
 SWEEP_PATIENCE_S = (3.0, 12.0)
 """How long a sweep's first and second try may take: a QEMU that hangs spoils the first, and thousands of
 domains, at about 2 ms each, are waited for by the second."""
-PLUG_CONNECTIONS = 2
-PLUGS_PER_CONNECTION = 3
-"""With those of the agent calls that leaves a libvirtd, which has 20 workers, two for everybody else."""
-PLUG_PATIENCE_S = 5.0
-_PLACES = 3
-"""Sweeps that may be out at once: a libvirtd takes 5 requests of one connection, for labels and jobs too."""
+_PLACES = 4
+"""Sweeps that may be out at once, the late ones included."""
+_WRITERS = 4
+"""Changes that may be under way at once; each has a connection."""
+WRITER_PATIENCE_S = 5.0
+"""How long a change waits for its turn."""
 
 
 class LibvirtHypervisor:
@@ -75,8 +73,9 @@ class LibvirtHypervisor:
         self._labels = DomainLabels()
         self._jobs = DomainJobs()
         self._events = EventFeed(self._label, metadata_changed=self._labels.changed)
-        self._reader = LibvirtLink(uri, clock=clock, read_only=True, events=self._events)
-        self._plugging = Places(uri, clock=clock, connections=PLUG_CONNECTIONS, calls=PLUGS_PER_CONNECTION)
+        self._listener = LibvirtLink(uri, clock=clock, read_only=True, events=self._events)
+        self._reader = LibvirtLink(uri, clock=clock, read_only=True)
+        self._writers = LinkPool(uri, clock=clock, places=_WRITERS)
         self._views = DomainViews(self._label)
         self._late = LateCalls(_PLACES)
 
@@ -91,6 +90,9 @@ class LibvirtHypervisor:
         Raises:
             BackendUnavailable: the connection is down; it is tried anew at a later call, within 2 s.
         """
+        self._listen()
+        if self._late.out or self._labels.waits or self._jobs.waits:
+            self._reader.leave()
         try:
             records = self._statistics()
             at_s = self._clock.monotonic_s()
@@ -115,19 +117,16 @@ class LibvirtHypervisor:
         """
         if target < expect:
             raise ValueError(f"plug only adds vCPUs: {target} is below {expect}")
-        try:
-            with self._plugging.taken(patience_s=PLUG_PATIENCE_S) as link:
-                handle = self._as_expected(link, domain, expect=expect, target=target)
-                _plug(handle, target)
-        except TimeoutError:
-            raise DomainBusy(
-                f"{PLUG_CONNECTIONS * PLUGS_PER_CONNECTION} domains of {self._uri} are being given vCPUs and "
-                f"do not answer: `virsh -c {shlex.quote(self._uri)} domstats --vcpu DOMAIN --nowait` tells "
-                f"which hang"
-            ) from None
+        with self._writers.lease(WRITER_PATIENCE_S) as link:
+            handle = self._as_expected(link, domain, expect=expect, target=target)
+            try:
+                handle.setVcpusFlags(target, _LIVE)
+            except libvirt.libvirtError as error:
+                alive = is_alive(handle.connect())
+                raise plug_failed(error, handle.name(), alive=alive, active=is_active(handle)) from error
 
     def subscribe(self, listener: Callable[[DomainEvent], None]) -> None:
-        """Call `listener` on libvirt's event loop; events flow while the connection that sweeps is up."""
+        """Call `listener` on libvirt's event loop; events flow while a connection for them is up."""
         self._events.subscribe(listener)
 
     def versions(self) -> tuple[str, str | None]:
@@ -138,28 +137,43 @@ class LibvirtHypervisor:
         Raises:
             BackendUnavailable: the connection is down.
         """
-        connection = self._reader.connection()
-        try:
-            library = _version(connection.getLibVersion())
-            return library, _version(connection.getVersion()) if connection.getType() == _QEMU else None
-        except libvirt.libvirtError as error:
-            raise sweep_failed(error, self._uri) from error
+        with self._writers.lease(WRITER_PATIENCE_S) as link:
+            connection = link.connection()
+            try:
+                library = _version(connection.getLibVersion())
+                return library, _version(connection.getVersion()) if connection.getType() == _QEMU else None
+            except libvirt.libvirtError as error:
+                raise sweep_failed(error, self._uri) from error
 
     def close(self) -> None:
         """Let go of the connections; every guest stays as it is."""
+        self._listener.close()
         self._reader.close()
-        self._plugging.close()
+        self._writers.close()
 
     def _statistics(self) -> Sequence[tuple[libvirt.virDomain, Mapping[str, int]]]:
-        ask = partial(self._reader.connection().getAllDomainStats, _GROUPS, _FLAGS)
         for patience_s in SWEEP_PATIENCE_S:
-            with suppress(TimeoutError):
-                return self._late.run(ask, patience_s=patience_s)
+            try:
+                return self._late.run(self._ask, patience_s=patience_s)
+            except TimeoutError:
+                self._reader.leave()
         raise BackendUnavailable(
             f"libvirt at {self._uri} did not list its domains within {sum(SWEEP_PATIENCE_S):.0f} s: "
             f"either its daemon is stuck, or the QEMU of several domains is; "
             f"`virsh -c {shlex.quote(self._uri)} domstats --vcpu DOMAIN --nowait` tells which"
         )
+
+    def _ask(self) -> Sequence[tuple[libvirt.virDomain, Mapping[str, int]]]:
+        records: Sequence[tuple[libvirt.virDomain, Mapping[str, int]]]
+        records = self._reader.connection().getAllDomainStats(_GROUPS, _FLAGS)
+        return records
+
+    def _listen(self) -> None:
+        """See that events flow."""
+        try:
+            self._late.run(self._listener.connection, patience_s=OPEN_PATIENCE_S)
+        except TimeoutError:
+            raise self._listener.stuck() from None
 
     def _as_expected(
         self, link: LibvirtLink, domain: DomainId, *, expect: int, target: int

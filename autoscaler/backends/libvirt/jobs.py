@@ -56,6 +56,11 @@ class DomainJobs:
                 self._late.run(partial(self._ask, domains), patience_s=PATIENCE_S)
         return self._known
 
+    @property
+    def waits(self) -> bool:
+        """Whether a call is out that has not come back in time."""
+        return self._late.out > 0
+
     def _ask(self, domains: Sequence[libvirt.virDomain]) -> None:
         found: dict[str, str] = {}
         for domain in domains:

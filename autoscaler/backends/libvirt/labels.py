@@ -115,6 +115,11 @@ class DomainLabels:
         return {uuid: known.owner for uuid, known in self._known.items() if known.owner is not None}
 
     @property
+    def waits(self) -> bool:
+        """Whether a call is out that has not come back in time."""
+        return self._late.out > 0
+
+    @property
     def troubles(self) -> Mapping[str, str]:
         """Name -> why it is not shown, of each domain of the last sweep of which not all was heard."""
         return {

@@ -26,6 +26,13 @@ class LateCalls:
     def __init__(self, places: int) -> None:
         """Allow so many calls to be out at once, late ones included."""
         self._places = threading.BoundedSemaphore(places)
+        self._counting = threading.Lock()
+        self._out = 0
+
+    @property
+    def out(self) -> int:
+        """How many calls are out now."""
+        return self._out
 
     def run(self, call: Callable[[], _T], *, patience_s: float) -> _T:
         """Return or raise what `call` does.
@@ -36,6 +43,7 @@ class LateCalls:
         if not self._places.acquire(blocking=False):
             raise TimeoutError
         outcome: Future[_T] = Future()
+        self._count(1)
 
         def work() -> None:
             try:
@@ -43,7 +51,12 @@ class LateCalls:
             except Exception as error:  # noqa: BLE001 - raised again where the outcome is awaited
                 outcome.set_exception(error)
             finally:
+                self._count(-1)
                 self._places.release()
 
         threading.Thread(target=work, name="libvirt-call", daemon=True).start()
         return outcome.result(patience_s)
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self._out += change

@@ -1,5 +1,9 @@
 """One connection to libvirt: opened when first used, opened anew after it broke, never retried in a hurry.
 
+Whoever uses one makes one call at a time on it, and leaves it where a call does not come back (`leave`):
+libvirt's client before 10.4 (CVE-2024-4418) ends the process where two calls wait on a connection that
+keepalive gives up, once the daemon that hung goes on.
+
 Invariant: `connection` returns a connection that was alive a moment ago or raises; it never sleeps. What
 may block is the opening itself, which libvirt does not bound: a daemon that accepts and stays silent holds
 the one thread that opens, while the others give up after `OPEN_PATIENCE_S`. Once open, a peer that fell
@@ -103,14 +107,22 @@ class LibvirtLink:
         if connection is not None and is_alive(connection):
             return connection
         if not self._opening.acquire(timeout=OPEN_PATIENCE_S):
-            raise BackendUnavailable(
-                f"libvirt at {self._uri} accepts connections but does not answer: is its daemon stuck? "
-                f"`systemctl status libvirtd virtqemud`"
-            )
+            raise self.stuck()
         try:
             return self._reopened()
         finally:
             self._opening.release()
+
+    def stuck(self) -> BackendUnavailable:
+        """What it means that opening takes for ever."""
+        return BackendUnavailable(
+            f"libvirt at {self._uri} accepts connections but does not answer: is its daemon stuck? "
+            f"`systemctl status libvirtd virtqemud`"
+        )
+
+    def leave(self) -> None:
+        """Have the next call on a connection of its own: one is out on this one, which lives on for it."""
+        self._connection = None
 
     def close(self) -> None:
         """Let go of the connection for good."""
@@ -149,14 +161,14 @@ class LibvirtLink:
         return connection
 
     def _drop(self) -> None:
+        """Let go of the connection, which libvirt-python closes when nobody refers to it any more.
+
+        To close it here, while a call of another thread is out on it, ends the process: that call's answer
+        finds its connection freed.
+        """
         connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        if self._events is not None:
+        if connection is not None and self._events is not None:
             self._events.detach(connection)
-        if not is_embedded(self._uri):
-            with suppress(libvirt.libvirtError):
-                connection.close()
 
 
 def _open(uri: str, *, read_only: bool) -> libvirt.virConnect:
