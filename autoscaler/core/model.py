@@ -10,6 +10,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from autoscaler.core.acpi import NO_REPORTS, SlotReports
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -44,6 +46,15 @@ _NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Descriptors:
+    """The file descriptors of one QEMU process."""
+
+    open: int
+    limit: int
+    """The most that it may have open at once (RLIMIT_NOFILE)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DomainView:
     """What the host side knows of one active domain at one moment."""
 
@@ -62,6 +73,12 @@ class DomainView:
     """Seconds that runnable vCPU threads waited for a host CPU: the guest's steal. None: not visible."""
     labels: Mapping[str, str] = field(default_factory=lambda: _NO_LABELS)
     """What the domain's owner wrote into its metadata for us; policies match by it."""
+    slots: frozenset[int] | None = None
+    """Numbers of the slots that hold a vCPU; None: the backend does not tell."""
+    reports: SlotReports = NO_REPORTS
+    """What the guest's firmware said of its slots."""
+    descriptors: Descriptors | None = None
+    """Of its QEMU; None: not visible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

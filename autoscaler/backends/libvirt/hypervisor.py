@@ -3,10 +3,11 @@
 Reading and changing have a connection each, so that a change in progress never holds up a sweep; the
 sweep's is read-only. libvirt gives no call a deadline. A dead peer is noticed by keepalive
 (link.py); a QEMU that does not answer its monitor holds up one sweep for 3 s (late.py), and
-a `plug` for as long as it is silent: that is bounded by the caller's own deadline for its worker thread.
+a `plug` or `unplug` for as long as it is silent: that is bounded by the caller's own deadline for its worker
+thread.
 
-Invariant: nothing here shrinks a guest, and every write says VIR_DOMAIN_AFFECT_LIVE: left out, libvirt
-would ask for the right to edit the stored configuration as well.
+Invariant: nothing shrinks a guest but `unplug`, and every write says VIR_DOMAIN_AFFECT_LIVE: left out,
+libvirt would ask for the right to edit the stored configuration as well.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.libvirt.binding import libvirt
-from autoscaler.backends.libvirt.errors import look_failed, plug_failed, sweep_failed
+from autoscaler.backends.libvirt.errors import look_failed, plug_failed, sweep_failed, unplug_failed
 from autoscaler.backends.libvirt.events import EventFeed
 from autoscaler.backends.libvirt.labels import DomainLabels
 from autoscaler.backends.libvirt.late import LateCalls
 from autoscaler.backends.libvirt.link import LibvirtLink, is_active, is_alive
+from autoscaler.backends.libvirt.removal import highest_removable, removal_flags
 from autoscaler.backends.libvirt.stats import DomainViews
 from autoscaler.ports import BackendUnavailable, Conflict, Denied
 
@@ -108,6 +110,31 @@ class LibvirtHypervisor:
             alive = is_alive(handle.connect())
             raise plug_failed(error, handle.name(), alive=alive, active=is_active(handle)) from error
 
+    def unplug(self, domain: DomainId, *, expect: int, target: int) -> int | None:
+        """Ask for one vCPU back, highest slot first; see `Hypervisor.unplug`.
+
+        libvirt before 12.4 waits 5 s for the guest to follow, and this with it.
+        """
+        handle, plugged, _ = self._look(domain)
+        name = handle.name()
+        if plugged <= target:
+            return None
+        if plugged != expect:
+            raise _conflict(name, plugged, expect)
+        connection = handle.connect()
+        try:
+            slot, flags = highest_removable(handle, plugged=plugged), removal_flags(connection)
+        except libvirt.libvirtError as error:
+            raise look_failed(error, name, alive=is_alive(connection)) from error
+        try:
+            handle.setVcpusFlags(target, flags)
+        except libvirt.libvirtError as error:
+            alive = is_alive(connection)
+            failure = unplug_failed(error, name, alive=alive, active=is_active(handle))
+            if failure is not None:
+                raise failure from error
+        return slot
+
     def subscribe(self, listener: Callable[[DomainEvent], None]) -> None:
         """Call `listener` on libvirt's event loop; events flow while the connection that sweeps is up."""
         self._events.subscribe(listener)
@@ -144,23 +171,32 @@ class LibvirtHypervisor:
         )
 
     def _as_expected(self, domain: DomainId, *, expect: int, target: int) -> libvirt.virDomain:
-        connection = self._writer.connection()
-        name = domain.uuid
-        try:
-            handle = connection.lookupByUUIDString(domain.uuid)
-            name = handle.name()
-            plugged = handle.vcpusFlags(_LIVE)
-            maximum = handle.vcpusFlags(_LIVE | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
-        except libvirt.libvirtError as error:
-            raise look_failed(error, name, alive=is_alive(connection)) from error
+        handle, plugged, maximum = self._look(domain)
+        name = handle.name()
         if plugged != expect:
-            raise Conflict(f"domain {name} has {plugged} vCPUs plugged where {expect} were expected")
+            raise _conflict(name, plugged, expect)
         if target > maximum:
             raise Denied(
                 f"domain {name} cannot have {target} vCPUs, its maximum is {maximum}: `virsh setvcpus "
                 f"{shlex.quote(name)} {target} --maximum --config`, then shut it down and start it"
             )
         return handle
+
+    def _look(self, domain: DomainId) -> tuple[libvirt.virDomain, int, int]:
+        """The domain, its plugged vCPUs and its maximum."""
+        connection = self._writer.connection()
+        name = domain.uuid
+        try:
+            handle = connection.lookupByUUIDString(domain.uuid)
+            name = handle.name()
+            plugged = handle.vcpusFlags(_LIVE)
+            return handle, plugged, handle.vcpusFlags(_LIVE | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
+        except libvirt.libvirtError as error:
+            raise look_failed(error, name, alive=is_alive(connection)) from error
+
+
+def _conflict(name: str, plugged: int, expect: int) -> Conflict:
+    return Conflict(f"domain {name} has {plugged} vCPUs plugged where {expect} were expected")
 
 
 def _version(number: int) -> str:

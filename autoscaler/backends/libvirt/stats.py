@@ -6,6 +6,7 @@ threads come and go with the vCPUs. What libvirt did not report is None, never z
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,6 +23,7 @@ _STATES = {
 }
 _STARTING = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
 _NS = 1e9
+_PLUGGED = re.compile(r"vcpu\.(\d+)\.state", re.ASCII)
 
 
 class GrowingSum:
@@ -117,6 +119,7 @@ class DomainViews:
                 vcpu_time_s=_seconds(sums.time, record, ".time"),
                 vcpu_delay_s=_seconds(sums.delay, record, ".delay"),
                 labels=labels[run.uuid],
+                slots=_slots(record),
             )
 
 
@@ -137,6 +140,12 @@ def _counts(domain: libvirt.virDomain, record: Mapping[str, int]) -> tuple[int, 
         if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID):
             return None
         raise
+
+
+def _slots(record: Mapping[str, int]) -> frozenset[int] | None:
+    """The numbers of the plugged vCPUs: libvirt tells a state of those alone. None: it tells none."""
+    found = (_PLUGGED.fullmatch(key) for key in record)
+    return frozenset(int(match[1]) for match in found if match) or None
 
 
 def _seconds(sums: GrowingSum, record: Mapping[str, int], counter: str) -> float | None:

@@ -66,8 +66,15 @@ class Named(_Reply):
     type: str = ""
 
 
+class OspmStatus(_Reply):
+    """One entry of ``query-acpi-ospm-status``: there are none while the guest's ACPI is not up."""
+
+    slot: str
+
+
 CPUS: Final = TypeAdapter(list[Cpu])
 SLOTS: Final = TypeAdapter(list[Slot])
+OSPM_STATUS: Final = TypeAdapter(list[OspmStatus])
 STATUS: Final = TypeAdapter(Status)
 UUID: Final = TypeAdapter(Uuid)
 CHARDEVS: Final = TypeAdapter(list[Chardev])
