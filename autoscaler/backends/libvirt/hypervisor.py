@@ -17,6 +17,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from autoscaler.backends.libvirt.acpi_feed import AcpiFeed
 from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.backends.libvirt.errors import look_failed, plug_failed, sweep_failed, unplug_failed
 from autoscaler.backends.libvirt.events import EventFeed
@@ -66,7 +67,8 @@ class LibvirtHypervisor:
         self._labels = DomainLabels()
         self._events = EventFeed(self._label, metadata_changed=self._labels.changed)
         self._reader = LibvirtLink(uri, clock=clock, read_only=True, events=self._events)
-        self._writer = LibvirtLink(uri, clock=clock)
+        self._acpi = AcpiFeed(clock=clock, heard=self._events.changed)
+        self._writer = LibvirtLink(uri, clock=clock, events=self._acpi)
         self._views = DomainViews(self._label)
         self._late = LateCalls(_PLACES)
 
@@ -85,9 +87,11 @@ class LibvirtHypervisor:
             records = self._statistics()
             at_s = self._clock.monotonic_s()
             labels = self._labels.of([domain for domain, _ in records], now_s=at_s)
-            return self._views.sweep(records, labels, at_s=at_s)
+            views = self._views.sweep(records, labels, at_s=at_s, reports_of=self._acpi.of)
         except libvirt.libvirtError as error:
             raise sweep_failed(error, self._uri) from error
+        self._acpi.keep_only(view.id.uuid for view in views)
+        return views
 
     def troubles(self) -> Mapping[str, str]:
         """Domains that libvirt lists and whose owners' labels were never heard; see `DomainLabels`."""

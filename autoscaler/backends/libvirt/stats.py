@@ -6,16 +6,18 @@ threads come and go with the vCPUs. What libvirt did not report is None, never z
 
 from __future__ import annotations
 
-import re
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoscaler.backends.libvirt.binding import libvirt
+from autoscaler.core.acpi import NO_REPORTS
 from autoscaler.core.model import DomainId, DomainView, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from autoscaler.core.acpi import SlotReports
 
 _STATES = {
     libvirt.VIR_DOMAIN_RUNNING: RunState.RUNNING,
@@ -23,7 +25,6 @@ _STATES = {
 }
 _STARTING = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
 _NS = 1e9
-_PLUGGED = re.compile(r"vcpu\.(\d+)\.state", re.ASCII)
 
 
 class GrowingSum:
@@ -80,6 +81,7 @@ class DomainViews:
         labels: Mapping[str, Mapping[str, str]],
         *,
         at_s: float,
+        reports_of: Callable[[str], SlotReports] = lambda _: NO_REPORTS,
     ) -> tuple[DomainView, ...]:
         """View every domain of one reply whose labels are known.
 
@@ -87,13 +89,14 @@ class DomainViews:
             records: as getAllDomainStats returns them, the state and vcpu groups asked for.
             labels: UUID -> the domain's labels, empty where it has none.
             at_s: when the reply came.
+            reports_of: what the guest of a domain with this UUID has reported of its slots.
 
         Raises:
             libvirtError: a count that was not in the reply could not be asked for either.
         """
         with self._sweeping:
             before, self._sums = self._sums, {}
-            return tuple(self._views(records, labels, before, at_s))
+            return tuple(self._views(records, labels, before, at_s, reports_of))
 
     def _views(
         self,
@@ -101,6 +104,7 @@ class DomainViews:
         labels: Mapping[str, Mapping[str, str]],
         before: Mapping[_Run, _Sums],
         at_s: float,
+        reports_of: Callable[[str], SlotReports],
     ) -> Iterator[DomainView]:
         for domain, record in records:
             run = _Run(domain.UUIDString(), domain.ID())
@@ -119,7 +123,8 @@ class DomainViews:
                 vcpu_time_s=_seconds(sums.time, record, ".time"),
                 vcpu_delay_s=_seconds(sums.delay, record, ".delay"),
                 labels=labels[run.uuid],
-                slots=_slots(record),
+                slots=_slots(record, maximum),
+                reports=reports_of(run.uuid),
             )
 
 
@@ -142,10 +147,9 @@ def _counts(domain: libvirt.virDomain, record: Mapping[str, int]) -> tuple[int, 
         raise
 
 
-def _slots(record: Mapping[str, int]) -> frozenset[int] | None:
+def _slots(record: Mapping[str, int], maximum: int) -> frozenset[int] | None:
     """The numbers of the plugged vCPUs: libvirt tells a state of those alone. None: it tells none."""
-    found = (_PLUGGED.fullmatch(key) for key in record)
-    return frozenset(int(match[1]) for match in found if match) or None
+    return frozenset(number for number in range(maximum) if f"vcpu.{number}.state" in record) or None
 
 
 def _seconds(sums: GrowingSum, record: Mapping[str, int], counter: str) -> float | None:

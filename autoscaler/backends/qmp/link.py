@@ -14,6 +14,7 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING
 
+from autoscaler.backends.acpi_reports import ACPI_EVENT, ReportLog
 from autoscaler.backends.qmp import replies
 from autoscaler.backends.qmp.changes import adding, is_passing, removal, run_state
 from autoscaler.backends.qmp.identity import QemuIdentity, identify
@@ -79,6 +80,7 @@ class QmpLink:
         self._session: QmpSession | None = None
         self._watch: asyncio.Task[None] | None = None
         self._threads: VcpuThreads | None = None
+        self._acpi = ReportLog()
         self._down = LinkDownError(f"domain {guest.name} was not connected yet")
         self._pause_s = 0.0
         self._retry_at = float("-inf")
@@ -168,7 +170,7 @@ class QmpLink:
             raise
         threads = VcpuThreads(session.peer_pid)
         if self._threads is None or self._threads.process != threads.process:
-            self._threads = threads
+            self._threads, self._acpi = threads, ReportLog()
         self._session, self.identity, self.ended = session, identity, False
         self._watch = asyncio.create_task(self._see_it_end(session))
         self._tell(DomainEventKind.STARTED)
@@ -186,6 +188,7 @@ class QmpLink:
             plugged=len(cpus),
             maximum=len(cpus) if identity.maximum is None else identity.maximum,
             slots=frozenset(cpu.cpu_index for cpu in cpus),
+            reports=self._acpi.reports,
             at_s=self._clock.monotonic_s(),
             vcpu_time_s=times.run_s if times else None,
             vcpu_delay_s=times.delay_s if times else None,
@@ -220,14 +223,19 @@ class QmpLink:
             await session.end()
 
     def _heard(self, event: Message) -> None:
-        kind = _EVENTS.get(str(event["event"]))
-        data = event.get("data")
+        name, data = str(event["event"]), event.get("data")
+        kind = _EVENTS.get(name)
+        if name == ACPI_EVENT:
+            now_s = self._clock.monotonic_s()
+            if self._acpi.has_room(now_s) and self._acpi.take(data, now_s):
+                self._tell(DomainEventKind.CHANGED)
+            return
         if isinstance(data, dict):
-            of_agent = event["event"] == "VSERPORT_CHANGE" and self._is_agent_port(str(data.get("id")))
+            of_agent = name == "VSERPORT_CHANGE" and self._is_agent_port(str(data.get("id")))
             if of_agent:
                 self.agent_listens = data.get("open") is True
             # Of a vCPU's two such events the first, its interrupt controller's, names no device.
-            unplugged = event["event"] == "DEVICE_DELETED" and "device" in data
+            unplugged = name == "DEVICE_DELETED" and "device" in data
             kind = DomainEventKind.CHANGED if of_agent or unplugged else kind
         if kind is not None:
             self._tell(kind)
