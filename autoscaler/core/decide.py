@@ -15,6 +15,7 @@ from autoscaler.core.model import CpuSource, RunState
 from autoscaler.core.operation import Direction
 from autoscaler.core.policy import Fallback, Mode
 from autoscaler.core.reason import Reason
+from autoscaler.core.reclaim import unplug_to
 from autoscaler.core.recommend import Recommendation
 from autoscaler.core.schedule import bounds_at
 from autoscaler.core.stabilize import Situation, Target, stabilize
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from autoscaler.core.learned import Learned
     from autoscaler.core.model import DomainView, Missing
     from autoscaler.core.policy import Policy
+    from autoscaler.core.removal import Removal
     from autoscaler.core.schedule import Bounds
 
 ACTING = frozenset({Mode.AUTO, Mode.UP_ONLY})
@@ -52,6 +54,10 @@ class Facts:
     """Why no change of a direction can begin at a time; None: it can."""
     last_target: int | None
     """The target before; None: there was none."""
+    committed: int
+    """VCPUs that the guest runs, or will run once a growth under way is done."""
+    removal: Removal | None
+    """What is known of removals; None: none can begin now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,9 @@ def decide(facts: Facts, policy: Policy, learned: Learned, now_s: float, wall_s:
         obstacle = _obstacle(facts, policy, following, now_s)
         if obstacle is not None:
             following, reason = facts.online, obstacle
+    staying = None
+    if following == facts.online and not is_by_hand(facts.by_hand_s, policy, now_s):
+        staying = unplug_to(facts, policy, learned, limits, target, now_s)
     return Decision(
         domain=facts.view.id,
         name=facts.view.name,
@@ -101,8 +110,9 @@ def decide(facts: Facts, policy: Policy, learned: Learned, now_s: float, wall_s:
         held=wish.held_vcpus,
         target=target.vcpus,
         next_vcpus=following,
-        reason=reason,
-        act=following != facts.online and limits.mode in ACTING,
+        reason=reason if staying is None else Reason.IDLE,
+        act=(following != facts.online or staying is not None) and limits.mode in ACTING,
+        unplug_to=staying,
         clamps=target.clamps,
         trace=wish.trace,
         load=facts.load,

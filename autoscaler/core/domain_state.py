@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from autoscaler.core.actuation import Actuation
 from autoscaler.core.arbiter import Request
 from autoscaler.core.condition import Condition, by_hand, headroom, unconfirmed
+from autoscaler.core.deadlines import Deadlines
 from autoscaler.core.decide import ACTING, Facts, decide, is_by_hand, is_stale, may_yield
 from autoscaler.core.demand import DemandMeter, Dropped, Load
 from autoscaler.core.learned import Learned
@@ -31,6 +32,7 @@ from autoscaler.core.model import (
 from autoscaler.core.operation import Direction
 from autoscaler.core.policy import Indicator, Mode
 from autoscaler.core.reason import Reason
+from autoscaler.core.removal import Removal
 from autoscaler.core.stabilize import STEAL_LIMIT_RATIO
 
 if TYPE_CHECKING:
@@ -52,16 +54,24 @@ class DomainState:
     """What the service knows of one domain and does about it."""
 
     def __init__(
-        self, view: DomainView, policy: Policy, now_s: float, learned: Learned | None = None
+        self,
+        view: DomainView,
+        policy: Policy,
+        now_s: float,
+        learned: Learned | None = None,
+        deadlines: Deadlines | None = None,
     ) -> None:
         self.view = view
         self.policy = policy
         self.learned = Learned(policy, now_s, lag_s=0.0) if learned is None else learned
-        self.actuation = Actuation(view)
+        self.actuation = Actuation(view, deadlines or Deadlines())
+        self.removal = Removal(view, deadlines or Deadlines())
         self.missing: Missing | None = None
         """Why the last probe gave no sample; None: it gave one."""
         self.load: Load | None = None
         """Of the last two samples; None where they cannot be compared."""
+        self.online_ids: frozenset[int] | None = None
+        """The guest's own numbers of the vCPUs that it runs; None: it has not been seen."""
         self.source: CpuSource | None = None
         self.last_sample_s: float | None = None
         self.decision: Decision | None = None
@@ -91,7 +101,7 @@ class DomainState:
 
     def conditions(self, now_s: float) -> Mapping[Condition, str]:
         """What is wrong now, each with its sentence."""
-        found = dict(self.actuation.conditions)
+        found = {**self.removal.conditions, **self.actuation.conditions}
         if self.missing is not None and not self._only_late(self.missing):
             found[Condition.NO_SAMPLE] = self.missing.detail
         elif self.source is CpuSource.HOST:
@@ -115,8 +125,9 @@ class DomainState:
     def observe(self, view: DomainView, observation: Observation, now_s: float) -> None:
         """Take in what this tick read of the host side and of the guest."""
         self.view = view
+        given_back = self.removal.observed(view, now_s)
         seen_online = None
-        others = not self.actuation.is_ours(view)
+        others = not (given_back or self.actuation.is_ours(view))
         if isinstance(observation, Missing) or self._lost_its_agent(observation):
             self.missing, self.load = _as_missing(observation, view), None
             if view.state is not RunState.RUNNING or is_stale(self._last_known_s, self.policy, now_s):
@@ -129,15 +140,18 @@ class DomainState:
             if observation.at_s >= self._online_at_s:
                 others = others or self._changed_by_others(observation, measured)
                 self._see_online(len(observation.online), observation.at_s)
+                self.online_ids = observation.online
                 if observation.source is not CpuSource.HOST:
                     seen_online = self._online
         self._mind_others(now_s, changed=others)
         self.closed_slices = self.learned.take(self.load, now_s)
         self.actuation.observed(view, seen_online, self.load, now_s)
+        self.removal.mind_spare(self.committed, now_s)
 
     def guest_shows(self, vcpus: GuestVcpus, now_s: float) -> None:
         """The guest answered a change with what it has now."""
         self._see_online(vcpus.online, now_s)
+        self.online_ids = vcpus.online_ids
         self.actuation.guest_shows(vcpus, now_s)
 
     def decide(self, now_s: float, wall_s: float) -> Decision:
@@ -173,7 +187,8 @@ class DomainState:
     @property
     def wants_to_move(self) -> bool:
         """Whether the last decision asks for a move that was not begun yet."""
-        return self.decision is not None and self.decision.act and not self.actuation.busy
+        decision = self.decision
+        return decision is not None and decision.moves and not self.actuation.busy
 
     def request(self, now_s: float, *, asks: bool) -> Request:
         """What the domain asks of its host, or, where it does not ask, how it counts there."""
@@ -229,9 +244,12 @@ class DomainState:
         return self.decision
 
     def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
-        """Start the move that `decision` asks for."""
-        operation = self.actuation.begin(decision, decision_id, now_s)
-        if operation.direction is Direction.DOWN:
+        """Start the move, or the removal, that `decision` asks for."""
+        beginner = self.removal if decision.unplug_to is not None else self.actuation
+        operation = beginner.begin(decision, decision_id, now_s)
+        if operation.direction is Direction.UP:
+            self.removal.give_way()
+        else:
             self.learned.shrunk(now_s)
         return operation
 
@@ -247,6 +265,8 @@ class DomainState:
             by_hand_s=self._by_hand_s,
             obstacle=self.actuation.obstacle,
             last_target=None if self.decision is None else self.decision.target,
+            committed=self.committed,
+            removal=self.removal if not self.actuation.busy else None,
         )
 
     def _changed_by_others(self, sample: Sample, measured: Load | Dropped) -> bool:
@@ -255,6 +275,7 @@ class DomainState:
             self._online is not None
             and sample.source is not CpuSource.HOST
             and len(sample.online) != self._online
+            and not self.removal.explains(self.online_ids, sample.online)
             and measured not in {Dropped.REBOOT, Dropped.BACKWARDS, Dropped.SOURCE, Dropped.FIRST}
             and not self.actuation.expects_change
         )

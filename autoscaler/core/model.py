@@ -183,6 +183,11 @@ class GuestVcpus:
         """VCPUs the guest's kernel runs."""
         return sum(vcpu.online for vcpu in self.vcpus)
 
+    @property
+    def online_ids(self) -> frozenset[int]:
+        """Their logical ids."""
+        return frozenset(vcpu.logical_id for vcpu in self.vcpus if vcpu.online)
+
 
 class DomainEventKind(StrEnum):
     """What a backend can report between two sweeps."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.core.policy import OPT_OUT
+from autoscaler.core.policy import OPT_OUT, Reclaim
 from autoscaler.policyfile.glob import common, wider
 from autoscaler.policyfile.neighbours import names_of
 from autoscaler.policyfile.problem import shown
@@ -26,6 +26,7 @@ def check_policy(placed: PlacedPolicy, match: Match) -> Iterator[Problem]:
     """Everything that is wrong within one policy, of which `match` is what its keys mean."""
     yield from _bounds(placed)
     yield from _fallback(placed)
+    yield from _unplug_after(placed)
     yield from check_schedules(placed)
     if placed.read("match"):
         yield from _empty_match(placed, match)
@@ -64,6 +65,18 @@ def _fallback(placed: PlacedPolicy) -> Iterator[Problem]:
         return
     message = f"'raise_to' cannot be {then.raise_to}; it must not be {bound}"
     yield placed.problem(message, "missing", "then", "raise_to")
+
+
+def _unplug_after(placed: PlacedPolicy) -> Iterator[Problem]:
+    down = placed.keys.limits.down
+    if "unplug_after" not in down.model_fields_set or down.reclaim is Reclaim.OFFLINE_THEN_UNPLUG:
+        return
+    if placed.read("limits", "down", "reclaim"):
+        message = (
+            f"'unplug_after' means nothing with 'reclaim: {down.reclaim}'; "
+            f"write 'reclaim: {Reclaim.OFFLINE_THEN_UNPLUG}' or leave it out"
+        )
+        yield placed.problem(message, "limits", "down", "unplug_after")
 
 
 def _empty_match(placed: PlacedPolicy, match: Match) -> Iterator[Problem]:

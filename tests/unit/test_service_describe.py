@@ -57,7 +57,13 @@ def test_an_operation_tells_its_stages_from_the_request_on() -> None:
 
 
 SHARES = HostShares(
-    cpus=4, capacity_vcpus=16, committed_vcpus=3, pressure_ratio=0.1, steal_ratio=0.0, pressed=""
+    cpus=4,
+    capacity_vcpus=16,
+    committed_vcpus=3,
+    pressure_ratio=0.1,
+    steal_ratio=0.0,
+    deadlines_s={},
+    pressed="",
 )
 
 

@@ -33,7 +33,7 @@ class AcpiFeed:
     """The reports of one host connection's guests, through however many reconnects."""
 
     def __init__(self, *, clock: Clock, heard: Callable[[libvirt.virDomain], None]) -> None:
-        """Start with none; `heard` is called with a domain of which a report was taken in, or a device left."""
+        """Start with none; `heard` is called with a domain that reported, or of which a device left."""
         self._clock = clock
         self._heard = heard
         self._logs: dict[str, ReportLog] = {}
