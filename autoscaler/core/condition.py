@@ -116,6 +116,14 @@ def refused_back(name: str, slot: int, meaning: str, wait_s: float) -> str:
     )
 
 
+def unplug_unanswered(name: str, deadline_s: float) -> str:
+    """A request that is still out and cannot be taken back, and what would end it."""
+    return (
+        f"a request to take a vCPU from domain {name!r} has not come back for {deadline_s:.0f} s: see "
+        f"whether `virsh domstate {quote(name)}` answers, its QEMU or daemon may hang"
+    )
+
+
 def few_descriptors(name: str, descriptors: Descriptors) -> str:
     """A QEMU that is running out of file descriptors, and what to do."""
     return (

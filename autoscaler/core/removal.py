@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.asked_slots import AskedSlots
 from autoscaler.core.backoff import LONGEST_S, BackOff
-from autoscaler.core.condition import Condition, few_descriptors, kept_back, refused_back
+from autoscaler.core.condition import Condition, few_descriptors, kept_back, refused_back, unplug_unanswered
 from autoscaler.core.deadlines import Deadlines, Stage
 from autoscaler.core.operation import Action, LookAtGuest, Operation, Outcome, Requested, Unplug, Wait
 from autoscaler.core.reason import Reason
@@ -139,7 +139,7 @@ class Removal:
             self._slot = answer.slot
             self._asked.add(answer.slot)
         if self.operation is not None:
-            self.operation = self.operation.accepted(now_s)
+            self.operation, self._trouble = self.operation.accepted(now_s), ""
 
     def unknown(self, detail: str, now_s: float) -> None:
         """The action in flight did not come to an answer: look before anything else is done."""
@@ -151,8 +151,8 @@ class Removal:
 
     def failed(self, outcome: Outcome, detail: str, now_s: float) -> None:
         """The action in flight was refused or went wrong."""
-        if isinstance(self._in_flight, Unplug):
-            self._not_asked()
+        if isinstance(self._in_flight, Unplug) and outcome in {Outcome.DENIED, Outcome.CONFLICT}:
+            self._not_asked()  # That is certain; of what failed otherwise it is not.
         self._in_flight = None
         if self.operation is not None:
             self._end(self.operation, outcome, detail, now_s)
@@ -230,7 +230,11 @@ class Removal:
         stage = Stage.OFFLINE if operation.accepted_s is None else Stage.GONE
         since_s = operation.requested_s if operation.accepted_s is None else operation.accepted_s
         deadline_s = self._deadlines.of(stage)
-        if now_s - since_s > deadline_s and self._in_flight is None:
+        if now_s - since_s <= deadline_s:
+            return
+        if self._in_flight is not None:
+            self._trouble = unplug_unanswered(self._view.name, deadline_s)
+        else:
             detail = kept_back(self._view.name, self._slot, deadline_s, self._last_error)
             self._end(operation, Outcome.STUCK, detail, now_s)
 

@@ -120,6 +120,8 @@ class SimulatedGuest:
 
     def __post_init__(self) -> None:
         self.slots: Ids = set(range(self.plugged))
+        self.asked: Ids = set()
+        """Slots whose vCPUs were asked for and are there still."""
         self.reports = SlotReports()
         self._ejects_at_s: dict[int, float] = {}
         self.online: Ids = set(range(self.plugged))
@@ -173,6 +175,7 @@ class SimulatedGuest:
         self.advance()
         slot = max(self.slots)
         self.unplugs.append(slot)
+        self.asked.add(slot)
         if self.refuses_removal:
             self.report(slot, 0x82)
         else:
@@ -190,6 +193,7 @@ class SimulatedGuest:
         """Let a vCPU go, asked or not; one that was online is taken offline first, as kernels do."""
         self._ejects_at_s.pop(slot, None)
         self.slots.discard(slot)
+        self.asked.discard(slot)
         self.online.discard(slot)
         self._listed_at_s.pop(slot, None)
         self.plugged = len(self.slots)
