@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscaler.core.condition import Condition
@@ -82,7 +82,7 @@ SOON_S = 40
 """What a growth takes at the very most: two moves, each with an eject that lands in the middle of it."""
 
 
-@LONG
+@settings(LONG, max_examples=30)
 @given(
     st.lists(st.tuples(MISHAPS, st.floats(0.1, 40.0)), max_size=12),
     st.floats(0.0, 5.5),
@@ -106,7 +106,7 @@ def test_whatever_befalls_a_removal_growth_reaches_what_is_needed_at_once(
         simulation.journal.close()
 
 
-@LONG
+@settings(LONG, max_examples=12)
 @given(
     st.lists(
         st.tuples(st.one_of(MISHAPS, FAULTS, st.just(goes_unasked)), st.floats(0.1, 40.0), st.booleans()),

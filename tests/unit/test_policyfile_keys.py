@@ -176,7 +176,8 @@ _INDICATORS = "utilization_below, pressure_below, run_queue_below"
         pytest.param(
             "limits: {down: {reclaim: off}}",
             30,
-            "'reclaim' cannot be 'off'; write one of offline, unplug, offline-then-unplug; did you mean 'offline'?",
+            "'reclaim' cannot be 'off'; write one of offline, unplug, offline-then-unplug; "
+            "did you mean 'offline'?",
             id="reclaim off",
         ),
         pytest.param(

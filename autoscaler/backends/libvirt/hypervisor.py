@@ -24,6 +24,7 @@ from autoscaler.backends.libvirt.events import EventFeed
 from autoscaler.backends.libvirt.labels import DomainLabels
 from autoscaler.backends.libvirt.late import LateCalls
 from autoscaler.backends.libvirt.link import LibvirtLink, is_active, is_alive
+from autoscaler.backends.libvirt.pid_files import PidFiles
 from autoscaler.backends.libvirt.removal import highest_removable, removal_flags
 from autoscaler.backends.libvirt.stats import DomainViews
 from autoscaler.ports import BackendUnavailable, Conflict, Denied
@@ -70,6 +71,7 @@ class LibvirtHypervisor:
         self._acpi = AcpiFeed(clock=clock, heard=self._events.changed)
         self._writer = LibvirtLink(uri, clock=clock, events=self._acpi)
         self._views = DomainViews(self._label)
+        self._pid_files = PidFiles(uri)
         self._late = LateCalls(_PLACES)
 
     @property
@@ -87,10 +89,17 @@ class LibvirtHypervisor:
             records = self._statistics()
             at_s = self._clock.monotonic_s()
             labels = self._labels.of([domain for domain, _ in records], now_s=at_s)
-            views = self._views.sweep(records, labels, at_s=at_s, reports_of=self._acpi.of)
+            views = self._views.sweep(
+                records,
+                labels,
+                at_s=at_s,
+                reports_of=self._acpi.of,
+                descriptors_of=self._pid_files.descriptors,
+            )
         except libvirt.libvirtError as error:
             raise sweep_failed(error, self._uri) from error
         self._acpi.keep_only(view.id.uuid for view in views)
+        self._pid_files.keep_only(view.name for view in views)
         return views
 
     def troubles(self) -> Mapping[str, str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from autoscaler.core.acpi import SlotReports
+    from autoscaler.core.model import Descriptors
 
 _STATES = {
     libvirt.VIR_DOMAIN_RUNNING: RunState.RUNNING,
@@ -82,6 +83,7 @@ class DomainViews:
         *,
         at_s: float,
         reports_of: Callable[[str], SlotReports] = lambda _: NO_REPORTS,
+        descriptors_of: Callable[[str, float], Descriptors | None] = lambda _name, _now_s: None,
     ) -> tuple[DomainView, ...]:
         """View every domain of one reply whose labels are known.
 
@@ -90,13 +92,14 @@ class DomainViews:
             labels: UUID -> the domain's labels, empty where it has none.
             at_s: when the reply came.
             reports_of: what the guest of a domain with this UUID has reported of its slots.
+            descriptors_of: the file descriptors of the QEMU of a domain of this name, at a time.
 
         Raises:
             libvirtError: a count that was not in the reply could not be asked for either.
         """
         with self._sweeping:
             before, self._sums = self._sums, {}
-            return tuple(self._views(records, labels, before, at_s, reports_of))
+            return tuple(self._views(records, labels, before, at_s, reports_of, descriptors_of))
 
     def _views(
         self,
@@ -105,6 +108,7 @@ class DomainViews:
         before: Mapping[_Run, _Sums],
         at_s: float,
         reports_of: Callable[[str], SlotReports],
+        descriptors_of: Callable[[str, float], Descriptors | None],
     ) -> Iterator[DomainView]:
         for domain, record in records:
             run = _Run(domain.UUIDString(), domain.ID())
@@ -125,6 +129,7 @@ class DomainViews:
                 labels=labels[run.uuid],
                 slots=_slots(record, maximum),
                 reports=reports_of(run.uuid),
+                descriptors=descriptors_of(domain.name(), at_s),
             )
 
 

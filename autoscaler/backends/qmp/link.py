@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.acpi_reports import ACPI_EVENT, ReportLog
+from autoscaler.backends.descriptors import DescriptorWatch
 from autoscaler.backends.qmp import replies
 from autoscaler.backends.qmp.changes import adding, is_passing, removal, run_state
 from autoscaler.backends.qmp.identity import QemuIdentity, identify
@@ -81,6 +82,7 @@ class QmpLink:
         self._watch: asyncio.Task[None] | None = None
         self._threads: VcpuThreads | None = None
         self._acpi = ReportLog()
+        self._descriptors = DescriptorWatch(int)
         self._down = LinkDownError(f"domain {guest.name} was not connected yet")
         self._pause_s = 0.0
         self._retry_at = float("-inf")
@@ -171,6 +173,7 @@ class QmpLink:
         threads = VcpuThreads(session.peer_pid)
         if self._threads is None or self._threads.process != threads.process:
             self._threads, self._acpi = threads, ReportLog()
+            self._descriptors = DescriptorWatch(partial(int, session.peer_pid))
         self._session, self.identity, self.ended = session, identity, False
         self._watch = asyncio.create_task(self._see_it_end(session))
         self._tell(DomainEventKind.STARTED)
@@ -180,6 +183,7 @@ class QmpLink:
         status = await session.ask("query-status", replies.STATUS)
         cpus = await session.ask("query-cpus-fast", replies.CPUS)
         self.agent_listens = await self._listens(session, identity)
+        now_s = self._clock.monotonic_s()
         times = self._threads.read(cpu.thread_id for cpu in cpus) if self._threads else None
         return DomainView(
             id=identity.domain,
@@ -189,7 +193,8 @@ class QmpLink:
             maximum=len(cpus) if identity.maximum is None else identity.maximum,
             slots=frozenset(cpu.cpu_index for cpu in cpus),
             reports=self._acpi.reports,
-            at_s=self._clock.monotonic_s(),
+            descriptors=self._descriptors.at(now_s),
+            at_s=now_s,
             vcpu_time_s=times.run_s if times else None,
             vcpu_delay_s=times.delay_s if times else None,
             labels=self.guest.labels,
