@@ -153,6 +153,23 @@ class Hypervisor(Protocol):
         """
         ...
 
+    def unplug(self, domain: DomainId, *, expect: int, target: int) -> int | None:
+        """Ask the running guest to give back the vCPU of the highest slot that can go, so that `target` stay.
+
+        Returns when the request was accepted: the vCPU may be gone later, or never; a later look tells.
+        To ask a second time does no harm.
+
+        Returns:
+            The number of the slot that was asked for; None: no more than `target` are plugged as it is.
+
+        Raises:
+            Conflict: not `expect` vCPUs were plugged.
+            Denied: no slot can go so that `target` vCPUs remain, or the hypervisor refuses.
+            DomainBusy: not now: another job holds the domain, or the guest's ACPI is not up yet.
+            DomainGone, OutcomeUnknown, BackendUnavailable: see the module's tree.
+        """
+        ...
+
     def troubles(self) -> Mapping[str, str]:
         """Domains that are there but not shown: name to a sentence why; empty where none are."""
         ...

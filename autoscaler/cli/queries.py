@@ -122,7 +122,7 @@ def show(
             else f"would {decision['verdict']}"
         )
         lines.append(("Decision", f"{verdict}: {decision['sentence']} ({wants})"))
-    for title, key in (("Change", "operation"), ("Last change", "last_operation")):
+    for title, key in _CHANGES:
         if found[key] is not None:
             lines.append((title, _change(found[key])))
     lines += [
@@ -130,7 +130,31 @@ def show(
         for condition, sentence in found["conditions"].items()
     ]
     for title, text in lines:
-        typer.echo(f"{title + ':':<13}{printable(text)}")
+        typer.echo(f"{title + ':':<14}{printable(text)}")
+    print_table(("Slot", "Plugged", "Online", "Last report of the guest's firmware"), _slots(found["slots"]))
+
+
+_CHANGES = (
+    ("Change", "operation"),
+    ("Last change", "last_operation"),
+    ("Removal", "removal"),
+    ("Last removal", "last_removal"),
+)
+_WORDS = {None: "?", True: "yes", False: "no"}
+
+
+def _slots(slots: list[Json]) -> list[tuple[object, ...]]:
+    """A row for each slot for a vCPU."""
+    return [
+        (slot["slot"], _WORDS[slot["plugged"]], _WORDS[slot["online"]], _report(slot["report"]))
+        for slot in slots
+    ]
+
+
+def _report(report: Json | None) -> str:
+    if report is None:
+        return "-"
+    return f"{report['meaning']} ({report['source']:#x}, {report['status']:#x}; {report['ago_s']:.0f} s ago)"
 
 
 def events(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.backoff import LONGEST_S, BackOff
 from autoscaler.core.condition import Condition, stuck, unanswered
+from autoscaler.core.deadlines import Deadlines, Stage
 from autoscaler.core.operation import Action, Direction, Operation, Outcome, Plug, SetOnline, Wait
 from autoscaler.core.reason import Reason
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from autoscaler.core.demand import Load
     from autoscaler.core.model import DomainView, GuestVcpus
 
-DEADLINE_S = 30.0
-"""A change that the guest has not followed within this time is stuck."""
 RELIEF_S = 60.0
 """A growth whose load has not fallen within this time is closed as done, without relief."""
 LATE_S = 60.0
@@ -37,12 +36,13 @@ LOOK_AGAIN_MAX_S = 1.0
 class Actuation:
     """One domain's operations: the one under way and what the last ones left behind."""
 
-    def __init__(self, view: DomainView) -> None:
+    def __init__(self, view: DomainView, deadlines: Deadlines) -> None:
         self.operation: Operation | None = None
         """The change under way, or the last growth while its relief is awaited."""
         self.last_change_s: float | None = None
         """When the last operation ended that changed the domain, or may have."""
         self._view = view
+        self._deadlines = deadlines
         self._plugged, self._plugged_at_s = view.plugged, view.at_s
         """The vCPUs last known to be plugged, and since when that is known."""
         self._closed: list[Operation] = []
@@ -100,7 +100,7 @@ class Actuation:
         """
         direction, outcome = operation.direction, operation.outcome
         unseen = outcome in {None, Outcome.ABANDONED}
-        last_s = operation.requested_s + (DEADLINE_S if outcome is Outcome.STUCK else 0.0)
+        last_s = operation.requested_s + (self._deadline_s(operation) if outcome is Outcome.STUCK else 0.0)
         last_s = operation.online_s or operation.accepted_s or last_s
         if unseen or operation.accepted_s is not None or outcome is Outcome.STUCK:
             self.last_change_s = last_s
@@ -178,6 +178,7 @@ class Actuation:
         self._view = view
         if view.at_s > self._plugged_at_s:
             self._plugged, self._plugged_at_s = view.plugged, view.at_s
+            self._see_taken_away(now_s)
         if self._denied_at is not None and self._denied_at != (view.plugged, view.maximum):
             self._denied_at = None
             self._back_off = dict.fromkeys(self._back_off, BackOff())
@@ -237,6 +238,15 @@ class Actuation:
         self._failed.pop(direction, None)
         self._trouble.pop(direction, None)
 
+    def _see_taken_away(self, now_s: float) -> None:
+        """End a growth whose vCPUs were plugged and are there no more: what is needed is decided anew."""
+        operation = self.operation
+        if operation is None or operation.settled or operation.direction is not Direction.UP:
+            return
+        if operation.accepted_s is not None and self._view.plugged < operation.to_vcpus:
+            detail = f"domain {self._view.name!r} has {self._view.plugged} vCPUs plugged now"
+            self._give_up(operation, Outcome.CONFLICT, detail, now_s)
+
     def _relieve(self, load: Load) -> None:
         """Close a growth once an interval that lies wholly after it is no longer saturated."""
         operation = self.operation
@@ -252,13 +262,18 @@ class Actuation:
         if operation.online_s is not None:
             if self._in_flight is None and now_s - operation.online_s > RELIEF_S:
                 self._close(operation.ended(Outcome.DONE))
-        elif now_s - operation.requested_s <= DEADLINE_S:
             return
-        elif self._in_flight is not None:
-            self._blame(operation, Condition.STUCK, unanswered(self._view.name, operation, DEADLINE_S))
+        deadline_s = self._deadline_s(operation)
+        if now_s - operation.requested_s <= deadline_s:
+            return
+        if self._in_flight is not None:
+            self._blame(operation, Condition.STUCK, unanswered(self._view.name, operation, deadline_s))
         else:
-            detail = stuck(self._view.name, operation, online, DEADLINE_S, self._last_error)
+            detail = stuck(self._view.name, operation, online, deadline_s, self._last_error)
             self._give_up(operation, Outcome.STUCK, detail, now_s)
+
+    def _deadline_s(self, operation: Operation) -> float:
+        return self._deadlines.of(Stage.ONLINE if operation.direction is Direction.UP else Stage.OFFLINE)
 
     def _give_up(self, operation: Operation, outcome: Outcome, detail: str, now_s: float) -> None:
         direction = operation.direction

@@ -21,10 +21,12 @@ class BackOff:
     failures: int = 0
     until_s: float = float("-inf")
 
-    def failed(self, who: str, now_s: float, *, longest_s: float = LONGEST_S) -> BackOff:
-        """One more failure: wait 5 s, 10 s, 20 s ... up to `longest_s`, each within 20 % of that."""
+    def failed(
+        self, who: str, now_s: float, *, first_s: float = FIRST_S, longest_s: float = LONGEST_S
+    ) -> BackOff:
+        """One more failure: wait `first_s`, twice that ... up to `longest_s`, each within 20 % of that."""
         failures = self.failures + 1
-        wait_s = min(FIRST_S * 2 ** min(failures - 1, 16), longest_s)
+        wait_s = min(first_s * 2 ** min(failures - 1, 16), longest_s)
         share = crc32(f"{who}/{failures}".encode()) / 0xFFFFFFFF
         return BackOff(failures, now_s + wait_s * (1 - _JITTER + 2 * _JITTER * share))
 

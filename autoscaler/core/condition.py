@@ -10,7 +10,7 @@ from autoscaler.core.operation import Direction, Operation
 
 if TYPE_CHECKING:
     from autoscaler.core.corroboration import Doubt
-    from autoscaler.core.model import DomainView
+    from autoscaler.core.model import Descriptors, DomainView
     from autoscaler.core.policy import Policy
 
 
@@ -33,6 +33,10 @@ class Condition(StrEnum):
     """The last change was refused or went wrong."""
     HELD = "held"
     """A job or a freeze of its filesystems holds the domain: it is left as it is meanwhile."""
+    NOT_GIVEN_BACK = "not-given-back"
+    """A vCPU that the guest was asked for stays plugged."""
+    FEW_DESCRIPTORS = "few-descriptors"
+    """Its QEMU has nearly as many files open as it may have: nothing more is unplugged."""
     BY_HAND = "externally-modified"
     """Somebody else changed the vCPUs, and that is respected for a while."""
     PAUSED = "paused"
@@ -132,4 +136,41 @@ def unanswered(name: str, operation: Operation, deadline_s: float) -> str:
     return (
         f"a request to bring domain {name!r} to {operation.to_vcpus} vCPUs has not come back for "
         f"{deadline_s:.0f} s: see whether `virsh domstate {quote(name)}` answers, its QEMU or daemon may hang"
+    )
+
+
+def kept_back(name: str, slot: int, deadline_s: float, last_error: str) -> str:
+    """A vCPU that the guest was asked for in vain, and where to look."""
+    if last_error:
+        return (
+            f"domain {name!r} did not give back the vCPU in slot {slot} in {deadline_s:.0f} s: {last_error}"
+        )
+    return (
+        f"the guest of domain {name!r} has not given back the vCPU in slot {slot}, {deadline_s:.0f} s after "
+        "it was asked: see its kernel log; it may still do so, and `reclaim: offline` asks for none"
+    )
+
+
+def refused_back(name: str, slot: int, meaning: str, wait_s: float) -> str:
+    """A guest that does not give a vCPU back, and what to do."""
+    return (
+        f"the guest of domain {name!r} was asked for the vCPU in slot {slot} and says of its {meaning}; it "
+        f"is asked again in {wait_s / 60:.0f} minutes: see its kernel log, or set reclaim: offline"
+    )
+
+
+def unplug_unanswered(name: str, deadline_s: float) -> str:
+    """A request that is still out and cannot be taken back, and what would end it."""
+    return (
+        f"a request to take a vCPU from domain {name!r} has not come back for {deadline_s:.0f} s: see "
+        f"whether `virsh domstate {quote(name)}` answers, its QEMU or daemon may hang"
+    )
+
+
+def few_descriptors(name: str, descriptors: Descriptors) -> str:
+    """A QEMU that is running out of file descriptors, and what to do."""
+    return (
+        f"QEMU of domain {name!r} has {descriptors.open} files open of {descriptors.limit} that it may have, "
+        "so nothing more is unplugged (each plug and unplug may leave one open): stop and start the domain, "
+        "or raise its limit, in libvirt by max_files in qemu.conf"
     )

@@ -15,6 +15,7 @@ from autoscaler.core.model import CpuSource, MissingReason, RunState
 from autoscaler.core.operation import Direction
 from autoscaler.core.policy import Fallback, Mode
 from autoscaler.core.reason import Reason
+from autoscaler.core.reclaim import unplug_to
 from autoscaler.core.recommend import Recommendation
 from autoscaler.core.schedule import bounds_at
 from autoscaler.core.stabilize import Situation, Target, stabilize
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from autoscaler.core.model import DomainView, Missing
     from autoscaler.core.orders import Order
     from autoscaler.core.policy import Policy
+    from autoscaler.core.removal import Removal
     from autoscaler.core.schedule import Bounds
 
 ACTING = frozenset({Mode.AUTO, Mode.UP_ONLY})
@@ -53,6 +55,10 @@ class Facts:
     """Why no change of a direction can begin at a time; None: it can."""
     last_target: int | None
     """The target before; None: there was none."""
+    committed: int
+    """VCPUs that the guest runs, or will run once a growth under way is done."""
+    removal: Removal | None
+    """What is known of removals; None: none can begin now."""
     doubted: bool = False
     """Whether the guest claims load that its host did not see, or not yet."""
     order: Order | None = None
@@ -96,6 +102,9 @@ def decide(facts: Facts, policy: Policy, learned: Learned, now_s: float, wall_s:
         obstacle = _obstacle(facts, policy, following, now_s)
         if obstacle is not None:
             following, reason = facts.online, obstacle
+    staying = None
+    if following == facts.online and _is_its_own(facts, policy, now_s):
+        staying = unplug_to(facts, policy, learned, limits, target, now_s)
     return Decision(
         domain=facts.view.id,
         name=facts.view.name,
@@ -111,8 +120,11 @@ def decide(facts: Facts, policy: Policy, learned: Learned, now_s: float, wall_s:
         held=wish.held_vcpus,
         target=target.vcpus,
         next_vcpus=following,
-        reason=reason,
-        act=following != facts.online and not paused and (limits.mode in ACTING or ordered is not None),
+        reason=reason if staying is None else Reason.IDLE,
+        act=(following != facts.online or staying is not None)
+        and not paused
+        and (limits.mode in ACTING or ordered is not None),
+        unplug_to=staying,
         clamps=target.clamps,
         order="" if facts.order is None else str(facts.order),
         trace=wish.trace,
@@ -129,6 +141,11 @@ def is_stale(last_sample_s: float, policy: Policy, now_s: float) -> bool:
 def is_by_hand(by_hand_s: float | None, policy: Policy, now_s: float) -> bool:
     """Whether a change that somebody else made then is still to be respected."""
     return by_hand_s is not None and now_s - by_hand_s < policy.manual_change.respect_for_s
+
+
+def _is_its_own(facts: Facts, policy: Policy, now_s: float) -> bool:
+    """Whether nobody but the policy has a say in the vCPUs now."""
+    return facts.order is None and not facts.view.job and not is_by_hand(facts.by_hand_s, policy, now_s)
 
 
 def _ordered(facts: Facts) -> int | None:

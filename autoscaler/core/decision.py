@@ -23,6 +23,8 @@ class Verdict(StrEnum):
     GROW = "grow"
     SHRINK = "shrink"
     HOLD = "hold"
+    UNPLUG = "unplug"
+    """The guest goes on as it is, and gives back a vCPU that it does not run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,9 @@ class Decision:
     """Where this tick may go on the way to the target."""
     reason: Reason
     act: bool
-    """Whether a move is to be made: False in mode recommend, while another change is under way, ..."""
+    """Whether something is to be done: False in mode recommend, while another change is under way, ..."""
+    unplug_to: int | None = None
+    """The vCPUs to stay plugged, where one that is offline is to go and nothing else moves; None: none is."""
     clamps: tuple[Clamp, ...] = ()
     trace: Trace | None = None
     """What the strategy reckoned with; None: it was not asked."""
@@ -65,16 +69,22 @@ class Decision:
     """Why there was no sample."""
 
     @property
+    def moves(self) -> bool:
+        """Whether the guest is to run more vCPUs, or fewer."""
+        return self.act and self.next_vcpus != self.online
+
+    @property
     def verdict(self) -> Verdict:
         """Which way the next move goes."""
         if self.next_vcpus == self.online:
-            return Verdict.HOLD
+            return Verdict.HOLD if self.unplug_to is None else Verdict.UNPLUG
         return Verdict.GROW if self.next_vcpus > self.online else Verdict.SHRINK
 
     def withheld(self, reason: Reason) -> Decision:
         """This decision where, for this reason, the move that it asks for cannot be made."""
         clamp = Clamp(reason, self.next_vcpus, self.online)
-        return replace(self, next_vcpus=self.online, reason=reason, act=False, clamps=(*self.clamps, clamp))
+        clamps = self.clamps if self.next_vcpus == self.online else (*self.clamps, clamp)
+        return replace(self, next_vcpus=self.online, unplug_to=None, reason=reason, act=False, clamps=clamps)
 
     def settled(self, grant: Grant) -> Decision:
         """This decision as its host's arbiter lets it stand."""
@@ -88,6 +98,7 @@ class Decision:
             next_vcpus=grant.vcpus,
             reason=self.reason if kept else grant.reason,
             act=grant.vcpus != self.online,
+            unplug_to=None,
             clamps=(*self.clamps, clamp),
             granted=grant.detail,
         )

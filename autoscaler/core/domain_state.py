@@ -17,6 +17,7 @@ from autoscaler.core.arbiter import Request
 from autoscaler.core.by_hand import ByHand
 from autoscaler.core.condition import Condition, by_hand, doubted, headroom, held, left_alone, unconfirmed
 from autoscaler.core.corroboration import Corroboration
+from autoscaler.core.deadlines import Deadlines
 from autoscaler.core.decide import ACTING, Facts, decide, is_by_hand, is_stale, may_yield
 from autoscaler.core.demand import DemandMeter, Dropped, Load
 from autoscaler.core.learned import Learned
@@ -33,6 +34,7 @@ from autoscaler.core.model import (
 from autoscaler.core.operation import Direction
 from autoscaler.core.policy import Indicator, Mode
 from autoscaler.core.reason import OUT_OF_PLAY
+from autoscaler.core.removal import Removal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,15 +57,20 @@ class DomainState:
         now_s: float,
         learned: Learned | None = None,
         past: Sequence[Operation] = (),
+        deadlines: Deadlines | None = None,
     ) -> None:
         """Know a domain as it is now; `past`: its changes of the last day, the oldest first."""
         self.view = view
         self.policy = policy
         self.learned = Learned(policy, now_s, lag_s=0.0) if learned is None else learned
-        self.actuation = Actuation(view)
+        self.actuation = Actuation(view, deadlines or Deadlines())
+        self.removal = Removal(view, deadlines or Deadlines())
         for operation in past:
-            self.actuation.inherit(operation, now_s)
-            if operation.direction is Direction.DOWN:
+            if operation.unplugs:
+                self.removal.inherit(operation)
+            else:
+                self.actuation.inherit(operation, now_s)
+            if operation.direction is not Direction.UP:
                 self.learned.shrunk(operation.requested_s)
         self.missing: Missing | None = None
         """Why the last probe gave no sample; None: it gave one."""
@@ -71,6 +78,8 @@ class DomainState:
         """Of the last two samples; None where they cannot be compared."""
         self.dropped: Dropped | None = None
         """Why the last two samples give no load."""
+        self.online_ids: frozenset[int] | None = None
+        """The guest's own numbers of the vCPUs that it runs; None: it has not been seen."""
         self.source: CpuSource | None = None
         self.last_sample_s: float | None = None
         self.decision: Decision | None = None
@@ -103,7 +112,7 @@ class DomainState:
 
     def conditions(self, now_s: float) -> Mapping[Condition, str]:
         """What is wrong now, each with its sentence."""
-        found = dict(self.actuation.conditions)
+        found = {**self.removal.conditions, **self.actuation.conditions}
         if self.view.job:
             found[Condition.HELD] = held(self.view)
         if self.missing is not None and self.missing.reason is MissingReason.FROZEN:
@@ -138,8 +147,9 @@ class DomainState:
     def observe(self, view: DomainView, observation: Observation, now_s: float) -> None:
         """Take in what this tick read of the host side and of the guest."""
         self.view = view
+        given_back = self.removal.observed(view, now_s)
         seen_online = None
-        others = not self.actuation.is_ours(view)
+        others = not (given_back or self.actuation.is_ours(view))
         if isinstance(observation, Missing) or self._lost_its_agent(observation):
             self.missing, self.load, self.dropped = _as_missing(observation, view), None, None
             if view.state is not RunState.RUNNING or is_stale(self._last_known_s, self.policy, now_s):
@@ -153,15 +163,18 @@ class DomainState:
             if observation.at_s >= self._online_at_s:
                 others = others or self._changed_by_others(observation, measured)
                 self._see_online(len(observation.online), observation.at_s)
+                self.online_ids = observation.online
                 if observation.source is not CpuSource.HOST:
                     seen_online = self._online
         self._mind_others(now_s, changed=others)
         self.closed_slices = self.learned.take(self.load, now_s)
         self.actuation.observed(view, seen_online, self.load, now_s)
+        self.removal.mind_spare(self.committed, now_s)
 
     def guest_shows(self, vcpus: GuestVcpus, now_s: float) -> None:
         """The guest answered a change with what it has now."""
         self._see_online(vcpus.online, now_s)
+        self.online_ids = vcpus.online_ids
         self.actuation.guest_shows(vcpus, now_s)
 
     def decide(self, now_s: float, wall_s: float) -> Decision:
@@ -197,7 +210,8 @@ class DomainState:
     @property
     def wants_to_move(self) -> bool:
         """Whether the last decision asks for a move that was not begun yet."""
-        return self.decision is not None and self.decision.act and not self.actuation.busy
+        decision = self.decision
+        return decision is not None and decision.moves and not self.actuation.busy
 
     def request(self, now_s: float, *, asks: bool) -> Request:
         """What the domain asks of its host, or, where it does not ask, how it counts there."""
@@ -264,9 +278,12 @@ class DomainState:
         return self.decision
 
     def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
-        """Start the move that `decision` asks for."""
-        operation = self.actuation.begin(decision, decision_id, now_s)
-        if operation.direction is Direction.DOWN:
+        """Start the move, or the removal, that `decision` asks for."""
+        beginner = self.removal if decision.unplug_to is not None else self.actuation
+        operation = beginner.begin(decision, decision_id, now_s)
+        if operation.direction is Direction.UP:
+            self.removal.give_way()
+        else:
             self.learned.shrunk(now_s)
         return operation
 
@@ -282,6 +299,8 @@ class DomainState:
             by_hand_s=self.by_hand.since_s,
             obstacle=self.actuation.obstacle,
             last_target=None if self.decision is None else self.decision.target,
+            committed=self.committed,
+            removal=self.removal if not self.actuation.busy else None,
             doubted=not self._corroboration.borne_out,
             order=self.order,
         )
@@ -292,6 +311,7 @@ class DomainState:
             self._online is not None
             and sample.source is not CpuSource.HOST
             and len(sample.online) != self._online
+            and not self.removal.explains(self.online_ids, sample.online)
             and measured not in {Dropped.REBOOT, Dropped.BACKWARDS, Dropped.SOURCE, Dropped.FIRST}
             and not self.actuation.may_bring(self._online, len(sample.online))
         )

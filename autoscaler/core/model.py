@@ -10,6 +10,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from autoscaler.core.acpi import NO_REPORTS, SlotReports
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -45,6 +47,15 @@ _NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Descriptors:
+    """The file descriptors of one QEMU process."""
+
+    open: int
+    limit: int
+    """The most that it may have open at once (RLIMIT_NOFILE)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DomainView:
     """What the host side knows of one active domain at one moment."""
 
@@ -67,6 +78,12 @@ class DomainView:
     """The program that runs the domain, and that its connection does not adopt from: no policy governs it."""
     job: str = ""
     """The job that holds it, in a word (``migration``): nothing is begun meanwhile. Empty: none does."""
+    slots: frozenset[int] | None = None
+    """Numbers of the slots that hold a vCPU; None: the backend does not tell."""
+    reports: SlotReports = NO_REPORTS
+    """What the guest's firmware said of its slots."""
+    descriptors: Descriptors | None = None
+    """Of its QEMU; None: not visible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +191,11 @@ class GuestVcpus:
     def online(self) -> int:
         """VCPUs the guest's kernel runs."""
         return sum(vcpu.online for vcpu in self.vcpus)
+
+    @property
+    def online_ids(self) -> frozenset[int]:
+        """Their logical ids."""
+        return frozenset(vcpu.logical_id for vcpu in self.vcpus if vcpu.online)
 
 
 class DomainEventKind(StrEnum):

@@ -1,7 +1,9 @@
 """One change of a domain, from request to relief, as a value: the stages it passed and when.
 
 Invariant: a stage is passed only when it was *seen*: "accepted" is the hypervisor's word, "present" and
-"online" the guest's, "relieved" the load's. Times never run backwards from one stage to the next.
+"online" the guest's, "relieved" the load's; of a removal "offlined" is the guest's word, "requested" the
+hypervisor's, "acknowledged" that of the guest's firmware, and "gone" what a look at QEMU shows. Times never
+run backwards from one stage to the next.
 """
 
 from __future__ import annotations
@@ -10,7 +12,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from autoscaler.core.model import GuestVcpus
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from autoscaler.core.reason import Reason
 
 
@@ -19,6 +25,8 @@ class Direction(StrEnum):
 
     UP = "up"
     DOWN = "down"
+    UNPLUG = "unplug"
+    """A vCPU that the guest does not run goes back to the host."""
 
 
 class Outcome(StrEnum):
@@ -27,6 +35,8 @@ class Outcome(StrEnum):
     DONE = "done"
     DENIED = "denied"
     """The hypervisor refused for a stated reason."""
+    REFUSED = "refused"
+    """The guest's firmware said that it does not give the vCPU back."""
     FAILED = "failed"
     STUCK = "stuck"
     """Accepted, but the guest did not follow within the deadline."""
@@ -53,6 +63,27 @@ class SetOnline:
     target: int
 
 
+@dataclass(frozen=True, slots=True)
+class LookAtGuest:
+    """Ask the guest which vCPUs it runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unplug:
+    """Ask the hypervisor to take one vCPU back."""
+
+    expect: int
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """The answer to `Unplug`."""
+
+    slot: int | None
+    """The slot whose vCPU the guest was asked for; None: it was gone already."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
     """Nothing to do before this time, unless something is observed earlier."""
@@ -60,7 +91,9 @@ class Wait:
     until_s: float
 
 
-Action = Plug | SetOnline
+Action = Plug | SetOnline | LookAtGuest | Unplug
+Answer = GuestVcpus | Requested | None
+"""What an action comes back with: None of a `Plug`, `Requested` of an `Unplug`, else what the guest shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,19 +113,43 @@ class Operation:
     """The guest runs exactly the vCPUs asked for, by its own word."""
     relieved_s: float | None = None
     """First interval after that in which the guest was no longer saturated; None for a shrink."""
+    unplugs: bool = False
+    """Whether this is a removal: its counts are of plugged vCPUs, `accepted_s` is its stage "requested"."""
+    offlined_s: float | None = None
+    """The guest said that it runs no more than the vCPUs that stay; of a removal only, as the next two."""
+    acknowledged_s: float | None = None
+    """The guest's firmware said that it deals with the request; some never do."""
+    gone_s: float | None = None
+    """QEMU has the vCPU no longer."""
     outcome: Outcome | None = None
     detail: str = ""
     """Where it did not end well: one sentence for the administrator."""
 
     @property
     def direction(self) -> Direction:
-        """Up or down."""
+        """Which way it goes."""
+        if self.unplugs:
+            return Direction.UNPLUG
         return Direction.UP if self.to_vcpus > self.from_vcpus else Direction.DOWN
 
     @property
     def settled(self) -> bool:
         """Whether the guest runs what was asked, or never will by this operation."""
         return self.online_s is not None or self.outcome is not None
+
+    def offlined(self, now_s: float) -> Operation:
+        """The guest does not run the vCPU that is to go."""
+        return replace(self, offlined_s=now_s)
+
+    def acknowledged(self, now_s: float) -> Operation:
+        """The guest's firmware heard of the request, so the hypervisor took it."""
+        if self.acknowledged_s is not None:
+            return self
+        return replace(self.accepted(now_s), acknowledged_s=now_s)
+
+    def gone(self, now_s: float) -> Operation:
+        """The vCPU is gone: the removal is over."""
+        return replace(self.accepted(now_s), gone_s=now_s, outcome=Outcome.DONE)
 
     def accepted(self, now_s: float) -> Operation:
         """The request was taken."""
@@ -129,10 +186,21 @@ class Operation:
 
     def stages_s(self) -> dict[str, float]:
         """Seconds from the request to each stage reached, by the stage's name."""
+        if self.unplugs:
+            stages = {
+                "offlined": self.offlined_s,
+                "requested": self.accepted_s,
+                "acknowledged": self.acknowledged_s,
+                "gone": self.gone_s,
+            }
+            return self._since_request_s(stages)
         stages = {
             "accepted": self.accepted_s,
             "present": self.present_s,
             "online": self.online_s,
             "relieved": self.relieved_s,
         }
+        return self._since_request_s(stages)
+
+    def _since_request_s(self, stages: Mapping[str, float | None]) -> dict[str, float]:
         return {name: at_s - self.requested_s for name, at_s in stages.items() if at_s is not None}

@@ -133,6 +133,10 @@ class Reclaim(StrEnum):
 
     OFFLINE = "offline"
     """The guest takes it offline; it stays plugged and warm."""
+    UNPLUG = "unplug"
+    """It goes back to the host as soon as the guest has taken it offline."""
+    OFFLINE_THEN_UNPLUG = "offline-then-unplug"
+    """It goes back to the host once it was not needed for `DownLimits.unplug_after_s`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +147,17 @@ class DownLimits:
     cooldown_s: float = 60.0
     """Least gap after an actuation, and after any growth."""
     per_day: int = 200
-    """Most shrinks in any 24 hours."""
+    """Most shrinks in any 24 hours, removals included."""
     reclaim: Reclaim = Reclaim.OFFLINE
+    unplug_after_s: float = 3600.0
+    """With `Reclaim.OFFLINE_THEN_UNPLUG`: how long a vCPU is not needed before it goes back to the host."""
+
+    @property
+    def idle_s(self) -> float | None:
+        """How long a vCPU stays plugged that is not needed; None: for good."""
+        if self.reclaim is Reclaim.OFFLINE:
+            return None
+        return 0.0 if self.reclaim is Reclaim.UNPLUG else self.unplug_after_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,8 @@ class Reason(StrEnum):
     """The host has had its changes for this minute."""
     TAKEN_BACK = "taken-back"
     """A domain of higher priority needs it."""
+    IDLE = "idle"
+    """A vCPU that is plugged and offline was not needed: it goes back to the host."""
     BACK_OFF = "back-off"
     """The last change failed; it is tried again later."""
     IN_PROGRESS = "in-progress"
@@ -100,6 +102,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.HOST_PRESSED: "the host's own tasks wait for a CPU, no guest grows",
     Reason.HOST_RATE: "the host has had its changes for this minute",
     Reason.TAKEN_BACK: "a domain of higher priority needs it",
+    Reason.IDLE: "a vCPU that is offline is not needed, it goes back to the host",
     Reason.BACK_OFF: "the last change failed, it is tried again later",
     Reason.IN_PROGRESS: "another change is under way",
     Reason.UNRECORDED: "the journal cannot be written, and what is not recorded is not done",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.core.policy import OPT_OUT, opted_out
+from autoscaler.core.policy import OPT_OUT, Reclaim, opted_out
 from autoscaler.policyfile.glob import common, wider
 from autoscaler.policyfile.neighbours import names_of
 from autoscaler.policyfile.problem import shown
@@ -27,6 +27,7 @@ def check_policy(placed: PlacedPolicy, match: Match) -> Iterator[Problem]:
     yield from _bounds(placed)
     yield from _fallback(placed)
     yield from _budget(placed)
+    yield from _unplug_after(placed)
     yield from check_schedules(placed)
     if placed.read("match"):
         yield from _empty_match(placed, match)
@@ -79,6 +80,18 @@ def _budget(placed: PlacedPolicy) -> Iterator[Problem]:
             "take a longer 'window' or a shorter 'slice'",
             *("sla", "objective"),
         )
+
+
+def _unplug_after(placed: PlacedPolicy) -> Iterator[Problem]:
+    down = placed.keys.limits.down
+    if "unplug_after" not in down.model_fields_set or down.reclaim is Reclaim.OFFLINE_THEN_UNPLUG:
+        return
+    if placed.read("limits", "down", "reclaim"):
+        message = (
+            f"'unplug_after' means nothing with 'reclaim: {down.reclaim}'; "
+            f"write 'reclaim: {Reclaim.OFFLINE_THEN_UNPLUG}' or leave it out"
+        )
+        yield placed.problem(message, "limits", "down", "unplug_after")
 
 
 def _empty_match(placed: PlacedPolicy, match: Match) -> Iterator[Problem]:

@@ -44,7 +44,11 @@ def compile_policy(keys: PolicyKeys, source: str) -> Policy:
         strategy=_strategy(keys.strategy),
         up=UpLimits(step_ratio=up.step, cooldown_s=up.cooldown),
         down=DownLimits(
-            step_vcpus=down.step, cooldown_s=down.cooldown, per_day=down.per_day, reclaim=down.reclaim
+            step_vcpus=down.step,
+            cooldown_s=down.cooldown,
+            per_day=down.per_day,
+            reclaim=down.reclaim,
+            unplug_after_s=down.unplug_after,
         ),
         schedules=tuple(map(compile_schedule, keys.schedules)),
         host=HostShare(priority=keys.host.priority, weight=keys.host.weight),

@@ -98,6 +98,8 @@ class DownKeys(Section):
     """Most moves down in any 24 hours."""
     reclaim: Annotated[Reclaim, one_of(Reclaim)] = _DEFAULT.down.reclaim
     """What happens to a vCPU that is no longer needed."""
+    unplug_after: Annotated[float, duration("1m", "30d")] = _DEFAULT.down.unplug_after_s
+    """How long one stays plugged that is not needed, where `reclaim` is `offline-then-unplug`."""
 
 
 class LimitsKeys(Section):

@@ -35,6 +35,7 @@ from autoscaler.policyfile.values import (
     written,
     wrong,
 )
+from autoscaler.service.deadline_keys import DeadlineKeys
 from autoscaler.service.settings import (
     Config,
     Connection,
@@ -251,6 +252,8 @@ class ConfigKeys(Section):
     """How guest agents are asked."""
     host: HostKeys = HostKeys()
     """What the guests of each host may have together, and how much may change there."""
+    deadlines: DeadlineKeys = DeadlineKeys()
+    """After how long a change is stuck."""
     web: WebKeys = WebKeys()
     """Metrics, health and the API."""
     log: LogKeys = LogKeys()
@@ -286,6 +289,7 @@ def _config(keys: ConfigKeys, home: Path) -> Config:
         interval_s=keys.interval,
         agent_timeout_s=keys.agent.timeout,
         host=keys.host.limits(),
+        deadlines=keys.deadlines.settings(),
         listen=keys.web.listen,
         log_level=keys.log.level,
     )

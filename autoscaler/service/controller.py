@@ -5,8 +5,9 @@ thread, so nothing in this file waits, and one hung guest delays only itself: a 
 probe is back, or at its deadline, which is short; a guest that answers later is decided when it does.
 
 Invariants: only this thread changes state; every governed domain is decided once from tick to tick; a result
-is taken only by the state that asked for it; a domain has one action out at most; a fault in one domain's
-step costs that domain its state, and no other domain anything.
+is taken only by the state that asked for it; a domain has one action out at most of its change and one of its
+removal, which never waits for the other; a fault in one domain's step costs that domain its state, and no
+other domain anything.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from autoscaler.core.operation import Direction, Wait
+from autoscaler.core.operation import Wait
 from autoscaler.core.policy_changes import meaning_of
 from autoscaler.core.reason import Reason
-from autoscaler.service.acting import carry_out, take_in
+from autoscaler.service.acting import carry_out, machine_of, take_in
 from autoscaler.service.lanes import Lane
 from autoscaler.service.narrator import Narrator
 from autoscaler.service.plan import plan_of
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from autoscaler.core.arbiter import Grant
-    from autoscaler.core.model import DomainId, DomainView, GuestVcpus, Observation
-    from autoscaler.core.operation import Action
+    from autoscaler.core.model import DomainId, DomainView, Observation
+    from autoscaler.core.operation import Action, Answer
     from autoscaler.core.orders import Order
     from autoscaler.core.policy import PolicySet
     from autoscaler.ports import AutoscalerError, Clock
+    from autoscaler.service.acting import Machine
     from autoscaler.service.fleet import Fleet
     from autoscaler.service.governed import Governed
     from autoscaler.service.instruments import Instruments
@@ -83,8 +85,8 @@ class Controller:
         )
         self._wakes: dict[DomainId, float] = {}
         """When to look again at a domain whose guest has not followed yet."""
-        self._acting: set[DomainId] = set()
-        """Domains with an action out, though the state that asked for it may be gone."""
+        self._acting: set[tuple[DomainId, type[Machine]]] = set()
+        """Which machines of which domains have an action out, though the state that asked may be gone."""
         self._ungoverned: tuple[DomainView, ...] = ()
         self._narrator = Narrator()
         self._publisher = Publisher(
@@ -230,6 +232,7 @@ class Controller:
         if governed is not None:
             self._forget(domain)
             governed.state.actuation.abandon(why)
+            governed.state.removal.abandon(why)
             self._close_operations(governed)
 
     def _forget(self, domain: DomainId) -> None:
@@ -289,22 +292,26 @@ class Controller:
 
     def _drive(self, governed: Governed) -> None:
         """Hand out the next action of a domain, or note when to look again."""
-        domain, actuation = governed.state.view.id, governed.state.actuation
+        domain, now_s = governed.state.view.id, self._clock.monotonic_s()
         self._wakes.pop(domain, None)
         self._close_operations(governed)
-        action = actuation.next_action(self._clock.monotonic_s())
-        if isinstance(action, Wait):
-            self._wakes[domain] = action.until_s
-        elif action is not None and domain not in self._acting:
-            self._acting.add(domain)
-            actuation.started(action)
-            work = partial(carry_out, governed.host, domain, action)
-            self._submit(Lane.ACT, work, partial(self._acted, governed, action))
+        wakes_s: list[float] = []
+        for machine in (governed.state.actuation, governed.state.removal):
+            action, hand = machine.next_action(now_s), (domain, type(machine))
+            if isinstance(action, Wait):
+                wakes_s.append(action.until_s)
+            elif action is not None and hand not in self._acting:
+                self._acting.add(hand)
+                machine.started(action)
+                work = partial(carry_out, governed.host, domain, action)
+                self._submit(Lane.ACT, work, partial(self._acted, governed, action))
+        if wakes_s:
+            self._wakes[domain] = min(wakes_s)
 
-    def _acted(self, governed: Governed, action: Action, result: GuestVcpus | AutoscalerError | None) -> None:
+    def _acted(self, governed: Governed, action: Action, result: Answer | AutoscalerError) -> None:
         """Take in how an action came out; one of a domain that was dropped meanwhile only clears the way."""
         domain = governed.state.view.id
-        self._acting.discard(domain)
+        self._acting.discard((domain, type(machine_of(governed.state, action))))
         now = self._fleet.get(domain)
         if now is None:
             return
@@ -315,15 +322,17 @@ class Controller:
             self._contained(now, partial(self._drive, now))
 
     def _close_operations(self, governed: Governed) -> None:
-        for operation in governed.state.actuation.take_closed():
+        state = governed.state
+        for operation in state.actuation.take_closed() + state.removal.take_closed():
             self._recorder.ended(operation)
             self._instruments.operation_ended(operation)
             governed.tally.ended(operation)
-            governed.last_operation = operation
-            self._narrator.ended(governed.state.view.name, operation)
-            if operation.direction is Direction.UP and operation.online_s is not None:
-                delay = self._fleet.shares(governed.state.view.id.host).delay
-                delay.note(operation.online_s - operation.requested_s)
+            if operation.unplugs:
+                governed.last_removal = operation
+            else:
+                governed.last_operation = operation
+            self._narrator.ended(state.view.name, operation)
+            self._fleet.shares(state.view.id.host).learn(operation)
 
     def _publish_snapshot(self) -> None:
         self._unpublished, self._published_s = False, self._clock.monotonic_s()

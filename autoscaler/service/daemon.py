@@ -100,6 +100,7 @@ class Service:
                 self._hosts,
                 policies=self._policies.in_force,
                 limits=config.host,
+                deadlines=config.deadlines,
                 recorder=self._recorder,
                 clock=self._clock,
             )

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from autoscaler.core.condition import AS_ORDERED
+from autoscaler.core.model import CpuSource
 from autoscaler.core.orders import EVERY
 from autoscaler.core.owner import left_alone
 from autoscaler.core.policy import OPT_OUT, Indicator, opted_out
@@ -117,6 +118,9 @@ def domain_of(domain: DomainSnapshot) -> dict[str, object]:
         "operation": None if domain.operation is None else operation_of(domain.operation),
         "last_operation": None if domain.last_operation is None else operation_of(domain.last_operation),
         "order": None if domain.order is None else order_of(domain.order),
+        "removal": None if domain.removal is None else operation_of(domain.removal),
+        "last_removal": None if domain.last_removal is None else operation_of(domain.last_removal),
+        "descriptors": None if domain.view.descriptors is None else asdict(domain.view.descriptors),
         "conditions": dict(domain.conditions),
     }
 
@@ -135,6 +139,35 @@ def order_of(order: Order) -> dict[str, object]:
         "until_wall_s": order.until_wall_s,
         "sentence": order.sentence,
     }
+
+
+def slots_of(domain: DomainSnapshot) -> list[dict[str, object]]:
+    """The domain's slots for vCPUs, one entry each; None stands for what is not known.
+
+    A guest numbers its vCPUs itself. Filled lowest first, as the service fills them, its numbers are those of
+    the slots.
+    """
+    view, online = domain.view, domain.online_ids
+    known_online = None if domain.source is CpuSource.HOST else online
+    found: list[dict[str, object]] = []
+    for slot in range(view.maximum):
+        plugged, report = None if view.slots is None else slot in view.slots, view.reports.last.get(slot)
+        found.append(
+            {
+                "slot": slot,
+                "plugged": plugged,
+                "online": None if known_online is None else slot in known_online and plugged is not False,
+                "report": None
+                if report is None
+                else {
+                    "source": report.source,
+                    "status": report.status,
+                    "meaning": report.meaning,
+                    "ago_s": round(max(0.0, view.at_s - report.at_s), 1),
+                },
+            }
+        )
+    return found
 
 
 def promise_of(sla: Sla) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.core.by_hand import ByHand
+from autoscaler.core.deadlines import DeadlineSettings, Stage
 from autoscaler.core.delay import REMEMBERED
 from autoscaler.core.domain_state import DomainState
 from autoscaler.core.learned import DAY_S, Learned
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from autoscaler.service.shares import HostShares
 
 
+_AS_SHIPPED = DeadlineSettings()
+
+
 class Fleet:
     """The governed domains; changed on the controller's thread alone."""
 
@@ -41,6 +45,7 @@ class Fleet:
         *,
         policies: PolicySet,
         limits: HostLimits,
+        deadlines: DeadlineSettings = _AS_SHIPPED,
         recorder: Recorder,
         clock: Clock,
     ) -> None:
@@ -55,9 +60,10 @@ class Fleet:
         self._shares: dict[str, Shares] = {}
         """By the place of a host: connections of one place share its CPUs."""
         for host in hosts:
-            shares = self._shares.setdefault(host.place, Shares(limits))
+            shares = self._shares.setdefault(host.place, Shares(limits, deadlines))
             for took_s in recorder.growths_s(host.label, REMEMBERED):
                 shares.delay.note(took_s)
+                shares.deadlines.note(Stage.ONLINE, took_s)
         self._recorder = recorder
         self._clock = clock
         self._domains: dict[DomainId, Governed] = {}
@@ -185,15 +191,16 @@ class Fleet:
 
     def _remembered(self, view: DomainView, policy: Policy) -> DomainState:
         """A new domain's state with what was learned and done before it left, or before the service ended."""
-        now_s, lag_s = self._clock.monotonic_s(), self.shares(view.id.host).delay.typical_s
-        wall_s = self._clock.wall_s()
+        now_s, wall_s = self._clock.monotonic_s(), self._clock.wall_s()
+        shares = self.shares(view.id.host)
+        lag_s, deadlines = shares.delay.typical_s, shares.deadlines
         past = self._recorder.changes(view.id, now_s=now_s, wall_s=wall_s, within_s=DAY_S)
         kept = self._recorder.kept(view.id)
         if kept is None:
             learned = Learned(policy, now_s, lag_s=lag_s)
-            return DomainState(view, policy, now_s, learned, past)
+            return DomainState(view, policy, now_s, learned, past, deadlines)
         away_s = wall_s - kept.wall_s
         learned = Learned.restore(policy, kept.learned, now_s, away_s=away_s, lag_s=lag_s)
-        state = DomainState(view, policy, now_s, learned, past)
+        state = DomainState(view, policy, now_s, learned, past, deadlines)
         state.by_hand = ByHand.restore(kept.learned, view.plugged, now_s, away_s=away_s)
         return state

@@ -23,6 +23,7 @@ class Governed:
     host: Host
     tally: TallyCounter = field(default_factory=TallyCounter)
     last_operation: Operation | None = None
+    last_removal: Operation | None = None
     _report: tuple[Slo, SloReport] | None = None
     """The last report, and the service level that it is of."""
 
@@ -41,6 +42,9 @@ class Governed:
             decision=state.decision,
             operation=state.actuation.operation,
             last_operation=self.last_operation,
+            removal=state.removal.operation,
+            last_removal=self.last_removal,
+            online_ids=state.online_ids,
             conditions=dict(state.conditions(now_s)),
             slo=self._slo(),
             tally=self.tally.frozen(),

@@ -296,19 +296,15 @@ class SqliteJournal:
         return cursor.lastrowid
 
     def _insert_operation(self, row: int, decision: Decision, wall_s: float) -> None:
-        up = decision.next_vcpus > decision.online
+        if decision.unplug_to is not None:
+            change = (Direction.UNPLUG, decision.plugged, decision.unplug_to)
+        else:
+            up = decision.next_vcpus > decision.online
+            change = (Direction.UP if up else Direction.DOWN, decision.online, decision.next_vcpus)
         self._db.execute(
             "INSERT INTO operations (decision_id, at_wall_s, domain, direction, from_vcpus, to_vcpus, reason)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                row,
-                wall_s,
-                decision.name,
-                Direction.UP if up else Direction.DOWN,
-                decision.online,
-                decision.next_vcpus,
-                decision.reason,
-            ),
+            (row, wall_s, decision.name, *change, decision.reason),
         )
 
     @contextmanager

@@ -36,7 +36,8 @@ def changes(
 ) -> list[Operation]:
     """The changes of one domain that were begun of late; see `autoscaler.ports.Journal`."""
     rows = db.execute(
-        "SELECT d.at_wall_s, d.host, o.decision_id, o.from_vcpus, o.to_vcpus, o.reason, o.stages, o.outcome"
+        "SELECT d.at_wall_s, d.host, o.decision_id, o.from_vcpus, o.to_vcpus, o.reason, o.stages, o.outcome,"
+        " o.direction"
         " FROM decisions d LEFT JOIN operations o ON o.decision_id = d.id"
         " WHERE d.uuid = ? ORDER BY d.id DESC",
         (domain.uuid,),
@@ -48,7 +49,7 @@ def _changes(
     rows: sqlite3.Cursor, host: str, now_s: float, wall_s: float, within_s: float
 ) -> Iterator[Operation]:
     """The newest first; the cursor is read no further than it has to be."""
-    for at_wall_s, of_host, decision_id, from_vcpus, to_vcpus, reason, stages, outcome in rows:
+    for at_wall_s, of_host, decision_id, from_vcpus, to_vcpus, reason, stages, outcome, way in rows:
         ago_s = max(0.0, wall_s - at_wall_s)
         if ago_s > within_s:
             return
@@ -56,16 +57,18 @@ def _changes(
             continue
         with suppress(ValueError):
             requested_s = now_s - ago_s
-            reached = _stages(stages)
+            at_s = {stage: requested_s + after_s for stage, after_s in _stages(stages).items()}
             yield Operation(
+                unplugs=way == Direction.UNPLUG,
                 decision_id=decision_id,
                 from_vcpus=from_vcpus,
                 to_vcpus=to_vcpus,
                 reason=Reason(reason),
                 requested_s=requested_s,
-                accepted_s=requested_s + reached["accepted"] if "accepted" in reached else None,
-                present_s=requested_s + reached["present"] if "present" in reached else None,
-                online_s=requested_s + reached["online"] if "online" in reached else None,
+                accepted_s=at_s.get("requested" if way == Direction.UNPLUG else "accepted"),
+                present_s=at_s.get("present"),
+                online_s=at_s.get("online"),
+                gone_s=at_s.get("gone"),
                 outcome=None if outcome is None else Outcome(outcome),
             )
 

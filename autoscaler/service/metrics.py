@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from autoscaler.core.condition import Condition
 from autoscaler.core.operation import Direction
 from autoscaler.service.instruments import PREFIX
+from autoscaler.service.removal_metrics import removal_families
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -48,6 +49,7 @@ class SnapshotCollector(Collector):
         yield from _of_loads(snapshot.domains)
         yield from _of_service_levels(snapshot.domains)
         yield from _of_tallies(snapshot.domains)
+        yield from removal_families(snapshot)
 
 
 def _of_hosts(hosts: Iterable[HostSnapshot]) -> Iterator[Metric]:

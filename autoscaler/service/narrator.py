@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger("autoscaler")
 
 
+_DOING = {
+    Direction.UP: "growing",
+    Direction.DOWN: "shrinking",
+    Direction.UNPLUG: "unplugging, to go",
+}
 _MOST_SENTENCES = 8
 """Said of one trouble while it lasts: parts of a sentence may be a guest's own words."""
 
@@ -125,7 +130,7 @@ class Narrator:
         _log.info(
             "%s: %s from %d to %d vCPUs: %s%s",
             decision.name,
-            "growing" if operation.direction is Direction.UP else "shrinking",
+            _DOING[operation.direction],
             operation.from_vcpus,
             operation.to_vcpus,
             SENTENCES[decision.reason],
@@ -134,9 +139,12 @@ class Narrator:
 
     def ended(self, name: str, operation: Operation) -> None:
         """Say how a change ended; one that failed is a condition and said there."""
-        if operation.outcome in {Outcome.DONE, Outcome.SUPERSEDED}:
+        if operation.unplugs and operation.outcome is Outcome.SUPERSEDED:
+            _log.info("%s: no vCPU is taken back any more, the guest needs it", name)
+        elif operation.outcome in {Outcome.DONE, Outcome.SUPERSEDED}:
             stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in operation.stages_s().items())
-            _log.info("%s: %d vCPUs online (%s)", name, operation.to_vcpus, stages)
+            what = "plugged" if operation.unplugs else "online"
+            _log.info("%s: %d vCPUs %s (%s)", name, operation.to_vcpus, what, stages)
         elif operation.outcome is Outcome.CONFLICT:
             _log.info("%s: change to %d vCPUs dropped: %s", name, operation.to_vcpus, operation.detail)
 

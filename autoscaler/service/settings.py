@@ -11,6 +11,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoscaler.core.deadlines import DeadlineSettings
+
 if TYPE_CHECKING:
     from autoscaler.backends.qmp.guests import QmpGuest
     from autoscaler.core.owner import Owner
@@ -122,6 +124,8 @@ class Config:
     """Longest that one command to a guest agent may take."""
     host: HostLimits = field(default_factory=HostLimits)
     """For each host alike."""
+    deadlines: DeadlineSettings = field(default_factory=DeadlineSettings)
+    """After how long a change is stuck; the service corrects them by what it sees."""
     listen: Listen = field(default_factory=lambda: Listen("127.0.0.1", 9752))
     log_level: LogLevel = LogLevel.INFO
 

@@ -14,15 +14,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autoscaler.core.arbiter import Capacity, arbitrate, host_vcpus, settled
+from autoscaler.core.deadlines import Deadlines
 from autoscaler.core.delay import OnlineDelay
+from autoscaler.core.operation import Direction
 from autoscaler.core.rate import ChangeRate
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from autoscaler.core.arbiter import Grant, Request
+    from autoscaler.core.deadlines import DeadlineSettings
     from autoscaler.core.demand import Load
     from autoscaler.core.model import DomainId, HostView
+    from autoscaler.core.operation import Operation
     from autoscaler.service.settings import HostLimits
 
 
@@ -40,6 +44,8 @@ class HostShares:
     """Share of the last 10 s in which tasks of the host waited for a CPU; None: not visible."""
     steal_ratio: float | None
     """Share of all its governed guests' vCPU time that it withheld; None: no guest was measured."""
+    deadlines_s: Mapping[str, float]
+    """After how long a change is stuck that has not come to a stage."""
     pressed: str
     """Which brake keeps every guest from growing, with its figures; empty: none does."""
 
@@ -51,7 +57,7 @@ _FELT_RATIO = 0.02
 class Shares:
     """The arbiter of one host, over time."""
 
-    def __init__(self, limits: HostLimits) -> None:
+    def __init__(self, limits: HostLimits, deadlines: DeadlineSettings) -> None:
         self._limits = limits
         self._rate = ChangeRate(limits.operations_per_minute)
         self._machine: HostView | None = None
@@ -60,6 +66,14 @@ class Shares:
         """By connection."""
         self.delay = OnlineDelay()
         """How long growth takes here."""
+        self.deadlines = Deadlines(deadlines)
+        """How long each stage of a change may take here."""
+
+    def learn(self, operation: Operation) -> None:
+        """Take in how long a change took that ended."""
+        self.deadlines.note_all(operation)
+        if operation.direction is Direction.UP and operation.online_s is not None:
+            self.delay.note(operation.online_s - operation.requested_s)
 
     def see(self, label: str, machine: HostView | None, *, others_vcpus: int) -> None:
         """Take in what one connection's sweep found: the host, and the vCPUs that no policy governs."""
@@ -96,6 +110,7 @@ class Shares:
             committed_vcpus=sum(self._others_vcpus.values()) + sum(running_vcpus),
             pressure_ratio=self._pressure_ratio,
             steal_ratio=self._steal_ratio,
+            deadlines_s=self.deadlines.in_force_s,
             pressed=self._pressed(),
         )
 

@@ -53,6 +53,12 @@ class DomainSnapshot:
     operation: Operation | None
     last_operation: Operation | None
     """The one that ended last."""
+    removal: Operation | None = None
+    """The removal of a vCPU that is under way."""
+    last_removal: Operation | None = None
+    """The one that ended last."""
+    online_ids: frozenset[int] | None = None
+    """The guest's own numbers of the vCPUs that it runs; None: it has not been seen."""
     conditions: Mapping[Condition, str]
     slo: SloReport
     tally: Tally

@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from autoscaler.ports import AutoscalerError, JournalUnavailable
 from autoscaler.service.decision_record import inputs_of
-from autoscaler.service.describe import domain_of, status_of, why_ungoverned
+from autoscaler.service.describe import domain_of, slots_of, status_of, why_ungoverned
 from autoscaler.service.explain import explain
 from autoscaler.service.journal_reader import decision_at, events
 from autoscaler.service.settings import Listen
@@ -106,7 +106,7 @@ class _Pages:
         wanted = request.path_params["domain"]
         for candidate in self._sources.newest().domains:
             if _is(candidate, wanted):
-                return JSONResponse(domain_of(candidate))
+                return JSONResponse(domain_of(candidate) | {"slots": slots_of(candidate)})
         return _problem(404, why_unknown(self._sources.newest(), wanted))
 
     async def explain(self, request: Request) -> Response:

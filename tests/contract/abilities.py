@@ -5,7 +5,7 @@ What a backend cannot do is tested as a refusal, never skipped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -22,6 +22,10 @@ class Abilities:
     """A pause is heard as an event; without, it shows at the next sweep."""
     carries_labels: bool = True
     """Another hand can label a domain while it runs. Without: no domain has labels."""
+    gives_back: bool = True
+    """A vCPU that was plugged can be taken away again. Without: it is denied."""
+    shows_it_gone: bool = True
+    """One that was given back is seen to be gone. Without: emulation never tells."""
     agent_timeout_s: float = 2.0
     """The service's setting, for this backend's guests."""
     silence_s: float = 4.0
@@ -34,16 +38,16 @@ class Abilities:
 _SCRIPTED = Abilities(carries_labels=False, agent_timeout_s=0.5, silence_s=1.5)
 
 # Before it asks an agent libvirt gets into step with it: up to 5 s twice, beyond the service's own time.
-_LIBVIRT = Abilities(silence_s=14.0, to_paused_guest=DomainBusy)
+_LIBVIRT = Abilities(shows_it_gone=False, silence_s=14.0, to_paused_guest=DomainBusy)
 
 ABILITIES = {
     "simulated": Abilities(tells_pauses=False, to_paused_guest=DomainBusy),
     "libvirt-test": Abilities(has_agent=False),
     "scripted-qmp": _SCRIPTED,
-    "scripted-qmp-before-5.2": _SCRIPTED,
+    "scripted-qmp-before-5.2": replace(_SCRIPTED, gives_back=False),
     "qemu-libvirt-embed": _LIBVIRT,
     "qemu-libvirtd": _LIBVIRT,
-    "qemu-qmp": Abilities(carries_labels=False),
+    "qemu-qmp": Abilities(carries_labels=False, shows_it_gone=False),
 }
 """By the id that the suite and its summary print."""
 
@@ -56,4 +60,6 @@ on_backends_with_agent = _on([name for name, can in ABILITIES.items() if can.has
 on_backends_without_agent = _on([name for name, can in ABILITIES.items() if not can.has_agent])
 on_backends_with_labels = _on([name for name, can in ABILITIES.items() if can.carries_labels])
 on_backends_without_labels = _on([name for name, can in ABILITIES.items() if not can.carries_labels])
+on_backends_that_give_back = _on([name for name, can in ABILITIES.items() if can.gives_back])
+on_backends_that_give_nothing_back = _on([name for name, can in ABILITIES.items() if not can.gives_back])
 on_backends_that_tell_pauses = _on([name for name, can in ABILITIES.items() if can.tells_pauses])

@@ -23,7 +23,11 @@ def _plug(host: Host, view: DomainView) -> None:
     host.hypervisor.plug(view.id, expect=BOOT_PLUGGED, target=BOOT_PLUGGED + 1)
 
 
-CALLS: dict[str, Call] = {"plug": _plug, **_TO_THE_GUEST}
+def _unplug(host: Host, view: DomainView) -> None:
+    host.hypervisor.unplug(view.id, expect=BOOT_PLUGGED + 1, target=BOOT_PLUGGED)
+
+
+CALLS: dict[str, Call] = {"plug": _plug, "unplug": _unplug, **_TO_THE_GUEST}
 
 
 def _each(calls: dict[str, Call]) -> pytest.MarkDecorator:

@@ -58,6 +58,7 @@ class ScriptedBackend(ConnectedBackend):
             plugged_at_boot=BOOT_PLUGGED,
             maximum=MAXIMUM,
             version=self._version,
+            on_unplug=lambda slot: threading.Timer(_LISTED_AFTER_S, lambda: qemu.unplug(slot)).start(),
             on_plug=lambda _: threading.Timer(_LISTED_AFTER_S, lambda: guest.plug(qemu.plugged)).start(),
         )
         domain = _Domain(name, qemu, ScriptedAgent(path=home / "agent.sock", guest=guest))

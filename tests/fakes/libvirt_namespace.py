@@ -36,6 +36,7 @@ def in_namespace(
     *,
     binds: Mapping[Path, Path] | None = None,
     own_network: bool = True,
+    hide_kvm: bool = True,
 ) -> list[str]:
     """Return the command line that runs `command` with KVM out of reach and libvirt's user present.
 
@@ -43,11 +44,12 @@ def in_namespace(
         command: program and arguments.
         folder: takes the few files that are bound over others.
         binds: place -> what is seen there instead.
+        hide_kvm: put KVM out of reach; without, it is as on the host.
         own_network: with no network but one of its own; without, a port of the host can be listened on.
     """
     hidden = {**(binds or {}), **_accounts(folder)}
     steps = [f"mount --bind {_quoted(source)} {_quoted(place)}" for place, source in hidden.items()]
-    steps += [*_no_kvm(folder), f"exec {shlex.join(command)}"]
+    steps += [*(_no_kvm(folder) if hide_kvm else ()), f"exec {shlex.join(command)}"]
     apart = ("--mount", "--net") if own_network else ("--mount",)
     return ["unshare", *apart, "sh", "-c", " && ".join(steps)]
 

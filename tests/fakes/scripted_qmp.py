@@ -74,6 +74,10 @@ class ScriptedQmp:
     """Of devices with an id, where `AGENT_PORT_ID` is the agent's; without it, a nameless one is."""
     agent_listens: bool = True
     """Whether the guest's agent has its port open."""
+    acpi_is_up: bool = True
+    """Whether the guest listens to ACPI, as one does that has booted."""
+    on_unplug: Callable[[int], None] = lambda _slot: None
+    """Called with each slot that is asked for: the place to let a guest follow."""
     on_plug: Callable[[int], None] = lambda _plugged: None
     """Called with the new count after each vCPU is plugged: the place to let a guest see it."""
     thread_id: Callable[[int], int] = lambda _number: 0
@@ -162,6 +166,13 @@ class ScriptedQmp:
         self.emit("DEVICE_DELETED", {"path": f"/machine/peripheral/{device}/lapic"})
         self.emit("DEVICE_DELETED", {"path": f"/machine/peripheral/{device}", "device": device})
 
+    def report(self, number: int, status: int, *, source: int = 0x103, times: int = 1) -> None:
+        """Have the guest's firmware report of a slot."""
+        device = self._slots[number].device
+        named = {} if device is None else {"device": device}
+        info = {**named, "source": source, "status": status, "slot": str(number), "slot-type": "CPU"}
+        self.emit("ACPI_DEVICE_OST", {"info": info}, times=times)
+
     def _serve(self, listener: socket.socket) -> None:
         while self._listener is listener:
             try:
@@ -236,6 +247,8 @@ class ScriptedQmp:
             "qom-list": lambda: self._ports(str(arguments["path"])),
             "qom-get": lambda: self._port(str(arguments["path"]))[str(arguments["property"])],
             "device_add": lambda: self._device_add(dict(arguments)),
+            "device_del": lambda: self._device_del(str(arguments["id"])),
+            "query-acpi-ospm-status": self._ospm_status,
         }
         if self._is_old:
             commands["cpu-add"] = lambda: self._cpu_add(arguments["id"])
@@ -272,7 +285,8 @@ class ScriptedQmp:
             raise Refusal("The feature 'query-hotpluggable-cpus' is not enabled")
         slots: list[Reply] = []
         for number, slot in enumerate(self._slots):
-            taken = {"qom-path": f"/machine/unattached/device[{number}]"} if slot.plugged else {}
+            place = f"unattached/device[{number}]" if slot.device is None else f"peripheral/{slot.device}"
+            taken = {"qom-path": f"/machine/{place}"} if slot.plugged else {}
             slots.append(
                 {"props": slot.props, "vcpus-count": self.threads_per_slot, "type": _DRIVER, **taken}
             )
@@ -291,6 +305,23 @@ class ScriptedQmp:
         raise Refusal(
             f"Invalid CPU core-id: {arguments.get('core-id')} must be in range 0:{self.maximum - 1}"
         )
+
+    def _device_del(self, device: str) -> Reply:
+        for number, slot in enumerate(self._slots):
+            if slot.device == device:
+                if not self.acpi_is_up:
+                    raise Refusal(f"acpi: device unplug request for not supported device type: {_DRIVER}")
+                self.on_unplug(number)
+                return {}
+        raise Refusal(f"Device '{device}' not found", "DeviceNotFound")
+
+    def _ospm_status(self) -> list[Reply]:
+        if not self.acpi_is_up:
+            return []
+        return [
+            {"slot": str(number), "slot-type": "CPU", "source": 0, "status": 0}
+            for number in range(len(self._slots))
+        ]
 
     def _cpu_add(self, number: object) -> Reply:
         if not isinstance(number, int) or not 0 <= number < self.maximum:

@@ -19,8 +19,10 @@ from uuid import NAMESPACE_URL, uuid5
 
 from prometheus_client import CollectorRegistry
 
+from autoscaler.core.acpi import SlotReport, SlotReports
 from autoscaler.core.model import (
     CpuSource,
+    Descriptors,
     DomainEvent,
     DomainEventKind,
     DomainId,
@@ -110,8 +112,26 @@ class SimulatedGuest:
     host_only: bool = False
     plugs: list[int] = field(default_factory=list)
     """The targets of every plug that QEMU carried out."""
+    ejects_after_s: float = 0.2
+    """From a request to give a vCPU back until it is gone; infinite: never."""
+    refuses_removal: bool = False
+    """Whether the guest answers such a request by a refusal."""
+    tells_slots: bool = True
+    """Whether the host's view says which slots are filled."""
+    unplug_error: AutoscalerError | None = None
+    """What an unplug raises, having done nothing."""
+    unplug_reply_lost: AutoscalerError | None = None
+    """What an unplug raises, having asked the guest."""
+    descriptors: Descriptors | None = None
+    unplugs: list[int] = field(default_factory=list)
+    """The slots that were asked for, in order."""
 
     def __post_init__(self) -> None:
+        self.slots: Ids = set(range(self.plugged))
+        self.asked: Ids = set()
+        """Slots whose vCPUs were asked for and are there still."""
+        self.reports = SlotReports()
+        self._ejects_at_s: dict[int, float] = {}
         self.online: Ids = set(range(self.plugged))
         self._listed_at_s = dict.fromkeys(range(self.plugged), self.clock.now_s)
         self._busy_s = self._steal_s = self._waited_s = 0.0
@@ -132,6 +152,9 @@ class SimulatedGuest:
             self._delayed_s += len(self.online) * self.stolen * span_s
             self._waited_s += span_s if self.demand > can else 0.0
             self._steal_s += len(self.online) * self.stolen * span_s
+        for slot in [slot for slot, at_s in self._ejects_at_s.items() if at_s <= now_s]:
+            if self.state is RunState.RUNNING:
+                self.eject(slot)
         if self.onlines_itself:
             self.online |= self.listed()
         self._since_s = now_s
@@ -149,18 +172,48 @@ class SimulatedGuest:
 
     def plug(self, target: int) -> None:
         self.advance()
-        for number in range(self.plugged, target):
-            self._listed_at_s[number] = self.clock.now_s + (
-                self.lists_after_s if self.lists else float("inf")
-            )
-        self.plugged = target
+        for number in range(self.maximum):
+            if number not in self.slots and len(self.slots) < target:
+                self.slots.add(number)
+                self._listed_at_s[number] = self.clock.now_s + (
+                    self.lists_after_s if self.lists else float("inf")
+                )
+        self.plugged = len(self.slots)
         self.plugs.append(target)
+
+    def ask_back(self) -> int:
+        """Be asked for the vCPU of the highest slot; returns that slot."""
+        self.advance()
+        slot = max(self.slots)
+        self.unplugs.append(slot)
+        self.asked.add(slot)
+        if self.refuses_removal:
+            self.report(slot, 0x82)
+        else:
+            self._ejects_at_s[slot] = self.clock.now_s + self.ejects_after_s
+            self.report(slot, 0x84)
+        return slot
+
+    def report(self, slot: int, status: int) -> None:
+        """Have the guest's firmware say how a removal stands."""
+        report = SlotReport(source=0x103, status=status, at_s=self.clock.now_s)
+        last = {**self.reports.last, slot: report}
+        self.reports = SlotReports(last=last, taken=self.reports.taken + 1, dropped=self.reports.dropped)
+
+    def eject(self, slot: int) -> None:
+        """Let a vCPU go, asked or not; one that was online is taken offline first, as kernels do."""
+        self._ejects_at_s.pop(slot, None)
+        self.slots.discard(slot)
+        self.asked.discard(slot)
+        self.online.discard(slot)
+        self._listed_at_s.pop(slot, None)
+        self.plugged = len(self.slots)
 
     def reboot(self) -> None:
         """Boot anew: every plugged vCPU comes up online, every counter starts at nothing."""
         self.advance()
-        self._listed_at_s = dict.fromkeys(range(self.plugged), self.clock.now_s)
-        self.online = set(range(self.plugged))
+        self._listed_at_s = dict.fromkeys(self.slots, self.clock.now_s)
+        self.online = set(self.slots)
         self._busy_s = self._steal_s = self._waited_s = 0.0
         self._boot_s = self.clock.now_s
 
@@ -186,7 +239,7 @@ class SimulatedGuest:
             source=CpuSource.HOST if self.host_only else CpuSource.PROC_STAT,
             busy_s=self._busy_s,
             steal_s=self._steal_s,
-            online=frozenset(range(self.plugged)) if self.host_only else frozenset(self.online),
+            online=frozenset(self.slots) if self.host_only else frozenset(self.online),
             runnable=None if self.host_only else wanting,
             boot_s=self._boot_s,
             pressure_s=self._waited_s if pressure and self.psi and not self.host_only else None,
@@ -221,6 +274,8 @@ class SimulatedHost:
     def domains(self) -> Sequence[DomainView]:
         if self.down is not None:
             raise BackendUnavailable(self.down)
+        for guest in self.guests.values():
+            guest.advance()
         return [self._view(guest) for guest in self.guests.values()]
 
     def plug(self, domain: DomainId, *, expect: int, target: int) -> None:
@@ -234,6 +289,22 @@ class SimulatedHost:
         guest.plug(target)
         if guest.plug_reply_lost is not None:
             raise guest.plug_reply_lost
+
+    def unplug(self, domain: DomainId, *, expect: int, target: int) -> int | None:
+        guest = self._guest(domain)
+        guest.advance()
+        if guest.unplug_error is not None:
+            raise guest.unplug_error
+        if guest.plugged <= target:
+            return None
+        if guest.plugged != expect:
+            raise Conflict(f"domain {guest.name} has {guest.plugged} vCPUs plugged, not {expect}")
+        if target < expect - 1 or max(guest.slots) == 0:
+            raise Denied(f"domain {guest.name} cannot go to {target} vCPUs by giving one back")
+        slot = guest.ask_back()
+        if guest.unplug_reply_lost is not None:
+            raise guest.unplug_reply_lost
+        return slot
 
     def troubles(self) -> dict[str, str]:
         return {}
@@ -295,6 +366,9 @@ class SimulatedHost:
             vcpu_delay_s=delayed_s,
             labels=guest.labels,
             job=guest.job,
+            slots=frozenset(guest.slots) if guest.tells_slots else None,
+            reports=guest.reports,
+            descriptors=guest.descriptors,
         )
 
     def _guest(self, domain: DomainId) -> SimulatedGuest:

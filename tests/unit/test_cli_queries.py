@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from autoscaler.cli import queries
 from autoscaler.cli.main import app
+from autoscaler.service.describe import domain_of
+from tests.fakes.examples import DOMAIN_SNAPSHOT
 
 DECISION = {
     "at_wall_s": 1_800_000_000.0,
@@ -53,6 +55,25 @@ def test_following_prints_a_change_when_it_begins_and_when_it_ended_and_no_more(
     answers += [[begun], [begun], [ended], [], []]
     printed = CliRunner().invoke(app, ["events", "--follow"]).stdout.splitlines()
     assert [line.partition("; ")[2] for line in printed] == ["under way", "done (online 0.80 s)"]
+
+
+def test_show_prints_a_table_of_the_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = {"source": 0x103, "status": 0x82, "meaning": "removal: refused: busy", "ago_s": 12.3}
+    slots = [
+        {"slot": 0, "plugged": True, "online": True, "report": None},
+        {"slot": 1, "plugged": True, "online": False, "report": report},
+        {"slot": 2, "plugged": False, "online": None, "report": None},
+    ]
+    found = domain_of(DOMAIN_SNAPSHOT) | {"slots": slots}
+    monkeypatch.setattr(queries, "ask", lambda *_path, **_query: found)
+
+    printed = CliRunner().invoke(app, ["show", "web-1"]).stdout.splitlines()
+
+    assert [" ".join(line.split()) for line in printed[-3:]] == [
+        "0 yes yes -",
+        "1 yes no removal: refused: busy (0x103, 0x82; 12 s ago)",
+        "2 no ? -",
+    ]
 
 
 def test_what_is_only_recommended_does_not_read_as_done(answers: list[list[dict[str, Any]]]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from autoscaler.backends.address import TcpAddress, UnixAddress
 from autoscaler.backends.qmp.guests import QmpGuest
+from autoscaler.core.deadlines import DeadlineSettings
 from autoscaler.service.config import (
     Config,
     HostLimits,
@@ -54,6 +55,7 @@ state: state
 interval: 500ms
 agent: {timeout: 1.5s}
 host: {overcommit: 1.5, reserve: 2, pressure_below: 80%, operations_per_minute: 12}
+deadlines: {online: 45s, gone: 2m}
 web: {listen: "[::1]:80"}
 log: {level: debug}
 """,
@@ -81,6 +83,7 @@ log: {level: debug}
         interval_s=0.5,
         agent_timeout_s=1.5,
         host=HostLimits(overcommit=1.5, reserve=2, pressure_below_ratio=0.8, operations_per_minute=12),
+        deadlines=DeadlineSettings(online_s=45.0, gone_s=120.0),
         listen=Listen("::1", 80),
         log_level=LogLevel.DEBUG,
     )

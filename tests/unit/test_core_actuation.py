@@ -6,20 +6,22 @@ from dataclasses import replace
 
 import pytest
 
-from autoscaler.core.actuation import DEADLINE_S, RELIEF_S, Actuation
+from autoscaler.core.actuation import RELIEF_S, Actuation
 from autoscaler.core.condition import Condition
+from autoscaler.core.deadlines import Deadlines, Stage
 from autoscaler.core.decision import Decision
 from autoscaler.core.model import DomainView
 from autoscaler.core.operation import Direction, Operation, Outcome, Plug, SetOnline, Wait
 from autoscaler.core.reason import Reason
 from tests.fakes.examples import GROWTH, LOAD, SHRINK, VIEW, guest_vcpus
 
+DEADLINE_S = Deadlines().of(Stage.ONLINE)
 WARM = replace(VIEW, plugged=3)
 REST = replace(LOAD, at_s=110.0, span_s=1.0, busy_vcpus=0.5)
 
 
 def begun(decision: Decision = GROWTH, view: DomainView = VIEW) -> Actuation:
-    actuation = Actuation(view)
+    actuation = Actuation(view, Deadlines())
     actuation.begin(decision, 7, 100.0)
     return actuation
 
@@ -45,7 +47,7 @@ def refused(outcome: Outcome, decision: Decision = GROWTH) -> Actuation:
 
 
 def test_nothing_is_done_where_nothing_was_begun() -> None:
-    actuation = Actuation(VIEW)
+    actuation = Actuation(VIEW, Deadlines())
     assert actuation.next_action(100.0) is None
     assert not actuation.busy
     assert actuation.obstacle(Direction.UP, 100.0) is None
@@ -277,6 +279,6 @@ def test_a_growth_whose_relief_nobody_will_see_was_done() -> None:
 
 
 def test_abandoning_nothing_closes_nothing() -> None:
-    actuation = Actuation(VIEW)
+    actuation = Actuation(VIEW, Deadlines())
     actuation.abandon("the domain stopped")
     assert actuation.take_closed() == []

@@ -84,7 +84,7 @@ WRONG = [
     pytest.param("sla: {slice: 60}", "$.policies[0].sla.slice", id="no unit"),
     pytest.param("sla: {indicator: {}}", "$.policies[0].sla.indicator", id="no indicator"),
     pytest.param("strategy: {adaptive: {}, target: {}}", "$.policies[0].strategy", id="two strategies"),
-    pytest.param("limits: {down: {reclaim: unplug}}", "$.policies[0].limits.down.reclaim", id="reclaim"),
+    pytest.param("limits: {down: {reclaim: eject}}", "$.policies[0].limits.down.reclaim", id="reclaim"),
     pytest.param("missing: {then: wait}", "$.policies[0].missing.then", id="neither form"),
     pytest.param(
         "schedules: [{name: x, from: 8:00, to: 18:00, timezone: UTC, mode: off}]",

@@ -161,15 +161,23 @@ _INDICATORS = "utilization_below, pressure_below, run_queue_below"
             id="no shrink a day",
         ),
         pytest.param(
-            "limits: {down: {reclaim: unplug}}",
+            "limits: {down: {reclaim: eject}}",
             30,
-            "'reclaim' cannot be 'unplug'; write offline",
+            "'reclaim' cannot be 'eject'; write one of offline, unplug, offline-then-unplug",
             id="reclaim that is not to be had",
+        ),
+        pytest.param(
+            "limits: {down: {unplug_after: 2h}}",
+            35,
+            "'unplug_after' means nothing with 'reclaim: offline'; write 'reclaim: offline-then-unplug' or "
+            "leave it out",
+            id="an idle time that nothing waits for",
         ),
         pytest.param(
             "limits: {down: {reclaim: off}}",
             30,
-            "'reclaim' cannot be 'off'; write offline",
+            "'reclaim' cannot be 'off'; write one of offline, unplug, offline-then-unplug; "
+            "did you mean 'offline'?",
             id="reclaim off",
         ),
         pytest.param(

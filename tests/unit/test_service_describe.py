@@ -7,11 +7,12 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from autoscaler.core.acpi import SlotReport, SlotReports
 from autoscaler.core.condition import Condition
 from autoscaler.core.operation import Outcome
 from autoscaler.core.reason import Reason
 from autoscaler.core.stabilize import Clamp
-from autoscaler.service.describe import domain_of, operation_of, status_of
+from autoscaler.service.describe import domain_of, operation_of, slots_of, status_of
 from autoscaler.service.shares import HostShares
 from autoscaler.service.snapshot import DomainSnapshot, HostSnapshot
 from tests.fakes.examples import DECISION, DOMAIN_SNAPSHOT, OPERATION, SNAPSHOT, VIEW
@@ -43,6 +44,35 @@ def test_a_domain_is_plain_json_with_the_same_keys_whatever_is_known(domain: Dom
     assert described.keys() == domain_of(DOMAIN_SNAPSHOT).keys()
 
 
+def test_the_slots_of_a_domain_are_told_with_what_its_guest_reported_last() -> None:
+    report = SlotReport(source=0x103, status=0x82, at_s=90.0)
+    view = replace(
+        VIEW,
+        plugged=3,
+        slots=frozenset({0, 1, 2}),
+        reports=SlotReports(last={2: report}, taken=1),
+    )
+    slots = slots_of(replace(DOMAIN_SNAPSHOT, view=view, online_ids=frozenset({0, 1})))
+
+    assert [(slot["plugged"], slot["online"]) for slot in slots] == [
+        (True, True),
+        (True, True),
+        (True, False),
+        (False, False),
+    ]
+    assert slots[2]["report"] == {
+        "source": 0x103,
+        "status": 0x82,
+        "meaning": "removal: refused: busy",
+        "ago_s": 10.0,
+    }
+    assert slots[3]["report"] is None
+
+
+def test_what_is_not_known_of_a_slot_is_not_made_up() -> None:
+    assert {(slot["plugged"], slot["online"]) for slot in slots_of(DOMAIN_SNAPSHOT)} == {(None, None)}
+
+
 def test_a_decision_is_told_with_its_sentence() -> None:
     decision = domain_of(DOMAIN_SNAPSHOT)["decision"]
     assert isinstance(decision, dict)
@@ -57,7 +87,13 @@ def test_an_operation_tells_its_stages_from_the_request_on() -> None:
 
 
 SHARES = HostShares(
-    cpus=4, capacity_vcpus=16, committed_vcpus=3, pressure_ratio=0.1, steal_ratio=0.0, pressed=""
+    cpus=4,
+    capacity_vcpus=16,
+    committed_vcpus=3,
+    pressure_ratio=0.1,
+    steal_ratio=0.0,
+    deadlines_s={},
+    pressed="",
 )
 
 

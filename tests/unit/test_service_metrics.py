@@ -11,9 +11,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
+from autoscaler.core.acpi import SlotReports
 from autoscaler.core.condition import Condition
 from autoscaler.core.decision import Verdict
-from autoscaler.core.model import DomainId
+from autoscaler.core.model import Descriptors, DomainId
 from autoscaler.core.operation import Direction, Outcome
 from autoscaler.core.reason import Reason
 from autoscaler.service.instruments import Instruments
@@ -49,6 +50,8 @@ def registry_of(snapshot: Snapshot) -> CollectorRegistry:
     instruments.tick_missed("late")
     instruments.agent_asked("guest-info", 0.1)
     instruments.policies_read(in_force=True, wall_s=1.0)
+    removal = replace(OPERATION, from_vcpus=3, to_vcpus=2, unplugs=True)
+    instruments.operation_ended(removal.offlined(100.1).accepted(100.2).gone(101.0))
     instruments.operation_ended(OPERATION.seen(present=3, online=3, now_s=100.5).relieved(101.0))
     return registry
 
@@ -184,6 +187,20 @@ def test_figures_are_those_of_the_snapshot() -> None:
     assert value(found, "domains", governed="false") == 2.0
     assert value(found, "scaling_stage_duration_seconds_count", direction="up", stage="relieved") == 1.0
     assert value(found, "ticks_missed_total", cause="overrun") == 0.0
+
+
+def test_removals_are_counted_timed_and_watched() -> None:
+    view = replace(
+        VIEW, reports=SlotReports(taken=5, dropped=7), descriptors=Descriptors(open=40, limit=1024)
+    )
+    removal = replace(OPERATION, from_vcpus=3, to_vcpus=2, unplugs=True)
+    domain = replace(DOMAIN_SNAPSHOT, view=view, removal=removal)
+    found = families(replace(SNAPSHOT, domains=(domain,)))
+
+    assert value(found, "domain_removal_pending", domain="web-1") == 1.0
+    assert value(found, "acpi_reports_total", domain="web-1", fate="dropped") == 7.0
+    assert value(found, "domain_qemu_descriptors", domain="web-1", state="limit") == 1024.0
+    assert value(found, "scaling_stage_duration_seconds_count", direction="unplug", stage="gone") == 1.0
 
 
 def test_a_domain_says_what_governs_it() -> None:

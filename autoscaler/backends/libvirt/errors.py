@@ -38,6 +38,12 @@ REFUSED = frozenset(
 
 _DEVICE_ADD = "device_add"
 """In the error that QEMU itself gave, whatever language libvirt passes it on in."""
+_DEVICE_DEL = "device_del"
+"""The same for a removal."""
+_NO_ACPI = "unplug request for not supported device type"
+"""QEMU's words where the guest's ACPI is not up."""
+_UNPLUG = "unplug"
+"""In libvirt's error where the guest has not followed in time; in another language the outcome is unknown."""
 _NO_DAEMON = frozenset({errno.ENOENT, errno.ECONNREFUSED})
 _NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM})
 _LONGEST_TEXT = 300
@@ -119,24 +125,65 @@ def plug_failed(error: libvirt.libvirtError, name: str, *, alive: bool, active: 
         alive: whether the connection outlived the error.
         active: whether the domain runs after it.
     """
-    code, text = error.get_error_code(), said(error)
-    if alive:
-        if code in GONE or (code == libvirt.VIR_ERR_OPERATION_INVALID and not active):
-            return gone(name)
-        if is_held(error) or code == libvirt.VIR_ERR_OPERATION_INVALID:
-            return DomainBusy(
-                f"domain {name} is held by another job ({text}): see `virsh domjobinfo {shlex.quote(name)}`"
-            )
-        if code in DENIED:
-            return denied(error, name)
-        if code in REFUSED or _DEVICE_ADD in text:
-            return Denied(
-                f"domain {name} was not given vCPUs: {text}; see `virsh vcpucount {shlex.quote(name)}`"
-            )
+    text = said(error)
+    refusal = _not_changed(error, name, alive=alive, active=active)
+    if refusal is not None:
+        return refusal
+    if alive and (error.get_error_code() in REFUSED or _DEVICE_ADD in text):
+        return Denied(f"domain {name} was not given vCPUs: {text}; see `virsh vcpucount {shlex.quote(name)}`")
     return OutcomeUnknown(
         f"the answer of domain {name} to adding vCPUs was lost ({text}): "
         f"`virsh vcpucount {shlex.quote(name)}` tells what it has"
     )
+
+
+def unplug_failed(
+    error: libvirt.libvirtError, name: str, *, alive: bool, active: bool
+) -> AutoscalerError | None:
+    """Why the guest was not asked for a vCPU, or that nobody can know; None: it was, and takes its time.
+
+    Args:
+        error: what libvirt raised.
+        name: the domain, for the message.
+        alive: whether the connection outlived the error.
+        active: whether the domain runs after it.
+    """
+    code, text = error.get_error_code(), said(error)
+    refusal = _not_changed(error, name, alive=alive, active=active)
+    if refusal is not None:
+        return refusal
+    if alive and code == libvirt.VIR_ERR_OPERATION_TIMEOUT and _UNPLUG in text:
+        return None
+    if alive and _NO_ACPI in text:
+        return DomainBusy(
+            f"the guest of domain {name} does not listen to ACPI yet, so it cannot give a vCPU back: if it "
+            f"has booted, its kernel needs ACPI CPU hotplug (CONFIG_HOTPLUG_CPU)"
+        )
+    if alive and (code in REFUSED or code == libvirt.VIR_ERR_OPERATION_FAILED or _DEVICE_DEL in text):
+        return Denied(
+            f"domain {name} was not asked for a vCPU: {text}; see `virsh dumpxml {shlex.quote(name)}`, its "
+            f"<vcpus> tell which can go"
+        )
+    return OutcomeUnknown(
+        f"the answer of domain {name} to taking a vCPU away was lost ({text}): "
+        f"`virsh vcpucount {shlex.quote(name)}` tells what it has"
+    )
+
+
+def _not_changed(
+    error: libvirt.libvirtError, name: str, *, alive: bool, active: bool
+) -> AutoscalerError | None:
+    """Why a change was not even begun, where that is certain."""
+    code, text = error.get_error_code(), said(error)
+    if not alive:
+        return None
+    if code in GONE or (code == libvirt.VIR_ERR_OPERATION_INVALID and not active):
+        return gone(name)
+    if is_held(error) or code == libvirt.VIR_ERR_OPERATION_INVALID:
+        return DomainBusy(
+            f"domain {name} is held by another job ({text}): see `virsh domjobinfo {shlex.quote(name)}`"
+        )
+    return denied(error, name) if code in DENIED else None
 
 
 def gone(name: str) -> DomainGone:

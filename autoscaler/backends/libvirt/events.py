@@ -63,6 +63,12 @@ class EventFeed:
             (libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, self._metadata),
         ):
             self._callbacks.append(connection.domainEventRegisterAny(None, event, callback, None))
+        vcpu_removed = getattr(libvirt, "VIR_DOMAIN_EVENT_ID_VCPU_REMOVED", None)  # From 12.4 on.
+        if vcpu_removed is not None:
+            with suppress(libvirt.libvirtError):
+                self._callbacks.append(
+                    connection.domainEventRegisterAny(None, vcpu_removed, self._changed, None)
+                )
         self._metadata_changed(None)
 
     def detach(self, connection: libvirt.virConnect) -> None:
@@ -71,6 +77,10 @@ class EventFeed:
         for callback in callbacks:
             with suppress(libvirt.libvirtError):
                 connection.domainEventDeregisterAny(callback)
+
+    def changed(self, domain: libvirt.virDomain) -> None:
+        """Tell the listeners to look at a domain again."""
+        self._tell(DomainEventKind.CHANGED, domain)
 
     def _lifecycle(
         self, _connection: object, domain: libvirt.virDomain, event: int, _detail: int, _opaque: object
@@ -83,7 +93,7 @@ class EventFeed:
         self._tell(DomainEventKind.REBOOTED, domain)
 
     def _changed(self, _connection: object, domain: libvirt.virDomain, *_details: object) -> None:
-        self._tell(DomainEventKind.CHANGED, domain)
+        self.changed(domain)
 
     def _agent(
         self, _connection: object, domain: libvirt.virDomain, state: int, _reason: int, _opaque: object

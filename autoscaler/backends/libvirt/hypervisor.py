@@ -3,10 +3,11 @@
 Reading, changing and listening have connections of their own, so that a change in progress never holds up a
 sweep; all but those for changes are read-only. libvirt gives no call a deadline. A dead peer is noticed by
 keepalive (link.py); a QEMU that does not answer its monitor holds up one sweep for 3 s (late.py), and a
-`plug` for as long as it is silent: that is bounded by the caller's own deadline for its worker thread.
+`plug` or `unplug` for as long as it is silent: that is bounded by the caller's own deadline for its worker
+thread.
 
-Invariant: nothing here shrinks a guest, and every write says VIR_DOMAIN_AFFECT_LIVE: left out, libvirt
-would ask for the right to edit the stored configuration as well.
+Invariant: nothing shrinks a guest but `unplug`, and every write says VIR_DOMAIN_AFFECT_LIVE: left out,
+libvirt would ask for the right to edit the stored configuration as well.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from autoscaler.backends.libvirt.acpi_feed import AcpiFeed
 from autoscaler.backends.libvirt.binding import libvirt
-from autoscaler.backends.libvirt.errors import look_failed, plug_failed, sweep_failed
+from autoscaler.backends.libvirt.errors import look_failed, plug_failed, sweep_failed, unplug_failed
 from autoscaler.backends.libvirt.events import EventFeed
 from autoscaler.backends.libvirt.jobs import DomainJobs
 from autoscaler.backends.libvirt.labels import DomainLabels
 from autoscaler.backends.libvirt.late import LateCalls
 from autoscaler.backends.libvirt.link import OPEN_PATIENCE_S, LibvirtLink, is_active, is_alive
 from autoscaler.backends.libvirt.link_pool import LinkPool
+from autoscaler.backends.libvirt.pid_files import PidFiles
+from autoscaler.backends.libvirt.removal import highest_removable, removal_flags
 from autoscaler.backends.libvirt.stats import DomainViews
 from autoscaler.ports import BackendUnavailable, Conflict, Denied
 
@@ -75,8 +79,10 @@ class LibvirtHypervisor:
         self._events = EventFeed(self._label, metadata_changed=self._labels.changed)
         self._listener = LibvirtLink(uri, clock=clock, read_only=True, events=self._events)
         self._reader = LibvirtLink(uri, clock=clock, read_only=True)
+        self._acpi = AcpiFeed(clock=clock, heard=self._events.changed)
         self._writers = LinkPool(uri, clock=clock, places=_WRITERS)
         self._views = DomainViews(self._label)
+        self._pid_files = PidFiles(uri)
         self._late = LateCalls(_PLACES)
 
     @property
@@ -99,9 +105,20 @@ class LibvirtHypervisor:
             domains = [domain for domain, _ in records]
             labels = self._labels.of(domains, now_s=at_s)
             owners = {uuid: who for uuid, who in self._labels.owners.items() if who not in self._adopt}
-            return self._views.sweep(records, labels, self._jobs.of(domains), owners=owners, at_s=at_s)
+            views = self._views.sweep(
+                records,
+                labels,
+                self._jobs.of(domains),
+                owners=owners,
+                at_s=at_s,
+                reports_of=self._acpi.of,
+                descriptors_of=self._pid_files.descriptors,
+            )
         except libvirt.libvirtError as error:
             raise sweep_failed(error, self._uri) from error
+        self._acpi.keep_only(view.id.uuid for view in views)
+        self._pid_files.keep_only(view.name for view in views)
+        return views
 
     def troubles(self) -> Mapping[str, str]:
         """Domains of which it was never heard who may govern them; see `DomainLabels`."""
@@ -124,6 +141,32 @@ class LibvirtHypervisor:
             except libvirt.libvirtError as error:
                 alive = is_alive(handle.connect())
                 raise plug_failed(error, handle.name(), alive=alive, active=is_active(handle)) from error
+
+    def unplug(self, domain: DomainId, *, expect: int, target: int) -> int | None:
+        """Ask for one vCPU back, highest slot first; see `Hypervisor.unplug`.
+
+        libvirt before 12.4 waits 5 s for the guest to follow, and this with it.
+        """
+        with self._writers.lease(WRITER_PATIENCE_S) as link:
+            handle, plugged, _ = self._look(link, domain)
+            name = handle.name()
+            if plugged <= target:
+                return None
+            if plugged != expect:
+                raise _conflict(name, plugged, expect)
+            connection = handle.connect()
+            try:
+                slot, flags = highest_removable(handle, plugged=plugged), removal_flags(connection)
+            except libvirt.libvirtError as error:
+                raise look_failed(error, name, alive=is_alive(connection)) from error
+            try:
+                handle.setVcpusFlags(target, flags)
+            except libvirt.libvirtError as error:
+                alive = is_alive(connection)
+                failure = unplug_failed(error, name, alive=alive, active=is_active(handle))
+                if failure is not None:
+                    raise failure from error
+            return slot
 
     def subscribe(self, listener: Callable[[DomainEvent], None]) -> None:
         """Call `listener` on libvirt's event loop; events flow while a connection for them is up."""
@@ -178,17 +221,10 @@ class LibvirtHypervisor:
     def _as_expected(
         self, link: LibvirtLink, domain: DomainId, *, expect: int, target: int
     ) -> libvirt.virDomain:
-        connection = link.connection()
-        name = domain.uuid
-        try:
-            handle = connection.lookupByUUIDString(domain.uuid)
-            name = handle.name()
-            plugged = handle.vcpusFlags(_LIVE)
-            maximum = handle.vcpusFlags(_LIVE | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
-        except libvirt.libvirtError as error:
-            raise look_failed(error, name, alive=is_alive(connection)) from error
+        handle, plugged, maximum = self._look(link, domain)
+        name = handle.name()
         if plugged != expect:
-            raise Conflict(f"domain {name} has {plugged} vCPUs plugged where {expect} were expected")
+            raise _conflict(name, plugged, expect)
         if target > maximum:
             raise Denied(
                 f"domain {name} cannot have {target} vCPUs, its maximum is {maximum}: `virsh setvcpus "
@@ -196,13 +232,21 @@ class LibvirtHypervisor:
             )
         return handle
 
+    def _look(self, link: LibvirtLink, domain: DomainId) -> tuple[libvirt.virDomain, int, int]:
+        """The domain, its plugged vCPUs and its maximum."""
+        connection = link.connection()
+        name = domain.uuid
+        try:
+            handle = connection.lookupByUUIDString(domain.uuid)
+            name = handle.name()
+            plugged = handle.vcpusFlags(_LIVE)
+            return handle, plugged, handle.vcpusFlags(_LIVE | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
+        except libvirt.libvirtError as error:
+            raise look_failed(error, name, alive=is_alive(connection)) from error
 
-def _plug(handle: libvirt.virDomain, target: int) -> None:
-    try:
-        handle.setVcpusFlags(target, _LIVE)
-    except libvirt.libvirtError as error:
-        alive = is_alive(handle.connect())
-        raise plug_failed(error, handle.name(), alive=alive, active=is_active(handle)) from error
+
+def _conflict(name: str, plugged: int, expect: int) -> Conflict:
+    return Conflict(f"domain {name} has {plugged} vCPUs plugged where {expect} were expected")
 
 
 def _version(number: int) -> str:

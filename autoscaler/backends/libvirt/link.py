@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
@@ -25,7 +25,6 @@ from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.ports import BackendUnavailable
 
 if TYPE_CHECKING:
-    from autoscaler.backends.libvirt.events import EventFeed
     from autoscaler.ports import Clock
 
 KEEPALIVE_INTERVAL_S = 3
@@ -72,11 +71,27 @@ def is_embedded(uri: str) -> bool:
     return urlsplit(uri).path == "/embed"
 
 
+class Feed(Protocol):
+    """Hears what happens on a connection."""
+
+    def attach(self, connection: libvirt.virConnect) -> None:
+        """Begin to listen.
+
+        Raises:
+            libvirtError: the connection broke, or forbids listening.
+        """
+        ...
+
+    def detach(self, connection: libvirt.virConnect) -> None:
+        """Stop listening."""
+        ...
+
+
 class LibvirtLink:
     """A connection that mends itself; any thread may use it."""
 
     def __init__(
-        self, uri: str, *, clock: Clock, read_only: bool = False, events: EventFeed | None = None
+        self, uri: str, *, clock: Clock, read_only: bool = False, events: Feed | None = None
     ) -> None:
         """Remember how to connect; nothing is opened yet.
 

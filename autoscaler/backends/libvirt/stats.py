@@ -12,11 +12,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoscaler.backends.libvirt.binding import libvirt
+from autoscaler.core.acpi import NO_REPORTS
 from autoscaler.core.model import DomainId, DomainView, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from autoscaler.core.acpi import SlotReports
+    from autoscaler.core.model import Descriptors
     from autoscaler.core.owner import Owner
 
 _STATES = {
@@ -84,6 +87,8 @@ class DomainViews:
         *,
         owners: Mapping[str, Owner],
         at_s: float,
+        reports_of: Callable[[str], SlotReports] = lambda _: NO_REPORTS,
+        descriptors_of: Callable[[str, float], Descriptors | None] = lambda _name, _now_s: None,
     ) -> tuple[DomainView, ...]:
         """View every domain of one reply whose labels are known.
 
@@ -93,13 +98,15 @@ class DomainViews:
             jobs: UUID -> the job that the domain is in, where it is in one.
             owners: UUID -> who runs the domain and lets nobody else govern it.
             at_s: when the reply came.
+            reports_of: what the guest of a domain with this UUID has reported of its slots.
+            descriptors_of: the file descriptors of the QEMU of a domain of this name, at a time.
 
         Raises:
             libvirtError: a count that was not in the reply could not be asked for either.
         """
         with self._sweeping:
             before, self._sums = self._sums, {}
-            return tuple(self._views(records, labels, jobs, owners, before, at_s))
+            return tuple(self._views(records, labels, jobs, owners, before, at_s, reports_of, descriptors_of))
 
     def _views(
         self,
@@ -109,6 +116,8 @@ class DomainViews:
         owners: Mapping[str, Owner],
         before: Mapping[_Run, _Sums],
         at_s: float,
+        reports_of: Callable[[str], SlotReports],
+        descriptors_of: Callable[[str, float], Descriptors | None],
     ) -> Iterator[DomainView]:
         for domain, record in records:
             run = _Run(domain.UUIDString(), domain.ID())
@@ -129,6 +138,9 @@ class DomainViews:
                 labels=labels[run.uuid],
                 claimed_by=owners.get(run.uuid),
                 job=jobs.get(run.uuid, ""),
+                slots=_slots(record, maximum),
+                reports=reports_of(run.uuid),
+                descriptors=descriptors_of(domain.name(), at_s),
             )
 
 
@@ -149,6 +161,11 @@ def _counts(domain: libvirt.virDomain, record: Mapping[str, int]) -> tuple[int, 
         if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID):
             return None
         raise
+
+
+def _slots(record: Mapping[str, int], maximum: int) -> frozenset[int] | None:
+    """The numbers of the plugged vCPUs: libvirt tells a state of those alone. None: it tells none."""
+    return frozenset(number for number in range(maximum) if f"vcpu.{number}.state" in record) or None
 
 
 def _seconds(sums: GrowingSum, record: Mapping[str, int], counter: str) -> float | None:

@@ -3,7 +3,8 @@
 qemu.qmp speaks asyncio and the service uses worker threads; between them stands one thread with an event
 loop, which owns every socket. Callers wait for that loop and never longer than their deadline.
 
-Invariant: a guest is changed by `plug` alone; this backend's coming and going leave every one as it is.
+Invariant: a guest is changed by `plug` and `unplug` alone; this backend's coming and going leave every one
+as it is.
 """
 
 from __future__ import annotations
@@ -90,6 +91,20 @@ class QmpHypervisor:
             within_s=self._timeout_s,
             given_up=lambda why: OutcomeUnknown(
                 f"whether domain {link.guest.name} got its vCPUs is not known: {why}"
+            ),
+        )
+
+    def unplug(self, domain: DomainId, *, expect: int, target: int) -> int | None:
+        """Ask for one vCPU back, highest slot first; see `Hypervisor.unplug`.
+
+        A paused guest is asked too: it meets the request when it goes on.
+        """
+        link = self._link(domain)
+        return self._call(
+            link.unplug(expect=expect, target=target),
+            within_s=self._timeout_s,
+            given_up=lambda why: OutcomeUnknown(
+                f"whether domain {link.guest.name} was asked for a vCPU is not known: {why}"
             ),
         )
 

@@ -1,4 +1,4 @@
-"""One guest's QEMU: found, kept in touch with, read, and given vCPUs.
+"""One guest's QEMU: found, kept in touch with, read, given vCPUs and asked for them.
 
 Everything here runs in the backend's event loop. A link connects when it is read, and after a failure not
 again before a growing pause is over; nobody waits out that pause.
@@ -11,22 +11,26 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 from typing import TYPE_CHECKING
 
+from autoscaler.backends.acpi_reports import ACPI_EVENT, ReportLog
+from autoscaler.backends.descriptors import DescriptorWatch
 from autoscaler.backends.qmp import replies
+from autoscaler.backends.qmp.changes import adding, is_passing, removal, run_state
 from autoscaler.backends.qmp.identity import QemuIdentity, identify
 from autoscaler.backends.qmp.jobs import job_of
 from autoscaler.backends.qmp.session import LinkDownError, QmpSession, RefusedError
-from autoscaler.backends.qmp.slots import cpu_adds, device_adds
 from autoscaler.backends.qmp.threads import VcpuThreads
-from autoscaler.core.model import DomainEvent, DomainEventKind, DomainView, RunState
-from autoscaler.ports import Conflict, Denied, DomainBusy, DomainGone, OutcomeUnknown
+from autoscaler.core.model import DomainEvent, DomainEventKind, DomainView
+from autoscaler.ports import Denied, DomainBusy, DomainGone, OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qemu.qmp import Message
 
+    from autoscaler.backends.qmp.changes import Change, Planner
     from autoscaler.backends.qmp.guests import QmpGuest
     from autoscaler.ports import Clock
 
@@ -34,16 +38,6 @@ _GREETING_SHARE = 0.4
 """Part of the time for one look that QEMU may take to greet, so that a missing greeting is told as such."""
 _FIRST_PAUSE_S = 0.5
 _LAST_PAUSE_S = 5.0
-
-_STATES = {
-    "running": RunState.RUNNING,
-    "paused": RunState.PAUSED,
-    "prelaunch": RunState.PAUSED,
-    "io-error": RunState.PAUSED,
-    "watchdog": RunState.PAUSED,
-    "debug": RunState.PAUSED,
-}
-"""QEMU's word for what it does; any other is `RunState.OTHER`."""
 
 _EVENTS = {
     "RESET": DomainEventKind.REBOOTED,
@@ -88,6 +82,8 @@ class QmpLink:
         self._session: QmpSession | None = None
         self._watch: asyncio.Task[None] | None = None
         self._threads: VcpuThreads | None = None
+        self._acpi = ReportLog()
+        self._descriptors = DescriptorWatch(int)
         self._down = LinkDownError(f"domain {guest.name} was not connected yet")
         self._pause_s = 0.0
         self._retry_at = float("-inf")
@@ -121,29 +117,39 @@ class QmpLink:
 
     async def plug(self, *, expect: int, target: int) -> None:
         """Add vCPUs until `target` are plugged; the errors are those of `Hypervisor.plug`."""
+        await self._change(partial(adding, expect=expect, target=target), "add a vCPU to", "got its vCPUs")
+
+    async def unplug(self, *, expect: int, target: int) -> int | None:
+        """Ask for one vCPU back; the slot and the errors are those of `Hypervisor.unplug`."""
+        removing = partial(removal, expect=expect, target=target)
+        change = await self._change(removing, "take a vCPU from", "was asked for a vCPU")
+        return change.slot
+
+    async def _change(self, plan: Planner, intent: str, deed: str) -> Change:
+        """Have a change planned, and ask QEMU for it; `intent` and `deed` are for the messages."""
         session, identity, name = self._session, self.identity, self.guest.name
         if session is None or identity is None:
             raise DomainGone(f"domain {name} is not connected: {self._down}")
         sent = False
         try:
             async with asyncio.timeout(self._timeout_s):
-                command, orders = await self._orders(session, identity, expect=expect, target=target)
-                for arguments in orders:
+                change = await plan(session, identity, name)
+                for arguments in change.orders:
                     sent = True
-                    await session.ask(command, replies.ANYTHING, arguments)
+                    await session.ask(change.command, replies.ANYTHING, arguments)
         except RefusedError as error:
-            # QEMU has one error class for all of this, so its text must tell them apart.
-            kind = DomainBusy if "migrat" in str(error) else Denied
-            raise kind(f"QEMU refuses to add a vCPU to domain {name}: {error}") from error
+            kind = DomainBusy if is_passing(str(error)) else Denied
+            raise kind(f"QEMU refuses to {intent} domain {name}: {error}") from error
         except (TimeoutError, LinkDownError) as error:
             cause = str(error) or f"no answer within {self._timeout_s:g} s"
             if self._session is session:
                 await self._let_go(LinkDownError(f"the link to domain {name} was given up: {cause}"))
             if sent:
-                raise OutcomeUnknown(f"whether domain {name} got its vCPUs is not known: {cause}") from error
+                raise OutcomeUnknown(f"whether domain {name} {deed} is not known: {cause}") from error
             if isinstance(error, TimeoutError):
                 raise DomainBusy(f"nothing was changed on domain {name}: {cause}") from error
             raise DomainGone(f"nothing was changed on domain {name}: {cause}") from error
+        return change
 
     async def close(self, *, gone: bool = False) -> None:
         """Hang up and stay so; `gone` tells that the guest is, and says so to the listeners."""
@@ -167,7 +173,8 @@ class QmpLink:
             raise
         threads = VcpuThreads(session.peer_pid)
         if self._threads is None or self._threads.process != threads.process:
-            self._threads = threads
+            self._threads, self._acpi = threads, ReportLog()
+            self._descriptors = DescriptorWatch(partial(int, session.peer_pid))
         self._session, self.identity, self.ended = session, identity, False
         self._watch = asyncio.create_task(self._see_it_end(session))
         self._tell(DomainEventKind.STARTED)
@@ -178,14 +185,18 @@ class QmpLink:
         cpus = await session.ask("query-cpus-fast", replies.CPUS)
         self.agent_listens = await self._listens(session, identity)
         job = await job_of(session)
+        now_s = self._clock.monotonic_s()
         times = self._threads.read(cpu.thread_id for cpu in cpus) if self._threads else None
         return DomainView(
             id=identity.domain,
             name=self.guest.name,
-            state=_STATES.get(status.status, RunState.OTHER),
+            state=run_state(status.status),
             plugged=len(cpus),
             maximum=len(cpus) if identity.maximum is None else identity.maximum,
-            at_s=self._clock.monotonic_s(),
+            slots=frozenset(cpu.cpu_index for cpu in cpus),
+            reports=self._acpi.reports,
+            descriptors=self._descriptors.at(now_s),
+            at_s=now_s,
             vcpu_time_s=times.run_s if times else None,
             # Where vCPUs share a thread, they wait for each other unseen.
             vcpu_delay_s=times.delay_s
@@ -201,37 +212,6 @@ class QmpLink:
             return None
         chardevs = await session.ask("query-chardev", replies.CHARDEVS)
         return any(chardev.frontend_open for chardev in chardevs if chardev.label in labels)
-
-    async def _orders(
-        self, session: QmpSession, identity: QemuIdentity, *, expect: int, target: int
-    ) -> tuple[str, tuple[dict[str, object], ...]]:
-        name, maximum = self.guest.name, identity.maximum
-        if maximum is None:
-            raise Denied(f"domain {name} cannot be given vCPUs: its machine type has no vCPU hot-plug")
-        if target > maximum:
-            raise Denied(
-                f"domain {name} has a maximum of {maximum} vCPUs and {target} were asked for: start its QEMU "
-                f"with a higher maxcpus in -smp, or lower the policy's max"
-            )
-        status = await session.ask("query-status", replies.STATUS)
-        if _STATES.get(status.status, RunState.OTHER) is RunState.OTHER:
-            raise DomainBusy(
-                f"domain {name} is in the state {status.status!r}: no vCPU is added until it runs"
-            )
-        slots = await session.ask("query-hotpluggable-cpus", replies.SLOTS)
-        # Counted after the slots were listed: whoever fills one in between is seen, and QEMU lets nobody fill
-        # one that was filled since.
-        cpus = await session.ask("query-cpus-fast", replies.CPUS)
-        if len(cpus) != expect:
-            raise Conflict(f"domain {name} has {len(cpus)} vCPUs plugged, not {expect}: look again")
-        count = max(0, target - expect)
-        try:
-            if identity.uses_cpu_add:
-                used = {cpu.cpu_index for cpu in cpus}
-                return "cpu-add", cpu_adds(used, maximum=maximum, count=count)
-            return "device_add", device_adds(slots, count)
-        except Denied as error:
-            raise Denied(f"domain {name} cannot be given {target} vCPUs: {error}") from error
 
     async def _see_it_end(self, session: QmpSession) -> None:
         await session.ended()
@@ -254,15 +234,20 @@ class QmpLink:
             await session.end()
 
     def _heard(self, event: Message) -> None:
-        kind = _EVENTS.get(str(event["event"]))
-        data = event.get("data")
+        name, data = str(event["event"]), event.get("data")
+        kind = _EVENTS.get(name)
+        if name == ACPI_EVENT:
+            now_s = self._clock.monotonic_s()
+            if self._acpi.has_room(now_s) and self._acpi.take(data, now_s):
+                self._tell(DomainEventKind.CHANGED)
+            return
         if isinstance(data, dict):
-            of_agent = event["event"] == "VSERPORT_CHANGE" and self._is_agent_port(str(data.get("id")))
+            of_agent = name == "VSERPORT_CHANGE" and self._is_agent_port(str(data.get("id")))
             if of_agent:
                 self.agent_listens = data.get("open") is True
                 kind = DomainEventKind.AGENT_CONNECTED if self.agent_listens else DomainEventKind.CHANGED
             # Of a vCPU's two such events the first, its interrupt controller's, names no device.
-            unplugged = event["event"] == "DEVICE_DELETED" and "device" in data
+            unplugged = name == "DEVICE_DELETED" and "device" in data
             kind = DomainEventKind.CHANGED if unplugged else kind
         if kind is not None:
             self._tell(kind)

@@ -80,8 +80,15 @@ class Named(_Reply):
     type: str = ""
 
 
+class OspmStatus(_Reply):
+    """One entry of ``query-acpi-ospm-status``: there are none while the guest's ACPI is not up."""
+
+    slot: str
+
+
 CPUS: Final = TypeAdapter(list[Cpu])
 SLOTS: Final = TypeAdapter(list[Slot])
+OSPM_STATUS: Final = TypeAdapter(list[OspmStatus])
 STATUS: Final = TypeAdapter(Status)
 MIGRATION: Final = TypeAdapter(Migration)
 JOBS: Final = TypeAdapter(list[Job])

@@ -1,7 +1,8 @@
-"""Which places for vCPUs to fill: the arithmetic of a hot-add, free of any connection.
+"""Which places for vCPUs to fill or to empty: the arithmetic of a change, free of any connection.
 
 Invariant: slots are filled lowest first (a guest that is given its highest vCPU first is slow to bring it
-online), topology ids are QEMU's own word for word, and nothing is chosen unless it meets the target exactly.
+online) and emptied highest first, topology ids are QEMU's own word for word, and nothing is chosen unless it
+meets the target exactly.
 """
 
 from __future__ import annotations
@@ -37,6 +38,31 @@ def in_slot_order(slots: Sequence[Slot]) -> tuple[Slot, ...]:
     ordered.reverse()
     ordered.sort(key=lambda slot: tuple(slot.props.get(level, 0) for level in _TOPOLOGY))
     return tuple(ordered)
+
+
+_NAMED = "/machine/peripheral/"
+_NAMELESS = "/machine/peripheral-anon/"
+"""Where QEMU keeps what was plugged; the vCPUs that it started with lie elsewhere and cannot go."""
+
+
+def device_del(slots: Sequence[Slot], count: int) -> tuple[int, dict[str, object]]:
+    """The number of the highest slot that can be emptied, and the arguments of its ``device_del``.
+
+    Raises:
+        Denied: no slot can be emptied, or the highest that can does not hold `count` vCPUs.
+    """
+    for number, slot in reversed(tuple(enumerate(in_slot_order(slots)))):
+        path = slot.qom_path or ""
+        if not path.startswith((_NAMED, _NAMELESS)):
+            continue
+        if slot.vcpus_count != count:
+            raise Denied(
+                f"its highest slot that can be emptied holds {slot.vcpus_count} vCPUs and {count} are to go: "
+                f"choose bounds that are whole slots"
+            )
+        # A device without an id goes by its path.
+        return number, {"id": path.removeprefix(_NAMED)}
+    raise Denied("it has no vCPU that was plugged while it ran, and QEMU takes no other back")
 
 
 def device_adds(slots: Sequence[Slot], count: int) -> tuple[dict[str, object], ...]:

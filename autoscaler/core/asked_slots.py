@@ -1,0 +1,64 @@
+"""The slots whose vCPUs a guest was asked for and may still give back, at any time.
+
+A request outlives everything but the domain: the operation that made it, its deadline, a reset of the guest.
+So a vCPU that goes is told from one that somebody else took by having been asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from autoscaler.core.model import DomainView
+
+
+class AskedSlots:
+    """What one domain was asked for."""
+
+    def __init__(self, view: DomainView) -> None:
+        self._view = view
+        self._open: set[int] = set()
+        self._gone: set[int] = set()
+        """Slots that were asked for and have been empty since."""
+        self._just_gone = 0
+
+    def __contains__(self, slot: int) -> bool:
+        return slot in self._open
+
+    @property
+    def highest(self) -> int:
+        """The number of the highest filled slot."""
+        return max(self._filled(self._view))
+
+    def add(self, slot: int) -> None:
+        """The guest is asked for the vCPU of a slot, or may have been; an empty one is not waited for."""
+        if slot in self._filled(self._view):
+            self._open.add(slot)
+
+    def discard(self, slot: int) -> None:
+        """The guest was not asked after all."""
+        self._open.discard(slot)
+
+    def look(self, view: DomainView) -> set[int]:
+        """Compare with the look before; returns the slots that were asked for and are empty now."""
+        gone = self._open - self._filled(view)
+        self._view = view
+        self._open -= gone
+        self._gone = (self._gone | gone) - self._filled(view)
+        self._just_gone = len(gone)
+        return gone
+
+    def explain_plugged(self, before: int, after: int) -> bool:
+        """Whether the fewer vCPUs that the last look found plugged are what the guest was asked for."""
+        return before - self._just_gone <= after < before
+
+    def explain_online(self, before: AbstractSet[int], after: AbstractSet[int]) -> bool:
+        """Whether the guest runs fewer vCPUs for having been asked: it takes offline what it gives back."""
+        return after < before and (before - after) <= (self._open | self._gone)
+
+    @staticmethod
+    def _filled(view: DomainView) -> AbstractSet[int]:
+        """The filled slots; the lowest, where the host does not tell which."""
+        return frozenset(range(view.plugged)) if view.slots is None else view.slots

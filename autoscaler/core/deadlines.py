@@ -1,0 +1,87 @@
+"""How long each stage of a change may take before it is stuck: as configured, corrected by what was seen.
+
+A deadline follows twice the 99th percentile of the last changes of a host, within a quarter of the configured
+one and four times it: a fast host tells of a stuck guest early, a slow one is not taken for stuck.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import ceil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autoscaler.core.operation import Operation
+
+_REMEMBERED = 400
+_ENOUGH = 20
+"""With fewer changes seen the configured deadline stands."""
+_MARGIN = 2.0
+_LEAST, _MOST = 0.25, 4.0
+"""Times the configured deadline."""
+
+
+class Stage(StrEnum):
+    """What a change is waited for. A closed set: these are metric labels and configuration keys."""
+
+    ONLINE = "online"
+    """A growth: the guest runs the vCPUs."""
+    OFFLINE = "offline"
+    """A shrink: the guest runs the fewer vCPUs; a removal: it says that it does."""
+    GONE = "gone"
+    """A removal: from the request until QEMU has the vCPU no longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlineSettings:
+    """The configured deadlines."""
+
+    online_s: float = 30.0
+    offline_s: float = 30.0
+    gone_s: float = 60.0
+
+    def of(self, stage: Stage) -> float:
+        """The one of this stage."""
+        return {Stage.ONLINE: self.online_s, Stage.OFFLINE: self.offline_s, Stage.GONE: self.gone_s}[stage]
+
+
+@dataclass(slots=True)
+class Deadlines:
+    """The deadlines of one host's changes."""
+
+    settings: DeadlineSettings = field(default_factory=DeadlineSettings)
+    _seen_s: dict[Stage, deque[float]] = field(
+        default_factory=lambda: {stage: deque(maxlen=_REMEMBERED) for stage in Stage}
+    )
+    _in_force_s: dict[Stage, float] = field(default_factory=dict)
+    """What was learned, where enough was seen."""
+
+    def of(self, stage: Stage) -> float:
+        """Seconds after which a change is stuck that has not come to this stage."""
+        return self._in_force_s.get(stage, self.settings.of(stage))
+
+    @property
+    def in_force_s(self) -> Mapping[str, float]:
+        """All of them, by the stage's name."""
+        return {str(stage): self.of(stage) for stage in Stage}
+
+    def note(self, stage: Stage, seconds: float) -> None:
+        """A change took so long to come to this stage."""
+        seen, configured = self._seen_s[stage], self.settings.of(stage)
+        seen.append(seconds)
+        if len(seen) >= _ENOUGH:
+            usual_s = sorted(seen)[ceil(0.99 * len(seen)) - 1]
+            self._in_force_s[stage] = min(max(_MARGIN * usual_s, _LEAST * configured), _MOST * configured)
+
+    def note_all(self, operation: Operation) -> None:
+        """Take in what a change that ended shows."""
+        if operation.unplugs:
+            if operation.gone_s is not None and operation.accepted_s is not None:
+                self.note(Stage.GONE, operation.gone_s - operation.accepted_s)
+        elif operation.online_s is not None:
+            up = operation.to_vcpus > operation.from_vcpus
+            self.note(Stage.ONLINE if up else Stage.OFFLINE, operation.online_s - operation.requested_s)

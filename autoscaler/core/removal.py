@@ -1,0 +1,272 @@
+"""The removal of one domain's vCPU that is under way: asked for, waited for, and what it left behind.
+
+The driver asks `next_action`, carries it out, and reports: `started`, then one of `guest_shows`, `requested`,
+`unknown`, `failed`. What a tick observes comes in by `observed`.
+
+Invariants: one slot is asked for at a time, and only after the guest said that it runs none of the vCPUs that
+are to go; a removal is done when QEMU is seen without the vCPU, however late; it stands in the way of no
+growth, which ends it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoscaler.core.asked_slots import AskedSlots
+from autoscaler.core.backoff import LONGEST_S, BackOff
+from autoscaler.core.condition import Condition, few_descriptors, kept_back, refused_back, unplug_unanswered
+from autoscaler.core.deadlines import Deadlines, Stage
+from autoscaler.core.operation import Action, LookAtGuest, Operation, Outcome, Requested, Unplug, Wait
+from autoscaler.core.reason import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autoscaler.core.acpi import SlotReport
+    from autoscaler.core.decision import Decision
+    from autoscaler.core.model import DomainView, GuestVcpus
+
+FULL_RATIO = 0.8
+"""Above this share of the file descriptors that its QEMU may have nothing more is unplugged."""
+_AGAIN_S, _AGAIN_MAX_S = 1.0, 8.0
+"""Wait before the guest or the hypervisor is asked again that gave no answer; doubles up to the second."""
+_REFUSED_FIRST_S, _REFUSED_LONGEST_S = 60.0, 3600.0
+"""Back-off of a slot that the guest does not give back."""
+
+
+class Removal:
+    """One domain's removals: the one under way, and what the last ones left behind."""
+
+    def __init__(self, view: DomainView, deadlines: Deadlines) -> None:
+        self.operation: Operation | None = None
+        """The removal under way."""
+        self.last_change_s: float | None = None
+        """When the last one ended that was asked for."""
+        self.spare_since_s: float | None = None
+        """Since when more vCPUs are plugged than the domain uses; None: no more are."""
+        self._asked = AskedSlots(view)
+        self._view = view
+        self._deadlines = deadlines
+        self._closed: list[Operation] = []
+        self._in_flight: Action | None = None
+        self._slot = 0
+        self._was_asked = False
+        """Whether the slot had been asked for before this operation."""
+        self._not_before_s = float("-inf")
+        self._again_s = _AGAIN_S
+        self._unknown_since_s: float | None = None
+        self._back_off: dict[int, BackOff] = {}
+        """By slot."""
+        self._denied_at: tuple[int, int] | None = None
+        self._trouble = ""
+        self._last_error = ""
+
+    @property
+    def conditions(self) -> Mapping[Condition, str]:
+        """What the last removals left behind, and what keeps further ones from being asked for."""
+        found = {Condition.NOT_GIVEN_BACK: self._trouble} if self._trouble else {}
+        descriptors = self._view.descriptors
+        if descriptors is not None and descriptors.open > FULL_RATIO * descriptors.limit:
+            found[Condition.FEW_DESCRIPTORS] = few_descriptors(self._view.name, descriptors)
+        return found
+
+    def obstacle(self, now_s: float) -> Reason | None:
+        """Why no removal can begin now; None: one can."""
+        if self.operation is not None or self._in_flight is not None:
+            return Reason.IN_PROGRESS
+        if Condition.FEW_DESCRIPTORS in self.conditions:
+            return Reason.BACK_OFF
+        back_off = self._back_off.get(self._asked.highest)
+        return Reason.BACK_OFF if back_off is not None and back_off.waiting(now_s) else None
+
+    def inherit(self, operation: Operation) -> None:
+        """Know of a removal that was begun before this state was; to be told of all, the oldest first.
+
+        A guest that did not give the vCPU back then may still do so.
+        """
+        self.last_change_s = operation.gone_s or operation.accepted_s or self.last_change_s
+        if operation.gone_s is None and self._view.plugged == operation.from_vcpus:
+            self._asked.add(self._asked.highest)
+
+    def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
+        """Start the removal that `decision` asks for."""
+        assert decision.act, decision
+        assert decision.unplug_to is not None, decision
+        assert self.operation is None, self.operation
+        self._slot = self._asked.highest
+        self._not_before_s, self._again_s, self._last_error = now_s, _AGAIN_S, ""
+        self._unknown_since_s = None
+        self.operation = Operation(
+            decision_id=decision_id,
+            from_vcpus=decision.plugged,
+            to_vcpus=decision.unplug_to,
+            reason=decision.reason,
+            requested_s=now_s,
+            unplugs=True,
+        )
+        return self.operation
+
+    def next_action(self, now_s: float) -> Action | Wait | None:
+        """What to do now; a time to come back at; or None: nothing before the next observation."""
+        operation = self.operation
+        if operation is None or self._in_flight is not None:
+            return None
+        if now_s < self._not_before_s:
+            return Wait(until_s=self._not_before_s)
+        if operation.offlined_s is None:
+            return LookAtGuest()
+        if operation.accepted_s is None and self._unknown_since_s is None:
+            return Unplug(expect=operation.from_vcpus, target=operation.to_vcpus)
+        return None
+
+    def started(self, action: Action) -> None:
+        """The driver has handed `action` out."""
+        assert self._in_flight is None, self._in_flight
+        self._in_flight = action
+        if isinstance(action, Unplug):
+            # Some hypervisors wait for the guest before they answer: it may follow meanwhile.
+            self._was_asked = self._slot in self._asked
+            self._asked.add(self._slot)
+
+    def guest_shows(self, vcpus: GuestVcpus, now_s: float) -> None:
+        """The `LookAtGuest` in flight came back."""
+        self._in_flight, self._last_error = None, ""
+        operation = self.operation
+        if operation is None:
+            return
+        if vcpus.online > operation.to_vcpus:
+            detail = f"the guest of domain {self._view.name!r} runs {vcpus.online} vCPUs now"
+            self._end(operation, Outcome.CONFLICT, detail, now_s)
+        else:
+            self.operation = operation.offlined(now_s)
+
+    def requested(self, answer: Requested, now_s: float) -> None:
+        """The hypervisor took the `Unplug` in flight."""
+        self._in_flight, self._last_error = None, ""
+        if answer.slot is not None and answer.slot != self._slot:
+            self._not_asked()
+            self._slot = answer.slot
+            self._asked.add(answer.slot)
+        if self.operation is not None:
+            self.operation, self._trouble = self.operation.accepted(now_s), ""
+
+    def unknown(self, detail: str, now_s: float) -> None:
+        """The action in flight did not come to an answer: look before anything else is done."""
+        if isinstance(self._in_flight, Unplug):
+            self._unknown_since_s = now_s
+        self._in_flight, self._last_error = None, detail
+        self._not_before_s = now_s + self._again_s
+        self._again_s = min(2 * self._again_s, _AGAIN_MAX_S)
+
+    def failed(self, outcome: Outcome, detail: str, now_s: float) -> None:
+        """The action in flight was refused or went wrong."""
+        if isinstance(self._in_flight, Unplug) and outcome in {Outcome.DENIED, Outcome.CONFLICT}:
+            self._not_asked()  # That is certain; of what failed otherwise it is not.
+        self._in_flight = None
+        if self.operation is not None:
+            self._end(self.operation, outcome, detail, now_s)
+
+    def observed(self, view: DomainView, now_s: float) -> bool:
+        """Take in what a tick read; whether fewer vCPUs are plugged because the guest was asked for them."""
+        before, self._view = self._view, view
+        for slot in self._asked.look(view):
+            self._back_off.pop(slot, None)
+            self._trouble = ""
+        if self._denied_at is not None and self._denied_at != (view.plugged, view.maximum):
+            self._denied_at, self._back_off = None, {}
+        if self.operation is not None:
+            self._follow(self.operation, view, now_s)
+        return self._asked.explain_plugged(before.plugged, view.plugged)
+
+    def mind_spare(self, used: int, now_s: float) -> None:
+        """Note whether more vCPUs are plugged than the domain uses, with those that a growth will bring."""
+        if self._view.plugged <= used:
+            self.spare_since_s, self._trouble = None, ""
+        elif self.spare_since_s is None:
+            self.spare_since_s = now_s
+
+    def explains(self, before: frozenset[int] | None, after: frozenset[int]) -> bool:
+        """Whether the guest runs other vCPUs than it did because it was asked to give one back."""
+        return before is not None and self._asked.explain_online(before, after)
+
+    def _follow(self, operation: Operation, view: DomainView, now_s: float) -> None:
+        """See how far the removal under way has come."""
+        if view.plugged <= operation.to_vcpus and view.at_s >= operation.requested_s:
+            self.last_change_s = now_s
+            report = view.reports.last.get(self._slot)
+            if report is not None and not report.refuses:
+                self._hear(operation, report, now_s)
+            self._close((self.operation or operation).gone(now_s))
+        elif self._in_flight is None:
+            self._hear(operation, view.reports.last.get(self._slot), now_s)
+            if self._unknown_since_s is not None and view.at_s > self._unknown_since_s:
+                self._unknown_since_s = None  # It is there: asking again does no harm.
+        if self.operation is not None:
+            self._expire(self.operation, now_s)
+
+    def give_way(self) -> None:
+        """A growth begins: the vCPU is needed. What was asked of the guest cannot be taken back."""
+        if self.operation is not None:
+            self._close(self.operation.ended(Outcome.SUPERSEDED))
+
+    def abandon(self, why: str) -> None:
+        """Nobody will see how the removal goes on."""
+        if self.operation is not None:
+            self._close(self.operation.ended(Outcome.ABANDONED, why))
+
+    def take_closed(self) -> list[Operation]:
+        """Hand over the removals that ended since the last call."""
+        closed, self._closed = self._closed, []
+        return closed
+
+    def _not_asked(self) -> None:
+        """The slot that was to be asked for was not, this time."""
+        if not self._was_asked:
+            self._asked.discard(self._slot)
+
+    def _hear(self, operation: Operation, report: SlotReport | None, now_s: float) -> None:
+        """Take in what the guest's firmware said since it was to be asked."""
+        if report is None or operation.offlined_s is None or report.at_s < operation.offlined_s:
+            return
+        if not report.of_removal:
+            return
+        if report.refuses:
+            self._end(operation, Outcome.REFUSED, report.meaning, now_s)
+        else:
+            self.operation = operation.acknowledged(max(report.at_s, operation.accepted_s or report.at_s))
+
+    def _expire(self, operation: Operation, now_s: float) -> None:
+        stage = Stage.OFFLINE if operation.accepted_s is None else Stage.GONE
+        since_s = operation.requested_s if operation.accepted_s is None else operation.accepted_s
+        deadline_s = self._deadlines.of(stage)
+        if now_s - since_s <= deadline_s:
+            return
+        if self._in_flight is not None:
+            self._trouble = unplug_unanswered(self._view.name, deadline_s)
+        else:
+            detail = kept_back(self._view.name, self._slot, deadline_s, self._last_error)
+            self._end(operation, Outcome.STUCK, detail, now_s)
+
+    def _end(self, operation: Operation, outcome: Outcome, detail: str, now_s: float) -> None:
+        """End a removal that did not come true, and remember that for its slot."""
+        back_off = self._back_off.get(self._slot, BackOff())
+        who = f"{self._view.id.uuid}/{self._slot}"
+        if outcome in {Outcome.REFUSED, Outcome.STUCK}:
+            back_off = back_off.failed(who, now_s, first_s=_REFUSED_FIRST_S, longest_s=_REFUSED_LONGEST_S)
+        elif outcome is Outcome.DENIED:
+            self._denied_at = (self._view.plugged, self._view.maximum)
+            back_off = BackOff(back_off.failures + 1, now_s + LONGEST_S)
+        elif outcome is not Outcome.CONFLICT:
+            back_off = back_off.failed(who, now_s)
+        if outcome is Outcome.REFUSED:
+            detail = refused_back(self._view.name, self._slot, detail, back_off.until_s - now_s)
+        if outcome is not Outcome.CONFLICT:
+            self._back_off[self._slot] = back_off
+            self._trouble = detail
+        if operation.accepted_s is not None:
+            self.last_change_s = now_s
+        self._close(operation.ended(outcome, detail))
+
+    def _close(self, operation: Operation) -> None:
+        self._closed.append(operation)
+        self.operation = None

@@ -1,0 +1,26 @@
+"""The key `deadlines` of the configuration."""
+
+from typing import Annotated
+
+from autoscaler.core.deadlines import DeadlineSettings
+from autoscaler.policyfile.typed import Section
+from autoscaler.policyfile.values import duration
+
+_DEFAULT = DeadlineSettings()
+
+_Deadline = Annotated[float, duration("1s", "1h")]
+
+
+class DeadlineKeys(Section):
+    """After how long a change is stuck: a start, which the service corrects by what it sees of each host."""
+
+    online: _Deadline = _DEFAULT.online_s
+    """From the request of a growth until the guest runs the vCPUs."""
+    offline: _Deadline = _DEFAULT.offline_s
+    """From the request of a shrink until the guest runs the fewer vCPUs."""
+    gone: _Deadline = _DEFAULT.gone_s
+    """From the request to give a vCPU back until QEMU has it no longer."""
+
+    def settings(self) -> DeadlineSettings:
+        """The same as settings."""
+        return DeadlineSettings(online_s=self.online, offline_s=self.offline, gone_s=self.gone)

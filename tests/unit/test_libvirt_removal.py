@@ -1,0 +1,118 @@
+"""How a removal through libvirt is asked for, and what its errors mean."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import libvirt
+import pytest
+from libvirt import VIR_ERR_INTERNAL_ERROR as INTERNAL_ERROR
+from libvirt import VIR_ERR_NO_DOMAIN as NO_DOMAIN
+from libvirt import VIR_ERR_OPERATION_DENIED as OPERATION_DENIED
+from libvirt import VIR_ERR_OPERATION_FAILED as OPERATION_FAILED
+from libvirt import VIR_ERR_OPERATION_TIMEOUT as OPERATION_TIMEOUT
+
+from autoscaler.backends.libvirt.errors import unplug_failed
+from autoscaler.backends.libvirt.removal import highest_removable, removal_flags
+from autoscaler.backends.libvirt.stats import DomainViews
+from autoscaler.ports import AutoscalerError, Denied, DomainBusy, DomainGone, OutcomeUnknown
+from tests.unit.test_libvirt_errors import LOCKED, failure
+from tests.unit.test_libvirt_stats import TWO_VCPUS, swept
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
+SLOW = failure(
+    OPERATION_TIMEOUT,
+    "Timed out during operation: vcpu unplug request timed out. Unplug result must be manually inspected in "
+    "the domain",
+)
+_QEMU_SAYS = "internal error: unable to execute QEMU command 'device_del': "
+
+
+def domain(vcpus: Sequence[tuple[int, str, str]]) -> libvirt.virDomain:
+    """One whose definition lists these vCPUs: number, plugged, able to go."""
+    listed = "".join(
+        f"<vcpu id='{number}' enabled='{enabled}' hotpluggable='{can_go}'/>"
+        for number, enabled, can_go in vcpus
+    )
+    xml = f"<domain><vcpus>{listed}</vcpus></domain>"
+    return cast("libvirt.virDomain", SimpleNamespace(name=lambda: "web", XMLDesc=lambda _: xml))
+
+
+def connection(version: int) -> libvirt.virConnect:
+    return cast("libvirt.virConnect", SimpleNamespace(getLibVersion=lambda: version))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        pytest.param(LOCKED, DomainBusy, id="another job"),
+        pytest.param(failure(NO_DOMAIN, "Domain not found"), DomainGone, id="undefined"),
+        pytest.param(failure(OPERATION_DENIED, "read only access"), Denied, id="acl"),
+        pytest.param(
+            failure(INTERNAL_ERROR, f"{_QEMU_SAYS}acpi: device unplug request for not supported device type"),
+            DomainBusy,
+            id="the guest's ACPI is not up",
+        ),
+        pytest.param(failure(INTERNAL_ERROR, f"{_QEMU_SAYS}Device 'vcpu3' not found"), Denied, id="QEMU no"),
+        pytest.param(failure(OPERATION_FAILED, "vcpu unplug was rejected"), Denied, id="refused"),
+        pytest.param(
+            failure(OPERATION_TIMEOUT, "Zeitüberschreitung"), OutcomeUnknown, id="a timeout in German"
+        ),
+        pytest.param(failure(INTERNAL_ERROR, "something new"), OutcomeUnknown, id="not known here"),
+    ],
+)
+def test_a_removal_that_failed_is_refused_only_where_that_is_certain(
+    error: libvirt.libvirtError, expected: type[AutoscalerError]
+) -> None:
+    told = unplug_failed(error, "web", alive=True, active=True)
+
+    assert type(told) is expected
+    assert "web" in str(told)
+
+
+def test_a_guest_that_takes_its_time_is_no_failure() -> None:
+    assert unplug_failed(SLOW, "web", alive=True, active=True) is None
+
+
+def test_with_the_connection_lost_nobody_knows_whether_the_guest_was_asked() -> None:
+    assert isinstance(unplug_failed(SLOW, "web", alive=False, active=False), OutcomeUnknown)
+
+
+def test_the_highest_plugged_vcpu_that_can_go_is_the_one() -> None:
+    found = domain([(0, "yes", "no"), (1, "yes", "yes"), (2, "yes", "yes"), (3, "no", "yes")])
+
+    assert highest_removable(found, plugged=3) == 2
+
+
+def test_a_domain_whose_vcpus_are_all_fixed_is_told_how_to_free_them() -> None:
+    with pytest.raises(Denied, match="hotpluggable='yes'"):
+        highest_removable(domain([(0, "yes", "no"), (1, "yes", "no"), (2, "no", "yes")]), plugged=2)
+
+
+@pytest.mark.parametrize(
+    ("version", "flags"),
+    [pytest.param(12_003_000, LIVE, id="12.3"), pytest.param(12_004_000, LIVE | 1 << 9, id="12.4")],
+)
+def test_a_libvirt_that_can_is_told_not_to_wait_for_the_guest(
+    monkeypatch: pytest.MonkeyPatch, version: int, flags: int
+) -> None:
+    monkeypatch.setattr(libvirt, "VIR_DOMAIN_VCPU_ASYNC_UNPLUG", 1 << 9, raising=False)
+
+    assert removal_flags(connection(version)) == flags
+
+
+def test_a_client_without_the_flag_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(libvirt, "VIR_DOMAIN_VCPU_ASYNC_UNPLUG", raising=False)
+
+    assert removal_flags(connection(12_008_000)) == LIVE
+
+
+def test_the_filled_slots_are_those_whose_vcpus_have_a_state() -> None:
+    states = {"vcpu.0.state": 1, "vcpu.3.state": 1, "vcpu.maximum": 16, "vcpu.10.state": 1}
+
+    assert swept(DomainViews("here"), TWO_VCPUS | states).slots == frozenset({0, 3, 10})
+    assert swept(DomainViews("here"), TWO_VCPUS).slots is None
