@@ -13,7 +13,7 @@ import pytest
 
 from autoscaler.backends.agent.channel import SocketAgentChannel
 from autoscaler.backends.agent.guest_agent import GuestAgent
-from autoscaler.core.model import CpuSource
+from autoscaler.core.model import CpuSource, DomainEvent, DomainEventKind
 from autoscaler.ports import AgentError
 from autoscaler.service.clock import SystemClock
 from tests.fakes.examples import VIEW
@@ -48,6 +48,7 @@ def test_a_thousand_time_outs_leave_nothing_behind(folder: Path, fault: Fault) -
         before = (open_files(), threading.active_count())
         most_files = 0
         for _ in range(TIMEOUTS if fault is Fault.SILENT else TIMEOUTS // 10):
+            agent.heard(DomainEvent(DomainEventKind.AGENT_CONNECTED, VIEW.id))  # else it is left alone
             with pytest.raises(AgentError) as caught:
                 agent.sample(VIEW)
             named[type(caught.value).__name__] += 1

@@ -38,7 +38,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def ask(_server: str, *path: str, **_query: str | int) -> Any:  # noqa: ANN401 - JSON
         whole = {"status": status_of(FOUND), "domains": [domain_of(PAUSED)]}
-        return domain_of(PAUSED) if len(path) > 1 else whole[path[0]]
+        return domain_of(PAUSED) | {"slots": []} if len(path) > 1 else whole[path[0]]
 
     monkeypatch.setattr(queries, "ask", ask)
 
