@@ -5,17 +5,23 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import libvirt
 import pytest
 
-from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
+from autoscaler.backends.libvirt import hypervisor as libvirt_hypervisor
+from autoscaler.backends.libvirt.hypervisor import (
+    PLUG_CONNECTIONS,
+    PLUGS_PER_CONNECTION,
+    LibvirtHypervisor,
+)
 from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.backends.libvirt.metadata import NAMESPACE
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId, DomainView, RunState
 from autoscaler.core.owner import Owner
-from autoscaler.ports import Conflict, Denied, DomainGone
+from autoscaler.ports import BackendUnavailable, Conflict, Denied, DomainGone
 from tests.fakes.libvirt_domains import RealClock, pretend_domain
 
 if TYPE_CHECKING:
@@ -321,3 +327,18 @@ def test_without_libvirt_python_the_backend_says_how_to_get_it() -> None:
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert "pip install 'vcpu-autoscaler[libvirt]'" in told.stdout
+
+
+def test_a_plug_that_finds_every_place_taken_by_hung_ones_says_so_and_changes_nothing(
+    hypervisor: LibvirtHypervisor, guest: libvirt.virDomain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(libvirt_hypervisor, "PLUG_PATIENCE_S", 0.05)
+    with ExitStack() as hung:
+        for _ in range(PLUG_CONNECTIONS * PLUGS_PER_CONNECTION - 1):
+            hung.enter_context(hypervisor._plugging.taken(patience_s=0))
+        hypervisor.plug(id_of(guest), expect=1, target=2)
+        hung.enter_context(hypervisor._plugging.taken(patience_s=0))
+        with pytest.raises(DomainBusy, match="6 domains of test:///default are being given vCPUs and do not"):
+            hypervisor.plug(id_of(guest), expect=2, target=3)
+    assert view_of(hypervisor, guest).plugged == 2
+    hypervisor.plug(id_of(guest), expect=2, target=3)

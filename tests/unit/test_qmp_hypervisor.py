@@ -72,6 +72,18 @@ def test_the_vcpu_threads_of_a_local_qemu_are_timed(room: QmpRoom) -> None:
     assert (only(room.look(server)).vcpu_time_s or 0) > 0
 
 
+def test_the_waiting_of_vcpus_that_share_a_thread_is_not_known(room: QmpRoom) -> None:
+    server = room.serve(plugged_at_boot=2, thread_id=lambda _number: threading.main_thread().native_id)
+    view = only(room.look(server))
+    assert (view.vcpu_time_s or 0) > 0
+    assert view.vcpu_delay_s is None
+
+
+def test_the_waiting_of_vcpus_with_a_thread_each_is_known(room: QmpRoom) -> None:
+    server = room.serve(plugged_at_boot=1, thread_id=lambda _number: threading.main_thread().native_id)
+    assert only(room.look(server)).vcpu_delay_s is not None
+
+
 def test_the_maximum_is_asked_for_once(room: QmpRoom) -> None:
     server = room.serve()
     hypervisor = room.look(server)
