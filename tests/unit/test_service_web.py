@@ -208,7 +208,7 @@ def test_a_server_that_was_never_started_closes_all_the_same(tmp_path: Path) -> 
 def test_a_domain_is_explained_from_the_journal_now_and_at_any_time(site: Site) -> None:
     found = site.get("/api/v1/domains/web-1/explain").json()
     assert found["record"]["reason"] == "demand-high"
-    assert [step["stage"] for step in found["steps"]] == ["signals", "action"]
+    assert [step["stage"] for step in found["steps"]] == ["signals", "action", "outcome"]
     earlier = site.get("/api/v1/domains/web-1/explain?at=1002.5").json()
     assert earlier["record"]["target"] == 2
     assert site.get(f"/api/v1/domains/{DOMAIN.uuid}/explain?at=1002.5").json() == earlier

@@ -93,7 +93,9 @@ class LibvirtHypervisor:
             at_s = self._clock.monotonic_s()
             domains = [domain for domain, _ in records]
             labels = self._labels.of(domains, now_s=at_s)
-            return self._views.sweep(records, labels, self._jobs.of(domains), at_s=at_s)
+            # A domain whose QEMU hangs would be waited for once more.
+            jobs = self._jobs.known if self._late.out else self._jobs.of(domains)
+            return self._views.sweep(records, labels, jobs, at_s=at_s)
         except libvirt.libvirtError as error:
             raise sweep_failed(error, self._uri) from error
 
