@@ -83,7 +83,7 @@ class LibvirtHypervisor:
         """Every active domain, in one call to libvirt, and calls for the jobs of all and labels that are due.
 
         Raises:
-            BackendUnavailable: the connection is down; it is tried anew at a later call, within 2 s.
+            BackendUnavailable: the connection is down; it is tried anew at a later call, within 1 s.
         """
         self._listen()
         if self._late.out or self._labels.waits or self._jobs.waits:
