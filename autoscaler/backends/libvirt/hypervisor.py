@@ -93,8 +93,9 @@ class LibvirtHypervisor:
             at_s = self._clock.monotonic_s()
             domains = [domain for domain, _ in records]
             labels = self._labels.of(domains, now_s=at_s)
-            # A domain whose QEMU hangs would be waited for once more.
-            jobs = self._jobs.known if self._late.out else self._jobs.of(domains)
+            # A domain whose QEMU hangs would be waited for once more, and the connection may be in use.
+            waits = self._late.out or self._labels.waits
+            jobs = self._jobs.known if waits else self._jobs.of(domains)
             return self._views.sweep(records, labels, jobs, at_s=at_s)
         except libvirt.libvirtError as error:
             raise sweep_failed(error, self._uri) from error
