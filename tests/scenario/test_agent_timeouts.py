@@ -53,7 +53,8 @@ def test_a_thousand_time_outs_leave_nothing_behind(folder: Path, fault: Fault) -
                 agent.sample(VIEW)
             named[type(caught.value).__name__] += 1
             most_files = max(most_files, open_files())
-        assert set(named) <= {"AgentUnresponsive", "AgentNonsense"}
+        # Left alone in the middle of a sample, whose first call had timed out.
+        assert set(named) <= {"AgentUnresponsive", "AgentNonsense", "AgentLeftAlone"}
         assert most_files <= before[0] + 4  # both ends of one connection, and of one that is being hung up
         assert threading.active_count() == before[1]
 

@@ -13,8 +13,7 @@ import pytest
 
 from autoscaler.backends.libvirt import hypervisor as libvirt_hypervisor
 from autoscaler.backends.libvirt.hypervisor import (
-    PLUG_CONNECTIONS,
-    PLUGS_PER_CONNECTION,
+    WRITERS,
     LibvirtHypervisor,
 )
 from autoscaler.backends.libvirt.loop import ensure_event_loop
@@ -329,16 +328,16 @@ def test_without_libvirt_python_the_backend_says_how_to_get_it() -> None:
     assert "pip install 'vcpu-autoscaler[libvirt]'" in told.stdout
 
 
-def test_a_plug_that_finds_every_place_taken_by_hung_ones_says_so_and_changes_nothing(
+def test_a_plug_that_finds_every_connection_held_by_hung_ones_says_so_and_changes_nothing(
     hypervisor: LibvirtHypervisor, guest: libvirt.virDomain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(libvirt_hypervisor, "PLUG_PATIENCE_S", 0.05)
+    monkeypatch.setattr(libvirt_hypervisor, "WRITER_PATIENCE_S", 0.05)
     with ExitStack() as hung:
-        for _ in range(PLUG_CONNECTIONS * PLUGS_PER_CONNECTION - 1):
-            hung.enter_context(hypervisor._plugging.taken(patience_s=0))
+        for _ in range(WRITERS - 1):
+            hung.enter_context(hypervisor._writers.lease(0))
         hypervisor.plug(id_of(guest), expect=1, target=2)
-        hung.enter_context(hypervisor._plugging.taken(patience_s=0))
-        with pytest.raises(DomainBusy, match="6 domains of test:///default are being given vCPUs and do not"):
+        hung.enter_context(hypervisor._writers.lease(0))
+        with pytest.raises(BackendUnavailable, match="connections for such calls to test:///default wait"):
             hypervisor.plug(id_of(guest), expect=2, target=3)
     assert view_of(hypervisor, guest).plugged == 2
     hypervisor.plug(id_of(guest), expect=2, target=3)

@@ -90,7 +90,7 @@ def test_a_failure_is_repeated_without_trying_until_its_time_has_come(
         with pytest.raises(BackendUnavailable, match="is libvirtd"):
             link.connection()
 
-    assert tried_at_s == [0, 0.5, 1.5, 3.5]
+    assert tried_at_s == [0, 0.5, 1.5, 2.5, 3.5]
 
 
 def test_it_connects_once_the_daemon_is_there(clock: SetClock, tmp_path: Path) -> None:

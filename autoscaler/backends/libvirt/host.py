@@ -34,7 +34,7 @@ class LibvirtHostProbe:
         """Ask now.
 
         Raises:
-            BackendUnavailable: the connection is down; it is tried anew at a later call, within 2 s.
+            BackendUnavailable: the connection is down; it is tried anew at a later call, within 1 s.
         """
         connection = self._link.connection()
         try:

@@ -50,7 +50,7 @@ SWEEP_PATIENCE_S = (3.0, 12.0)
 domains, at about 2 ms each, are waited for by the second."""
 _PLACES = 4
 """Sweeps that may be out at once, the late ones included."""
-_WRITERS = 4
+WRITERS = 4
 """Changes that may be under way at once; each has a connection."""
 WRITER_PATIENCE_S = 5.0
 """How long a change waits for its turn."""
@@ -80,7 +80,7 @@ class LibvirtHypervisor:
         self._listener = LibvirtLink(uri, clock=clock, read_only=True, events=self._events)
         self._reader = LibvirtLink(uri, clock=clock, read_only=True)
         self._acpi = AcpiFeed(clock=clock, heard=self._events.changed)
-        self._writers = LinkPool(uri, clock=clock, places=_WRITERS)
+        self._writers = LinkPool(uri, clock=clock, places=WRITERS)
         self._views = DomainViews(self._label)
         self._pid_files = PidFiles(uri)
         self._late = LateCalls(_PLACES)
@@ -94,7 +94,7 @@ class LibvirtHypervisor:
         """Every active domain, in one call to libvirt, and calls for the jobs of all and labels that are due.
 
         Raises:
-            BackendUnavailable: the connection is down; it is tried anew at a later call, within 2 s.
+            BackendUnavailable: the connection is down; it is tried anew at a later call, within 1 s.
         """
         self._listen()
         if self._late.out or self._labels.waits or self._jobs.waits:
@@ -105,10 +105,12 @@ class LibvirtHypervisor:
             domains = [domain for domain, _ in records]
             labels = self._labels.of(domains, now_s=at_s)
             owners = {uuid: who for uuid, who in self._labels.owners.items() if who not in self._adopt}
+            # A domain whose QEMU hangs would be waited for once more, and the connection may be in use.
+            waits = self._late.out or self._labels.waits
             views = self._views.sweep(
                 records,
                 labels,
-                self._jobs.of(domains),
+                self._jobs.known if waits else self._jobs.of(domains),
                 owners=owners,
                 at_s=at_s,
                 reports_of=self._acpi.of,

@@ -45,7 +45,8 @@ class DomainJobs:
     def __init__(self) -> None:
         """Start with no job known."""
         self._late = LateCalls(1)
-        self._known = _NO_JOBS
+        self.known = _NO_JOBS
+        """What was told last."""
         self._tells = True
         """Whether this driver knows jobs at all."""
 
@@ -54,7 +55,7 @@ class DomainJobs:
         if self._tells:
             with suppress(TimeoutError):
                 self._late.run(partial(self._ask, domains), patience_s=PATIENCE_S)
-        return self._known
+        return self.known
 
     @property
     def waits(self) -> bool:
@@ -77,7 +78,7 @@ class DomainJobs:
                 job = _MIGRATION if code == libvirt.VIR_ERR_OPERATION_INVALID else None
             if job is not None:
                 found[domain.UUIDString()] = job
-        self._known = MappingProxyType(found)
+        self.known = MappingProxyType(found)
 
 
 def _job_of(domain: libvirt.virDomain) -> str | None:

@@ -33,7 +33,7 @@ OPEN_PATIENCE_S = 5.0
 
 _AGENT_PORT = "org.qemu.guest_agent.0"
 _FIRST_WAIT_S = 0.5
-_LONGEST_WAIT_S = 2.0
+_LONGEST_WAIT_S = 1.0
 """So that a daemon that is back is found by the next sweep, however long it was away."""
 
 _embedded: dict[tuple[str, bool], libvirt.virConnect] = {}
