@@ -16,11 +16,9 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from autoscaler.core.operation import Wait
 from autoscaler.core.policy_changes import meaning_of
 from autoscaler.core.reason import Reason
-from autoscaler.service.acting import carry_out, machine_of, take_in
-from autoscaler.service.lanes import Lane
+from autoscaler.service.driving import Driving
 from autoscaler.service.narrator import Narrator
 from autoscaler.service.plan import plan_of
 from autoscaler.service.publisher import Publisher
@@ -31,11 +29,9 @@ if TYPE_CHECKING:
 
     from autoscaler.core.arbiter import Grant
     from autoscaler.core.model import DomainId, DomainView, Observation
-    from autoscaler.core.operation import Action, Answer
     from autoscaler.core.orders import Order
     from autoscaler.core.policy import PolicySet
-    from autoscaler.ports import AutoscalerError, Clock
-    from autoscaler.service.acting import Machine
+    from autoscaler.ports import Clock
     from autoscaler.service.fleet import Fleet
     from autoscaler.service.governed import Governed
     from autoscaler.service.instruments import Instruments
@@ -71,7 +67,6 @@ class Controller:
         self._fleet = fleet
         self._recorder = recorder
         self._clock = clock
-        self._submit = submit
         self._instruments = instruments
         self._interval_s = interval_s
         self._patience_s = _PATIENCE_RATIO * interval_s
@@ -83,12 +78,17 @@ class Controller:
             wants_pressure=self._fleet.wants_pressure,
             grace_s=_GRACE_RATIO * interval_s,
         )
-        self._wakes: dict[DomainId, float] = {}
-        """When to look again at a domain whose guest has not followed yet."""
-        self._acting: set[tuple[DomainId, type[Machine]]] = set()
-        """Which machines of which domains have an action out, though the state that asked may be gone."""
         self._ungoverned: tuple[DomainView, ...] = ()
         self._narrator = Narrator()
+        self._driving = Driving(
+            fleet,
+            recorder=recorder,
+            clock=clock,
+            submit=submit,
+            instruments=instruments,
+            narrator=self._narrator,
+            contained=self._contained,
+        )
         self._publisher = Publisher(
             fleet, self._sampling, recorder=recorder, clock=clock, narrator=self._narrator, publish=publish
         )
@@ -126,11 +126,8 @@ class Controller:
             late = (self._take(view, observation) for view, observation in self._sampling.stragglers())
             self._conclude([governed for governed in late if governed is not None])
         now_s = self._clock.monotonic_s()
-        for domain in [domain for domain, wake_s in self._wakes.items() if wake_s <= now_s]:
-            governed = self._fleet.get(domain)
-            assert governed is not None, domain
-            self._contained(governed, partial(self._drive, governed))
-        due = list(self._wakes.values())
+        self._driving.wake(now_s)
+        due = list(self._driving.wakes_s)
         if self._round_started_s is not None:
             due.append(self._round_started_s + self._patience_s)
         elif self._unpublished:
@@ -231,12 +228,10 @@ class Controller:
         governed = self._fleet.let_go(domain)
         if governed is not None:
             self._forget(domain)
-            governed.state.actuation.abandon(why)
-            governed.state.removal.abandon(why)
-            self._close_operations(governed)
+            self._driving.abandon(governed, why)
 
     def _forget(self, domain: DomainId) -> None:
-        self._wakes.pop(domain, None)
+        self._driving.forget(domain)
         self._narrator.forget(domain)
 
     def _contained(self, governed: Governed, step: Callable[[], None]) -> None:
@@ -259,7 +254,7 @@ class Controller:
             governed.slice_closed()
         if state.closed_slices or state.by_hand.since_s != by_hand_s:
             self._fleet.keep(governed, at_once=state.by_hand.since_s != by_hand_s)
-        self._close_operations(governed)
+        self._driving.close_operations(governed)
         state.decide(now_s, self._clock.wall_s())
 
     def _conclude(self, decided: Sequence[Governed]) -> None:
@@ -286,53 +281,9 @@ class Controller:
             self._fleet.shares(state.view.id.host).used(1, now_s)
             governed.tally.begun(operation)
             self._narrator.begun(decision, operation)
-        self._drive(governed)
+        self._driving.drive(governed)
         if self._sampling.trouble(state.view.id.host) is None:  # else the host's own trouble says it all
             self._narrator.of_domain(state.view, state.conditions(now_s))
-
-    def _drive(self, governed: Governed) -> None:
-        """Hand out the next action of a domain, or note when to look again."""
-        domain, now_s = governed.state.view.id, self._clock.monotonic_s()
-        self._wakes.pop(domain, None)
-        self._close_operations(governed)
-        wakes_s: list[float] = []
-        for machine in (governed.state.actuation, governed.state.removal):
-            action, hand = machine.next_action(now_s), (domain, type(machine))
-            if isinstance(action, Wait):
-                wakes_s.append(action.until_s)
-            elif action is not None and hand not in self._acting:
-                self._acting.add(hand)
-                machine.started(action)
-                work = partial(carry_out, governed.host, domain, action)
-                self._submit(Lane.ACT, work, partial(self._acted, governed, action))
-        if wakes_s:
-            self._wakes[domain] = min(wakes_s)
-
-    def _acted(self, governed: Governed, action: Action, result: Answer | AutoscalerError) -> None:
-        """Take in how an action came out; one of a domain that was dropped meanwhile only clears the way."""
-        domain = governed.state.view.id
-        self._acting.discard((domain, type(machine_of(governed.state, action))))
-        now = self._fleet.get(domain)
-        if now is None:
-            return
-        now.tally.called(result)
-        if now is governed:
-            self._contained(now, partial(take_in, now.state, action, result, self._clock.monotonic_s()))
-        if now in self._fleet:
-            self._contained(now, partial(self._drive, now))
-
-    def _close_operations(self, governed: Governed) -> None:
-        state = governed.state
-        for operation in state.actuation.take_closed() + state.removal.take_closed():
-            self._recorder.ended(operation)
-            self._instruments.operation_ended(operation)
-            governed.tally.ended(operation)
-            if operation.unplugs:
-                governed.last_removal = operation
-            else:
-                governed.last_operation = operation
-            self._narrator.ended(state.view.name, operation)
-            self._fleet.shares(state.view.id.host).learn(operation)
 
     def _publish_snapshot(self) -> None:
         self._unpublished, self._published_s = False, self._clock.monotonic_s()

@@ -1,0 +1,123 @@
+"""Moves begun changes on: hands out their actions, takes in what came back, and notes when to look again.
+
+Invariants: a domain has one action out for each of its two machines at most, though the state that asked for
+it may be gone; a result is taken only by the state that asked for it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from autoscaler.core.operation import Wait
+from autoscaler.service.acting import carry_out, machine_of, take_in
+from autoscaler.service.lanes import Lane
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from autoscaler.core.model import DomainId
+    from autoscaler.core.operation import Action, Answer
+    from autoscaler.ports import AutoscalerError, Clock
+    from autoscaler.service.acting import Machine
+    from autoscaler.service.fleet import Fleet
+    from autoscaler.service.governed import Governed
+    from autoscaler.service.instruments import Instruments
+    from autoscaler.service.lanes import Submit
+    from autoscaler.service.narrator import Narrator
+    from autoscaler.service.recorder import Recorder
+
+
+class Driving:
+    """The actions of every governed domain, on the controller's thread."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        *,
+        recorder: Recorder,
+        clock: Clock,
+        submit: Submit,
+        instruments: Instruments,
+        narrator: Narrator,
+        contained: Callable[[Governed, Callable[[], None]], None],
+    ) -> None:
+        """`contained` takes a step of one domain and keeps a fault in it from the others."""
+        self._fleet = fleet
+        self._recorder = recorder
+        self._clock = clock
+        self._submit = submit
+        self._instruments = instruments
+        self._narrator = narrator
+        self._contained = contained
+        self._wakes: dict[DomainId, float] = {}
+        """When to look again at a domain whose guest has not followed yet."""
+        self._acting: set[tuple[DomainId, type[Machine]]] = set()
+        """Which machines of which domains have an action out, though the state that asked may be gone."""
+
+    @property
+    def wakes_s(self) -> Collection[float]:
+        """When `wake` is due, for each domain that waits."""
+        return self._wakes.values()
+
+    def wake(self, now_s: float) -> None:
+        """Drive the domains whose time has come."""
+        for domain in [domain for domain, wake_s in self._wakes.items() if wake_s <= now_s]:
+            governed = self._fleet.get(domain)
+            assert governed is not None, domain
+            self._contained(governed, partial(self.drive, governed))
+
+    def drive(self, governed: Governed) -> None:
+        """Hand out the next actions of a domain, or note when to look again."""
+        domain, now_s = governed.state.view.id, self._clock.monotonic_s()
+        self._wakes.pop(domain, None)
+        self.close_operations(governed)
+        wakes_s: list[float] = []
+        for machine in (governed.state.actuation, governed.state.removal):
+            action, hand = machine.next_action(now_s), (domain, type(machine))
+            if isinstance(action, Wait):
+                wakes_s.append(action.until_s)
+            elif action is not None and hand not in self._acting:
+                self._acting.add(hand)
+                machine.started(action)
+                work = partial(carry_out, governed.host, domain, action)
+                self._submit(Lane.ACT, work, partial(self._acted, governed, action))
+        if wakes_s:
+            self._wakes[domain] = min(wakes_s)
+
+    def close_operations(self, governed: Governed) -> None:
+        """Record and tell what ended."""
+        state = governed.state
+        for operation in state.actuation.take_closed() + state.removal.take_closed():
+            self._recorder.ended(operation)
+            self._instruments.operation_ended(operation)
+            governed.tally.ended(operation)
+            if operation.unplugs:
+                governed.last_removal = operation
+            else:
+                governed.last_operation = operation
+            self._narrator.ended(state.view.name, operation)
+            self._fleet.shares(state.view.id.host).learn(operation)
+
+    def abandon(self, governed: Governed, why: str) -> None:
+        """Nobody will see how the changes of a domain go on."""
+        governed.state.actuation.abandon(why)
+        governed.state.removal.abandon(why)
+        self.close_operations(governed)
+
+    def forget(self, domain: DomainId) -> None:
+        """Look at a domain no more; an action that is out clears the way when it comes back."""
+        self._wakes.pop(domain, None)
+
+    def _acted(self, governed: Governed, action: Action, result: Answer | AutoscalerError) -> None:
+        """Take in how an action came out; one of a domain that was dropped meanwhile only clears the way."""
+        domain = governed.state.view.id
+        self._acting.discard((domain, type(machine_of(governed.state, action))))
+        now = self._fleet.get(domain)
+        if now is None:
+            return
+        now.tally.called(result)
+        if now is governed:
+            self._contained(now, partial(take_in, now.state, action, result, self._clock.monotonic_s()))
+        if now in self._fleet:
+            self._contained(now, partial(self.drive, now))
