@@ -260,7 +260,8 @@ class Controller:
         decision_id = self._recorder.decided(decision, wall_s=wall_s, digest=digest)
         if decision.act:
             operation = state.begin(decision, decision_id, now_s)
-            self._fleet.shares(state.view.id.host).used(1, now_s)
+            if decision.moves:  # A removal takes no turn from a growth.
+                self._fleet.shares(state.view.id.host).used(1, now_s)
             self._recorder.begun(decision, operation, wall_s=wall_s)
             governed.tally.begun(operation)
             self._narrator.begun(decision, operation)
