@@ -12,6 +12,7 @@ import typer
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ask
 from autoscaler.cli.output import Output, OutputOption, print_json, print_table
 from autoscaler.core.condition import AS_ORDERED
+from autoscaler.core.decision import Verdict
 from autoscaler.core.reason import SENTENCES, Reason
 from autoscaler.policyfile.problem import printable
 
@@ -200,8 +201,10 @@ def _under_way(event: Json) -> bool:
 
 def _line(event: Json) -> str:
     at = datetime.fromtimestamp(event["at_wall_s"], UTC).astimezone()
-    sizes = f"{event['online']} -> {event['next_vcpus']}"
     operation = event["operation"]
+    sizes = f"{event['online']} -> {event['next_vcpus']}"
+    if event["verdict"] == Verdict.UNPLUG:
+        sizes = f"{event['plugged']} -> {event['plugged'] - 1} plugged"
     outcome = "" if operation is None else f"; {_outcome(operation)}"
     lasted = "" if event["repeats"] == 0 else f" (for {event['until_wall_s'] - event['at_wall_s']:.0f} s)"
     sentence = SENTENCES[Reason(event["reason"])]

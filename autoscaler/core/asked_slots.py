@@ -43,8 +43,10 @@ class AskedSlots:
 
     def look(self, view: DomainView) -> set[int]:
         """Compare with the look before; returns the slots that were asked for and are empty now."""
+        self._view, self._just_gone = view, 0
+        if not (self._open or self._gone):
+            return set()
         gone = self._open - self._filled(view)
-        self._view = view
         self._open -= gone
         self._gone = (self._gone | gone) - self._filled(view)
         self._just_gone = len(gone)

@@ -151,6 +151,15 @@ def kept_back(name: str, slot: int, deadline_s: float, last_error: str) -> str:
     )
 
 
+def in_use(name: str, slot: int) -> str:
+    """A vCPU that is not asked for, though the guest runs fewer than it has."""
+    return (
+        f"the guest of domain {name!r} runs the vCPU in slot {slot}, the highest, while a lower one is "
+        f"offline, so none is taken back: enable the lower one, then `virsh guestvcpus {quote(name)} "
+        f"--cpulist {slot} --disable`"
+    )
+
+
 def refused_back(name: str, slot: int, meaning: str, wait_s: float) -> str:
     """A guest that does not give a vCPU back, and what to do."""
     return (

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.asked_slots import AskedSlots
 from autoscaler.core.backoff import LONGEST_S, BackOff
-from autoscaler.core.condition import Condition, few_descriptors, kept_back, refused_back, unplug_unanswered
+from autoscaler.core.condition import (
+    Condition,
+    few_descriptors,
+    in_use,
+    kept_back,
+    refused_back,
+    unplug_unanswered,
+)
 from autoscaler.core.deadlines import Deadlines, Stage
 from autoscaler.core.operation import Action, LookAtGuest, Operation, Outcome, Requested, Unplug, Wait
 from autoscaler.core.reason import Reason
@@ -137,8 +144,14 @@ class Removal:
         if vcpus.online > operation.to_vcpus:
             detail = f"the guest of domain {self._view.name!r} runs {vcpus.online} vCPUs now"
             self._end(operation, Outcome.CONFLICT, detail, now_s)
+        elif self._slot in vcpus.online_ids and self._numbers_slots(vcpus):
+            self._end(operation, Outcome.FAILED, in_use(self._view.name, self._slot), now_s)
         else:
             self.operation = operation.offlined(now_s)
+
+    def _numbers_slots(self, vcpus: GuestVcpus) -> bool:
+        """Whether the guest's own numbers are surely those of the slots."""
+        return frozenset(vcpu.logical_id for vcpu in vcpus.vcpus) == self._view.slots
 
     def requested(self, answer: Requested, now_s: float) -> None:
         """The hypervisor took the `Unplug` in flight."""

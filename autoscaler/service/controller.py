@@ -278,7 +278,8 @@ class Controller:
         governed.tally.decided(decision)
         if decision.act:
             operation = state.begin(decision, decision_id, now_s)
-            self._fleet.shares(state.view.id.host).used(1, now_s)
+            if decision.moves:  # A removal takes no turn from a growth.
+                self._fleet.shares(state.view.id.host).used(1, now_s)
             governed.tally.begun(operation)
             self._narrator.begun(decision, operation)
         self._driving.drive(governed)

@@ -61,5 +61,8 @@ on_backends_without_agent = _on([name for name, can in ABILITIES.items() if not 
 on_backends_with_labels = _on([name for name, can in ABILITIES.items() if can.carries_labels])
 on_backends_without_labels = _on([name for name, can in ABILITIES.items() if not can.carries_labels])
 on_backends_that_give_back = _on([name for name, can in ABILITIES.items() if can.gives_back])
+on_backends_whose_guests_give_back = _on(
+    [name for name, can in ABILITIES.items() if can.has_agent and can.gives_back and can.shows_it_gone]
+)
 on_backends_that_give_nothing_back = _on([name for name, can in ABILITIES.items() if not can.gives_back])
 on_backends_that_tell_pauses = _on([name for name, can in ABILITIES.items() if can.tells_pauses])

@@ -51,6 +51,11 @@ class ScriptedBackend(ConnectedBackend):
     def booted(self, name: str) -> Iterator[Inhabited]:
         home = self._root / name
         home.mkdir()
+
+        def eject(slot: int) -> None:
+            guest.unplug()
+            qemu.unplug(slot)
+
         guest = ScriptedGuest(present=BOOT_PLUGGED, online=set(range(BOOT_PLUGGED)))
         qemu = ScriptedQmp(
             path=home / "qmp.sock",
@@ -58,7 +63,7 @@ class ScriptedBackend(ConnectedBackend):
             plugged_at_boot=BOOT_PLUGGED,
             maximum=MAXIMUM,
             version=self._version,
-            on_unplug=lambda slot: threading.Timer(_LISTED_AFTER_S, lambda: qemu.unplug(slot)).start(),
+            on_unplug=lambda slot: threading.Timer(_LISTED_AFTER_S, lambda: eject(slot)).start(),
             on_plug=lambda _: threading.Timer(_LISTED_AFTER_S, lambda: guest.plug(qemu.plugged)).start(),
         )
         domain = _Domain(name, qemu, ScriptedAgent(path=home / "agent.sock", guest=guest))

@@ -184,6 +184,8 @@ def test_a_flood_of_reports_is_bounded_and_holds_up_no_look(
 
 def test_a_paused_guest_is_given_and_asked_for_vcpus(hypervisor: QmpHypervisor, qemu: AcpiQemu) -> None:
     view = grown(hypervisor, qemu, 2)
+    qemu.monitor("cont")
+    until(hypervisor, lambda view: view.state is RunState.RUNNING)
     qemu.monitor("stop")
     until(hypervisor, lambda view: view.state is RunState.PAUSED)
 

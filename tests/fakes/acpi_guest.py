@@ -3,6 +3,10 @@
 QEMU's qtest socket reads and writes its I/O ports, and these are the registers of modern CPU hotplug on x86
 (docs/specs/acpi_cpu_hotplug in QEMU). Under KVM the vCPU threads really come and go; emulation never tells
 that a vCPU is gone.
+
+The machine is not started unless a test says so: its vCPUs have nothing to run, and QEMU 7.2 ends at a plug
+into a slot whose vCPU ran and was given back, where KVM refuses to set such a vCPU up anew
+("kvm_arch_init_vcpu failed (1): Invalid argument").
 """
 
 from __future__ import annotations
@@ -100,7 +104,7 @@ class AcpiQemu:
             listener.listen(1)
             listener.settimeout(20)
             arguments = (
-                f"-nodefaults -no-user-config -display none -machine q35 -accel {accel} -cpu qemu64 -m 64 "
+                f"-S -nodefaults -no-user-config -display none -machine q35 -accel {accel} -cpu qemu64 -m 64 "
                 f"-smp 1,maxcpus={maximum} -qmp unix:{home}/qmp.sock,server=on,wait=off "
                 f"-monitor unix:{home}/monitor.sock,server=on,wait=off "
                 f"-qtest unix:{home}/qtest.sock -qtest-log /dev/null"

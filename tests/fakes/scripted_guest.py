@@ -127,6 +127,12 @@ class ScriptedGuest:
         if self.self_onlining:
             self.online.update(new)
 
+    def unplug(self) -> None:
+        """Let the guest lose its highest vCPU."""
+        self._account()
+        self.present -= 1
+        self.online.discard(self.present)
+
     def restart_agent(self) -> None:
         """Another agent process: it has none of the files and processes of the one before."""
         self.open_files.clear()

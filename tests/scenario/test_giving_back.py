@@ -40,7 +40,7 @@ class GivingBack(Story):
         found = [event["operation"] for event in events(self.simulation.journal._path, limit=1000)]
         return [
             Outcome(operation["outcome"])
-            for operation in reversed(found)
+            for operation in found
             if isinstance(operation, dict)
             and operation["direction"] == Direction.UNPLUG
             and operation["outcome"] is not None

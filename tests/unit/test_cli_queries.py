@@ -76,6 +76,13 @@ def test_show_prints_a_table_of_the_slots(monkeypatch: pytest.MonkeyPatch) -> No
     ]
 
 
+def test_a_vcpu_that_goes_back_to_the_host_is_told_by_the_plugged_ones(
+    answers: list[list[dict[str, Any]]],
+) -> None:
+    answers += [[event(7, verdict="unplug", reason="idle", online=1, next_vcpus=1, plugged=3)]]
+    assert "unplug  3 -> 2 plugged  a vCPU that is offline" in CliRunner().invoke(app, ["events"]).stdout
+
+
 def test_what_is_only_recommended_does_not_read_as_done(answers: list[list[dict[str, Any]]]) -> None:
     answers += [[event(7, act=False)]]
     assert "would grow" in CliRunner().invoke(app, ["events"]).stdout

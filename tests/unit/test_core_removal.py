@@ -9,7 +9,7 @@ import pytest
 from autoscaler.core.acpi import SlotReport, SlotReports
 from autoscaler.core.condition import Condition
 from autoscaler.core.deadlines import Deadlines, DeadlineSettings, Stage
-from autoscaler.core.model import DomainView
+from autoscaler.core.model import DomainView, GuestVcpu, GuestVcpus
 from autoscaler.core.operation import Direction, LookAtGuest, Operation, Outcome, Requested, Unplug, Wait
 from autoscaler.core.reason import Reason
 from autoscaler.core.removal import Removal
@@ -79,6 +79,21 @@ def test_a_guest_that_runs_the_vcpu_again_is_not_asked_for_it() -> None:
     assert only_closed(removal).outcome is Outcome.CONFLICT
     assert removal.conditions == {}
     assert removal.obstacle(100.1) is None
+
+
+def test_a_vcpu_that_runs_while_a_lower_one_is_offline_is_not_asked_for() -> None:
+    removal = begun()
+    handed_out(removal, 100.0)
+    removal.guest_shows(
+        GuestVcpus(
+            tuple(GuestVcpu(logical_id=number, online=number != 1, can_offline=True) for number in range(3))
+        ),
+        100.1,
+    )
+
+    assert only_closed(removal).outcome is Outcome.FAILED
+    assert "a lower one is offline" in removal.conditions[Condition.NOT_GIVEN_BACK]
+    assert removal.obstacle(100.2) is Reason.BACK_OFF
 
 
 def test_a_guest_that_does_not_answer_is_asked_again_ever_more_rarely() -> None:

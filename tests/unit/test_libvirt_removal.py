@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -13,10 +14,14 @@ from libvirt import VIR_ERR_OPERATION_DENIED as OPERATION_DENIED
 from libvirt import VIR_ERR_OPERATION_FAILED as OPERATION_FAILED
 from libvirt import VIR_ERR_OPERATION_TIMEOUT as OPERATION_TIMEOUT
 
+from autoscaler.backends.acpi_reports import AT_ONCE
+from autoscaler.backends.libvirt.acpi_feed import AcpiFeed
 from autoscaler.backends.libvirt.errors import unplug_failed
 from autoscaler.backends.libvirt.removal import highest_removable, removal_flags
 from autoscaler.backends.libvirt.stats import DomainViews
+from autoscaler.core.acpi import SlotReports
 from autoscaler.ports import AutoscalerError, Denied, DomainBusy, DomainGone, OutcomeUnknown
+from tests.fakes.libvirt_domains import RealClock
 from tests.unit.test_libvirt_errors import LOCKED, failure
 from tests.unit.test_libvirt_stats import TWO_VCPUS, swept
 
@@ -116,3 +121,57 @@ def test_the_filled_slots_are_those_whose_vcpus_have_a_state() -> None:
 
     assert swept(DomainViews("here"), TWO_VCPUS | states).slots == frozenset({0, 3, 10})
     assert swept(DomainViews("here"), TWO_VCPUS).slots is None
+
+
+def report(slot: str = "2", kind: str = "CPU") -> str:
+    return json.dumps({"info": {"source": 0x103, "status": 0x80, "slot": slot, "slot-type": kind}})
+
+
+def heard(details: str, *, times: int = 1) -> tuple[SlotReports, int]:
+    """What a feed knows after this event of a domain, and how often its listener was called."""
+    told: list[object] = []
+    feed = AcpiFeed(clock=RealClock(), heard=told.append)
+    domain = cast("libvirt.virDomain", SimpleNamespace(UUIDString=lambda: "some"))
+    for _ in range(times):
+        feed._reported(None, domain, "ACPI_DEVICE_OST", 1, 2, details, None)
+    reports = feed.of("some")
+    feed.keep_only([])
+    assert feed.of("some") == SlotReports()
+    return reports, len(told)
+
+
+def test_a_report_that_libvirt_passes_on_is_noted_and_told_of() -> None:
+    reports, told = heard(report())
+
+    assert reports.last[2].refuses
+    assert told == 1
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("[" * 1000, id="nested"),
+        pytest.param(report() + " " * 2000, id="long"),
+        pytest.param(report(kind="DIMM"), id="memory"),
+    ],
+)
+def test_what_is_no_report_of_a_vcpu_is_passed_over(details: str) -> None:
+    reports, told = heard(details)
+
+    assert (dict(reports.last), told) == ({}, 0)
+
+
+def test_a_flood_through_libvirt_is_bounded() -> None:
+    reports, told = heard(report(), times=10_000)
+
+    assert reports.taken == told < AT_ONCE + 200
+    assert reports.taken + reports.dropped == 10_000
+
+
+def test_a_driver_without_qemu_is_listened_to_no_less() -> None:
+    connection = libvirt.open("test:///default")
+    feed = AcpiFeed(clock=RealClock(), heard=lambda _: None)
+    feed.attach(connection)
+    feed.detach(connection)
+    connection.close()
