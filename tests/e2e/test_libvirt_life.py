@@ -1,0 +1,162 @@
+"""What befalls a domain in its life besides its load, under a real libvirtd: vCPUs are added all the same."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import libvirt
+import pytest
+
+from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
+from autoscaler.backends.libvirt.loop import ensure_event_loop
+from autoscaler.core.model import DomainId, DomainView, RunState
+from autoscaler.ports import Denied
+from tests.fakes.libvirt_daemon import LibvirtDaemon, libvirt_daemon
+from tests.fakes.libvirt_domains import RealClock, bare_qemu_domain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a private libvirtd needs root")
+
+LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
+TOPOLOGY = "<cpu><topology sockets='{}' cores='{}' threads='{}'/></cpu><devices>"
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[LibvirtDaemon]:
+    folder = Path(tempfile.mkdtemp(prefix="lv-"))
+    with libvirt_daemon(folder) as daemon:
+        yield daemon
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def administrator(daemon: LibvirtDaemon) -> Iterator[libvirt.virConnect]:
+    ensure_event_loop()
+    connection = libvirt.open(daemon.uri)
+    yield connection
+    for domain in connection.listAllDomains():
+        with contextlib.suppress(libvirt.libvirtError):
+            domain.destroy()
+        with contextlib.suppress(libvirt.libvirtError):
+            domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
+    connection.close()
+
+
+@pytest.fixture
+def hypervisor(daemon: LibvirtDaemon) -> Iterator[LibvirtHypervisor]:
+    hypervisor = LibvirtHypervisor(daemon.uri, clock=RealClock(), label="host")
+    yield hypervisor
+    hypervisor.close()
+
+
+def started(
+    administrator: libvirt.virConnect, name: str, *changes: tuple[str, str]
+) -> tuple[libvirt.virDomain, DomainId]:
+    """A persistent domain without an operating system, 1 of 4 vCPUs, with its XML changed like this."""
+    xml = bare_qemu_domain(name)
+    for old, new in changes:
+        assert old in xml
+        xml = xml.replace(old, new)
+    domain = administrator.defineXML(xml)
+    domain.create()
+    return domain, DomainId("host", domain.UUIDString())
+
+
+def view_of(hypervisor: LibvirtHypervisor, domain: DomainId) -> DomainView:
+    return next(view for view in hypervisor.domains() if view.id == domain)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param((), id="q35"),
+        pytest.param((("machine='q35'", "machine='pc'"),), id="pc"),
+        pytest.param((("<devices>", TOPOLOGY.format(1, 4, 1)),), id="cores"),
+        pytest.param((("<devices>", TOPOLOGY.format(1, 2, 2)),), id="cores and threads"),
+        pytest.param((("<devices>", TOPOLOGY.format(4, 1, 1)),), id="sockets"),
+    ],
+)
+def test_vcpus_are_added_one_by_one_whatever_the_machine_and_its_topology(
+    administrator: libvirt.virConnect, hypervisor: LibvirtHypervisor, changes: tuple[tuple[str, str], ...]
+) -> None:
+    _, id_ = started(administrator, "shaped", *changes)
+    for count in (2, 3, 4):
+        hypervisor.plug(id_, expect=count - 1, target=count)
+        assert view_of(hypervisor, id_).plugged == count
+    with pytest.raises(Denied, match="its maximum is 4"):
+        hypervisor.plug(id_, expect=4, target=5)
+
+
+def test_pinned_vcpus_stay_pinned_when_others_are_added(
+    administrator: libvirt.virConnect, hypervisor: LibvirtHypervisor
+) -> None:
+    pinning = "<cputune><vcpupin vcpu='0' cpuset='0'/><vcpupin vcpu='1' cpuset='0'/></cputune><os>"
+    domain, id_ = started(administrator, "pinned", ("<os>", pinning))
+    hypervisor.plug(id_, expect=1, target=3)
+    pins = domain.vcpuPinInfo(LIVE)
+    assert [pin[0] for pin in pins[:2]] == [True, True]
+    assert not any(pins[0][1:]), "the first is still on CPU 0 alone"
+    assert not any(pins[1][1:]), "and so is the one that was added"
+
+
+def test_a_domain_that_is_suspended_is_seen_so_and_goes_on_with_what_it_was_given(
+    administrator: libvirt.virConnect, hypervisor: LibvirtHypervisor
+) -> None:
+    domain, id_ = started(administrator, "suspended")
+    domain.suspend()
+    assert view_of(hypervisor, id_).state is RunState.PAUSED
+    hypervisor.plug(id_, expect=1, target=2)
+    domain.resume()
+    view = view_of(hypervisor, id_)
+    assert (view.state, view.plugged) == (RunState.RUNNING, 2)
+
+
+def test_a_domain_that_was_saved_comes_back_with_its_vcpus_and_grows_on(
+    administrator: libvirt.virConnect, hypervisor: LibvirtHypervisor
+) -> None:
+    domain, id_ = started(administrator, "saved")
+    hypervisor.plug(id_, expect=1, target=3)
+    domain.managedSave()
+    assert id_ not in {view.id for view in hypervisor.domains()}
+    domain.create()
+    assert view_of(hypervisor, id_).plugged == 3
+    hypervisor.plug(id_, expect=3, target=4)
+    assert view_of(hypervisor, id_).plugged == 4
+
+
+def test_a_reset_keeps_what_was_plugged_and_a_fresh_start_has_what_is_configured(
+    administrator: libvirt.virConnect, hypervisor: LibvirtHypervisor
+) -> None:
+    domain, id_ = started(administrator, "reset")
+    hypervisor.plug(id_, expect=1, target=3)
+    domain.reset()
+    assert view_of(hypervisor, id_).plugged == 3
+    domain.destroy()
+    domain.create()
+    assert view_of(hypervisor, id_).plugged == 1
+
+
+def test_a_domain_that_is_undefined_while_it_runs_is_served_until_it_ends(
+    administrator: libvirt.virConnect, hypervisor: LibvirtHypervisor
+) -> None:
+    domain, id_ = started(administrator, "undefined")
+    domain.undefine()
+    hypervisor.plug(id_, expect=1, target=2)
+    assert view_of(hypervisor, id_).plugged == 2
+    domain.destroy()
+    assert id_ not in {view.id for view in hypervisor.domains()}
+
+
+def test_vcpus_that_an_administrator_adds_and_takes_are_seen_at_the_next_look(
+    administrator: libvirt.virConnect, hypervisor: LibvirtHypervisor
+) -> None:
+    domain, id_ = started(administrator, "by-hand")
+    domain.setVcpusFlags(3, LIVE)
+    assert view_of(hypervisor, id_).plugged == 3
