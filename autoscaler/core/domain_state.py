@@ -13,12 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.core.actuation import Actuation
-from autoscaler.core.arbiter import Request
 from autoscaler.core.by_hand import ByHand
 from autoscaler.core.condition import Condition, by_hand, doubted, headroom, held, left_alone, unconfirmed
 from autoscaler.core.corroboration import Corroboration
 from autoscaler.core.deadlines import Deadlines
-from autoscaler.core.decide import ACTING, Facts, decide, is_by_hand, is_stale, may_yield
+from autoscaler.core.decide import Facts, decide, is_by_hand, is_stale
 from autoscaler.core.demand import DemandMeter, Dropped, Load
 from autoscaler.core.learned import Learned
 from autoscaler.core.model import (
@@ -32,8 +31,7 @@ from autoscaler.core.model import (
     Sample,
 )
 from autoscaler.core.operation import Direction
-from autoscaler.core.policy import Indicator, Mode
-from autoscaler.core.reason import OUT_OF_PLAY
+from autoscaler.core.policy import Indicator
 from autoscaler.core.removal import Removal
 
 if TYPE_CHECKING:
@@ -179,7 +177,7 @@ class DomainState:
 
     def decide(self, now_s: float, wall_s: float) -> Decision:
         """Decide where the domain should go, and whether to move there now. Every outcome has a reason."""
-        decision = decide(self._facts(), self.policy, self.learned, now_s, wall_s)
+        decision = decide(self.facts, self.policy, self.learned, now_s, wall_s)
         if decision.trace is not None:
             # Not what a floor makes of it: a floor that is lowered again leaves nothing to be held.
             self.learned.recommender.note(min(decision.proposed, decision.upper), now_s)
@@ -194,7 +192,7 @@ class DomainState:
         Where another strategy or service level would forget what was learned, no hold of the past counts
         either: what is told is where the domain would settle.
         """
-        facts = self._facts()
+        facts = self.facts
         learned = self.learned
         if policy.strategy != self.policy.strategy or policy.sla != self.policy.sla:
             learned = Learned(policy, now_s, lag_s=0.0)
@@ -212,58 +210,6 @@ class DomainState:
         """Whether the last decision asks for a move that was not begun yet."""
         decision = self.decision
         return decision is not None and decision.moves and not self.actuation.busy
-
-    def request(self, now_s: float, *, asks: bool) -> Request:
-        """What the domain asks of its host, or, where it does not ask, how it counts there."""
-        decision, committed = self.decision, self.committed
-        return Request(
-            domain=self.view.id,
-            name=self.view.name,
-            current=committed,
-            floor=committed if decision is None else decision.lower,
-            want=self._wanted(asks=asks),
-            ready=asks,
-            priority=self.policy.host.priority,
-            weight=self.policy.host.weight,
-            yields=decision is not None
-            and may_yield(self._facts(), self.policy, self.learned, decision, now_s),
-            yielding=max(0, self.online - self.actuation.coming(self.online)),
-        )
-
-    def prospect(self, decision: Decision, policy: Policy) -> Request:
-        """What the domain would ask of its host in the long run, were it decided like this from now on."""
-        sits_out = self._sits_out(decision)
-        goal = self.committed if sits_out else decision.target
-        return Request(
-            domain=self.view.id,
-            name=self.view.name,
-            current=self.committed,
-            floor=decision.lower,
-            want=max(goal, self.committed) if decision.mode is Mode.UP_ONLY else goal,
-            priority=policy.host.priority,
-            weight=policy.host.weight,
-            yields=decision.mode is Mode.AUTO and not sits_out,
-            yielding=0,
-        )
-
-    def _wanted(self, *, asks: bool) -> int:
-        """The vCPUs it asks for or, where it only cannot ask just now, those to keep for it.
-
-        Else a vCPU that was taken back for it would go to others meanwhile, and be taken back again.
-        """
-        decision = self.decision
-        if decision is not None and asks:
-            return decision.next_vcpus
-        if decision is None or self._sits_out(decision):
-            return self.committed
-        hidden = decision.load is not None and decision.load.starved
-        # Stolen time hides demand; what the strategy's memory would keep is still known.
-        return max(self.committed, decision.target, min(decision.held, decision.upper) if hidden else 0)
-
-    def _sits_out(self, decision: Decision) -> bool:
-        """Whether it cannot use more for some time, or may not."""
-        acts = decision.mode in ACTING if self.order is None else not self.order.pauses
-        return not acts or decision.reason in OUT_OF_PLAY
 
     def settle(self, grant: Grant) -> Decision:
         """Let the arbiter's grant stand in the last decision."""
@@ -287,7 +233,9 @@ class DomainState:
             self.learned.shrunk(now_s)
         return operation
 
-    def _facts(self) -> Facts:
+    @property
+    def facts(self) -> Facts:
+        """What a decision on it is made from."""
         return Facts(
             view=self.view,
             online=self.online,

@@ -27,15 +27,14 @@ from autoscaler.policyfile.values import (
     duration,
     integer,
     matching,
-    number,
     one_of,
-    ratio,
     read_text,
     said,
     written,
     wrong,
 )
 from autoscaler.service.deadline_keys import DeadlineKeys
+from autoscaler.service.host_keys import HostKeys
 from autoscaler.service.settings import (
     Config,
     Connection,
@@ -185,31 +184,6 @@ class AgentKeys(Section):
 
     timeout: Annotated[float, duration("100ms", "1m")] = _DEFAULT.agent_timeout_s
     """Longest that one command may take."""
-
-
-class HostKeys(Section):
-    """What the guests of each host may have together, and how much may change there."""
-
-    overcommit: Annotated[float, number("0.1", "64")] = _DEFAULT.host.overcommit
-    """vCPUs that the guests may have for each of the host's CPUs."""
-    reserve: Annotated[int, integer(0, 4096)] = _DEFAULT.host.reserve
-    """vCPUs of those that no guest is given."""
-    delay_below: Annotated[float, ratio("1%", "100%")] = _DEFAULT.host.delay_below_ratio
-    """No guest grows while the host withholds a larger share of its guests' vCPU time; 100%: no limit."""
-    pressure_below: Annotated[float, ratio("1%", "100%")] = _DEFAULT.host.pressure_below_ratio
-    """No guest grows while tasks of the host wait for a CPU for a larger share of time; 100%: no limit."""
-    operations_per_minute: Annotated[int, integer(1, 6000)] = _DEFAULT.host.operations_per_minute
-    """Most changes of guests that may begin in any minute."""
-
-    def limits(self) -> HostLimits:
-        """The same as settings."""
-        return HostLimits(
-            overcommit=self.overcommit,
-            reserve=self.reserve,
-            delay_below_ratio=self.delay_below,
-            pressure_below_ratio=self.pressure_below,
-            operations_per_minute=self.operations_per_minute,
-        )
 
 
 class JournalKeys(Section):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autoscaler.core.asking import request_of
 from autoscaler.core.by_hand import ByHand
 from autoscaler.core.deadlines import DeadlineSettings, Stage
 from autoscaler.core.delay import REMEMBERED
@@ -159,7 +160,7 @@ class Fleet:
         for place in {self.hosts[domain.host].place for domain in asking}:
             self._feel(place)
             requests = [
-                governed.state.request(now_s, asks=governed.state.view.id in asking)
+                request_of(governed.state, now_s, asks=governed.state.view.id in asking)
                 for governed in self._of(place)
             ]
             grants = self._shares[place].grants(requests, now_s)

@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
-from autoscaler.core.operation import Direction, Outcome
+from autoscaler.core.operation import Outcome
 from autoscaler.ports import JournalUnavailable, Kept
 from autoscaler.service import journal_past
 from autoscaler.service.decision_record import inputs_of
 from autoscaler.service.journal_pruning import Pruning
+from autoscaler.service.journal_rows import insert_decision, insert_operation, write_ended, write_learned
 from autoscaler.service.journal_schema import SCHEMA_VERSION, bring_up, schema_of
 from autoscaler.service.order_rows import delete_order, read_orders, write_order
 
@@ -137,9 +138,9 @@ class SqliteJournal:
         with self._named_errors(), self._db:
             if last is not None:
                 self._write_fold(last)
-            row = self._insert_decision(decision, wall_s, digest)
+            row = insert_decision(self._db, decision, wall_s, digest)
             if decision.act:
-                self._insert_operation(row, decision, wall_s)
+                insert_operation(self._db, row, decision, wall_s)
         self._last[decision.domain] = _Last(row, key, decision, wall_s)
         return row
 
@@ -147,7 +148,7 @@ class SqliteJournal:
         """Record the end of an operation, as soon as it can be; see `autoscaler.ports.Journal`."""
         self._ended[operation.decision_id] = operation
         with self._named_errors(), self._db:
-            self._write_ended()
+            write_ended(self._db, self._ended.values())
         self._ended.clear()
 
     def ordered(self, order: Order) -> None:
@@ -222,7 +223,7 @@ class SqliteJournal:
         with self._named_errors(), self._db:
             for last in self._last.values():
                 self._write_fold(last)
-            self._write_ended()
+            write_ended(self._db, self._ended.values())
             self._write_learned(self._learned)
             self._pruning.step(self._db, newest_s)
         self._learned.clear()
@@ -239,72 +240,19 @@ class SqliteJournal:
         finally:
             self._db.close()
 
+    def _write_learned(self, domains: Iterable[DomainId]) -> None:
+        named = ((domain, self._last.get(domain)) for domain in domains)
+        write_learned(
+            self._db,
+            ((domain, last.newest.name if last else None, *self._learned[domain]) for domain, last in named),
+        )
+
     def _write_fold(self, last: _Last) -> None:
         if last.repeats == last.written:
             return
         self._db.execute(
             "UPDATE decisions SET until_wall_s = ?, repeats = ?, newest_inputs = ? WHERE id = ?",
             (last.until_wall_s, last.repeats, json.dumps(inputs_of(last.newest)), last.row),
-        )
-
-    def _write_ended(self) -> None:
-        self._db.executemany(
-            "UPDATE operations SET stages = ?, outcome = ?, detail = ? WHERE decision_id = ?",
-            [
-                (json.dumps(operation.stages_s()), operation.outcome, operation.detail, decision_id)
-                for decision_id, operation in self._ended.items()
-            ],
-        )
-
-    def _write_learned(self, domains: Iterable[DomainId]) -> None:
-        named = ((domain, self._last.get(domain)) for domain in domains)
-        rows = (
-            (domain.host, domain.uuid, last.newest.name if last else None, *self._learned[domain])
-            for domain, last in named
-        )
-        self._db.executemany(
-            "INSERT INTO learned (host, uuid, domain, at_wall_s, learned) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT (host, uuid) DO UPDATE SET domain = coalesce(excluded.domain, domain),"
-            " at_wall_s = excluded.at_wall_s, learned = excluded.learned",
-            rows,
-        )
-
-    def _insert_decision(self, decision: Decision, wall_s: float, digest: str) -> int:
-        row: dict[str, str | int | float] = {
-            "at_wall_s": wall_s,
-            "until_wall_s": wall_s,
-            "host": decision.domain.host,
-            "uuid": decision.domain.uuid,
-            "domain": decision.name,
-            "policy": decision.policy,
-            "policy_digest": digest,
-            "mode": decision.mode,
-            "verdict": decision.verdict,
-            "reason": decision.reason,
-            "act": int(decision.act),
-            "plugged": decision.plugged,
-            "online": decision.online,
-            "proposed": decision.proposed,
-            "target": decision.target,
-            "next_vcpus": decision.next_vcpus,
-            "inputs": json.dumps(inputs_of(decision)),
-        }
-        names = ", ".join(row)
-        places = ", ".join(f":{name}" for name in row)
-        cursor = self._db.execute(f"INSERT INTO decisions ({names}) VALUES ({places})", row)  # noqa: S608 - own names
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
-
-    def _insert_operation(self, row: int, decision: Decision, wall_s: float) -> None:
-        if decision.unplug_to is not None:
-            change = (Direction.UNPLUG, decision.plugged, decision.unplug_to)
-        else:
-            up = decision.next_vcpus > decision.online
-            change = (Direction.UP if up else Direction.DOWN, decision.online, decision.next_vcpus)
-        self._db.execute(
-            "INSERT INTO operations (decision_id, at_wall_s, domain, direction, from_vcpus, to_vcpus, reason)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (row, wall_s, decision.name, *change, decision.reason),
         )
 
     @contextmanager

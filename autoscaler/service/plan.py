@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autoscaler.core.arbiter import Request
+from autoscaler.core.asking import prospect_of
 from autoscaler.core.policy_changes import meaning_of
 from autoscaler.core.reason import SENTENCES
 from autoscaler.policyfile.load import load_texts
@@ -109,7 +110,7 @@ def _of_governed(state: DomainState, policies: PolicySet, now_s: float, wall_s: 
     if policy is None:
         return _Prospect(_fixed(state.view, state.committed))
     decision = state.preview(policy, now_s, wall_s)
-    return _Prospect(state.prospect(decision, policy), policy, decision)
+    return _Prospect(prospect_of(state, decision, policy), policy, decision)
 
 
 def _fixed(view: DomainView, vcpus: int | None = None) -> Request:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from autoscaler.core.arbiter import Capacity, arbitrate
+from autoscaler.core.asking import request_of
 from autoscaler.core.domain_state import DomainState
 from autoscaler.core.learned import Learned
 from autoscaler.core.model import CpuSource, DomainId, DomainView, RunState, Sample
@@ -92,7 +93,7 @@ def _tick(
         state.decide(now_s, WALL_S + now_s)
     asking = {state.view.id for state in states if state.wants_to_move}
     if asking:
-        requests = [state.request(now_s, asks=state.view.id in asking) for state in states]
+        requests = [request_of(state, now_s, asks=state.view.id in asking) for state in states]
         grants = arbitrate(requests, capacity)
         for state in states:
             if state.view.id in asking:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoscaler.core.asking import request_of
 from autoscaler.core.domain_state import DomainState
 from autoscaler.core.model import DomainView, Missing
 from autoscaler.core.orders import EVERY, Order, OrderKind
@@ -58,7 +59,7 @@ def test_nothing_is_begun_or_given_up_under_a_pause_and_the_target_stays_the_pol
     assert paused.decision is not None
     assert not paused.decision.act
     assert not paused.wants_to_move
-    request = paused.request(200.0, asks=False)
+    request = request_of(paused, 200.0, asks=False)
     assert (request.yields, request.want) == (False, request.current)
     assert policy.min_vcpus <= paused.decision.target <= 6
 
@@ -75,4 +76,4 @@ def test_a_count_that_was_ordered_is_the_target_whatever_the_policy_says(
     ordered = min(vcpus, MAXIMUM)
     assert (decision.target, decision.lower, decision.upper) == (ordered, ordered, ordered)
     assert min(decision.online, ordered) <= decision.next_vcpus <= max(decision.online, ordered)
-    assert not state.request(200.0, asks=False).yields
+    assert not request_of(state, 200.0, asks=False).yields

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from autoscaler.core.arbiter import Grant
+from autoscaler.core.asking import request_of
 from autoscaler.core.condition import Condition
 from autoscaler.core.decision import Decision
 from autoscaler.core.domain_state import DomainState
@@ -237,7 +238,7 @@ def test_a_domain_yields_only_what_is_above_its_floor_and_only_where_it_may_shri
     def yields(policy: Policy, view: DomainView = FOUR) -> bool:
         life = Life(view, policy)
         life.lives(2.9, seconds=20)
-        return life.state.request(life.now_s, asks=False).yields
+        return request_of(life.state, life.now_s, asks=False).yields
 
     assert yields(QUICK)
     assert not yields(replace(QUICK, min_vcpus=4))

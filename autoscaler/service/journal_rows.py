@@ -1,0 +1,80 @@
+"""The rows that the journal writes, each as part of a transaction; `journal_schema` has the tables."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from autoscaler.core.operation import Direction
+from autoscaler.service.decision_record import inputs_of
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+    from autoscaler.core.decision import Decision
+    from autoscaler.core.model import DomainId
+    from autoscaler.core.operation import Operation
+
+
+def insert_decision(db: sqlite3.Connection, decision: Decision, wall_s: float, digest: str) -> int:
+    """Add a decision; returns its id."""
+    row: dict[str, str | int | float] = {
+        "at_wall_s": wall_s,
+        "until_wall_s": wall_s,
+        "host": decision.domain.host,
+        "uuid": decision.domain.uuid,
+        "domain": decision.name,
+        "policy": decision.policy,
+        "policy_digest": digest,
+        "mode": decision.mode,
+        "verdict": decision.verdict,
+        "reason": decision.reason,
+        "act": int(decision.act),
+        "plugged": decision.plugged,
+        "online": decision.online,
+        "proposed": decision.proposed,
+        "target": decision.target,
+        "next_vcpus": decision.next_vcpus,
+        "inputs": json.dumps(inputs_of(decision)),
+    }
+    names = ", ".join(row)
+    places = ", ".join(f":{name}" for name in row)
+    cursor = db.execute(f"INSERT INTO decisions ({names}) VALUES ({places})", row)  # noqa: S608 - own names
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def insert_operation(db: sqlite3.Connection, row: int, decision: Decision, wall_s: float) -> None:
+    """Add the operation that the decision of this id begins."""
+    if decision.unplug_to is not None:
+        change = (Direction.UNPLUG, decision.plugged, decision.unplug_to)
+    else:
+        up = decision.next_vcpus > decision.online
+        change = (Direction.UP if up else Direction.DOWN, decision.online, decision.next_vcpus)
+    db.execute(
+        "INSERT INTO operations (decision_id, at_wall_s, domain, direction, from_vcpus, to_vcpus, reason)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (row, wall_s, decision.name, *change, decision.reason),
+    )
+
+
+def write_ended(db: sqlite3.Connection, operations: Iterable[Operation]) -> None:
+    """Note how these operations ended, and when they passed each stage."""
+    db.executemany(
+        "UPDATE operations SET stages = ?, outcome = ?, detail = ? WHERE decision_id = ?",
+        [
+            (json.dumps(operation.stages_s()), operation.outcome, operation.detail, operation.decision_id)
+            for operation in operations
+        ],
+    )
+
+
+def write_learned(db: sqlite3.Connection, rows: Iterable[tuple[DomainId, str | None, float, str]]) -> None:
+    """Replace what was learned of domains: the id, the name where it is known, when, and the JSON of it."""
+    db.executemany(
+        "INSERT INTO learned (host, uuid, domain, at_wall_s, learned) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (host, uuid) DO UPDATE SET domain = coalesce(excluded.domain, domain),"
+        " at_wall_s = excluded.at_wall_s, learned = excluded.learned",
+        ((domain.host, domain.uuid, *rest) for domain, *rest in rows),
+    )
