@@ -16,10 +16,9 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from autoscaler.core.operation import Wait
 from autoscaler.core.policy_changes import meaning_of
-from autoscaler.service.acting import carry_out, machine_of, take_in
-from autoscaler.service.lanes import Lane
+from autoscaler.service.acting import take_in
+from autoscaler.service.hands import Hands
 from autoscaler.service.narrator import Narrator
 from autoscaler.service.plan import plan_of
 from autoscaler.service.publisher import Publisher
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from autoscaler.core.operation import Action, Answer
     from autoscaler.core.policy import PolicySet
     from autoscaler.ports import AutoscalerError, Clock
-    from autoscaler.service.acting import Machine
     from autoscaler.service.fleet import Fleet
     from autoscaler.service.governed import Governed
     from autoscaler.service.instruments import Instruments
@@ -69,7 +67,6 @@ class Controller:
         self._fleet = fleet
         self._recorder = recorder
         self._clock = clock
-        self._submit = submit
         self._instruments = instruments
         self._interval_s = interval_s
         self._patience_s = _PATIENCE_RATIO * interval_s
@@ -83,8 +80,7 @@ class Controller:
         )
         self._wakes: dict[DomainId, float] = {}
         """When to look again at a domain whose guest has not followed yet."""
-        self._acting: set[tuple[DomainId, type[Machine]]] = set()
-        """Which machines of which domains have an action out, though the state that asked may be gone."""
+        self._hands = Hands(submit)
         self._ungoverned: tuple[DomainView, ...] = ()
         self._narrator = Narrator()
         self._publisher = Publisher(
@@ -274,23 +270,14 @@ class Controller:
         domain, now_s = governed.state.view.id, self._clock.monotonic_s()
         self._wakes.pop(domain, None)
         self._close_operations(governed)
-        wakes_s: list[float] = []
-        for machine in (governed.state.actuation, governed.state.removal):
-            action, hand = machine.next_action(now_s), (domain, type(machine))
-            if isinstance(action, Wait):
-                wakes_s.append(action.until_s)
-            elif action is not None and hand not in self._acting:
-                self._acting.add(hand)
-                machine.started(action)
-                work = partial(carry_out, governed.host, domain, action)
-                self._submit(Lane.ACT, work, partial(self._acted, governed, action))
-        if wakes_s:
-            self._wakes[domain] = min(wakes_s)
+        wake_s = self._hands.give(governed, now_s, self._acted)
+        if wake_s is not None:
+            self._wakes[domain] = wake_s
 
     def _acted(self, governed: Governed, action: Action, result: Answer | AutoscalerError) -> None:
         """Take in how an action came out; one of a domain that was dropped meanwhile only clears the way."""
         domain = governed.state.view.id
-        self._acting.discard((domain, type(machine_of(governed.state, action))))
+        self._hands.take_back(governed, action)
         now = self._fleet.get(domain)
         if now is None:
             return

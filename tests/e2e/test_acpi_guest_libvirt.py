@@ -35,10 +35,12 @@ def seen() -> Iterator[dict[str, Any]]:
     command = [sys.executable, "-m", "tests.fakes.libvirt_acpi", str(root)]
     if os.geteuid() == 0:
         command = in_namespace(command, folder, hide_kvm=not kvm_opens())
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
-    assert done.returncode == 0, done.stderr
-    yield json.loads(done.stdout)
-    shutil.rmtree(folder)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
+        assert done.returncode == 0, done.stderr
+        yield json.loads(done.stdout)
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_a_guest_whose_acpi_is_not_up_is_asked_later(seen: dict[str, Any]) -> None:

@@ -41,8 +41,8 @@ class Site:
         self.run = self.simulation.run
         self.action_takes_s = 0.01
         self.acting = self.acted = self.most_acting = 0
-        self._submit = self.controller._submit
-        self.controller._submit = self._counted
+        hands = self.controller._hands
+        self._submit, hands._submit = hands._submit, self._counted
 
     def _counted(
         self, lane: Lane, work: Callable[[], T], then: Callable[[T | AutoscalerError], None]
