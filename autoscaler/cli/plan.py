@@ -1,5 +1,6 @@
 """The command `plan`: what edited policies would change, before they are put in force."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -31,6 +32,8 @@ def plan(
     for problem in loaded.errors:
         typer.echo(f"{problem.place}: error: {problem.message}", err=True)
     if loaded.errors:
+        if output is Output.JSON:
+            print_json({"errors": [asdict(problem) for problem in loaded.errors]})
         raise typer.Exit(1)
     files = [read_text_file(path) for path in policy_files(paths)[0]]
     texts = [{"name": file.name, "text": file.text} for file in files]

@@ -133,7 +133,7 @@ def _sentence(model: type[Section], path: KeyPath, detail: ErrorDetails) -> str:
     if kind == "missing":
         return f"the key {name} is missing here"
     if kind == "extra_forbidden":
-        hint = _known_instead(str(path[-1]), _known_keys(model, path[:-1]))
+        hint = _under(model, path) or _known_instead(str(path[-1]), _known_keys(model, path[:-1]))
         return f"the key {name} is not known here{hint}"
     if kind == SAID:
         return str(detail["ctx"]["sentence"])
@@ -176,6 +176,15 @@ def _known_instead(key: str, known: Sequence[str]) -> str:
     if before_colon != key and before_colon in known:
         return "; write a space after the colon"
     return did_you_mean(key, known) or f"; known here: {', '.join(known)}"
+
+
+def _under(model: type[Section], path: KeyPath) -> str:
+    """Where a key that is not known here is known, one level down; empty: nowhere."""
+    key = path[-1]
+    for name in _known_keys(model, path[:-1]):
+        if key in _known_keys(model, (*path[:-1], name)):
+            return f"; it belongs under {shown(name)}"
+    return ""
 
 
 def _known_keys(model: type[Section], path: KeyPath) -> list[str]:

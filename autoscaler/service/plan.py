@@ -7,11 +7,12 @@ its target, each domain shows what its host would grant it once all have got wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autoscaler.core.arbiter import Request
 from autoscaler.core.asking import prospect_of
+from autoscaler.core.policy import Match
 from autoscaler.core.policy_changes import meaning_of
 from autoscaler.core.reason import SENTENCES
 from autoscaler.policyfile.load import load_texts
@@ -131,7 +132,12 @@ def _fixed(view: DomainView, vcpus: int | None = None) -> Request:
 def _means_otherwise(before: PolicySet, after: PolicySet, view: DomainView) -> bool:
     """Whether limits and shares differ, though they may make no difference at this moment."""
     old, new = governing(before, view), governing(after, view)
-    return old is not None and new is not None and meaning_of(old) != meaning_of(new)
+    return old is not None and new is not None and _effect(old) != _effect(new)
+
+
+def _effect(policy: Policy) -> Policy:
+    """The policy without what says whom it governs."""
+    return replace(meaning_of(policy), name="", match=Match())
 
 
 def _compared(entry: dict[str, object] | None) -> dict[str, object] | None:

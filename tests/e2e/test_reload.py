@@ -78,7 +78,7 @@ def test_the_command_has_its_answer_for_programs(service: RunningService) -> Non
     answer = json.loads(reload(service, "--output", "json").stdout)
     assert answer["in_force"] is True
     assert answer["domains"] == 0
-    assert answer["changes"] == {"added": [], "removed": [], "changed": [], "reordered": False}
+    assert answer["changes"] == {"added": [], "removed": [], "changed": [], "keys": {}, "reordered": False}
     logged(service, "INFO control: uid ")
 
 

@@ -35,8 +35,8 @@ def changes(before: tuple[Policy, ...], after: tuple[Policy, ...]) -> PolicyChan
         pytest.param(
             (WEB, OLD),
             (DB, replace(WEB, max_vcpus=8)),
-            PolicyChanges(added=("db",), removed=("old",), changed=("web",)),
-            "web changed, db added, old removed",
+            PolicyChanges(added=("db",), removed=("old",), changed=("web",), keys={"web": ("vcpus",)}),
+            "web changed in vcpus, db added, old removed",
             id="one of each",
         ),
         pytest.param(
@@ -52,8 +52,8 @@ def changes(before: tuple[Policy, ...], after: tuple[Policy, ...]) -> PolicyChan
         pytest.param(
             (WEB,),
             (replace(WEB, strategy=TargetStrategy(utilization_ratio=0.5)),),
-            PolicyChanges(changed=("web",)),
-            "web changed",
+            PolicyChanges(changed=("web",), keys={"web": ("strategy",)}),
+            "web changed in strategy",
             id="deep inside",
         ),
     ],

@@ -201,9 +201,12 @@ _COUNT = "write a whole number from 1 to 4096"
             "vcpu: {min: 1}", 5, "the key 'vcpu' is not known here; did you mean 'vcpus'?", id="unknown"
         ),
         pytest.param(
-            "metadata: {}",
+            "priority: 7", 5, "the key 'priority' is not known here; it belongs under 'host'", id="elsewhere"
+        ),
+        pytest.param(
+            "zebra: {}",
             5,
-            "the key 'metadata' is not known here; known here: name, match, mode, vcpus,"
+            "the key 'zebra' is not known here; known here: name, match, mode, vcpus,"
             " sla, strategy, limits, schedules, host, missing, manual_change",
             id="unlike any",
         ),

@@ -146,3 +146,7 @@ def test_a_policy_that_only_recommends_gets_nothing(simulated: Simulation) -> No
     after = planned(simulated, replace(WEB, min_vcpus=3, mode=Mode.RECOMMEND))["web-1"]["after"]
     assert isinstance(after, dict)
     assert (after["target"], after["gets"]) == (3, 1)
+
+
+def test_another_match_that_lets_the_same_domain_in_is_no_change(simulated: Simulation) -> None:
+    assert planned(simulated, replace(WEB, match=Match(name=("web-1",))))["web-1"]["changes"] is False

@@ -100,8 +100,14 @@ def test_a_good_set_comes_into_force_whole_and_what_changed_is_told(
     site.file.write_text(policies(db=1, web=4))
     assert site.reload.verb({}, PEER) == {
         "in_force": True,
-        "sentence": "web changed, db added, old removed; 3 running domains governed otherwise now",
-        "changes": {"added": ("db",), "removed": ("old",), "changed": ("web",), "reordered": False},
+        "sentence": "web changed in vcpus, db added, old removed; 3 running domains governed otherwise now",
+        "changes": {
+            "added": ("db",),
+            "removed": ("old",),
+            "changed": ("web",),
+            "keys": {"web": ("vcpus",)},
+            "reordered": False,
+        },
         "domains": 3,
         "errors": [],
         "warnings": [],
@@ -110,9 +116,9 @@ def test_a_good_set_comes_into_force_whole_and_what_changed_is_told(
     assert [policy.name for policy in policy_set.policies] == ["db", "web"]
     assert thread == "controller"
     (line,) = caplog.messages
-    assert (
-        line
-        == "policies reloaded: web changed, db added, old removed; 3 running domains governed otherwise now"
+    assert line == (
+        "policies reloaded: web changed in vcpus, db added, old removed; "
+        "3 running domains governed otherwise now"
     )
     assert (site.reads("success"), site.successful) == (2, 1)
 
@@ -163,7 +169,7 @@ def test_what_changed_is_told_against_the_set_in_force_though_a_broken_one_came_
     site.file.write_text(BROKEN)
     site.look()
     site.file.write_text(policies(web=3, old=2))
-    assert str(site.reload.verb({}, PEER)["sentence"]).startswith("web changed; ")
+    assert str(site.reload.verb({}, PEER)["sentence"]).startswith("web changed in vcpus; ")
 
 
 @pytest.mark.parametrize("text", [policies(web=9), BROKEN], ids=["good", "broken"])
