@@ -1,10 +1,10 @@
 """The libvirt backend: the host side of one connection, whatever its URI.
 
 Reading, changing and listening have connections of their own, so that a change in progress never holds up a
-sweep; all but those for changes are read-only. libvirt gives no call a deadline. A dead peer is noticed by
-keepalive (link.py); a QEMU that does not answer its monitor holds up one sweep for 3 s (late.py), and a
-`plug` or `unplug` for as long as it is silent: that is bounded by the caller's own deadline for its worker
-thread.
+sweep; all but those for changes, and for what guests' firmware reports, are read-only. libvirt gives no call a
+deadline. A dead peer is noticed by keepalive (link.py); a QEMU that does not answer its monitor holds up one
+sweep for 3 s (late.py), and a `plug` or `unplug` for as long as it is silent: that is bounded by the caller's
+own deadline for its worker thread.
 
 Invariant: nothing shrinks a guest but `unplug`, and every write says VIR_DOMAIN_AFFECT_LIVE: left out,
 libvirt would ask for the right to edit the stored configuration as well.
@@ -80,6 +80,7 @@ class LibvirtHypervisor:
         self._listener = LibvirtLink(uri, clock=clock, read_only=True, events=self._events)
         self._reader = LibvirtLink(uri, clock=clock, read_only=True)
         self._acpi = AcpiFeed(clock=clock, heard=self._events.changed)
+        self._firmware = LibvirtLink(uri, clock=clock, events=self._acpi)
         self._writers = LinkPool(uri, clock=clock, places=WRITERS)
         self._views = DomainViews(self._label)
         self._pid_files = PidFiles(uri)
@@ -136,6 +137,7 @@ class LibvirtHypervisor:
         """
         if target < expect:
             raise ValueError(f"plug only adds vCPUs: {target} is below {expect}")
+        self._firmware.connection()
         with self._writers.lease(WRITER_PATIENCE_S) as link:
             handle = self._as_expected(link, domain, expect=expect, target=target)
             try:
@@ -149,6 +151,7 @@ class LibvirtHypervisor:
 
         libvirt before 12.4 waits 5 s for the guest to follow, and this with it.
         """
+        self._firmware.connection()
         with self._writers.lease(WRITER_PATIENCE_S) as link:
             handle, plugged, _ = self._look(link, domain)
             name = handle.name()
@@ -194,6 +197,7 @@ class LibvirtHypervisor:
         """Let go of the connections; every guest stays as it is."""
         self._listener.close()
         self._reader.close()
+        self._firmware.close()
         self._writers.close()
 
     def _statistics(self) -> Sequence[tuple[libvirt.virDomain, Mapping[str, int]]]:
