@@ -1,10 +1,10 @@
 """The libvirt backend: the host side of one connection, whatever its URI.
 
 Reading, changing and listening have connections of their own, so that a change in progress never holds up a
-sweep; all but those for changes, and for what guests' firmware reports, are read-only. libvirt gives no call a
-deadline. A dead peer is noticed by keepalive (link.py); a QEMU that does not answer its monitor holds up one
-sweep for 3 s (late.py), and a `plug` or `unplug` for as long as it is silent: that is bounded by the caller's
-own deadline for its worker thread.
+sweep; all but those for changes, and for what guests' firmware reports, are read-only. libvirt gives no call
+a deadline. A dead peer is noticed by keepalive (link.py); a QEMU that does not answer its monitor holds up
+one sweep for 3 s (late.py), and a `plug` or `unplug` for as long as it is silent: that is bounded by the
+caller's own deadline for its worker thread.
 
 Invariant: nothing shrinks a guest but `unplug`, and every write says VIR_DOMAIN_AFFECT_LIVE: left out,
 libvirt would ask for the right to edit the stored configuration as well.
