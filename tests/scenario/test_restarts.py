@@ -8,7 +8,7 @@ from pathlib import Path
 from autoscaler.core.condition import Condition
 from autoscaler.core.model import DomainId, GuestVcpus
 from autoscaler.core.operation import Outcome
-from autoscaler.core.policy import DownLimits, Match, Policy, TargetStrategy
+from autoscaler.core.policy import DownLimits, Match, Policy, Reclaim, TargetStrategy
 from autoscaler.core.reason import Reason
 from autoscaler.ports import AgentUnresponsive, BackendUnavailable
 from autoscaler.service.journal_reader import events
@@ -181,3 +181,36 @@ def test_a_shrink_that_the_kill_cut_off_is_decided_anew(tmp_path: Path) -> None:
     machine.run(30)
     assert len(machine.guest.online) == 1
     assert Reason.BY_HAND not in machine.reasons()
+
+
+def test_a_vcpu_that_goes_only_after_the_restart_is_nobody_elses_and_counts_for_the_day(
+    tmp_path: Path,
+) -> None:
+    down = DownLimits(step_vcpus=1, cooldown_s=5, per_day=3, reclaim=Reclaim.UNPLUG)
+    machine = Machine(tmp_path, replace(POLICY, down=down))
+    machine.run(3)
+    machine.guest.set(demand=1.8)
+    machine.run(10)
+    machine.guest.set(demand=0.2, ejects_after_s=40.0)
+    machine.run(45)
+    assert (machine.guest.plugged, machine.guest.unplugs) == (3, [2])
+    machine.start()
+    machine.run(60)
+    assert machine.guest.plugged == 2
+    assert Reason.BY_HAND not in machine.reasons()
+    machine.run(300)
+    assert machine.guest.plugged == 2, "two shrinks and a removal are all that the day allows"
+
+
+def test_a_vcpu_that_goes_unasked_after_a_restart_is_somebody_elses_doing(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, replace(POLICY, down=replace(POLICY.down, reclaim=Reclaim.OFFLINE)))
+    machine.run(3)
+    machine.guest.set(demand=1.8)
+    machine.run(10)
+    machine.guest.set(demand=0.2)
+    machine.run(60)
+    machine.start()
+    machine.run(5)
+    machine.guest.eject(2)
+    machine.run(3)
+    assert Condition.BY_HAND in machine.simulation.domain("web-1").conditions
