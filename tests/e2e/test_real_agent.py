@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 HOST = DomainId("lab", "5f0c6a52-8b1e-4f6c-9a53-3c1c3e0f7a11")
 VIEW = DomainView(
-    id=HOST, name="host", state=RunState.RUNNING, plugged=1, maximum=1, at_s=0.0, vcpu_time_s=1.0
+    id=HOST, name="host", state=RunState.RUNNING, plugged=1, maximum=4096, at_s=0.0, vcpu_time_s=1.0
 )
 FILE_READING = "guest-file-open"
 PRESSURE = Path("/proc/pressure/cpu")
