@@ -14,9 +14,9 @@ from autoscaler.core.arbiter import Capacity, Grant, Request, arbitrate, settled
 from autoscaler.core.model import DomainId
 from autoscaler.core.reason import Reason
 
-UNIT = settings(derandomize=True, deadline=None, database=None, max_examples=1000)
+UNIT = settings(derandomize=True, deadline=None, database=None, max_examples=400)
 """Derandomized, so that a run says the same today and tomorrow."""
-LONG = settings(UNIT, max_examples=500)
+LONG = settings(UNIT, max_examples=300)
 """A story costs more than a sum."""
 
 WEIGHTS = st.sampled_from([0.5, 1.0, 2.0, 3.0])

@@ -109,7 +109,7 @@ PIECES = [
 ]
 
 
-CASES = int(os.environ.get("VCPU_AUTOSCALER_FUZZ_CASES", "300"))
+CASES = int(os.environ.get("VCPU_AUTOSCALER_FUZZ_CASES", "150"))
 """For each test and parser; set it to 5000 for an hour of it."""
 pytestmark = pytest.mark.timeout(max(300, CASES))
 

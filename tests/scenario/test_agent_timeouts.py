@@ -21,7 +21,7 @@ from tests.fakes.scripted_agent import ANY, Fault, ScriptedAgent
 from tests.fakes.scripted_guest import ScriptedGuest
 
 TIMEOUTS = 1000
-TIMEOUT_S = 0.02
+TIMEOUT_S = 0.01
 
 
 @pytest.fixture
