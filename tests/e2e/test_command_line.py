@@ -232,15 +232,15 @@ def short_folder() -> Iterator[Path]:
 on_each_backend = pytest.mark.parametrize("backend", ["libvirt", "qmp"])
 
 
-@on_each_backend
 @pytest.mark.parametrize(
-    ("words", "number", "code"),
+    ("backend", "words", "number", "code"),
     [
-        pytest.param("booting", signal.SIGINT, 130, id="Ctrl-C while a guest boots"),
-        pytest.param("wants 1.8", signal.SIGINT, 130, id="Ctrl-C under load"),
-        pytest.param("booting", signal.SIGHUP, 129, id="terminal closed while a guest boots"),
-        pytest.param("wants 1.8", signal.SIGTERM, 143, id="told to stop under load"),
-        pytest.param("wants 1.8", signal.SIGKILL, -9, id="killed under load"),
+        pytest.param("libvirt", "booting", signal.SIGINT, 130, id="Ctrl-C while a guest boots"),
+        pytest.param("qmp", "booting", signal.SIGHUP, 129, id="terminal closed while a guest boots"),
+        pytest.param("libvirt", "wants 1.8", signal.SIGINT, 130, id="Ctrl-C under load"),
+        pytest.param("qmp", "wants 1.8", signal.SIGTERM, 143, id="told to stop under load"),
+        pytest.param("libvirt", "wants 1.8", signal.SIGKILL, -9, id="killed under load"),
+        pytest.param("qmp", "wants 1.8", signal.SIGKILL, -9, id="killed under load, without libvirt"),
     ],
 )
 def test_a_demo_that_is_interrupted_leaves_nothing(

@@ -17,7 +17,7 @@ from autoscaler.ports import AgentUnresponsive, Denied
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
 DAYS, DAY_S = 30, 86400.0
-INTERVAL_S = 120.0
+INTERVAL_S = 240.0
 KEEP_S = 2 * DAY_S
 SETTLED_DAY = 4
 """By then the journal is as large as it becomes, and everything was loaded."""
