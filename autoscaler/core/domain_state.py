@@ -61,8 +61,9 @@ class DomainState:
         self.view = view
         self.policy = policy
         self.learned = Learned(policy, now_s, lag_s=0.0) if learned is None else learned
-        self.actuation = Actuation(view, deadlines or Deadlines())
-        self.removal = Removal(view, deadlines or Deadlines())
+        deadlines = deadlines or Deadlines()
+        self.actuation = Actuation(view, deadlines)
+        self.removal = Removal(view, deadlines)
         for operation in past:
             if operation.unplugs:
                 self.removal.inherit(operation)

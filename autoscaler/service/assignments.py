@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from autoscaler.core.policy import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from autoscaler.core.model import DomainId, DomainView
     from autoscaler.core.owner import Owner
@@ -27,8 +27,6 @@ class _Assignment:
     claimed_by: Owner | None
     fitting: Policy | None
     """The policy that fits, in whatever mode."""
-    policy: Policy | None
-    """The same, unless it says to leave the domain alone."""
 
 
 class Assignments:
@@ -45,6 +43,19 @@ class Assignments:
 
     def policy_of(self, view: DomainView) -> Policy | None:
         """The policy that governs a domain; None: it is left alone."""
+        return _unless_off(self._fitting(view))
+
+    def off_by(self, view: DomainView) -> Policy | None:
+        """The policy that fits a domain and says to leave it alone; None: there is none."""
+        fitting = self._fitting(view)
+        return fitting if _unless_off(fitting) is None else None
+
+    def keep_only(self, present: Collection[DomainId]) -> None:
+        """Forget the domains that are gone, whether a policy governed them or not."""
+        if len(self._known) > len(present):
+            self._known = {domain: known for domain, known in self._known.items() if domain in present}
+
+    def _fitting(self, view: DomainView) -> Policy | None:
         known = self._known.get(view.id)
         if known is None or (known.name, known.labels, known.claimed_by) != (
             view.name,
@@ -52,20 +63,8 @@ class Assignments:
             view.claimed_by,
         ):
             fitting = _fitting(self.policies, view)
-            known = self._known[view.id] = _Assignment(
-                view.name, view.labels, view.claimed_by, fitting, _unless_off(fitting)
-            )
-        return known.policy
-
-    def off_by(self, view: DomainView) -> Policy | None:
-        """The policy that fits a domain and says to leave it alone; None: there is none."""
-        self.policy_of(view)
-        known = self._known[view.id]
-        return known.fitting if known.policy is None else None
-
-    def forget(self, domain: DomainId) -> None:
-        """The domain is gone."""
-        self._known.pop(domain, None)
+            known = self._known[view.id] = _Assignment(view.name, view.labels, view.claimed_by, fitting)
+        return known.fitting
 
 
 def governing(policies: PolicySet, view: DomainView) -> Policy | None:

@@ -193,7 +193,7 @@ class Controller:
         for governed in self._fleet:
             if governed.state.view.id not in present:
                 self._drop(governed.state.view.id, "the domain stopped")
-                self._fleet.assignments.forget(governed.state.view.id)
+        self._fleet.assignments.keep_only(present)
         self._ungoverned = tuple(view for view, _ in readings if self._govern(view) is None)
         self._see_hosts()
         taken = (self._take(view, observation) for view, observation in readings if observation is not None)

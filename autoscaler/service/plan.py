@@ -8,6 +8,7 @@ its target, each domain shows what its host would grant it once all have got wha
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from autoscaler.core.arbiter import Request
@@ -81,33 +82,38 @@ def plan_of(
 ) -> list[dict[str, object]]:
     """One plain value a running domain: what holds now, what would, and whether that differs."""
 
-    def under(tried: PolicySet) -> dict[DomainId, dict[str, object] | None]:
+    def under(policy_of: Callable[[DomainView], Policy | None]) -> dict[DomainId, _Prospect]:
         prospects = {
-            governed.state.view.id: _of_governed(governed.state, tried, now_s, wall_s) for governed in fleet
+            governed.state.view.id: _of_governed(
+                governed.state, policy_of(governed.state.view), now_s, wall_s
+            )
+            for governed in fleet
         }
-        prospects |= {view.id: _Prospect(_fixed(view), governing(tried, view)) for view in strangers}
-        grants = fleet.settled(prospect.request for prospect in prospects.values())
-        return {domain: _plain(prospect, grants[domain]) for domain, prospect in prospects.items()}
+        return prospects | {view.id: _Prospect(_fixed(view), policy_of(view)) for view in strangers}
 
     strangers = tuple(ungoverned)
-    now, after = under(fleet.assignments.policies), under(policies)
-    found: list[dict[str, object]] = [
-        {
+    now, after = under(fleet.assignments.policy_of), under(partial(governing, policies))
+    granted_now, granted_after = (
+        fleet.settled(prospect.request for prospect in prospects.values()) for prospects in (now, after)
+    )
+
+    def entry(view: DomainView) -> dict[str, object]:
+        old, new = now[view.id], after[view.id]
+        before, then = _plain(old, granted_now[view.id]), _plain(new, granted_after[view.id])
+        return {
             "domain": view.name,
             "uuid": view.id.uuid,
             "host": view.id.host,
-            "now": now[view.id],
-            "after": after[view.id],
-            "changes": _compared(now[view.id]) != _compared(after[view.id])
-            or _means_otherwise(fleet.assignments.policies, policies, view),
+            "now": before,
+            "after": then,
+            "changes": _compared(before) != _compared(then) or _means_otherwise(old.policy, new.policy),
         }
-        for view in (*(governed.state.view for governed in fleet), *strangers)
-    ]
-    return sorted(found, key=lambda entry: (str(entry["domain"]), str(entry["uuid"])))
+
+    found = [entry(view) for view in (*(governed.state.view for governed in fleet), *strangers)]
+    return sorted(found, key=lambda one: (str(one["domain"]), str(one["uuid"])))
 
 
-def _of_governed(state: DomainState, policies: PolicySet, now_s: float, wall_s: float) -> _Prospect:
-    policy = governing(policies, state.view)
+def _of_governed(state: DomainState, policy: Policy | None, now_s: float, wall_s: float) -> _Prospect:
     if policy is None:
         return _Prospect(_fixed(state.view, state.committed))
     decision = state.preview(policy, now_s, wall_s)
@@ -129,9 +135,8 @@ def _fixed(view: DomainView, vcpus: int | None = None) -> Request:
     )
 
 
-def _means_otherwise(before: PolicySet, after: PolicySet, view: DomainView) -> bool:
+def _means_otherwise(old: Policy | None, new: Policy | None) -> bool:
     """Whether limits and shares differ, though they may make no difference at this moment."""
-    old, new = governing(before, view), governing(after, view)
     return old is not None and new is not None and _effect(old) != _effect(new)
 
 

@@ -90,7 +90,7 @@ class Shares:
     def grants(self, requests: Collection[Request], now_s: float) -> dict[DomainId, Grant]:
         """What each governed domain gets of what it asks for."""
         total = self._capacity_vcpus()
-        left = None if total is None else max(0, total - sum(self._others_vcpus.values()))
+        left = None if total is None else max(0, total - self._ungoverned_vcpus)
         return arbitrate(list(requests), self._capacity(left, self._rate.left(now_s)))
 
     def settled(self, requests: Collection[Request]) -> dict[DomainId, Grant]:
@@ -107,7 +107,7 @@ class Shares:
         return HostShares(
             cpus=None if machine is None else machine.cpus,
             capacity_vcpus=self._capacity_vcpus(),
-            committed_vcpus=sum(self._others_vcpus.values()) + sum(running_vcpus),
+            committed_vcpus=self._ungoverned_vcpus + sum(running_vcpus),
             pressure_ratio=self._pressure_ratio,
             steal_ratio=self._steal_ratio,
             deadlines_s=self.deadlines.in_force_s,
@@ -122,6 +122,10 @@ class Shares:
             return None
         limits = self._limits
         return host_vcpus(self._machine.cpus, overcommit=limits.overcommit, reserve=limits.reserve)
+
+    @property
+    def _ungoverned_vcpus(self) -> int:
+        return sum(self._others_vcpus.values())
 
     @property
     def _pressure_ratio(self) -> float | None:

@@ -25,7 +25,7 @@ from autoscaler.lab.image import Image
 from autoscaler.lab.qemu_guest import QemuGuest
 from autoscaler.lab.spec import GuestSpec, Onlining
 from tests.fakes.guest_homes import GuestHome, guest_home
-from tests.fakes.libvirt_daemon import LibvirtDaemon, libvirt_daemon
+from tests.fakes.libvirt_daemon import LibvirtDaemon, passing_libvirt_daemon
 from tests.fakes.libvirt_domains import AGENT_CHANNEL, bare_qemu_domain
 from tests.fakes.quick_policy import QUICK_POLICY
 from tests.fakes.running_service import COMMAND, RunningService
@@ -347,10 +347,8 @@ def test_a_libvirt_daemon_that_comes_goes_and_comes_back_is_followed(
 def daemon() -> Iterator[LibvirtDaemon]:
     if os.geteuid() != 0:
         pytest.skip("a private libvirtd needs root")
-    folder = Path(tempfile.mkdtemp(prefix="lv-"))
-    with libvirt_daemon(folder) as daemon:
+    with passing_libvirt_daemon() as daemon:
         yield daemon
-    shutil.rmtree(folder)
 
 
 def daemon_creates(daemon: LibvirtDaemon, xml: str) -> None:

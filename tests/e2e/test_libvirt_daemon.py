@@ -5,15 +5,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import libvirt
@@ -38,7 +35,7 @@ from autoscaler.ports import (
     NoChannel,
     OutcomeUnknown,
 )
-from tests.fakes.libvirt_daemon import LibvirtDaemon, libvirt_daemon
+from tests.fakes.libvirt_daemon import LibvirtDaemon, passing_libvirt_daemon
 from tests.fakes.libvirt_domains import AGENT_CHANNEL, RealClock, bare_qemu_domain
 
 if TYPE_CHECKING:
@@ -55,10 +52,8 @@ NOT_YET = (AgentAbsent, AgentUnresponsive)
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[LibvirtDaemon]:
-    folder = Path(tempfile.mkdtemp(prefix="lv-"))
-    with libvirt_daemon(folder) as daemon:
+    with passing_libvirt_daemon() as daemon:
         yield daemon
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import libvirt
@@ -16,7 +13,7 @@ from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
 from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.core.model import DomainId, DomainView, RunState
 from autoscaler.ports import Denied
-from tests.fakes.libvirt_daemon import LibvirtDaemon, libvirt_daemon
+from tests.fakes.libvirt_daemon import LibvirtDaemon, passing_libvirt_daemon
 from tests.fakes.libvirt_domains import RealClock, bare_qemu_domain
 
 if TYPE_CHECKING:
@@ -30,10 +27,8 @@ TOPOLOGY = "<cpu><topology sockets='{}' cores='{}' threads='{}'/></cpu><devices>
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[LibvirtDaemon]:
-    folder = Path(tempfile.mkdtemp(prefix="lv-"))
-    with libvirt_daemon(folder) as daemon:
+    with passing_libvirt_daemon() as daemon:
         yield daemon
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,6 +154,15 @@ def libvirt_daemon(folder: Path, *, tcp_port: int | None = None) -> Iterator[Lib
         finally:
             daemon.end_guests()
             daemon.kill()
+
+
+@contextlib.contextmanager
+def passing_libvirt_daemon() -> Iterator[LibvirtDaemon]:
+    """Run a private libvirtd in a folder that goes with it."""
+    folder = Path(tempfile.mkdtemp(prefix="lv-"))
+    with libvirt_daemon(folder) as daemon:
+        yield daemon
+    shutil.rmtree(folder)
 
 
 @contextlib.contextmanager
