@@ -34,6 +34,8 @@ from autoscaler.service.policy_watch import PolicyWatch
 from autoscaler.service.recorder import Recorder
 from autoscaler.service.schedule import Schedule
 from autoscaler.service.snapshot import Snapshot
+from autoscaler.service.tape import Tape, TapedClock, TapedSubmit, start_of
+from autoscaler.service.taped import TapedController, TapedJournal
 from autoscaler.service.web import Sources, WebServer
 
 if TYPE_CHECKING:
@@ -43,9 +45,11 @@ if TYPE_CHECKING:
     from autoscaler.core.model import DomainEvent, DomainId
     from autoscaler.core.orders import Order
     from autoscaler.core.policy import PolicySet
+    from autoscaler.ports import Clock
     from autoscaler.service.config import Config
     from autoscaler.service.control import Verb
     from autoscaler.service.host import Versions
+    from autoscaler.service.lanes import Submit
 
 _log = logging.getLogger("autoscaler")
 
@@ -84,7 +88,8 @@ class Service:
             self.journal_path = config.state / "journal.sqlite"
             journal = SqliteJournal(self.journal_path, keep_s=config.journal_keep_s)
             opened.callback(journal.close)
-            self._recorder = Recorder(journal)
+            tape = Tape(journal, most_bytes=config.tape_bytes) if config.tape_bytes else None
+            self._recorder = Recorder(journal if tape is None else TapedJournal(journal, tape))
             sources = Sources(
                 newest=lambda: self.snapshot,
                 registry=registry,
@@ -96,23 +101,7 @@ class Service:
             self._hosts = connect(config, self._clock, self._instruments, opened)
             self._inbox = Inbox(self._clock, _WORKERS, spare=_SPARE_WORKERS)
             opened.callback(self._inbox.close)
-            fleet = Fleet(
-                self._hosts,
-                policies=self._policies.in_force,
-                limits=config.host,
-                deadlines=config.deadlines,
-                recorder=self._recorder,
-                clock=self._clock,
-            )
-            self._controller = Controller(
-                fleet,
-                recorder=self._recorder,
-                clock=self._clock,
-                submit=self._inbox.submit,
-                instruments=self._instruments,
-                publish=self._publish,
-                interval_s=config.interval_s,
-            )
+            self._controller = self._compose(tape)
             self._schedule = Schedule(
                 interval_s=config.interval_s,
                 tick=lambda over: self._inbox.post(partial(self._tick, over)),
@@ -150,6 +139,33 @@ class Service:
             self._inbox.run(self._controller)
             self._controller.keep_all()
         _log.info("stopped; every guest stays as it is")
+
+    def _compose(self, tape: Tape | None) -> Controller | TapedController:
+        """The controller, and all that only its thread uses; on a tape where there is one."""
+        config, policies = self.config, self._policies.in_force
+        clock: Clock = self._clock
+        submit: Submit = self._inbox.submit
+        if tape is not None:
+            tape.put("start", start_of(self._hosts, policies, config))
+            clock, submit = TapedClock(clock, tape), TapedSubmit(submit, tape)
+        fleet = Fleet(
+            self._hosts,
+            policies=policies,
+            limits=config.host,
+            deadlines=config.deadlines,
+            recorder=self._recorder,
+            clock=clock,
+        )
+        controller = Controller(
+            fleet,
+            recorder=self._recorder,
+            clock=clock,
+            submit=submit,
+            instruments=self._instruments,
+            publish=self._publish,
+            interval_s=config.interval_s,
+        )
+        return controller if tape is None else TapedController(controller, tape)
 
     def versions(self, domain: DomainId) -> Versions:
         """What a domain runs on; may ask its host."""

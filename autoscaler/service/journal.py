@@ -24,8 +24,16 @@ from autoscaler.core.operation import Outcome
 from autoscaler.ports import JournalUnavailable, Kept
 from autoscaler.service import journal_past
 from autoscaler.service.decision_record import inputs_of
+from autoscaler.service.history import History
+from autoscaler.service.journal_errors import MOVE_AWAY, naming_errors
 from autoscaler.service.journal_pruning import Pruning
-from autoscaler.service.journal_rows import insert_decision, insert_operation, write_ended, write_learned
+from autoscaler.service.journal_rows import (
+    insert_decision,
+    insert_history,
+    insert_operation,
+    write_ended,
+    write_learned,
+)
 from autoscaler.service.journal_schema import SCHEMA_VERSION, bring_up, schema_of
 from autoscaler.service.order_rows import delete_order, read_orders, write_order
 
@@ -45,21 +53,6 @@ _LOCK_PATIENCE_S = 0.1
 _FOLD_WITHIN_S = 3600.0
 """A domain that was not decided for so long is gone: its last row is not folded into any more."""
 _ABANDONED = "the service ended before this change did"
-_NOT_OURS = "give it and its folder to the user that runs the service, on a file system that can be written"
-_MOVE_AWAY = (
-    "move the file away and restart the service, which begins a new one and "
-    "then knows of no pause that was ordered"
-)
-_ADVICE = {
-    sqlite3.SQLITE_NOTADB: _MOVE_AWAY,
-    sqlite3.SQLITE_CORRUPT: _MOVE_AWAY,
-    sqlite3.SQLITE_BUSY: "another program holds it, end that one",
-    sqlite3.SQLITE_FULL: "make room on its file system",
-    sqlite3.SQLITE_READONLY: _NOT_OURS,
-    sqlite3.SQLITE_CANTOPEN: _NOT_OURS,
-    sqlite3.SQLITE_PERM: _NOT_OURS,
-}
-"""What to do, by SQLite's primary result code."""
 
 
 @dataclass(slots=True)
@@ -88,11 +81,12 @@ class SqliteJournal:
         self._path = path
         self._pruning = Pruning(keep_s)
         self._last: dict[DomainId, _Last] = {}
+        self._history = History()
         self._ended: dict[int, Operation] = {}
         """Operations whose end could not be written yet, by their decision."""
         self._learned: dict[DomainId, tuple[float, str]] = {}
         """What waits for the next flush: when it was kept, and the JSON of it."""
-        with self._named_errors():
+        with naming_errors(self._path):
             self._db = sqlite3.connect(path, check_same_thread=False, timeout=_LOCK_PATIENCE_S)
             try:
                 self._open()
@@ -119,6 +113,7 @@ class SqliteJournal:
 
     def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
         """Record a decision; see `autoscaler.ports.Journal`."""
+        self._history.note(decision, wall_s)
         key = (
             decision.verdict,
             decision.reason,
@@ -135,7 +130,7 @@ class SqliteJournal:
             last.repeats += 1
             last.newest, last.until_wall_s = decision, wall_s
             return last.row
-        with self._named_errors(), self._db:
+        with naming_errors(self._path), self._db:
             if last is not None:
                 self._write_fold(last)
             row = insert_decision(self._db, decision, wall_s, digest)
@@ -147,7 +142,7 @@ class SqliteJournal:
     def ended(self, operation: Operation) -> None:
         """Record the end of an operation, as soon as it can be; see `autoscaler.ports.Journal`."""
         self._ended[operation.decision_id] = operation
-        with self._named_errors(), self._db:
+        with naming_errors(self._path), self._db:
             write_ended(self._db, self._ended.values())
         self._ended.clear()
 
@@ -164,12 +159,12 @@ class SqliteJournal:
     def orders(self) -> list[Order]:
         """Every order on record; see `autoscaler.ports.Journal`."""
         try:
-            with self._named_errors():
+            with naming_errors(self._path):
                 return read_orders(self._db)
         except ValueError as error:
             raise JournalUnavailable(
                 f"the orders in the journal {self._path} are damaged ({error}), and one may be to begin "
-                f"nothing at all: {_MOVE_AWAY}"
+                f"nothing at all: {MOVE_AWAY}"
             ) from error
 
     def keep(
@@ -178,7 +173,7 @@ class SqliteJournal:
         """Remember what was learned of a domain; see `autoscaler.ports.Journal`."""
         self._learned[domain] = (wall_s, json.dumps(learned, separators=(",", ":")))
         if at_once:
-            with self._named_errors(), self._db:
+            with naming_errors(self._path), self._db:
                 self._write_learned((domain,))
             del self._learned[domain]
 
@@ -186,7 +181,7 @@ class SqliteJournal:
         """What was last kept of a domain, unless it is damaged; see `autoscaler.ports.Journal`."""
         found: tuple[float, str | bytes] | None = self._learned.get(domain)
         if found is None:
-            with self._named_errors():
+            with naming_errors(self._path):
                 # As bytes: text that is not UTF-8 is damage of this row, not of the journal.
                 found = self._db.execute(
                     "SELECT at_wall_s, CAST(learned AS BLOB) FROM learned WHERE host = ? AND uuid = ?",
@@ -209,23 +204,44 @@ class SqliteJournal:
 
     def growths_s(self, host: str, most: int) -> list[float]:
         """How long the newest growths of one host took; see `autoscaler.ports.Journal`."""
-        with self._named_errors():
+        with naming_errors(self._path):
             return journal_past.growths_s(self._db, host, most)
 
     def changes(self, domain: DomainId, *, now_s: float, wall_s: float, within_s: float) -> list[Operation]:
         """The changes of one domain that were begun of late; see `autoscaler.ports.Journal`."""
-        with self._named_errors():
+        with naming_errors(self._path):
             return journal_past.changes(self._db, domain, now_s=now_s, wall_s=wall_s, within_s=within_s)
+
+    def begin_tape(self) -> None:
+        """Forget the tape of an earlier run.
+
+        Raises:
+            JournalUnavailable: it could not be written.
+        """
+        with naming_errors(self._path), self._db:
+            self._db.execute("DELETE FROM tape")
+
+    def wind_on(self, packed: bytes) -> None:
+        """Add a piece to the tape; see `autoscaler.service.tape`.
+
+        Raises:
+            JournalUnavailable: it could not be written.
+        """
+        with naming_errors(self._path), self._db:
+            self._db.execute("INSERT INTO tape (packed) VALUES (?)", (packed,))
 
     def flush(self) -> None:
         """Write what has been folded and kept so far; forget domains that are gone and what is old."""
         newest_s = max((last.until_wall_s for last in self._last.values()), default=0.0)
-        with self._named_errors(), self._db:
+        with naming_errors(self._path), self._db:
             for last in self._last.values():
                 self._write_fold(last)
             write_ended(self._db, self._ended.values())
             self._write_learned(self._learned)
+            self._history.end(newest_s)
+            insert_history(self._db, self._history.whole)
             self._pruning.step(self._db, newest_s)
+        self._history.whole.clear()
         self._learned.clear()
         self._ended.clear()
         for domain, last in list(self._last.items()):
@@ -235,6 +251,7 @@ class SqliteJournal:
 
     def close(self) -> None:
         """Flush and close."""
+        self._history.end(inf)
         try:
             self.flush()
         finally:
@@ -258,25 +275,13 @@ class SqliteJournal:
     @contextmanager
     def _to_the_disk(self) -> Iterator[None]:
         """A transaction that outlives a loss of power, too."""
-        with self._named_errors():
+        with naming_errors(self._path):
             self._db.execute("PRAGMA synchronous = FULL")
             try:
                 with self._db:
                     yield
             finally:
                 self._db.execute("PRAGMA synchronous = NORMAL")
-
-    @contextmanager
-    def _named_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            # What the module itself finds wrong has no code of SQLite's; the upper bits only detail it.
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            advice = _ADVICE.get(code, "check the space and the rights of its folder")
-            raise JournalUnavailable(
-                f"the journal {self._path} cannot be used ({error}): {advice}"
-            ) from error
 
 
 def _read_learned(text: str | bytes) -> dict[str, object] | None:

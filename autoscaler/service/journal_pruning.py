@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import sqlite3
 
 LOOKED_AT = 500
+_BLOCKS = 1000
+"""Blocks of the history that one step forgets at most."""
 """Decisions that one step looks at; at a step a minute, 720,000 a day."""
 _LEARNED_EVERY_S = 3600.0
 
@@ -41,6 +43,11 @@ class Pruning:
         old = [(row,) for row, _, until_wall_s in rows if until_wall_s < oldest_wall_s]
         db.executemany("DELETE FROM operations WHERE decision_id = ?", old)
         db.executemany("DELETE FROM decisions WHERE id = ?", old)
+        db.execute(
+            "DELETE FROM history WHERE rowid IN"
+            " (SELECT rowid FROM history WHERE start_wall_s < ? ORDER BY start_wall_s LIMIT ?)",
+            (oldest_wall_s, _BLOCKS),
+        )
         more = len(rows) == LOOKED_AT and rows[-1][1] < oldest_wall_s
         self._looked_up_to = rows[-1][0] if more else 0
         if abs(now_wall_s - self._learned_at_s) >= _LEARNED_EVERY_S:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from autoscaler.service.history import Row
+
 _DECISION_COLUMNS = (
     *("id", "at_wall_s", "until_wall_s", "repeats", "host", "uuid", "domain", "policy", "mode", "verdict"),
     *("reason", "plugged", "online", "proposed", "target", "next_vcpus"),
@@ -65,6 +67,34 @@ def decision_at(path: Path, *, domain: str, at_wall_s: float | None) -> dict[str
             f"{_DECISIONS} WHERE d.id = ({newest})", {**named, "at": inf if at_wall_s is None else at_wall_s}
         ).fetchone()
     return None if row is None else _event(row)
+
+
+def tape_of(path: Path) -> Iterator[bytes]:
+    """The pieces of the tape, in order; none where there is no tape.
+
+    Raises:
+        JournalUnavailable: the file cannot be read.
+    """
+    with _opened(path) as db:
+        for row in db.execute("SELECT packed FROM tape ORDER BY id"):
+            yield row["packed"]
+
+
+def history_of(path: Path, *, from_wall_s: float, to_wall_s: float) -> Iterator[Row]:
+    """The blocks of the history that begin between two moments, by domain and time; see `history.block_of`.
+
+    Raises:
+        JournalUnavailable: the file cannot be read.
+    """
+    with _opened(path) as db:
+        yield from (
+            tuple(row)
+            for row in db.execute(
+                "SELECT host, uuid, domain, start_wall_s, packed FROM history"
+                " WHERE start_wall_s BETWEEN ? AND ? ORDER BY host, uuid, start_wall_s, rowid",
+                (from_wall_s, to_wall_s),
+            )
+        )
 
 
 @contextmanager

@@ -78,3 +78,10 @@ def write_learned(db: sqlite3.Connection, rows: Iterable[tuple[DomainId, str | N
         " at_wall_s = excluded.at_wall_s, learned = excluded.learned",
         ((domain.host, domain.uuid, *rest) for domain, *rest in rows),
     )
+
+
+def insert_history(db: sqlite3.Connection, blocks: Iterable[tuple[str, str, str, float, bytes]]) -> None:
+    """Add blocks of the history: host, UUID, name, where it starts, and the figures."""
+    db.executemany(
+        "INSERT INTO history (host, uuid, domain, start_wall_s, packed) VALUES (?, ?, ?, ?, ?)", blocks
+    )

@@ -83,7 +83,24 @@ CREATE TABLE orders (
 pause, `until_wall_s` for one without an end.
 """
 
-_STEPS = (_DECISIONS_AND_OPERATIONS, _LEARNED_AND_NEWEST_INPUTS, _ORDERS)
+_HISTORY_AND_TAPE = """
+CREATE TABLE history (
+    host TEXT NOT NULL,
+    uuid TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    start_wall_s REAL NOT NULL,
+    packed BLOB NOT NULL
+) STRICT;
+CREATE INDEX history_by_start ON history (start_wall_s);
+CREATE TABLE tape (
+    id INTEGER PRIMARY KEY,
+    packed BLOB NOT NULL
+) STRICT;
+"""
+"""`history` is what domains wanted and had, `tape` all that reached the controller: see those modules.
+"""
+
+_STEPS = (_DECISIONS_AND_OPERATIONS, _LEARNED_AND_NEWEST_INPUTS, _ORDERS, _HISTORY_AND_TAPE)
 """What leads from each schema to the next. A new file has schema 0 and takes them all."""
 
 SCHEMA_VERSION = len(_STEPS)

@@ -49,7 +49,7 @@ _REASONS: tuple[tuple[type[AutoscalerError], MissingReason], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Sweep:
+class Sweep:
     """What one sweep of a host found."""
 
     domains: Sequence[DomainView]
@@ -57,13 +57,13 @@ class _Sweep:
     """None: the host's own state could not be read, which hides no domain."""
 
 
-def _sweep(host: Host) -> _Sweep:
+def _sweep(host: Host) -> Sweep:
     """List a host's domains and look at the host itself; may block."""
     domains = host.hypervisor.domains()
     try:
-        return _Sweep(domains, host.machine.view())
+        return Sweep(domains, host.machine.view())
     except AutoscalerError:
-        return _Sweep(domains, None)
+        return Sweep(domains, None)
 
 
 def _does_not_run(view: DomainView) -> str:
@@ -205,7 +205,7 @@ class Sampling:
         )
         return Missing(at_s=now_s, reason=MissingReason.LATE, detail=detail)
 
-    def _swept(self, host: Host, result: _Sweep | AutoscalerError) -> None:
+    def _swept(self, host: Host, result: Sweep | AutoscalerError) -> None:
         self._sweeping.pop(host.label, None)
         waited_for = host.label in self._waiting
         self._waiting.discard(host.label)

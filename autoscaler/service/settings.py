@@ -118,6 +118,8 @@ class Config:
     """The folder of the journal and of the control socket."""
     journal_keep_s: float = 90 * 86400.0
     """How long entries of the journal are kept."""
+    tape_bytes: int = 0
+    """Most that the tape of what decisions are made from may take on the disk; 0: there is none."""
     interval_s: float = 5.0
     """Between two samples of a guest."""
     agent_timeout_s: float = 2.0

@@ -38,6 +38,7 @@ from autoscaler.ports import (
     AgentAbsent,
     AutoscalerError,
     BackendUnavailable,
+    Clock,
     Conflict,
     Denied,
     DomainBusy,
@@ -48,10 +49,12 @@ from autoscaler.service.fleet import Fleet
 from autoscaler.service.host import Host, Versions
 from autoscaler.service.instruments import Instruments
 from autoscaler.service.journal import SqliteJournal
-from autoscaler.service.lanes import Lane, outcome_of
+from autoscaler.service.lanes import Lane, Submit, outcome_of
 from autoscaler.service.recorder import Recorder
-from autoscaler.service.settings import HostLimits
+from autoscaler.service.settings import Config, HostLimits
 from autoscaler.service.snapshot import DomainSnapshot, Snapshot
+from autoscaler.service.tape import Tape, TapedClock, TapedSubmit, start_of
+from autoscaler.service.taped import TapedController, TapedJournal
 
 T = TypeVar("T")
 
@@ -410,8 +413,9 @@ class Simulation:
         limits: HostLimits = ROOMY,
         beside: Sequence[SimulatedHost] = (),
         keep_s: float = inf,
+        tape_bytes: int = 0,
     ) -> None:
-        """`beside`: further connections to the same machine; `keep_s`: as the journal's."""
+        """`beside`: further connections to the same machine; `keep_s`, `tape_bytes`: as the journal's."""
         self.host = host
         self.hosts = (host, *beside)
         self.clock = host.clock
@@ -419,23 +423,27 @@ class Simulation:
         self.snapshots: list[Snapshot] = []
         self.registry = CollectorRegistry()
         self.journal = SqliteJournal(folder / "journal.sqlite", keep_s=keep_s)
-        self.recorder = Recorder(self.journal)
-        fleet = Fleet(
-            [host.as_host() for host in self.hosts],
-            policies=PolicySet(policies=tuple(policies), digest="test"),
-            limits=limits,
-            recorder=self.recorder,
-            clock=self.clock,
-        )
-        self.controller = Controller(
+        config = Config(connections=(), host=limits, interval_s=interval_s)
+        policy_set = PolicySet(policies=tuple(policies), digest="test")
+        hosts = [host.as_host() for host in self.hosts]
+        clock: Clock = self.clock
+        submit: Submit = self._submit
+        tape = Tape(self.journal, most_bytes=tape_bytes)
+        if tape_bytes:
+            tape.put("start", start_of(hosts, policy_set, config))
+            clock, submit = TapedClock(clock, tape), TapedSubmit(submit, tape)
+        self.recorder = Recorder(TapedJournal(self.journal, tape) if tape_bytes else self.journal)
+        fleet = Fleet(hosts, policies=policy_set, limits=limits, recorder=self.recorder, clock=clock)
+        controller = Controller(
             fleet,
             recorder=self.recorder,
-            clock=self.clock,
-            submit=self._submit,
+            clock=clock,
+            submit=submit,
             instruments=Instruments(self.registry),
             publish=self.snapshots.append,
             interval_s=interval_s,
         )
+        self.controller = TapedController(controller, tape) if tape_bytes else controller
         self.hung: set[str] = set()
         """Names of guests whose agent never comes back with an answer."""
         self._number = itertools.count()
