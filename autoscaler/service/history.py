@@ -25,6 +25,8 @@ STEPS = 60
 BLOCK_S = STEP_S * STEPS
 _MEASURED = struct.Struct(f"<{STEPS}e")
 _COUNTED = struct.Struct(f"<{STEPS}H")
+_SPAN = struct.Struct("<f")
+_SIZE = 3 * (_MEASURED.size + _COUNTED.size) + _SPAN.size
 _MOST = 65504.0
 """The largest figure in half precision."""
 
@@ -53,6 +55,8 @@ class Block:
     plugged: tuple[int, ...]
     upper: tuple[int, ...]
     """The most that policy, schedules and domain allowed."""
+    longest_s: float
+    """The longest time that one of its measurements stands for; 0: there is none."""
 
 
 @dataclass(slots=True)
@@ -68,11 +72,13 @@ class _Open:
     online: list[int] = field(default_factory=lambda: [0] * STEPS)
     plugged: list[int] = field(default_factory=lambda: [0] * STEPS)
     upper: list[int] = field(default_factory=lambda: [0] * STEPS)
+    longest_s: float = 0.0
 
     def measure(self, decision: Decision, from_wall_s: float, to_wall_s: float) -> None:
         """Share what was measured between two moments out to the steps of this block that they overlap."""
         load = decision.load
         assert load is not None
+        self.longest_s = max(self.longest_s, load.span_s)
         first = max(floor((from_wall_s - self.start_wall_s) / STEP_S), 0)
         for step in range(first, STEPS):
             start_s = self.start_wall_s + step * STEP_S
@@ -102,7 +108,7 @@ class _Open:
         ]
         parts = [_MEASURED.pack(*figures) for figures in means]
         parts += [_COUNTED.pack(*counts) for counts in (self.online, self.plugged, self.upper)]
-        return zlib.compress(b"".join(parts))
+        return zlib.compress(b"".join(parts) + _SPAN.pack(self.longest_s))
 
 
 class History:
@@ -147,11 +153,11 @@ def block_of(row: Row) -> Block:
     """
     host, uuid, domain, start_wall_s, packed = row
     try:
-        plain = zlib.decompressobj().decompress(packed, 3 * (_MEASURED.size + _COUNTED.size))
+        plain = zlib.decompressobj().decompress(packed, _SIZE)
         measured = [_MEASURED.unpack_from(plain, place * _MEASURED.size) for place in range(3)]
-        counted = [
-            _COUNTED.unpack_from(plain, 3 * _MEASURED.size + place * _COUNTED.size) for place in range(3)
-        ]
+        behind = 3 * _MEASURED.size
+        counted = [_COUNTED.unpack_from(plain, behind + place * _COUNTED.size) for place in range(3)]
+        (longest_s,) = _SPAN.unpack_from(plain, behind + 3 * _COUNTED.size)
     except (zlib.error, struct.error) as error:
         raise ValueError(f"a block of the history is damaged ({error})") from None
     return Block(
@@ -165,6 +171,7 @@ def block_of(row: Row) -> Block:
         online=counted[0],
         plugged=counted[1],
         upper=counted[2],
+        longest_s=longest_s,
     )
 
 

@@ -19,6 +19,7 @@ import pytest
 from autoscaler.lab.guest import Guest
 from autoscaler.lab.image import Image
 from autoscaler.lab.spec import GuestSpec, Onlining
+from autoscaler.service.strict_replay import strict_replay
 from tests.fakes.guest_homes import GuestHome, guest_home
 from tests.fakes.quick_policy import quick_policy
 from tests.fakes.running_service import RunningService, running_service
@@ -27,6 +28,8 @@ POLICY = quick_policy(utilization="20%")
 LOAD = 0.55
 """Needs three vCPUs under that policy, and so little of the host that it seldom withholds any: growth would
 rightly be held back while it does."""
+
+TAPE = "journal: {tape_mib: 64}\n"
 
 over_qmp = pytest.mark.parametrize("scene", ["qmp"], indirect=True)
 over_qmp_and_libvirt = pytest.mark.parametrize("scene", ["qmp", "libvirt"], indirect=True)
@@ -54,7 +57,7 @@ def scene(request: pytest.FixtureRequest, lab_image: Image) -> Iterator[Scene]:
     try:
         with (
             guest_home(request.param, lab_image) as home,
-            running_service(folder, home.connection, policy=POLICY) as service,
+            running_service(folder, home.connection, policy=POLICY, more=TAPE) as service,
         ):
             yield Scene(service, home)
     finally:
@@ -201,6 +204,21 @@ def test_the_commands_that_look_agree_with_the_service(scene: Scene) -> None:
         unknown = scene.service.ask("show", "nobody")
         assert unknown.returncode == 1
         assert "'nobody'" in unknown.stderr
+
+
+@over_qmp_and_libvirt
+def test_what_was_decided_live_is_decided_again_from_its_tape(scene: Scene) -> None:
+    with scene.boot(GuestSpec(name="taped")) as guest:
+        scene.grow(guest)
+        guest.load(0)
+        scene.service.wait_for("taped", lambda domain: domain["vcpus"]["online"] == 1)
+    scene.service.stop()
+    replayed = strict_replay(scene.service.folder / "state" / "journal.sqlite")
+    scene.service.start()
+    scene.service.wait_for_tick()
+    assert replayed.difference == ""
+    assert replayed.acting >= 2
+    assert replayed.decisions > 10
 
 
 @over_qmp_and_libvirt

@@ -434,7 +434,7 @@ class Simulation:
             clock, submit = TapedClock(clock, tape), TapedSubmit(submit, tape)
         self.recorder = Recorder(TapedJournal(self.journal, tape) if tape_bytes else self.journal)
         fleet = Fleet(hosts, policies=policy_set, limits=limits, recorder=self.recorder, clock=clock)
-        controller = Controller(
+        self.controller = Controller(
             fleet,
             recorder=self.recorder,
             clock=clock,
@@ -443,7 +443,8 @@ class Simulation:
             publish=self.snapshots.append,
             interval_s=interval_s,
         )
-        self.controller = TapedController(controller, tape) if tape_bytes else controller
+        self.face = TapedController(self.controller, tape) if tape_bytes else self.controller
+        """What is called, so that the calls are on the tape where there is one."""
         self.hung: set[str] = set()
         """Names of guests whose agent never comes back with an answer."""
         self._number = itertools.count()
@@ -462,7 +463,7 @@ class Simulation:
         """Let this much time pass, everything that is due in it done at its time."""
         end_s = self.clock.now_s + seconds
         while True:
-            wake_s = self.controller.settle()
+            wake_s = self.face.settle()
             due_s = min(
                 self._next_tick_s,
                 self._next_flush_s,
@@ -476,7 +477,7 @@ class Simulation:
                 heapq.heappop(self._pending)[2]()
             elif self._next_tick_s <= self.clock.now_s:
                 self._next_tick_s += self.interval_s
-                self.controller.tick()
+                self.face.tick()
             elif self._next_flush_s <= self.clock.now_s:
                 self._next_flush_s += FLUSH_EVERY_S
                 self.recorder.flush()

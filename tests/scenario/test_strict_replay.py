@@ -49,7 +49,7 @@ class Site:
 
     def replayed(self) -> StrictReplay:
         """End the service and replay its tape."""
-        self.simulation.controller.keep_all()
+        self.simulation.face.keep_all()
         self.simulation.journal.close()
         return strict_replay(self.path)
 
@@ -96,7 +96,7 @@ def test_failures_refusals_reboots_and_lost_replies_come_out_again(site: Site) -
 
 
 def test_orders_and_other_policies_come_out_again(site: Site) -> None:
-    controller = site.simulation.controller
+    controller = site.simulation.face
     order = Order(
         domain=site.web.id,
         name="web-1",
@@ -121,7 +121,8 @@ def test_another_way_to_decide_is_found_out(site: Site, monkeypatch: pytest.Monk
     site.web.set(demand=2.0)
     site.run(30)
     monkeypatch.setattr(adaptive, "_START", 0.5)
-    assert "domain 'web-1'" in site.replayed().difference or "domain web-1" in site.replayed().difference
+    difference = site.replayed().difference
+    assert "decided live: domain web-1" in difference or "for domain 'web-1'" in difference
 
 
 def test_a_tape_that_was_full_is_replayed_to_its_end(tmp_path: Path) -> None:
