@@ -191,6 +191,8 @@ class JournalKeys(Section):
 
     keep: Annotated[float, duration("2d", "3650d")] = _DEFAULT.journal_keep_s
     """How long its entries are kept; older ones are forgotten a little at a time."""
+    history: Annotated[float, duration("1h", "3650d")] = _DEFAULT.history_s
+    """How long the history of what each domain wanted and had is kept."""
     tape_mib: Annotated[int, integer(0, 65536)] = _DEFAULT.tape_bytes >> 20
     """Most MiB of all that reaches the service from its start on, kept so that `autoscaler replay --strict`
     can make its decisions again; 0: none."""
@@ -263,6 +265,7 @@ def _config(keys: ConfigKeys, home: Path) -> Config:
         policies=tuple(home / path for path in keys.policies),
         state=home / keys.state,
         journal_keep_s=keys.journal.keep,
+        history_s=keys.journal.history,
         tape_bytes=keys.journal.tape_mib << 20,
         interval_s=keys.interval,
         agent_timeout_s=keys.agent.timeout,

@@ -86,7 +86,9 @@ class Service:
         with ExitStack() as opened:
             opened.enter_context(_lock(config))
             self.journal_path = config.state / "journal.sqlite"
-            journal = SqliteJournal(self.journal_path, keep_s=config.journal_keep_s)
+            journal = SqliteJournal(
+                self.journal_path, keep_s=config.journal_keep_s, history_s=config.history_s
+            )
             opened.callback(journal.close)
             tape = Tape(journal, most_bytes=config.tape_bytes) if config.tape_bytes else None
             self._recorder = Recorder(journal if tape is None else TapedJournal(journal, tape))

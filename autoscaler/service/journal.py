@@ -72,14 +72,14 @@ class _Last:
 class SqliteJournal:
     """A journal in one file, written by one thread; `journal_reader` reads it from any."""
 
-    def __init__(self, path: Path, *, keep_s: float = inf) -> None:
-        """Open the file, or begin a new one; `keep_s` is how long entries are kept.
+    def __init__(self, path: Path, *, keep_s: float = inf, history_s: float = inf) -> None:
+        """Open the file, or begin a new one; `keep_s` is how long entries are kept, `history_s` the history.
 
         Raises:
             JournalUnavailable: it cannot be used, and is left as it is.
         """
         self._path = path
-        self._pruning = Pruning(keep_s)
+        self._pruning = Pruning(keep_s, history_s)
         self._last: dict[DomainId, _Last] = {}
         self._history = History()
         self._ended: dict[int, Operation] = {}

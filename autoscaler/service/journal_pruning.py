@@ -23,9 +23,15 @@ _LEARNED_EVERY_S = 3600.0
 class Pruning:
     """Which part of the journal was looked through last."""
 
-    def __init__(self, keep_s: float) -> None:
-        """`keep_s`: how long after it last stood a decision is kept, and what was learned of a domain."""
+    def __init__(self, keep_s: float, history_s: float) -> None:
+        """Begin with the oldest.
+
+        Args:
+            keep_s: how long after it last stood a decision is kept, and what was learned of a domain.
+            history_s: how long the history of demand is kept.
+        """
         self._keep_s = keep_s
+        self._history_s = history_s
         self._looked_up_to = 0
         self._learned_at_s = float("-inf")
 
@@ -46,7 +52,7 @@ class Pruning:
         db.execute(
             "DELETE FROM history WHERE rowid IN"
             " (SELECT rowid FROM history WHERE start_wall_s < ? ORDER BY start_wall_s LIMIT ?)",
-            (oldest_wall_s, _BLOCKS),
+            (now_wall_s - self._history_s, _BLOCKS),
         )
         more = len(rows) == LOOKED_AT and rows[-1][1] < oldest_wall_s
         self._looked_up_to = rows[-1][0] if more else 0

@@ -118,6 +118,8 @@ class Config:
     """The folder of the journal and of the control socket."""
     journal_keep_s: float = 90 * 86400.0
     """How long entries of the journal are kept."""
+    history_s: float = 30 * 86400.0
+    """How long the journal keeps what each domain wanted and had."""
     tape_bytes: int = 0
     """Most that the tape of what decisions are made from may take on the disk; 0: there is none."""
     interval_s: float = 5.0

@@ -88,7 +88,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def journal(path: Path) -> Iterator[SqliteJournal]:
-    journal = SqliteJournal(path, keep_s=2 * 86400.0)
+    journal = SqliteJournal(path, history_s=2 * 86400.0)
     yield journal
     journal.close()
 
@@ -110,7 +110,7 @@ def test_a_block_reaches_the_disk_once_it_is_over(journal: SqliteJournal, path: 
     assert starts(path) == [START_S]
 
 
-def test_what_is_older_than_the_journal_keeps_is_forgotten(journal: SqliteJournal, path: Path) -> None:
+def test_what_is_older_than_the_history_goes_back_is_forgotten(journal: SqliteJournal, path: Path) -> None:
     decided(journal, SEEN, START_S + 5)
     decided(journal, SEEN, START_S + 3 * 86400.0)
     journal.flush()
