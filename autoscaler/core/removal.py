@@ -22,7 +22,7 @@ from autoscaler.core.condition import (
     refused_back,
     unplug_unanswered,
 )
-from autoscaler.core.deadlines import Deadlines, Stage
+from autoscaler.core.deadlines import Deadlines, Patience, Stage
 from autoscaler.core.operation import Action, LookAtGuest, Operation, Outcome, Requested, Unplug, Wait
 from autoscaler.core.reason import Reason
 
@@ -61,6 +61,7 @@ class Removal:
         """Whether the slot had been asked for before this operation."""
         self._not_before_s = float("-inf")
         self._again_s = _AGAIN_S
+        self._patience = Patience()
         self._unknown_since_s: float | None = None
         self._back_off: dict[int, BackOff] = {}
         """By slot."""
@@ -103,6 +104,7 @@ class Removal:
         self._slot = self._asked.highest
         self._not_before_s, self._again_s, self._last_error = now_s, _AGAIN_S, ""
         self._unknown_since_s = None
+        self._patience.begin(now_s)
         self.operation = Operation(
             decision_id=decision_id,
             from_vcpus=decision.plugged,
@@ -116,7 +118,7 @@ class Removal:
     def next_action(self, now_s: float) -> Action | Wait | None:
         """What to do now; a time to come back at; or None: nothing before the next observation."""
         operation = self.operation
-        if operation is None or self._in_flight is not None:
+        if operation is None or self._in_flight is not None or self._patience.held:
             return None
         if now_s < self._not_before_s:
             return Wait(until_s=self._not_before_s)
@@ -162,6 +164,7 @@ class Removal:
             self._asked.add(answer.slot)
         if self.operation is not None:
             self.operation, self._trouble = self.operation.accepted(now_s), ""
+            self._patience.begin(now_s)
 
     def unknown(self, detail: str, now_s: float) -> None:
         """The action in flight did not come to an answer: look before anything else is done."""
@@ -179,9 +182,15 @@ class Removal:
         if self.operation is not None:
             self._end(self.operation, outcome, detail, now_s)
 
-    def observed(self, view: DomainView, now_s: float) -> bool:
-        """Take in what a tick read; whether fewer vCPUs are plugged because the guest was asked for them."""
+    def observed(self, view: DomainView, now_s: float, *, held: bool = False) -> bool:
+        """Take in what a tick read; whether fewer vCPUs are plugged because the guest was asked for them.
+
+        `held`: as for a growth, see `Actuation.observed`.
+        """
         before, self._view = self._view, view
+        self._patience.look(now_s, held=held)
+        if held and self.operation is not None:
+            self.operation = self.operation.delayed()
         for slot in self._asked.look(view):
             self._back_off.pop(slot, None)
             self._trouble = ""
@@ -246,13 +255,13 @@ class Removal:
         if report.refuses:
             self._end(operation, Outcome.REFUSED, report.meaning, now_s)
         else:
+            if operation.accepted_s is None:
+                self._patience.begin(now_s)
             self.operation = operation.acknowledged(max(report.at_s, operation.accepted_s or report.at_s))
 
     def _expire(self, operation: Operation, now_s: float) -> None:
-        stage = Stage.OFFLINE if operation.accepted_s is None else Stage.GONE
-        since_s = operation.requested_s if operation.accepted_s is None else operation.accepted_s
-        deadline_s = self._deadlines.of(stage)
-        if now_s - since_s <= deadline_s:
+        deadline_s = self._deadlines.of(Stage.OFFLINE if operation.accepted_s is None else Stage.GONE)
+        if self._patience.waited_s <= deadline_s:
             return
         if self._in_flight is not None:
             self._trouble = unplug_unanswered(self._view.name, deadline_s)
