@@ -271,6 +271,9 @@ class Controller:
         state, now_s, wall_s = governed.state, self._clock.monotonic_s(), self._clock.wall_s()
         decision = state.decision if grant is None else state.settle(grant)
         assert decision is not None
+        shares = self._fleet.shares(state.view.id.host)
+        if decision.act and not decision.moves and not shares.may_unplug(now_s):
+            decision = state.withhold(Reason.HOST_RATE)
         digest = self.policies.digest
         decision_id = self._recorder.decided(decision, wall_s=wall_s, digest=digest)
         if decision.act and not decision_id:
@@ -279,7 +282,9 @@ class Controller:
         if decision.act:
             operation = state.begin(decision, decision_id, now_s)
             if decision.moves:  # A removal takes no turn from a growth.
-                self._fleet.shares(state.view.id.host).used(1, now_s)
+                shares.used(1, now_s)
+            else:
+                shares.unplugs(now_s)
             governed.tally.begun(operation)
             self._narrator.begun(decision, operation)
         self._driving.drive(governed)
