@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.absence import as_missing, is_held
 from autoscaler.core.actuation import Actuation
-from autoscaler.core.by_hand import ByHand
+from autoscaler.core.by_hand import ByHand, Counts
 from autoscaler.core.corroboration import Corroboration
 from autoscaler.core.deadlines import Deadlines
 from autoscaler.core.decide import Facts, decide, is_by_hand, is_stale
@@ -89,6 +89,7 @@ class DomainState:
         self.order: Order | None = None
         """What an administrator ordered for it; None: nothing."""
         self.by_hand = ByHand()
+        self._boot_s: float | None = None
         self._why_host = ""
         self._meter = DemandMeter()
         self._corroboration = Corroboration()
@@ -100,6 +101,13 @@ class DomainState:
     def online(self) -> int:
         """VCPUs the guest runs, as last seen; the plugged ones until it has been seen."""
         return self.view.plugged if self._online is None else self._online
+
+    @property
+    def counts(self) -> Counts | None:
+        """Its vCPUs as last seen in the boot that its guest tells; None: it tells none."""
+        if self._online is None or self._boot_s is None:
+            return None
+        return Counts(self.view.plugged, self._online, self._boot_s)
 
     @property
     def _last_known_s(self) -> float:
@@ -146,6 +154,8 @@ class DomainState:
             measured = self._meter.feed(observation, view)
             self.load, self.dropped = (measured, None) if isinstance(measured, Load) else (None, measured)
             self._corroboration.take(self.load)
+            self._boot_s = observation.boot_s
+            others = self.by_hand.changed_meanwhile(view.plugged, observation) or others
             if observation.at_s >= self._online_at_s:
                 others = others or self._changed_by_others(observation, measured)
                 self._see_online(len(observation.online), observation.at_s)
@@ -214,6 +224,7 @@ class DomainState:
     def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
         """Start the move, or the removal, that `decision` asks for."""
         beginner = self.removal if decision.unplug_to is not None else self.actuation
+        self.by_hand.before = None  # From now on another count may be ours.
         operation = beginner.begin(decision, decision_id, now_s)
         if operation.direction is Direction.UP:
             self.removal.give_way()

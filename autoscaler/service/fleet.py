@@ -113,17 +113,19 @@ class Fleet:
         """Take a domain out and keep what was learned of it; None where it was not in."""
         governed = self._domains.pop(domain, None)
         if governed is not None:
-            self.keep(governed)
+            # What befalls it elsewhere, or under no policy, is nobody's change of this domain.
+            self.keep(governed, leaves=True)
         return governed
 
     def discard(self, domain: DomainId) -> None:
         """Take a domain out whose state is not to be trusted: nothing of it is kept."""
         self._domains.pop(domain, None)
 
-    def keep(self, governed: Governed, *, at_once: bool = False) -> None:
+    def keep(self, governed: Governed, *, at_once: bool = False, leaves: bool = False) -> None:
         """Record what was learned of a domain, and what somebody else did to it; `at_once`: on the disk."""
         state, now_s = governed.state, self._clock.monotonic_s()
-        kept = state.learned.dump(now_s) | state.by_hand.dump(state.view.plugged, now_s)
+        counts = None if leaves else state.counts
+        kept = state.learned.dump(now_s) | state.by_hand.dump(state.view.plugged, counts, now_s)
         self._recorder.keep(state.view.id, kept, wall_s=self._clock.wall_s(), at_once=at_once)
 
     def give(self, order: Order) -> bool:
@@ -203,5 +205,5 @@ class Fleet:
         away_s = wall_s - kept.wall_s
         learned = Learned.restore(policy, kept.learned, now_s, away_s=away_s, lag_s=lag_s)
         state = DomainState(view, policy, now_s, learned, past, deadlines)
-        state.by_hand = ByHand.restore(kept.learned, view.plugged, now_s, away_s=away_s)
+        state.by_hand = ByHand.restore(kept.learned, view.plugged, now_s, away_s=away_s, past=past)
         return state
