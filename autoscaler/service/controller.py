@@ -76,6 +76,7 @@ class Controller:
             submit=submit,
             governs=lambda view: self._fleet.assignments.policy_of(view) is not None,
             wants_pressure=self._fleet.wants_pressure,
+            takes_back=self._fleet.takes_back,
             grace_s=_GRACE_RATIO * interval_s,
         )
         self._ungoverned: tuple[DomainView, ...] = ()

@@ -14,6 +14,7 @@ from autoscaler.core.deadlines import DeadlineSettings, Stage
 from autoscaler.core.delay import REMEMBERED
 from autoscaler.core.domain_state import DomainState
 from autoscaler.core.learned import DAY_S, Learned
+from autoscaler.core.policy import Mode
 from autoscaler.core.reason import Reason
 from autoscaler.service.assignments import Assignments
 from autoscaler.service.governed import Governed
@@ -93,6 +94,16 @@ class Fleet:
         """Whether a domain's pressure is to be read."""
         governed = self._domains.get(domain)
         return governed is not None and governed.state.wants_pressure
+
+    def takes_back(self, label: str) -> bool:
+        """Whether guests of a host are going to be asked for vCPUs, by the policies in force now."""
+        return any(
+            governed.state.decision is not None
+            and governed.state.decision.mode is Mode.AUTO
+            and governed.state.policy.down.idle_s is not None
+            for domain, governed in self._domains.items()
+            if domain.host == label
+        )
 
     def take_up(self, view: DomainView) -> tuple[Governed | None, bool]:
         """The governed domain of this view, None where no policy fits; and whether it is new."""

@@ -110,6 +110,20 @@ def look(visit: Visit, guest: AcpiGuest, *, kvm: bool) -> dict[str, object]:
     return seen
 
 
+def listen(uri: str, guest: AcpiGuest) -> dict[str, object]:
+    """What two fresh backends hear of the guest that change nothing: one only looks, the other listens."""
+    with (
+        closing(LibvirtHypervisor(uri, clock=RealClock())) as looking,
+        closing(LibvirtHypervisor(uri, clock=RealClock())) as listening,
+    ):
+        visits = Visit(looking), Visit(listening)
+        looked_at = [visit.view.reports.taken for visit in visits]
+        listening.hear_firmware()
+        guest.report(0, REFUSED)
+        heard = visits[1].until(lambda view: bool(view.reports.taken)).reports.last
+        return {"before": looked_at, "looking": visits[0].view.reports.taken, "listening": sorted(heard)}
+
+
 def visit(root: Path) -> dict[str, object]:
     """Start the domain, look at it, end it."""
     (root / "etc").mkdir()
@@ -126,7 +140,7 @@ def visit(root: Path) -> dict[str, object]:
             closing(AcpiGuest(connection)) as guest,
             closing(LibvirtHypervisor(uri, clock=RealClock())) as hypervisor,
         ):
-            seen = look(Visit(hypervisor), guest, kvm=kvm)
+            seen = look(Visit(hypervisor), guest, kvm=kvm) | listen(uri, guest)
             seen["taints"] = domain.messages(libvirt.VIR_DOMAIN_MESSAGE_TAINTING)
             return seen
     finally:

@@ -11,7 +11,7 @@ from autoscaler.core.condition import Condition
 from autoscaler.core.decision import Verdict
 from autoscaler.core.model import Descriptors
 from autoscaler.core.operation import Direction, Outcome
-from autoscaler.core.policy import DownLimits, ManualChange, Mode, Reclaim
+from autoscaler.core.policy import DownLimits, ManualChange, Mode, Policy, Reclaim
 from autoscaler.core.reason import Reason
 from autoscaler.ports import BackendUnavailable, Denied, DomainBusy, DomainFrozen, OutcomeUnknown
 from autoscaler.service.journal_reader import events
@@ -283,6 +283,24 @@ def test_no_more_vcpus_are_taken_back_than_a_day_allows(tmp_path: Path) -> None:
     story.run(600)
 
     assert len(story.guest.unplugs) == 1, "two shrinks and one removal"
+
+
+@pytest.mark.parametrize(
+    ("policy", "hears"),
+    [
+        pytest.param(UNPLUG, True, id="unplug"),
+        pytest.param(replace(UNPLUG, mode=Mode.RECOMMEND), False, id="only recommended"),
+        pytest.param(replace(UNPLUG, mode=Mode.UP_ONLY), False, id="up-only"),
+        pytest.param(POLICY, False, id="offline"),
+    ],
+)
+def test_a_host_is_listened_to_for_reports_where_vcpus_are_going_to_be_asked_back_and_else_not(
+    tmp_path: Path, policy: Policy, *, hears: bool
+) -> None:
+    story = Story(tmp_path, policy)
+    story.run(3)
+    assert story.host.hears_firmware is hears
+    assert story.guest.plugs == []
 
 
 def test_a_freeze_stops_the_clock_of_a_removal_that_was_asked_for(story: GivingBack) -> None:
