@@ -111,17 +111,17 @@ def look(visit: Visit, guest: AcpiGuest, *, kvm: bool) -> dict[str, object]:
 
 
 def listen(uri: str, guest: AcpiGuest) -> dict[str, object]:
-    """What two fresh backends hear of the guest that change nothing: one only looks, the other listens."""
-    with (
-        closing(LibvirtHypervisor(uri, clock=RealClock())) as looking,
-        closing(LibvirtHypervisor(uri, clock=RealClock())) as listening,
-    ):
-        visits = Visit(looking), Visit(listening)
-        looked_at = [visit.view.reports.taken for visit in visits]
-        listening.hear_firmware()
+    """What two fresh backends that change nothing hear of a report: one only looks, the next listens."""
+    with closing(LibvirtHypervisor(uri, clock=RealClock())) as hypervisor:
+        looking = Visit(hypervisor)
         guest.report(0, REFUSED)
-        heard = visits[1].until(lambda view: bool(view.reports.taken)).reports.last
-        return {"before": looked_at, "looking": visits[0].view.reports.taken, "listening": sorted(heard)}
+        unheard = [looking.view.reports.taken for _ in range(5)][-1]
+    with closing(LibvirtHypervisor(uri, clock=RealClock())) as hypervisor:
+        listening = Visit(hypervisor)
+        hypervisor.hear_firmware()
+        guest.report(0, REFUSED)
+        heard = listening.until(lambda view: view.reports.taken > 0).reports
+    return {"looking": unheard, "listening": sorted(heard.last)}
 
 
 def visit(root: Path) -> dict[str, object]:
@@ -140,7 +140,9 @@ def visit(root: Path) -> dict[str, object]:
             closing(AcpiGuest(connection)) as guest,
             closing(LibvirtHypervisor(uri, clock=RealClock())) as hypervisor,
         ):
-            seen = look(Visit(hypervisor), guest, kvm=kvm) | listen(uri, guest)
+            seen = look(Visit(hypervisor), guest, kvm=kvm)
+            hypervisor.close()
+            seen |= listen(uri, guest)
             seen["taints"] = domain.messages(libvirt.VIR_DOMAIN_MESSAGE_TAINTING)
             return seen
     finally:
