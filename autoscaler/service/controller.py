@@ -191,6 +191,7 @@ class Controller:
         self._fleet.orders.settle()
         readings = list(self._sampling.readings())
         present = {view.id for view, _ in readings}
+        self._fleet.orders.follow(present)
         for governed in self._fleet:
             if governed.state.view.id not in present:
                 self._drop(governed.state.view.id, "the domain stopped")
