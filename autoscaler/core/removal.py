@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.core.asked_slots import AskedSlots
-from autoscaler.core.backoff import LONGEST_S, BackOff
 from autoscaler.core.condition import (
     Condition,
     few_descriptors,
@@ -25,6 +24,7 @@ from autoscaler.core.condition import (
 from autoscaler.core.deadlines import Deadlines, Patience, Stage
 from autoscaler.core.operation import Action, LookAtGuest, Operation, Outcome, Requested, Unplug, Wait
 from autoscaler.core.reason import Reason
+from autoscaler.core.slot_setbacks import KEPT, SlotSetbacks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +37,6 @@ FULL_RATIO = 0.8
 """Above this share of the file descriptors that its QEMU may have nothing more is unplugged."""
 _AGAIN_S, _AGAIN_MAX_S = 1.0, 8.0
 """Wait before the guest or the hypervisor is asked again that gave no answer; doubles up to the second."""
-_REFUSED_FIRST_S, _REFUSED_LONGEST_S = 60.0, 3600.0
-"""Back-off of a slot that the guest does not give back."""
 
 
 class Removal:
@@ -63,9 +61,7 @@ class Removal:
         self._again_s = _AGAIN_S
         self._patience = Patience()
         self._unknown_since_s: float | None = None
-        self._back_off: dict[int, BackOff] = {}
-        """By slot."""
-        self._denied_at: tuple[int, int] | None = None
+        self._setbacks = SlotSetbacks(view.id.uuid)
         self._trouble = ""
         self._last_error = ""
 
@@ -84,17 +80,21 @@ class Removal:
             return Reason.IN_PROGRESS
         if Condition.FEW_DESCRIPTORS in self.conditions:
             return Reason.BACK_OFF
-        back_off = self._back_off.get(self._asked.highest)
-        return Reason.BACK_OFF if back_off is not None and back_off.waiting(now_s) else None
+        return Reason.BACK_OFF if self._setbacks.wait(self._asked.highest, now_s) else None
 
     def inherit(self, operation: Operation) -> None:
         """Know of a removal that was begun before this state was; to be told of all, the oldest first.
 
-        A guest that did not give the vCPU back then may still do so.
+        A guest that did not give the vCPU back then may still do so, and is asked again as late as it would
+        have been.
         """
         self.last_change_s = operation.gone_s or operation.accepted_s or self.last_change_s
         if operation.gone_s is None and self._view.plugged == operation.from_vcpus:
-            self._asked.add(self._asked.highest)
+            slot = self._asked.highest
+            self._asked.add(slot)
+            if operation.outcome in KEPT:
+                asked_s = operation.accepted_s or operation.requested_s
+                self._setbacks.took(slot, operation.outcome, self._view, asked_s)
 
     def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
         """Start the removal that `decision` asks for."""
@@ -192,10 +192,9 @@ class Removal:
         if held and self.operation is not None:
             self.operation = self.operation.delayed()
         for slot in self._asked.look(view):
-            self._back_off.pop(slot, None)
+            self._setbacks.forgive(slot)
             self._trouble = ""
-        if self._denied_at is not None and self._denied_at != (view.plugged, view.maximum):
-            self._denied_at, self._back_off = None, {}
+        self._setbacks.look(view)
         if self.operation is not None:
             self._follow(self.operation, view, now_s)
         return self._asked.explain_plugged(before.plugged, view.plugged)
@@ -271,19 +270,10 @@ class Removal:
 
     def _end(self, operation: Operation, outcome: Outcome, detail: str, now_s: float) -> None:
         """End a removal that did not come true, and remember that for its slot."""
-        back_off = self._back_off.get(self._slot, BackOff())
-        who = f"{self._view.id.uuid}/{self._slot}"
-        if outcome in {Outcome.REFUSED, Outcome.STUCK}:
-            back_off = back_off.failed(who, now_s, first_s=_REFUSED_FIRST_S, longest_s=_REFUSED_LONGEST_S)
-        elif outcome is Outcome.DENIED:
-            self._denied_at = (self._view.plugged, self._view.maximum)
-            back_off = BackOff(back_off.failures + 1, now_s + LONGEST_S)
-        elif outcome is not Outcome.CONFLICT:
-            back_off = back_off.failed(who, now_s)
+        wait_s = self._setbacks.took(self._slot, outcome, self._view, now_s)
         if outcome is Outcome.REFUSED:
-            detail = refused_back(self._view.name, self._slot, detail, back_off.until_s - now_s)
+            detail = refused_back(self._view.name, self._slot, detail, wait_s)
         if outcome is not Outcome.CONFLICT:
-            self._back_off[self._slot] = back_off
             self._trouble = detail
         if operation.accepted_s is not None:
             self.last_change_s = now_s
