@@ -21,15 +21,22 @@ from autoscaler.service.config import LibvirtConnection
 from autoscaler.service.journal_schema import schema_of
 from tests.fakes.guest_homes import LibvirtHome, guest_home
 from tests.fakes.mortal_service import MortalService
-from tests.fakes.quick_policy import quick_policy
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a private libvirtd needs root")
 
 KILLS = 25
 LONGEST_LIFE_S = 2.0
 """A life's first change begins after about 0.5 s, and takes up to a second in an emulated guest."""
-LOADS = (0.05, 0.3, 0.55)
-"""Under the policy one, two and three vCPUs, and little of the host."""
+SIZES = (1, 2, 3)
+POLICY = """\
+version: 1
+policies:
+  - name: sized
+    match: {{name: ["*"]}}
+    vcpus: {{min: {size}, max: {size}}}
+    limits: {{up: {{cooldown: 0s}}, down: {{step: 1, cooldown: 0s, per_day: 10000}}}}
+"""
+"""Its bounds say what the guest is to run, also on a host too busy to judge it by its load."""
 CONVERGED_WITHIN_S = 40.0
 
 
@@ -72,23 +79,22 @@ def newest_online(journal: Path) -> int:
 def test_kills_at_random_moments_over_a_real_libvirtd_double_and_lose_nothing(
     lab_image: Image, folder: Path
 ) -> None:
-    (folder / "policy.yaml").write_text(quick_policy(utilization="20%"))
     journal, chance, broken = folder / "state/journal.sqlite", random.Random(25), list[str]()
     with guest_home("libvirt", lab_image) as home:
         assert isinstance(home, LibvirtHome)
         guest = home.boot(GuestSpec(name="scaled"))
         with MortalService(folder, LibvirtConnection(home.daemon.uri)) as service:
             for kill in range(KILLS):
-                guest.load(chance.choice(LOADS))
+                (folder / "policy.yaml").write_text(POLICY.format(size=chance.choice(SIZES)))
                 service.begin()
                 service.end(signal.SIGKILL, after_s=chance.uniform(0.3, LONGEST_LIFE_S))
                 time.sleep(0.1)  # what libvirtd was asked for before the kill it does all the same
                 broken += [f"kill {kill}: {found}" for found in violations(journal, guest.vcpus()[0])]
             service.begin()
-            for load in (LOADS[2], LOADS[0]):
-                guest.load(load)
+            for size in (3, 1):
+                (folder / "policy.yaml").write_text(POLICY.format(size=size))
                 end_s = time.monotonic() + CONVERGED_WITHIN_S
-                while newest_online(journal) != 1 + LOADS.index(load):
+                while newest_online(journal) != size:
                     assert time.monotonic() < end_s, service.log.read_text()
                     time.sleep(0.2)
             service.end(signal.SIGTERM)

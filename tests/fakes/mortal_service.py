@@ -75,7 +75,12 @@ def _live(order: _Order) -> None:
             state=folder / "state",
             interval_s=INTERVAL_S,
             listen=Listen("127.0.0.1", 0),
-            host=HostLimits(overcommit=64.0, operations_per_minute=6000, pressure_below_ratio=1.0),
+            host=HostLimits(
+                overcommit=64.0,
+                operations_per_minute=6000,
+                pressure_below_ratio=1.0,
+                delay_below_ratio=1.0,
+            ),
         )
     )
     signal.signal(signal.SIGTERM, lambda *_: service.stop())
