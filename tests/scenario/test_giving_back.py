@@ -308,7 +308,7 @@ def test_a_freeze_stops_the_clock_of_a_removal_that_was_asked_for(story: GivingB
     while not story.guest.unplugs:
         story.run(1)
     story.guest.set(agent_error=DomainFrozen("the filesystems of domain web-1 are frozen"))
-    story.run(600)
+    story.run(300)
     assert story.removals == []
     story.guest.eject(2)
     story.run(2)
