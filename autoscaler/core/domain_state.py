@@ -184,20 +184,6 @@ class DomainState:
         self.decision = decision
         return decision
 
-    def preview(self, policy: Policy, now_s: float, wall_s: float) -> Decision:
-        """What would be decided now under another policy; changes nothing.
-
-        Where another strategy or service level would forget what was learned, no hold of the past counts
-        either: what is told is where the domain would settle.
-        """
-        facts = self.facts
-        learned = self.learned
-        if policy.strategy != self.policy.strategy or policy.sla != self.policy.sla:
-            learned = Learned(policy, now_s, lag_s=0.0)
-            if self.load is not None:
-                learned.recommender.take(self.load, now_s)
-        return decide(facts, policy, learned, now_s, wall_s)
-
     @property
     def committed(self) -> int:
         """VCPUs that count against the host: those online, or those that a growth under way will bring."""

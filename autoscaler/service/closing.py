@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autoscaler.ports import Clock
 
 _log = logging.getLogger("autoscaler")
 
@@ -22,7 +25,9 @@ PATIENCE_S = 3.0
 class HostClosing:
     """What is to be closed of each host, in the reverse order of its opening."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        """Begin with nothing; `clock` tells when to wait no longer."""
+        self._clock = clock
         self._opened: dict[str, ExitStack] = {}
 
     def of(self, label: str) -> ExitStack:
@@ -37,8 +42,8 @@ class HostClosing:
         }
         for thread in closing.values():
             thread.start()
-        end_s = time.monotonic() + PATIENCE_S
+        end_s = self._clock.monotonic_s() + PATIENCE_S
         for label, thread in closing.items():
-            thread.join(max(0.0, end_s - time.monotonic()))
+            thread.join(max(0.0, end_s - self._clock.monotonic_s()))
             if thread.is_alive():
                 _log.warning("%s does not answer: its connections are left to end with this process", label)

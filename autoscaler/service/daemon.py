@@ -94,7 +94,7 @@ class Service:
             )
             self.web = WebServer(sources, host=config.listen.host, port=config.listen.port)
             opened.callback(self.web.close)
-            closing = HostClosing()
+            closing = HostClosing(self._clock)
             opened.callback(closing.close)
             self._hosts = connect(config, self._clock, self._instruments, closing)
             self._inbox = Inbox(self._clock, _WORKERS, spare=_SPARE_WORKERS)

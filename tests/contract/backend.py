@@ -152,7 +152,7 @@ class ConnectedBackend(Backend):
 
     def open_host(self, opened: ExitStack) -> Host:
         config = Config(connections=(self._connection,), agent_timeout_s=self.abilities.agent_timeout_s)
-        closing = HostClosing()
+        closing = HostClosing(self.clock)
         opened.callback(closing.close)
         (host,) = connect(config, self.clock, Instruments(CollectorRegistry()), closing)
         return host

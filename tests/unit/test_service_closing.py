@@ -8,6 +8,7 @@ import time
 import pytest
 
 from autoscaler.service import closing
+from autoscaler.service.clock import SystemClock
 from autoscaler.service.closing import HostClosing
 
 
@@ -15,7 +16,7 @@ def test_a_host_that_hangs_is_left_behind_and_told_and_the_others_are_closed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(closing, "PATIENCE_S", 0.3)
-    hosts, closed, goes_on = HostClosing(), list[str](), threading.Event()
+    hosts, closed, goes_on = HostClosing(SystemClock()), list[str](), threading.Event()
     hosts.of("hung").callback(goes_on.wait)
     for name in ("first", "second"):
         hosts.of("well").callback(closed.append, name)
@@ -30,7 +31,7 @@ def test_a_host_that_hangs_is_left_behind_and_told_and_the_others_are_closed(
 
 
 def test_what_closes_at_once_is_not_waited_for_and_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    hosts = HostClosing()
+    hosts = HostClosing(SystemClock())
     hosts.of("well")
     begun_s = time.monotonic()
     hosts.close()
