@@ -47,6 +47,12 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def put_in_force(folder: Path, size: int) -> None:
+    """Have the guest run so many vCPUs: by a whole file, for the service may be reading it now."""
+    (folder / "new").write_text(POLICY.format(size=size))
+    (folder / "new").rename(folder / "policy.yaml")
+
+
 def violations(journal: Path, plugged: int) -> Iterator[str]:
     """What does not hold of the record, where so many vCPUs are plugged."""
     with closing(sqlite3.connect(journal if journal.exists() else ":memory:")) as db:
@@ -85,14 +91,14 @@ def test_kills_at_random_moments_over_a_real_libvirtd_double_and_lose_nothing(
         guest = home.boot(GuestSpec(name="scaled"))
         with MortalService(folder, LibvirtConnection(home.daemon.uri)) as service:
             for kill in range(KILLS):
-                (folder / "policy.yaml").write_text(POLICY.format(size=chance.choice(SIZES)))
+                put_in_force(folder, chance.choice(SIZES))
                 service.begin()
                 service.end(signal.SIGKILL, after_s=chance.uniform(0.3, LONGEST_LIFE_S))
                 time.sleep(0.1)  # what libvirtd was asked for before the kill it does all the same
                 broken += [f"kill {kill}: {found}" for found in violations(journal, guest.vcpus()[0])]
             service.begin()
             for size in (3, 1):
-                (folder / "policy.yaml").write_text(POLICY.format(size=size))
+                put_in_force(folder, size)
                 end_s = time.monotonic() + CONVERGED_WITHIN_S
                 while newest_online(journal) != size:
                     assert time.monotonic() < end_s, service.log.read_text()
