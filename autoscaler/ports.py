@@ -170,6 +170,17 @@ class Hypervisor(Protocol):
         """
         ...
 
+    def hear_firmware(self) -> None:
+        """See that what guests' firmware reports of its slots is heard, where that is not so anyway.
+
+        Over libvirt this takes the right to change domains, so it is for connections whose guests are going
+        to be asked for vCPUs.
+
+        Raises:
+            BackendUnavailable: it is not heard; to be tried again.
+        """
+        ...
+
     def troubles(self) -> Mapping[str, str]:
         """Domains that are there but not shown: name to a sentence why; empty where none are."""
         ...

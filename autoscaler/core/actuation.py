@@ -4,18 +4,18 @@ The driver asks `next_action`, carries it out, and reports: `started`, then one 
 `unknown`, `failed`. What a tick observes comes in by `observed`.
 
 Invariants: at most one operation is under way and at most one action in flight; an action whose reply was
-lost is only repeated after a fresh look; a failed change delays further changes in its own direction only.
+lost is only repeated after a fresh look; nothing is asked, and no deadline runs, while the domain is held.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.core.backoff import LONGEST_S, BackOff
 from autoscaler.core.condition import Condition, stuck, unanswered
-from autoscaler.core.deadlines import Deadlines, Stage
+from autoscaler.core.deadlines import Deadlines, Patience, Stage
 from autoscaler.core.operation import Action, Direction, Operation, Outcome, Plug, SetOnline, Wait
 from autoscaler.core.reason import Reason
+from autoscaler.core.setbacks import Setbacks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 RELIEF_S = 60.0
 """A growth whose load has not fallen within this time is closed as done, without relief."""
-LATE_S = 60.0
-"""A change that a run before left behind is over after this time, seen or not."""
 LOOK_AGAIN_S = 0.05
 """First wait before a guest that does not list a new vCPU yet is asked again; doubles up to the next."""
 LOOK_AGAIN_MAX_S = 1.0
@@ -50,14 +48,8 @@ class Actuation:
         self._not_before_s = float("-inf")
         self._look_again_s = LOOK_AGAIN_S
         self._unknown_since_s: float | None = None
-        self._back_off = {Direction.UP: BackOff(), Direction.DOWN: BackOff()}
-        self._denied_at: tuple[int, int] | None = None
-        self._failed: dict[Direction, Operation] = {}
-        """The last change of each direction, where it did not end well."""
-        self._left_behind: Operation | None = None
-        """What a run before began and did not see the end of, while it may still come true."""
-        self._trouble: dict[Direction, tuple[Condition, str]] = {}
-        """What it left behind."""
+        self._patience = Patience()
+        self._setbacks = Setbacks(view)
         self._last_error = ""
 
     @property
@@ -67,14 +59,13 @@ class Actuation:
 
     @property
     def conditions(self) -> Mapping[Condition, str]:
-        """What the last changes left behind, each with its sentence; of two alike the newer one."""
-        return dict(self._trouble.values())
+        """What the last changes left behind, each with its sentence."""
+        return self._setbacks.conditions
 
     def may_bring(self, before: int, after: int) -> bool:
         """Whether what was begun here can be why a count changed: it is under way, or failed and late."""
-        begun = [self.operation] if self.operation is not None and self.busy else []
-        late = [*self._failed.values(), *([] if self._left_behind is None else [self._left_behind])]
-        return any(operation.leads(before, after) for operation in (*begun, *late))
+        begun = self.operation is not None and self.busy and self.operation.leads(before, after)
+        return begun or self._setbacks.may_bring(before, after)
 
     def is_ours(self, view: DomainView) -> bool:
         """Whether the vCPUs that this view finds plugged are the ones that were left plugged here."""
@@ -90,7 +81,7 @@ class Actuation:
         """Why no change of this direction can begin now; None: it can."""
         if self.busy:
             return Reason.IN_PROGRESS
-        return Reason.BACK_OFF if self._back_off[direction].waiting(now_s) else None
+        return Reason.BACK_OFF if self._setbacks.wait(direction, now_s) else None
 
     def inherit(self, operation: Operation, now_s: float) -> None:
         """Know of a change that was made before this state was; to be told of all, the oldest first.
@@ -98,17 +89,13 @@ class Actuation:
         So a restart neither forgets a cooldown or a back-off, nor takes for somebody else's what the run
         before it had begun. What is left to do of it is decided anew, on what is seen.
         """
-        direction, outcome = operation.direction, operation.outcome
+        outcome = operation.outcome
         unseen = outcome in {None, Outcome.ABANDONED}
         last_s = operation.requested_s + (self._deadline_s(operation) if outcome is Outcome.STUCK else 0.0)
         last_s = operation.online_s or operation.accepted_s or last_s
         if unseen or operation.accepted_s is not None or outcome is Outcome.STUCK:
             self.last_change_s = last_s
-        if operation.online_s is not None:
-            self._back_off[direction] = BackOff()
-        elif outcome in {Outcome.FAILED, Outcome.STUCK}:
-            self._back_off[direction] = self._back_off[direction].failed(self._view.id.uuid, last_s)
-        self._left_behind = operation if unseen and now_s - operation.requested_s < LATE_S else None
+        self._setbacks.inherit(operation, last_s, now_s)
 
     def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
         """Start the move that `decision` asks for; it must say ``act``, and none may be under way."""
@@ -117,6 +104,7 @@ class Actuation:
         if self.operation is not None:
             self._close(self.operation.ended(Outcome.SUPERSEDED))
         self._not_before_s, self._look_again_s, self._last_error = now_s, LOOK_AGAIN_S, ""
+        self._patience.begin(now_s)
         self.operation = Operation(
             decision_id=decision_id,
             from_vcpus=decision.online,
@@ -129,7 +117,7 @@ class Actuation:
     def next_action(self, now_s: float) -> Action | Wait | None:
         """What to do now; a time to come back at; or None: nothing before the next observation."""
         operation = self.operation
-        if operation is None or operation.settled or self._in_flight is not None:
+        if operation is None or operation.settled or self._in_flight is not None or self._patience.held:
             return None
         if now_s < self._not_before_s:
             return Wait(until_s=self._not_before_s)
@@ -173,21 +161,25 @@ class Actuation:
         if self.operation is not None and not self.operation.settled:
             self._give_up(self.operation, outcome, detail, now_s)
 
-    def observed(self, view: DomainView, online: int | None, load: Load | None, now_s: float) -> None:
-        """Take in what a tick read; `online` and `load` are None where the guest was not seen."""
+    def observed(
+        self, view: DomainView, online: int | None, load: Load | None, now_s: float, *, held: bool = False
+    ) -> None:
+        """Take in what a tick read; `online` and `load` are None where the guest was not seen.
+
+        `held`: a job, a freeze or a pause has the domain, so that nobody could follow a change now.
+        """
         self._view = view
+        self._patience.look(now_s, held=held)
+        if held and self.operation is not None:
+            self.operation = self.operation.delayed()
         if view.at_s > self._plugged_at_s:
             self._plugged, self._plugged_at_s = view.plugged, view.at_s
             self._see_taken_away(now_s)
-        if self._denied_at is not None and self._denied_at != (view.plugged, view.maximum):
-            self._denied_at = None
-            self._back_off = dict.fromkeys(self._back_off, BackOff())
         if self._unknown_since_s is not None and view.at_s > self._unknown_since_s:
             self._unknown_since_s = None
         if online is not None:
             self._advance(present=None, online=online, now_s=now_s)
-            self._follow_late(online)
-        self._follow_left_behind(online, now_s)
+        self._setbacks.look(view, online, now_s)
         if load is not None:
             self._relieve(load)
         self._expire(online, now_s)
@@ -195,7 +187,7 @@ class Actuation:
     def content(self) -> None:
         """The domain has what it should have: what went wrong on another way there is of no concern now."""
         if not self.busy:
-            self._trouble.clear()
+            self._setbacks.pass_over()
 
     def abandon(self, why: str) -> None:
         """Nobody will see how the change goes on: close it with what was seen."""
@@ -216,27 +208,9 @@ class Actuation:
         self.operation = operation = self.operation.seen(present=present, online=online, now_s=now_s)
         if operation.settled:
             self.last_change_s = now_s
-            self._forgive(operation.direction)
+            self._setbacks.forgive(operation.direction)
             if operation.direction is Direction.DOWN:
                 self._close(operation.ended(Outcome.DONE))
-
-    def _follow_late(self, online: int) -> None:
-        """Forgive a failed change that the guest has made after all."""
-        for direction in [way for way, failed in self._failed.items() if failed.reached(online)]:
-            self._forgive(direction)
-
-    def _follow_left_behind(self, online: int | None, now_s: float) -> None:
-        """Expect nothing more of what a run before began, once it came true or its time is over."""
-        left = self._left_behind
-        if left is None:
-            return
-        if now_s - left.requested_s >= LATE_S or (online is not None and left.reached(online)):
-            self._left_behind = None
-
-    def _forgive(self, direction: Direction) -> None:
-        self._back_off[direction] = BackOff()
-        self._failed.pop(direction, None)
-        self._trouble.pop(direction, None)
 
     def _see_taken_away(self, now_s: float) -> None:
         """End a growth whose vCPUs were plugged and are there no more: what is needed is decided anew."""
@@ -264,10 +238,11 @@ class Actuation:
                 self._close(operation.ended(Outcome.DONE))
             return
         deadline_s = self._deadline_s(operation)
-        if now_s - operation.requested_s <= deadline_s:
+        if self._patience.waited_s <= deadline_s:
             return
         if self._in_flight is not None:
-            self._blame(operation, Condition.STUCK, unanswered(self._view.name, operation, deadline_s))
+            sentence = unanswered(self._view.name, operation, deadline_s)
+            self._setbacks.blame(operation.direction, Condition.STUCK, sentence)
         else:
             detail = stuck(self._view.name, operation, online, deadline_s, self._last_error)
             self._give_up(operation, Outcome.STUCK, detail, now_s)
@@ -276,25 +251,10 @@ class Actuation:
         return self._deadlines.of(Stage.ONLINE if operation.direction is Direction.UP else Stage.OFFLINE)
 
     def _give_up(self, operation: Operation, outcome: Outcome, detail: str, now_s: float) -> None:
-        direction = operation.direction
-        back_off = self._back_off[direction]
-        if outcome is Outcome.DENIED:
-            self._denied_at = (self._view.plugged, self._view.maximum)
-            back_off = BackOff(back_off.failures + 1, now_s + LONGEST_S)
-        elif outcome is not Outcome.CONFLICT:
-            back_off = back_off.failed(self._view.id.uuid, now_s)
-        self._back_off[direction] = back_off
-        self._trouble.pop(direction, None)
-        if outcome is not Outcome.CONFLICT:
-            self._blame(operation, Condition.STUCK if outcome is Outcome.STUCK else Condition.FAILED, detail)
-            self._failed[direction] = operation
+        self._setbacks.took(operation, outcome, detail, now_s)
         if operation.accepted_s is not None or outcome is Outcome.STUCK:
             self.last_change_s = now_s
         self._close(operation.ended(outcome, detail))
-
-    def _blame(self, operation: Operation, condition: Condition, sentence: str) -> None:
-        self._trouble.pop(operation.direction, None)  # the newest stands last
-        self._trouble[operation.direction] = (condition, sentence)
 
     def _wait_to_look(self, now_s: float) -> None:
         self._not_before_s = now_s + self._look_again_s

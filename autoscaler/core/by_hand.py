@@ -1,18 +1,40 @@
 """Since when a domain's vCPUs are as somebody else set them, and how that outlives the service.
 
-Invariant: what was kept counts only for a domain that still has as many vCPUs plugged: one that was stopped
-and started meanwhile is as it is defined, not as somebody set it.
+A change that was noticed is kept with the time that it is still to be respected. One that is made while the
+service is away shows when it starts again: by counts that are not those that it last saw.
+
+Invariants: what was noticed counts only for a domain that still has as many vCPUs plugged, for one that was
+stopped and started meanwhile is as it is defined, not as somebody set it; other counts count only within one
+boot of the guest, and only where nothing that was begun here can be why.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, cast
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from autoscaler.core.demand import SAME_BOOT_S
+from autoscaler.core.operation import Outcome
+from autoscaler.core.setbacks import LATE_S
 
-_KEY = "by_hand"
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from autoscaler.core.model import Sample
+    from autoscaler.core.operation import Operation
+
+_KEY, _COUNTS_KEY = "by_hand", "counts"
+_MAY_COME_LATE = frozenset({Outcome.FAILED, Outcome.STUCK})
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A domain's vCPUs in one boot of its guest."""
+
+    plugged: int
+    online: int
+    boot_s: float
+    """The guest's boot time, by its own wall clock."""
 
 
 @dataclass(slots=True)
@@ -21,18 +43,63 @@ class ByHand:
 
     since_s: float | None = None
     """When it was seen; None: there is none."""
+    before: Counts | None = None
+    """What the run before saw last, to compare the first sample with; None: not known, or done."""
 
-    def dump(self, plugged: int, now_s: float) -> dict[str, object]:
-        """As plain JSON values, with the count of plugged vCPUs that it holds for; the time as an age."""
-        if self.since_s is None:
-            return {}
-        return {_KEY: {"ago_s": round(now_s - self.since_s, 1), "plugged": plugged}}
+    def changed_meanwhile(self, plugged: int, sample: Sample) -> bool:
+        """Whether somebody changed the vCPUs while the service was away: to be asked at every sample."""
+        before, self.before = self.before, None
+        if before is None or sample.boot_s is None or abs(sample.boot_s - before.boot_s) > SAME_BOOT_S:
+            return False
+        return (plugged, len(sample.online)) != (before.plugged, before.online)
+
+    def dump(self, plugged: int, counts: Counts | None, now_s: float) -> dict[str, object]:
+        """As plain JSON values, with the count of plugged vCPUs that it holds for; the time as an age.
+
+        `counts`: as last seen; None: not known, or of no use, for the domain leaves.
+        """
+        dumped: dict[str, object] = {} if counts is None else {_COUNTS_KEY: asdict(counts)}
+        if self.since_s is not None:
+            dumped[_KEY] = {"ago_s": round(now_s - self.since_s, 1), "plugged": plugged}
+        return dumped
 
     @classmethod
-    def restore(cls, dumped: Mapping[str, object], plugged: int, now_s: float, *, away_s: float) -> ByHand:
-        """What was dumped `away_s` ago, if it can be read and the domain has as many vCPUs plugged now."""
+    def restore(
+        cls,
+        dumped: Mapping[str, object],
+        plugged: int,
+        now_s: float,
+        *,
+        away_s: float,
+        past: Iterable[Operation],
+    ) -> ByHand:
+        """What was dumped `away_s` ago, as far as it can be read and still counts.
+
+        `past`: the changes of the last day; none of them may be why the counts are others.
+        """
+        kept_s = now_s - max(0.0, away_s)
+        before = _read_counts(dumped.get(_COUNTS_KEY))
+        if any(_may_be_why(operation, kept_s) for operation in past):
+            before = None
         kept = dumped.get(_KEY)
-        ago_s, before = (kept.get("ago_s"), kept.get("plugged")) if isinstance(kept, dict) else (None, None)
-        if before != plugged or not isinstance(ago_s, int | float):
-            return cls()
-        return cls(now_s - max(0.0, away_s) - cast("float", ago_s))
+        ago_s, plugged_then = (
+            (kept.get("ago_s"), kept.get("plugged")) if isinstance(kept, dict) else (None, None)
+        )
+        if plugged_then != plugged or not isinstance(ago_s, int | float):
+            return cls(before=before)
+        return cls(kept_s - cast("float", ago_s), before)
+
+
+def _may_be_why(operation: Operation, kept_s: float) -> bool:
+    """Whether counts that were kept then may have become others by this: it is younger, or not over."""
+    open_still = operation.gone_s is None if operation.unplugs else operation.outcome in _MAY_COME_LATE
+    return open_still or operation.requested_s >= kept_s - LATE_S
+
+
+def _read_counts(dumped: object) -> Counts | None:
+    if not isinstance(dumped, dict):
+        return None
+    plugged, online, boot_s = (dumped.get(name) for name in ("plugged", "online", "boot_s"))
+    if not isinstance(plugged, int) or not isinstance(online, int) or not isinstance(boot_s, int | float):
+        return None
+    return Counts(plugged, online, boot_s)

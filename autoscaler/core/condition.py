@@ -37,7 +37,7 @@ class Condition(StrEnum):
     """A vCPU that the guest was asked for stays plugged."""
     FEW_DESCRIPTORS = "few-descriptors"
     """Its QEMU has nearly as many files open as it may have: nothing more is unplugged."""
-    BY_HAND = "externally-modified"
+    BY_HAND = "externally_modified"
     """Somebody else changed the vCPUs, and that is respected for a while."""
     PAUSED = "paused"
     """An administrator ordered that nothing be begun."""

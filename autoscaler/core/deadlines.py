@@ -2,6 +2,9 @@
 
 A deadline follows twice the 99th percentile of the last changes of a host, within a quarter of the configured
 one and four times it: a fast host tells of a stuck guest early, a slow one is not taken for stuck.
+
+Invariant: time in which something held the domain (a job, a freeze of its filesystems, a pause) counts for no
+deadline and teaches none.
 """
 
 from __future__ import annotations
@@ -79,9 +82,32 @@ class Deadlines:
 
     def note_all(self, operation: Operation) -> None:
         """Take in what a change that ended shows."""
+        if operation.held:
+            return
         if operation.unplugs:
             if operation.gone_s is not None and operation.accepted_s is not None:
                 self.note(Stage.GONE, operation.gone_s - operation.accepted_s)
         elif operation.online_s is not None:
             up = operation.to_vcpus > operation.from_vcpus
             self.note(Stage.ONLINE if up else Stage.OFFLINE, operation.online_s - operation.requested_s)
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long one change has been waited for."""
+
+    waited_s: float = 0.0
+    """Up to the last look; an interval in which the domain was held at either end is left out."""
+    held: bool = False
+    """Whether the last look found the domain held."""
+    _looked_s: float = 0.0
+
+    def begin(self, now_s: float) -> None:
+        """Wait anew, for a change that begins or for its next stage."""
+        self.waited_s, self._looked_s = 0.0, now_s
+
+    def look(self, now_s: float, *, held: bool) -> None:
+        """See whether the domain is held now."""
+        if not (held or self.held):
+            self.waited_s += now_s - self._looked_s
+        self.held, self._looked_s = held, now_s

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autoscaler.core.absence import as_missing, is_held
 from autoscaler.core.actuation import Actuation
-from autoscaler.core.by_hand import ByHand
-from autoscaler.core.condition import Condition, by_hand, doubted, headroom, held, left_alone, unconfirmed
+from autoscaler.core.by_hand import ByHand, Counts
 from autoscaler.core.corroboration import Corroboration
 from autoscaler.core.deadlines import Deadlines
 from autoscaler.core.decide import Facts, decide, is_by_hand, is_stale
 from autoscaler.core.demand import DemandMeter, Dropped, Load
+from autoscaler.core.diagnosis import diagnosis
 from autoscaler.core.learned import Learned
 from autoscaler.core.model import (
     CpuSource,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from autoscaler.core.arbiter import Grant
+    from autoscaler.core.condition import Condition
     from autoscaler.core.decision import Decision
     from autoscaler.core.operation import Operation
     from autoscaler.core.orders import Order
@@ -87,6 +89,7 @@ class DomainState:
         self.order: Order | None = None
         """What an administrator ordered for it; None: nothing."""
         self.by_hand = ByHand()
+        self._boot_s: float | None = None
         self._why_host = ""
         self._meter = DemandMeter()
         self._corroboration = Corroboration()
@@ -100,6 +103,13 @@ class DomainState:
         return self.view.plugged if self._online is None else self._online
 
     @property
+    def counts(self) -> Counts | None:
+        """Its vCPUs as last seen in the boot that its guest tells; None: it tells none."""
+        if self._online is None or self._boot_s is None:
+            return None
+        return Counts(self.view.plugged, self._online, self._boot_s)
+
+    @property
     def _last_known_s(self) -> float:
         """When the guest was last seen, or first governed."""
         return self._known_since_s if self.last_sample_s is None else self.last_sample_s
@@ -111,29 +121,13 @@ class DomainState:
 
     def conditions(self, now_s: float) -> Mapping[Condition, str]:
         """What is wrong now, each with its sentence."""
-        found = {**self.removal.conditions, **self.actuation.conditions}
-        if self.view.job:
-            found[Condition.HELD] = held(self.view)
-        if self.missing is not None and self.missing.reason is MissingReason.FROZEN:
-            found[Condition.HELD] = self.missing.detail
-        elif self.missing is not None and not self._only_late(self.missing):
-            found[Condition.NO_SAMPLE] = self.missing.detail
-            if self.missing.reason is MissingReason.AGENT_LEFT_ALONE:
-                found[Condition.AGENT_LEFT_ALONE] = left_alone(self.view.name)
-        elif self.source is CpuSource.HOST:
-            found[Condition.UNCONFIRMED] = unconfirmed(self.view.name, self._why_host)
-        if self._corroboration.doubt is not None:
-            found[Condition.DOUBTED] = doubted(self.view.name, self._corroboration.doubt)
-        short = headroom(self.view, self.policy, self.decision.proposed if self.decision else 0)
-        if short is not None:
-            found[Condition.NO_HEADROOM] = short
-        since_s = self.by_hand.since_s
-        if since_s is not None and is_by_hand(since_s, self.policy, now_s):
-            left_s = since_s + self.policy.manual_change.respect_for_s - now_s
-            found[Condition.BY_HAND] = by_hand(self.view, self.online, left_s)
-        if self.order is not None:
-            found[Condition.PAUSED if self.order.pauses else Condition.ORDERED] = self.order.sentence
-        return found
+        return diagnosis(
+            self,
+            now_s,
+            late=self.missing is not None and self._only_late(self.missing),
+            why_host=self._why_host,
+            doubt=self._corroboration.doubt,
+        )
 
     def govern(self, policy: Policy, now_s: float) -> None:
         """Go on under this policy; what was learned stays where it means the same."""
@@ -146,11 +140,12 @@ class DomainState:
     def observe(self, view: DomainView, observation: Observation, now_s: float) -> None:
         """Take in what this tick read of the host side and of the guest."""
         self.view = view
-        given_back = self.removal.observed(view, now_s)
+        held = is_held(view, observation)
+        given_back = self.removal.observed(view, now_s, held=held)
         seen_online = None
         others = not (given_back or self.actuation.is_ours(view))
         if isinstance(observation, Missing) or self._lost_its_agent(observation):
-            self.missing, self.load, self.dropped = _as_missing(observation, view), None, None
+            self.missing, self.load, self.dropped = as_missing(observation, view), None, None
             if view.state is not RunState.RUNNING or is_stale(self._last_known_s, self.policy, now_s):
                 self._meter.reset()
         else:
@@ -159,6 +154,8 @@ class DomainState:
             measured = self._meter.feed(observation, view)
             self.load, self.dropped = (measured, None) if isinstance(measured, Load) else (None, measured)
             self._corroboration.take(self.load)
+            self._boot_s = observation.boot_s
+            others = self.by_hand.changed_meanwhile(view.plugged, observation) or others
             if observation.at_s >= self._online_at_s:
                 others = others or self._changed_by_others(observation, measured)
                 self._see_online(len(observation.online), observation.at_s)
@@ -167,7 +164,7 @@ class DomainState:
                     seen_online = self._online
         self._mind_others(now_s, changed=others)
         self.closed_slices = self.learned.take(self.load, now_s)
-        self.actuation.observed(view, seen_online, self.load, now_s)
+        self.actuation.observed(view, seen_online, self.load, now_s, held=held)
         self.removal.mind_spare(self.committed, now_s)
 
     def guest_shows(self, vcpus: GuestVcpus, now_s: float) -> None:
@@ -186,20 +183,6 @@ class DomainState:
                 self.actuation.content()
         self.decision = decision
         return decision
-
-    def preview(self, policy: Policy, now_s: float, wall_s: float) -> Decision:
-        """What would be decided now under another policy; changes nothing.
-
-        Where another strategy or service level would forget what was learned, no hold of the past counts
-        either: what is told is where the domain would settle.
-        """
-        facts = self.facts
-        learned = self.learned
-        if policy.strategy != self.policy.strategy or policy.sla != self.policy.sla:
-            learned = Learned(policy, now_s, lag_s=0.0)
-            if self.load is not None:
-                learned.recommender.take(self.load, now_s)
-        return decide(facts, policy, learned, now_s, wall_s)
 
     @property
     def committed(self) -> int:
@@ -227,6 +210,7 @@ class DomainState:
     def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
         """Start the move, or the removal, that `decision` asks for."""
         beginner = self.removal if decision.unplug_to is not None else self.actuation
+        self.by_hand.before = None  # From now on another count may be ours.
         operation = beginner.begin(decision, decision_id, now_s)
         if operation.direction is Direction.UP:
             self.removal.give_way()
@@ -287,16 +271,3 @@ class DomainState:
         """Whether all that is wrong is an answer that may still come."""
         late = missing.reason is MissingReason.LATE
         return late and not is_stale(self._last_known_s, self.policy, missing.at_s)
-
-
-def _as_missing(observation: Observation, view: DomainView) -> Missing:
-    """Why the guest was not seen; that its host was does not say what the guest runs."""
-    if isinstance(observation, Missing):
-        return observation
-    return Missing(
-        at_s=observation.at_s,
-        reason=MissingReason.AGENT_ABSENT,
-        detail=observation.detail
-        or f"the agent of domain {view.name!r} answered before and is gone: "
-        "`systemctl start qemu-guest-agent` in the guest",
-    )

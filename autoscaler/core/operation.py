@@ -121,6 +121,8 @@ class Operation:
     """The guest's firmware said that it deals with the request; some never do."""
     gone_s: float | None = None
     """QEMU has the vCPU no longer."""
+    held: bool = False
+    """Whether a job, a freeze or a pause held the domain meanwhile: its times say nothing of its host."""
     outcome: Outcome | None = None
     detail: str = ""
     """Where it did not end well: one sentence for the administrator."""
@@ -136,6 +138,10 @@ class Operation:
     def settled(self) -> bool:
         """Whether the guest runs what was asked, or never will by this operation."""
         return self.online_s is not None or self.outcome is not None
+
+    def delayed(self) -> Operation:
+        """Something holds the domain."""
+        return self if self.held else replace(self, held=True)
 
     def offlined(self, now_s: float) -> Operation:
         """The guest does not run the vCPU that is to go."""

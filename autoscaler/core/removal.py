@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.core.asked_slots import AskedSlots
-from autoscaler.core.backoff import LONGEST_S, BackOff
 from autoscaler.core.condition import (
     Condition,
     few_descriptors,
@@ -22,9 +21,10 @@ from autoscaler.core.condition import (
     refused_back,
     unplug_unanswered,
 )
-from autoscaler.core.deadlines import Deadlines, Stage
+from autoscaler.core.deadlines import Deadlines, Patience, Stage
 from autoscaler.core.operation import Action, LookAtGuest, Operation, Outcome, Requested, Unplug, Wait
 from autoscaler.core.reason import Reason
+from autoscaler.core.slot_setbacks import KEPT, SlotSetbacks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +37,6 @@ FULL_RATIO = 0.8
 """Above this share of the file descriptors that its QEMU may have nothing more is unplugged."""
 _AGAIN_S, _AGAIN_MAX_S = 1.0, 8.0
 """Wait before the guest or the hypervisor is asked again that gave no answer; doubles up to the second."""
-_REFUSED_FIRST_S, _REFUSED_LONGEST_S = 60.0, 3600.0
-"""Back-off of a slot that the guest does not give back."""
 
 
 class Removal:
@@ -61,10 +59,9 @@ class Removal:
         """Whether the slot had been asked for before this operation."""
         self._not_before_s = float("-inf")
         self._again_s = _AGAIN_S
+        self._patience = Patience()
         self._unknown_since_s: float | None = None
-        self._back_off: dict[int, BackOff] = {}
-        """By slot."""
-        self._denied_at: tuple[int, int] | None = None
+        self._setbacks = SlotSetbacks(view.id.uuid)
         self._trouble = ""
         self._last_error = ""
 
@@ -83,17 +80,21 @@ class Removal:
             return Reason.IN_PROGRESS
         if Condition.FEW_DESCRIPTORS in self.conditions:
             return Reason.BACK_OFF
-        back_off = self._back_off.get(self._asked.highest)
-        return Reason.BACK_OFF if back_off is not None and back_off.waiting(now_s) else None
+        return Reason.BACK_OFF if self._setbacks.wait(self._asked.highest, now_s) else None
 
     def inherit(self, operation: Operation) -> None:
         """Know of a removal that was begun before this state was; to be told of all, the oldest first.
 
-        A guest that did not give the vCPU back then may still do so.
+        A guest that did not give the vCPU back then may still do so, and is asked again as late as it would
+        have been.
         """
         self.last_change_s = operation.gone_s or operation.accepted_s or self.last_change_s
         if operation.gone_s is None and self._view.plugged == operation.from_vcpus:
-            self._asked.add(self._asked.highest)
+            slot = self._asked.highest
+            self._asked.add(slot)
+            if operation.outcome in KEPT:
+                asked_s = operation.accepted_s or operation.requested_s
+                self._setbacks.took(slot, operation.outcome, self._view, asked_s)
 
     def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
         """Start the removal that `decision` asks for."""
@@ -103,6 +104,7 @@ class Removal:
         self._slot = self._asked.highest
         self._not_before_s, self._again_s, self._last_error = now_s, _AGAIN_S, ""
         self._unknown_since_s = None
+        self._patience.begin(now_s)
         self.operation = Operation(
             decision_id=decision_id,
             from_vcpus=decision.plugged,
@@ -116,7 +118,7 @@ class Removal:
     def next_action(self, now_s: float) -> Action | Wait | None:
         """What to do now; a time to come back at; or None: nothing before the next observation."""
         operation = self.operation
-        if operation is None or self._in_flight is not None:
+        if operation is None or self._in_flight is not None or self._patience.held:
             return None
         if now_s < self._not_before_s:
             return Wait(until_s=self._not_before_s)
@@ -162,6 +164,7 @@ class Removal:
             self._asked.add(answer.slot)
         if self.operation is not None:
             self.operation, self._trouble = self.operation.accepted(now_s), ""
+            self._patience.begin(now_s)
 
     def unknown(self, detail: str, now_s: float) -> None:
         """The action in flight did not come to an answer: look before anything else is done."""
@@ -179,14 +182,19 @@ class Removal:
         if self.operation is not None:
             self._end(self.operation, outcome, detail, now_s)
 
-    def observed(self, view: DomainView, now_s: float) -> bool:
-        """Take in what a tick read; whether fewer vCPUs are plugged because the guest was asked for them."""
+    def observed(self, view: DomainView, now_s: float, *, held: bool = False) -> bool:
+        """Take in what a tick read; whether fewer vCPUs are plugged because the guest was asked for them.
+
+        `held`: as for a growth, see `Actuation.observed`.
+        """
         before, self._view = self._view, view
+        self._patience.look(now_s, held=held)
+        if held and self.operation is not None:
+            self.operation = self.operation.delayed()
         for slot in self._asked.look(view):
-            self._back_off.pop(slot, None)
+            self._setbacks.forgive(slot)
             self._trouble = ""
-        if self._denied_at is not None and self._denied_at != (view.plugged, view.maximum):
-            self._denied_at, self._back_off = None, {}
+        self._setbacks.look(view)
         if self.operation is not None:
             self._follow(self.operation, view, now_s)
         return self._asked.explain_plugged(before.plugged, view.plugged)
@@ -246,13 +254,13 @@ class Removal:
         if report.refuses:
             self._end(operation, Outcome.REFUSED, report.meaning, now_s)
         else:
+            if operation.accepted_s is None:
+                self._patience.begin(now_s)
             self.operation = operation.acknowledged(max(report.at_s, operation.accepted_s or report.at_s))
 
     def _expire(self, operation: Operation, now_s: float) -> None:
-        stage = Stage.OFFLINE if operation.accepted_s is None else Stage.GONE
-        since_s = operation.requested_s if operation.accepted_s is None else operation.accepted_s
-        deadline_s = self._deadlines.of(stage)
-        if now_s - since_s <= deadline_s:
+        deadline_s = self._deadlines.of(Stage.OFFLINE if operation.accepted_s is None else Stage.GONE)
+        if self._patience.waited_s <= deadline_s:
             return
         if self._in_flight is not None:
             self._trouble = unplug_unanswered(self._view.name, deadline_s)
@@ -262,19 +270,10 @@ class Removal:
 
     def _end(self, operation: Operation, outcome: Outcome, detail: str, now_s: float) -> None:
         """End a removal that did not come true, and remember that for its slot."""
-        back_off = self._back_off.get(self._slot, BackOff())
-        who = f"{self._view.id.uuid}/{self._slot}"
-        if outcome in {Outcome.REFUSED, Outcome.STUCK}:
-            back_off = back_off.failed(who, now_s, first_s=_REFUSED_FIRST_S, longest_s=_REFUSED_LONGEST_S)
-        elif outcome is Outcome.DENIED:
-            self._denied_at = (self._view.plugged, self._view.maximum)
-            back_off = BackOff(back_off.failures + 1, now_s + LONGEST_S)
-        elif outcome is not Outcome.CONFLICT:
-            back_off = back_off.failed(who, now_s)
+        wait_s = self._setbacks.took(self._slot, outcome, self._view, now_s)
         if outcome is Outcome.REFUSED:
-            detail = refused_back(self._view.name, self._slot, detail, back_off.until_s - now_s)
+            detail = refused_back(self._view.name, self._slot, detail, wait_s)
         if outcome is not Outcome.CONFLICT:
-            self._back_off[self._slot] = back_off
             self._trouble = detail
         if operation.accepted_s is not None:
             self.last_change_s = now_s

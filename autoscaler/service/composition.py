@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from autoscaler.core.model import DomainId
     from autoscaler.ports import AgentChannel, Clock, HostProbe
+    from autoscaler.service.closing import HostClosing
     from autoscaler.service.config import Config, Connection, QmpListConnection
     from autoscaler.service.instruments import Instruments
 
@@ -25,14 +26,16 @@ _HERE = "this host"
 """The place of every connection whose guests run beside this service."""
 
 
-def connect(config: Config, clock: Clock, instruments: Instruments, opened: ExitStack) -> tuple[Host, ...]:
-    """Make a host of every connection; what is to be closed later goes onto `opened`.
+def connect(config: Config, clock: Clock, instruments: Instruments, opened: HostClosing) -> tuple[Host, ...]:
+    """Make a host of every connection; what is to be closed later goes to `opened`.
 
     Raises:
         AutoscalerError: a connection needs something that is not installed.
     """
-    composer = _Composer(config.agent_timeout_s, clock, instruments, opened)
-    return tuple(composer.host(connection) for connection in config.connections)
+    return tuple(
+        _Composer(config.agent_timeout_s, clock, instruments, opened.of(connection.label)).host(connection)
+        for connection in config.connections
+    )
 
 
 class _Composer:

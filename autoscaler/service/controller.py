@@ -76,6 +76,7 @@ class Controller:
             submit=submit,
             governs=lambda view: self._fleet.assignments.policy_of(view) is not None,
             wants_pressure=self._fleet.wants_pressure,
+            takes_back=self._fleet.takes_back,
             grace_s=_GRACE_RATIO * interval_s,
         )
         self._ungoverned: tuple[DomainView, ...] = ()
@@ -190,6 +191,7 @@ class Controller:
         self._fleet.orders.settle()
         readings = list(self._sampling.readings())
         present = {view.id for view, _ in readings}
+        self._fleet.orders.follow(present)
         for governed in self._fleet:
             if governed.state.view.id not in present:
                 self._drop(governed.state.view.id, "the domain stopped")
@@ -271,6 +273,9 @@ class Controller:
         state, now_s, wall_s = governed.state, self._clock.monotonic_s(), self._clock.wall_s()
         decision = state.decision if grant is None else state.settle(grant)
         assert decision is not None
+        shares = self._fleet.shares(state.view.id.host)
+        if decision.act and not decision.moves and not shares.may_unplug(now_s):
+            decision = state.withhold(Reason.HOST_RATE)
         digest = self.policies.digest
         decision_id = self._recorder.decided(decision, wall_s=wall_s, digest=digest)
         if decision.act and not decision_id:
@@ -279,7 +284,9 @@ class Controller:
         if decision.act:
             operation = state.begin(decision, decision_id, now_s)
             if decision.moves:  # A removal takes no turn from a growth.
-                self._fleet.shares(state.view.id.host).used(1, now_s)
+                shares.used(1, now_s)
+            else:
+                shares.unplugs(now_s)
             governed.tally.begun(operation)
             self._narrator.begun(decision, operation)
         self._driving.drive(governed)

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from autoscaler.ports import AutoscalerError
 from autoscaler.service.clock import SystemClock
+from autoscaler.service.closing import HostClosing
 from autoscaler.service.composition import connect
 from autoscaler.service.control import ControlSocket, on_controller
 from autoscaler.service.controller import Controller
@@ -100,7 +101,9 @@ class Service:
             )
             self.web = WebServer(sources, host=config.listen.host, port=config.listen.port)
             opened.callback(self.web.close)
-            self._hosts = connect(config, self._clock, self._instruments, opened)
+            closing = HostClosing(self._clock)
+            opened.callback(closing.close)
+            self._hosts = connect(config, self._clock, self._instruments, closing)
             self._inbox = Inbox(self._clock, _WORKERS, spare=_SPARE_WORKERS)
             opened.callback(self._inbox.close)
             self._controller = self._compose(tape)

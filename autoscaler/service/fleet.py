@@ -14,6 +14,7 @@ from autoscaler.core.deadlines import DeadlineSettings, Stage
 from autoscaler.core.delay import REMEMBERED
 from autoscaler.core.domain_state import DomainState
 from autoscaler.core.learned import DAY_S, Learned
+from autoscaler.core.policy import Mode
 from autoscaler.core.reason import Reason
 from autoscaler.service.assignments import Assignments
 from autoscaler.service.governed import Governed
@@ -94,6 +95,16 @@ class Fleet:
         governed = self._domains.get(domain)
         return governed is not None and governed.state.wants_pressure
 
+    def takes_back(self, label: str) -> bool:
+        """Whether guests of a host are going to be asked for vCPUs, by the policies in force now."""
+        return any(
+            governed.state.decision is not None
+            and governed.state.decision.mode is Mode.AUTO
+            and governed.state.policy.down.idle_s is not None
+            for domain, governed in self._domains.items()
+            if domain.host == label
+        )
+
     def take_up(self, view: DomainView) -> tuple[Governed | None, bool]:
         """The governed domain of this view, None where no policy fits; and whether it is new."""
         policy = self.assignments.policy_of(view)
@@ -113,17 +124,19 @@ class Fleet:
         """Take a domain out and keep what was learned of it; None where it was not in."""
         governed = self._domains.pop(domain, None)
         if governed is not None:
-            self.keep(governed)
+            # What befalls it elsewhere, or under no policy, is nobody's change of this domain.
+            self.keep(governed, leaves=True)
         return governed
 
     def discard(self, domain: DomainId) -> None:
         """Take a domain out whose state is not to be trusted: nothing of it is kept."""
         self._domains.pop(domain, None)
 
-    def keep(self, governed: Governed, *, at_once: bool = False) -> None:
+    def keep(self, governed: Governed, *, at_once: bool = False, leaves: bool = False) -> None:
         """Record what was learned of a domain, and what somebody else did to it; `at_once`: on the disk."""
         state, now_s = governed.state, self._clock.monotonic_s()
-        kept = state.learned.dump(now_s) | state.by_hand.dump(state.view.plugged, now_s)
+        counts = None if leaves else state.counts
+        kept = state.learned.dump(now_s) | state.by_hand.dump(state.view.plugged, counts, now_s)
         self._recorder.keep(state.view.id, kept, wall_s=self._clock.wall_s(), at_once=at_once)
 
     def give(self, order: Order) -> bool:
@@ -203,5 +216,5 @@ class Fleet:
         away_s = wall_s - kept.wall_s
         learned = Learned.restore(policy, kept.learned, now_s, away_s=away_s, lag_s=lag_s)
         state = DomainState(view, policy, now_s, learned, past, deadlines)
-        state.by_hand = ByHand.restore(kept.learned, view.plugged, now_s, away_s=away_s)
+        state.by_hand = ByHand.restore(kept.learned, view.plugged, now_s, away_s=away_s, past=past)
         return state

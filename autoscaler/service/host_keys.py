@@ -22,6 +22,8 @@ class HostKeys(Section):
     """No guest grows while tasks of the host wait for a CPU for a larger share of time; 100%: no limit."""
     operations_per_minute: Annotated[int, integer(1, 6000)] = _DEFAULT.operations_per_minute
     """Most changes of guests that may begin in any minute."""
+    removals_per_minute: Annotated[int, integer(1, 6000)] = _DEFAULT.removals_per_minute
+    """Most vCPUs that guests may be asked to give back in any minute."""
 
     def limits(self) -> HostLimits:
         """The same as settings."""
@@ -31,4 +33,5 @@ class HostKeys(Section):
             delay_below_ratio=self.delay_below,
             pressure_below_ratio=self.pressure_below,
             operations_per_minute=self.operations_per_minute,
+            removals_per_minute=self.removals_per_minute,
         )

@@ -21,6 +21,7 @@ _ADVICE = {
     sqlite3.SQLITE_NOTADB: MOVE_AWAY,
     sqlite3.SQLITE_CORRUPT: MOVE_AWAY,
     sqlite3.SQLITE_BUSY: "another program holds it, end that one",
+    sqlite3.SQLITE_IOERR: "its disk fails or became read-only, the kernel's log (`dmesg`) says why",
     sqlite3.SQLITE_FULL: "make room on its file system",
     sqlite3.SQLITE_READONLY: _NOT_OURS,
     sqlite3.SQLITE_CANTOPEN: _NOT_OURS,

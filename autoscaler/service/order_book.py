@@ -7,11 +7,14 @@ one that is on record stands after a restart, unless its time was over by then.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autoscaler.core.orders import EVERY, Order, Orders
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from autoscaler.core.model import DomainId
     from autoscaler.ports import Clock
     from autoscaler.service.recorder import Recorder
@@ -61,6 +64,22 @@ class OrderBook:
             self._orders.end(domain)
             _log.warning("%s: no longer %s", _called(order), order)
         return self._record(domain)
+
+    def follow(self, present: Collection[DomainId]) -> None:
+        """Let the order for a domain go with it to another host of this service; `present`: what runs now.
+
+        A domain that is on both, as while it migrates, is under it where it was given.
+        """
+        for order in tuple(self._orders):
+            if order.domain == EVERY or order.domain in present:
+                continue
+            there = [domain for domain in present if domain.uuid == order.domain.uuid]
+            if len(there) == 1 and self._orders.own(there[0]) is None:
+                _log.warning("%s: still %s, now on %s", _called(order), order, there[0].host)
+                self._orders.end(order.domain)
+                self._orders.give(replace(order, domain=there[0]))
+                self._record(there[0])
+                self._record(order.domain)
 
     def settle(self) -> None:
         """Drop what is over, and record what could not be recorded before."""

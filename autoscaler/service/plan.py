@@ -15,6 +15,7 @@ from autoscaler.core.arbiter import Request
 from autoscaler.core.asking import prospect_of
 from autoscaler.core.policy import Match
 from autoscaler.core.policy_changes import meaning_of
+from autoscaler.core.preview import preview
 from autoscaler.core.reason import SENTENCES
 from autoscaler.policyfile.load import load_texts
 from autoscaler.policyfile.text_file import decode
@@ -116,7 +117,7 @@ def plan_of(
 def _of_governed(state: DomainState, policy: Policy | None, now_s: float, wall_s: float) -> _Prospect:
     if policy is None:
         return _Prospect(_fixed(state.view, state.committed))
-    decision = state.preview(policy, now_s, wall_s)
+    decision = preview(state, policy, now_s, wall_s)
     return _Prospect(prospect_of(state, decision, policy), policy, decision)
 
 

@@ -84,10 +84,12 @@ class PolicyWatch:
             ignore_permission_denied=True,
         )
         with closing(watching):
-            for _ in watching:
+            for events in watching:
                 self._deaf = False
                 self._look()
-                if _folders(self._paths) != folders:
+                # One that was made anew may have the number of the one before, and is another all the same.
+                gone = {Path(path) for change, path in events if change is watchfiles.Change.deleted}
+                if gone & folders.keys() or _folders(self._paths) != folders:
                     return
 
     def _look(self) -> None:

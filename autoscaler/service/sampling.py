@@ -7,6 +7,7 @@ reason.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from shlex import quote
@@ -57,9 +58,13 @@ class Sweep:
     """None: the host's own state could not be read, which hides no domain."""
 
 
-def _sweep(host: Host) -> Sweep:
+def _sweep(host: Host, *, takes_back: bool) -> Sweep:
     """List a host's domains and look at the host itself; may block."""
     domains = host.hypervisor.domains()
+    if takes_back:
+        # Where it cannot be heard, a removal fails for the same reason, and says so.
+        with suppress(AutoscalerError):
+            host.hypervisor.hear_firmware()
     try:
         return Sweep(domains, host.machine.view())
     except AutoscalerError:
@@ -89,14 +94,26 @@ class Sampling:
         submit: Submit,
         governs: Callable[[DomainView], bool],
         wants_pressure: Callable[[DomainId], bool],
+        takes_back: Callable[[str], bool],
         grace_s: float,
     ) -> None:
-        """Remember whom to ask; `grace_s` is how long an answer may take before its lack is a fact."""
+        """Remember whom to ask.
+
+        Args:
+            hosts: those to sweep.
+            clock: stamps what is missing.
+            submit: gets the sweeps and probes done.
+            governs: whether a domain is to be probed.
+            wants_pressure: whether its pressure is to be read.
+            takes_back: whether guests of a host are going to be asked for vCPUs.
+            grace_s: how long an answer may take before its lack is a fact.
+        """
         self._hosts = {host.label: host for host in hosts}
         self._clock = clock
         self._submit = submit
         self._governs = governs
         self._wants_pressure = wants_pressure
+        self._takes_back = takes_back
         self._grace_s = grace_s
         self._views: dict[str, dict[DomainId, DomainView]] = {}
         self._machines: dict[str, HostView] = {}
@@ -124,7 +141,8 @@ class Sampling:
             if label not in self._sweeping:
                 self._sweeping[label] = self._clock.monotonic_s()
                 self._waiting.add(label)
-                self._submit(Lane.SWEEP, partial(_sweep, host), partial(self._swept, host))
+                sweep = partial(_sweep, host, takes_back=self._takes_back(label))
+                self._submit(Lane.SWEEP, sweep, partial(self._swept, host))
 
     def readings(self) -> Iterator[tuple[DomainView, Observation | None]]:
         """Close the round: every active domain with what is known of its guest.

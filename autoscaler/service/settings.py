@@ -104,6 +104,9 @@ class HostLimits:
     """No guest grows while tasks of the host wait for a CPU for a larger share of the time; 1: no limit."""
     operations_per_minute: int = 60
     """Most changes of guests that may begin in any minute."""
+    removals_per_minute: int = 12
+    """Most vCPUs that may be asked back in any minute. libvirt before 12.4 waits 5 s for each, on one of the
+    few connections that changes need: so many leave three of four to growth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

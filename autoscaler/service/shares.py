@@ -60,6 +60,7 @@ class Shares:
     def __init__(self, limits: HostLimits, deadlines: DeadlineSettings) -> None:
         self._limits = limits
         self._rate = ChangeRate(limits.operations_per_minute)
+        self._removals = ChangeRate(limits.removals_per_minute)
         self._machine: HostView | None = None
         self._steal_ratio: float | None = None
         self._others_vcpus: dict[str, int] = {}
@@ -100,6 +101,14 @@ class Shares:
     def used(self, changes: int, now_s: float) -> None:
         """So many changes begin."""
         self._rate.used(changes, now_s)
+
+    def may_unplug(self, now_s: float) -> bool:
+        """Whether another vCPU may be asked back now."""
+        return self._removals.left(now_s) > 0
+
+    def unplugs(self, now_s: float) -> None:
+        """One is."""
+        self._removals.used(1, now_s)
 
     def now(self, running_vcpus: Iterable[int]) -> HostShares:
         """How the host stands, its governed domains having so many vCPUs each."""

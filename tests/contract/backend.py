@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from autoscaler.ports import AutoscalerError
 from autoscaler.service.clock import SystemClock
+from autoscaler.service.closing import HostClosing
 from autoscaler.service.composition import connect
 from autoscaler.service.config import Config, Listen
 from autoscaler.service.daemon import Service
@@ -151,7 +152,9 @@ class ConnectedBackend(Backend):
 
     def open_host(self, opened: ExitStack) -> Host:
         config = Config(connections=(self._connection,), agent_timeout_s=self.abilities.agent_timeout_s)
-        (host,) = connect(config, self.clock, Instruments(CollectorRegistry()), opened)
+        closing = HostClosing(self.clock)
+        opened.callback(closing.close)
+        (host,) = connect(config, self.clock, Instruments(CollectorRegistry()), closing)
         return host
 
     @contextmanager

@@ -54,6 +54,12 @@ def test_a_refusal_is_heard_with_its_meaning(seen: dict[str, Any]) -> None:
     assert seen["refused"] == "removal: refused: the guest does not support removal"
 
 
+def test_a_backend_that_was_told_to_listen_hears_reports_before_it_has_changed_anything(
+    seen: dict[str, Any],
+) -> None:
+    assert (seen["looking"], seen["listening"]) == (0, [0])
+
+
 def test_a_flood_of_reports_is_bounded_and_counted(seen: dict[str, Any]) -> None:
     assert seen["flood_taken"] < AT_ONCE + 500
     assert seen["flood_taken"] + seen["flood_dropped"] >= FLOOD

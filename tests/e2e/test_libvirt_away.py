@@ -110,3 +110,18 @@ def test_a_daemon_that_hangs_is_told_holds_no_tick_up_and_is_served_again(scene:
         os.kill(scene.daemon.pid, signal.SIGCONT)
     scene.sampled_after(time.time())
     assert scene.trouble() is None
+
+
+def test_a_service_that_is_stopped_while_the_daemon_hangs_ends_in_a_few_seconds(scene: Scene) -> None:
+    os.kill(scene.daemon.pid, signal.SIGSTOP)
+    try:
+        begun_s = time.monotonic()
+        assert scene.service.stop() == 0
+        assert time.monotonic() - begun_s < 6.0
+    finally:
+        os.kill(scene.daemon.pid, signal.SIGCONT)
+    told = scene.service.log.read_text().splitlines()
+    assert "does not answer: its connections are left to end with this process" in told[-2]
+    assert told[-1].endswith("stopped; every guest stays as it is")
+    scene.service.start()
+    scene.sampled_after(time.time())

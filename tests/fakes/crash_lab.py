@@ -8,6 +8,7 @@ somebody else's, the bounds and the day's shrinks kept, and in the end the vCPUs
 from __future__ import annotations
 
 import math
+import os
 import random
 import signal
 import sqlite3
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Self
 from uuid import NAMESPACE_URL, uuid5
 
+from autoscaler.service.journal_schema import schema_of
 from tests.fakes.mortal_service import MortalService
 from tests.fakes.scripted_agent import ScriptedAgent
 from tests.fakes.scripted_guest import Arguments, ScriptedGuest
@@ -142,6 +144,8 @@ class CrashLab:
         (folder / "policy.yaml").write_text(_POLICY)
         self.acts = 0
         """How many acts were checked so far."""
+        self.killed = False
+        """Whether the last life was killed, and not asked to end."""
         self._lives: list[float] = []
         """When each life began, on the wall clock."""
         self._stack = ExitStack()
@@ -156,13 +160,15 @@ class CrashLab:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def live(self, *, for_s: float, dies_at: int | None = None) -> list[str]:
-        """One life under another load, killed at a step of its journal or after a time; what it broke."""
+    def live(
+        self, *, for_s: float, dies_at: int | None = None, ends_by: signal.Signals = signal.SIGKILL
+    ) -> list[str]:
+        """One life under another load, ended at a step of its journal or after a time; what it broke."""
         for guest in self.guests:
             guest.load(self.chance.choice(LOADS))
         self._lives.append(time.time())
         self.service.begin(dies_at=dies_at)
-        self.service.end(signal.SIGKILL, after_s=for_s)
+        self.killed = os.WIFSIGNALED(self.service.end(ends_by, after_s=for_s))
         time.sleep(0.02)  # what was sent before the kill is carried out by those that it was sent to
         found = list(self.violations())
         for guest in self.guests:
@@ -190,9 +196,12 @@ class CrashLab:
     def violations(self) -> Iterator[str]:
         """What does not hold now, a sentence each."""
         journal = self.folder / "state" / "journal.sqlite"
-        if not journal.exists():
-            return
-        with closing(sqlite3.connect(journal)) as db:
+        with closing(sqlite3.connect(journal if journal.exists() else ":memory:")) as db:
+            if schema_of(db) == 0:  # killed before it had one
+                yield from (
+                    f"{guest.name}: {guest.acts} without a journal" for guest in self.guests if guest.acts
+                )
+                return
             if db.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
                 yield "the journal is damaged"
             by_hand = db.execute(

@@ -110,6 +110,20 @@ def look(visit: Visit, guest: AcpiGuest, *, kvm: bool) -> dict[str, object]:
     return seen
 
 
+def listen(uri: str, guest: AcpiGuest) -> dict[str, object]:
+    """What two fresh backends that change nothing hear of a report: one only looks, the next listens."""
+    with closing(LibvirtHypervisor(uri, clock=RealClock())) as hypervisor:
+        looking = Visit(hypervisor)
+        guest.report(0, REFUSED)
+        unheard = [looking.view.reports.taken for _ in range(5)][-1]
+    with closing(LibvirtHypervisor(uri, clock=RealClock())) as hypervisor:
+        listening = Visit(hypervisor)
+        hypervisor.hear_firmware()
+        guest.report(0, REFUSED)
+        heard = listening.until(lambda view: view.reports.taken > 0).reports
+    return {"looking": unheard, "listening": sorted(heard.last)}
+
+
 def visit(root: Path) -> dict[str, object]:
     """Start the domain, look at it, end it."""
     (root / "etc").mkdir()
@@ -127,6 +141,8 @@ def visit(root: Path) -> dict[str, object]:
             closing(LibvirtHypervisor(uri, clock=RealClock())) as hypervisor,
         ):
             seen = look(Visit(hypervisor), guest, kvm=kvm)
+            hypervisor.close()
+            seen |= listen(uri, guest)
             seen["taints"] = domain.messages(libvirt.VIR_DOMAIN_MESSAGE_TAINTING)
             return seen
     finally:

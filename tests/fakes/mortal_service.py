@@ -13,14 +13,14 @@ import signal
 import subprocess
 import sys
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection
+from multiprocessing import connection as pipes
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from autoscaler.core.decision import Decision
 from autoscaler.core.operation import Operation
 from autoscaler.service import daemon
-from autoscaler.service.config import Config, HostLimits, Listen, QmpFolderConnection
+from autoscaler.service.config import Config, Connection, HostLimits, Listen, QmpFolderConnection
 from autoscaler.service.journal import SqliteJournal
 
 _log = logging.getLogger("autoscaler")
@@ -58,6 +58,7 @@ class MortalJournal(SqliteJournal):
 class _Order(NamedTuple):
     """A life to begin."""
 
+    connection: Connection
     folder: Path
     log: Path
     dies_at: int | None
@@ -69,12 +70,17 @@ def _live(order: _Order) -> None:
     MortalJournal.dies_at, folder = order.dies_at, order.folder
     service = daemon.Service(
         Config(
-            connections=(QmpFolderConnection(folder / "guests"),),
+            connections=(order.connection,),
             policies=(folder / "policy.yaml",),
             state=folder / "state",
             interval_s=INTERVAL_S,
             listen=Listen("127.0.0.1", 0),
-            host=HostLimits(overcommit=64.0, operations_per_minute=6000, pressure_below_ratio=1.0),
+            host=HostLimits(
+                overcommit=64.0,
+                operations_per_minute=6000,
+                pressure_below_ratio=1.0,
+                delay_below_ratio=1.0,
+            ),
         )
     )
     signal.signal(signal.SIGTERM, lambda *_: service.stop())
@@ -83,7 +89,7 @@ def _live(order: _Order) -> None:
 
 def _serve() -> None:
     vars(daemon)["SqliteJournal"] = MortalJournal
-    orders: Connection[object, _Order | None] = Connection(int(sys.argv[1]))
+    orders: pipes.Connection[object, _Order | None] = pipes.Connection(int(sys.argv[1]))
     while (order := orders.recv()) is not None:
         pid = os.fork()
         if pid == 0:
@@ -103,7 +109,9 @@ def _serve() -> None:
 class MortalService:
     """Lives of the service over the guests, the policy and the state of one folder, one at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, connection: Connection | None = None) -> None:
+        """`connection`: to the guests; None: those in the folder ``guests``, by QMP."""
+        self._connection = connection or QmpFolderConnection(folder / "guests")
         self.log = folder / "service.log"
         self._folder = folder
         self._answers, theirs = Pipe()
@@ -124,7 +132,7 @@ class MortalService:
 
     def begin(self, *, dies_at: int | None = None) -> None:
         """Begin a life; `dies_at`: the step of its journal at which it is killed."""
-        self._answers.send(_Order(self._folder, self.log, dies_at))
+        self._answers.send(_Order(self._connection, self._folder, self.log, dies_at))
         self._pid = self._answer()
 
     def end(self, number: int, *, after_s: float = 0.0) -> int:

@@ -265,6 +265,8 @@ class SimulatedHost:
         """Why the connection is down."""
         self.listeners: list[Callable[[DomainEvent], None]] = []
         self.forgotten: list[DomainId] = []
+        self.hears_firmware = False
+        """Whether it was ever asked to listen to what guests say of their slots."""
 
     def add(self, guest: SimulatedGuest) -> None:
         self.guests[guest.id] = guest
@@ -308,6 +310,9 @@ class SimulatedHost:
         if guest.unplug_reply_lost is not None:
             raise guest.unplug_reply_lost
         return slot
+
+    def hear_firmware(self) -> None:
+        self.hears_firmware = True
 
     def troubles(self) -> dict[str, str]:
         return {}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -10,33 +13,62 @@ import pytest
 
 from tests.fakes.crash_lab import CrashLab
 
-STEPS = 50
-"""The first tick of four guests and the second, with the changes that it begins, are about so many."""
-KILLS = 100
+LABS = 5
+"""Side by side: a service spends nearly all of its life waiting for the next tick."""
+KILLS = 200
 LONGEST_LIFE_S = 0.6
 """The changes of a life begin after about 0.3 s."""
+WHOLE_LIFE_S = 0.8
+"""Long enough for every kind of entry: decisions, changes and their ends, what was learned, the close."""
+FEWEST_STEPS = 40
+"""So many the start and the first decisions make alone; a whole life makes about a hundred."""
+
+
+def side_by_side(folder: Path, kill: Callable[[int, CrashLab], Iterable[str]]) -> tuple[list[str], int]:
+    """Have each of some labs kill its share; what that broke in any of them, and how many acts there were."""
+
+    def share(number: int) -> tuple[list[str], int]:
+        home = folder / str(number)
+        home.mkdir()
+        with CrashLab(home, seed=number) as lab:
+            found = [*kill(number, lab), *lab.converge()]
+            return [f"lab {number}: {broken}" for broken in found], lab.acts
+
+    with ThreadPoolExecutor(LABS) as pool:
+        shares = list(pool.map(share, range(LABS)))
+    return [broken for found, _ in shares for broken in found], sum(acts for _, acts in shares)
 
 
 @pytest.mark.timeout(240)
 def test_a_service_killed_at_each_step_of_its_journal_doubles_and_loses_nothing(tmp_path: Path) -> None:
-    with CrashLab(tmp_path, seed=4) as lab:
-        broken = {step: found for step in range(1, STEPS + 1) if (found := lab.live(for_s=1.5, dies_at=step))}
-        assert broken == {}
-        assert lab.converge() == []
-        assert lab.acts > 20
+    steps: list[int] = []
+
+    def kill_at_each(number: int, lab: CrashLab) -> Iterable[str]:
+        """Every `LABS`th step, until lives come to their own end without having got so far."""
+        step, survived = number + 1, 0
+        while survived < 3:
+            for found in lab.live(for_s=WHOLE_LIFE_S, dies_at=step, ends_by=signal.SIGTERM):
+                yield f"step {step}: {found}"
+            survived = 0 if lab.killed else survived + 1
+            step += LABS
+        steps.append(step)
+
+    broken, acts = side_by_side(tmp_path, kill_at_each)
+    assert broken == []
+    assert min(steps) > FEWEST_STEPS
+    assert acts > FEWEST_STEPS
 
 
 @pytest.mark.timeout(240)
 def test_a_service_killed_at_random_moments_doubles_and_loses_nothing(tmp_path: Path) -> None:
-    with CrashLab(tmp_path, seed=5) as lab:
-        broken = {
-            kill: found
-            for kill in range(KILLS)
-            if (found := lab.live(for_s=lab.chance.uniform(0.05, LONGEST_LIFE_S)))
-        }
-        assert broken == {}
-        assert lab.converge() == []
-        assert lab.acts > KILLS / 2
+    def kill(_: int, lab: CrashLab) -> Iterable[str]:
+        for number in range(KILLS // LABS):
+            for found in lab.live(for_s=lab.chance.uniform(0.05, LONGEST_LIFE_S)):
+                yield f"kill {number}: {found}"
+
+    broken, acts = side_by_side(tmp_path, kill)
+    assert broken == []
+    assert acts > KILLS / 2
 
 
 def test_an_act_without_an_intent_would_be_noticed(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from autoscaler.core.condition import Condition
 from autoscaler.core.decision import Verdict
 from autoscaler.core.model import Descriptors
 from autoscaler.core.operation import Direction, Outcome
-from autoscaler.core.policy import DownLimits, ManualChange, Mode, Reclaim
+from autoscaler.core.policy import DownLimits, ManualChange, Mode, Policy, Reclaim
 from autoscaler.core.reason import Reason
-from autoscaler.ports import BackendUnavailable, Denied, DomainBusy, OutcomeUnknown
+from autoscaler.ports import BackendUnavailable, Denied, DomainBusy, DomainFrozen, OutcomeUnknown
 from autoscaler.service.journal_reader import events
 from tests.scenario.test_growing_and_shrinking import POLICY, Story
 
@@ -283,6 +283,37 @@ def test_no_more_vcpus_are_taken_back_than_a_day_allows(tmp_path: Path) -> None:
     story.run(600)
 
     assert len(story.guest.unplugs) == 1, "two shrinks and one removal"
+
+
+@pytest.mark.parametrize(
+    ("policy", "hears"),
+    [
+        pytest.param(UNPLUG, True, id="unplug"),
+        pytest.param(replace(UNPLUG, mode=Mode.RECOMMEND), False, id="only recommended"),
+        pytest.param(replace(UNPLUG, mode=Mode.UP_ONLY), False, id="up-only"),
+        pytest.param(POLICY, False, id="offline"),
+    ],
+)
+def test_a_host_is_listened_to_for_reports_where_vcpus_are_going_to_be_asked_back_and_else_not(
+    tmp_path: Path, policy: Policy, *, hears: bool
+) -> None:
+    story = Story(tmp_path, policy)
+    story.run(3)
+    assert story.host.hears_firmware is hears
+    assert story.guest.plugs == []
+
+
+def test_a_freeze_stops_the_clock_of_a_removal_that_was_asked_for(story: GivingBack) -> None:
+    story.guest.set(ejects_after_s=float("inf"))
+    while not story.guest.unplugs:
+        story.run(1)
+    story.guest.set(agent_error=DomainFrozen("the filesystems of domain web-1 are frozen"))
+    story.run(300)
+    assert story.removals == []
+    story.guest.eject(2)
+    story.run(2)
+    assert story.removals == [Outcome.DONE]
+    assert Condition.BY_HAND not in story.conditions
 
 
 def test_nothing_is_unplugged_from_a_qemu_that_runs_out_of_descriptors(story: GivingBack) -> None:

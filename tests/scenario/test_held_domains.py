@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from autoscaler.core.condition import Condition
+from autoscaler.core.deadlines import Deadlines
 from autoscaler.core.model import RunState
 from autoscaler.core.policy import DownLimits, Fallback, Match, MissingRule, Policy, TargetStrategy
 from autoscaler.core.reason import Reason
@@ -88,6 +89,58 @@ def test_a_plug_that_meets_a_job_is_tried_again_when_it_is_over(story: Story) ->
     story.guest.set(job="")
     story.run(10)
     assert story.guest.plugs == [3, 4]
+
+
+@pytest.mark.parametrize(
+    "held",
+    [{"agent_error": FROZEN}, {"job": "backup"}, {"state": RunState.PAUSED}],
+    ids=["freeze", "job", "pause"],
+)
+def test_what_holds_a_domain_in_the_middle_of_a_change_stops_its_clock_and_is_no_failure(
+    story: Story, held: dict[str, object]
+) -> None:
+    before = {name: getattr(story.guest, name) for name in held}
+    story.guest.set(demand=3.5, onlines=False)
+    story.run(5)
+    assert (story.guest.plugs, len(story.guest.online)) == ([3, 4], 3)
+    story.guest.set(onlines=True, **held)
+    story.run(300)
+    assert len(story.guest.online) == 3
+    assert not story.domain.conditions.keys() & {Condition.STUCK, Condition.FAILED}
+    story.guest.set(**before)
+    story.run(5)
+    assert (story.guest.plugs, len(story.guest.online)) == ([3, 4], 4)
+    assert story.domain.tally.failures == {}
+    assert story.domain.conditions == {}
+
+
+def test_a_guest_that_does_not_follow_after_a_freeze_either_is_stuck_in_its_time(story: Story) -> None:
+    story.guest.set(demand=3.5, onlines=False)
+    story.run(10)
+    story.guest.set(agent_error=FROZEN)
+    story.run(100)
+    story.guest.set(agent_error=None)
+    story.run(15)
+    assert Condition.STUCK not in story.domain.conditions
+    story.run(10)
+    assert Condition.STUCK in story.domain.conditions
+
+
+def test_the_time_of_a_freeze_teaches_nothing_of_how_long_a_change_takes(story: Story) -> None:
+    story.guest.set(demand=3.5, onlines=False)
+    story.run(3)
+    story.guest.set(agent_error=FROZEN, onlines=True)
+    story.run(200)
+    story.guest.set(agent_error=None)
+    story.run(5)
+    assert len(story.guest.online) == 4
+    growth = story.domain.last_operation or story.domain.operation
+    assert growth is not None
+    assert growth.stages_s()["online"] > 200
+    deadlines = Deadlines()
+    for _ in range(40):
+        deadlines.note_all(growth)
+    assert deadlines.in_force_s == Deadlines().in_force_s
 
 
 def test_a_frozen_guest_is_left_as_it_is_and_its_agent_is_not_blamed(story: Story) -> None:

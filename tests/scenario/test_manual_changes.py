@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from autoscaler.core.condition import Condition
 from autoscaler.core.policy import DownLimits, ManualChange, Match, Policy, TargetStrategy
 from autoscaler.core.reason import Reason
 from autoscaler.ports import AgentUnresponsive
+from autoscaler.service.journal_reader import events
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
+Change = Callable[[SimulatedGuest], None]
 RESPECT_S = 600.0
 POLICY = Policy(
     name="web",
@@ -37,15 +40,24 @@ class Story:
         self.simulation = Simulation(self.host, [POLICY], folder=self.folder)
         self.run = self.simulation.run
 
-    def restart(self, *, away_s: float = 1.0) -> None:
-        """As after SIGKILL: nothing is flushed."""
-        self.simulation.journal._db.close()
+    def restart(self, *, away_s: float = 1.0, killed: bool = True, meanwhile: Change | None = None) -> None:
+        """End the service, as SIGKILL does, that flushes nothing, or as SIGTERM; then start it."""
+        if killed:
+            self.simulation.journal._db.close()
+        else:
+            self.simulation.controller.keep_all()
+            self.simulation.journal.close()
         self.clock.now_s += away_s
+        if meanwhile is not None:
+            meanwhile(self.guest)
         self.start()
 
     @property
     def by_hand(self) -> bool:
         return Condition.BY_HAND in self.simulation.domain("web-1").conditions
+
+    def reasons(self) -> set[object]:
+        return {event["reason"] for event in events(self.folder / "journal.sqlite", limit=1000)}
 
     @property
     def reason(self) -> Reason:
@@ -81,10 +93,11 @@ def offlined_within(guest: SimulatedGuest) -> None:
     guest.online = {0, 1}
 
 
-@pytest.mark.parametrize("change", [setvcpus_up, setvcpus_up_and_online, setvcpus_down, offlined_within])
-def test_a_change_is_noticed_within_one_tick_respected_and_then_adopted(
-    story: Story, change: Callable[[SimulatedGuest], None]
-) -> None:
+CHANGES: tuple[Change, ...] = (setvcpus_up, setvcpus_up_and_online, setvcpus_down, offlined_within)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_is_noticed_within_one_tick_respected_and_then_adopted(story: Story, change: Change) -> None:
     change(story.guest)
     online = len(story.guest.online)
     story.run(1)
@@ -172,3 +185,56 @@ def test_a_domain_that_was_stopped_and_started_is_not_as_somebody_set_it(story: 
     story.host.add(SimulatedGuest("web-1", story.clock, plugged=3, maximum=6, demand=1.9))
     story.run(2)
     assert not story.by_hand
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["stopped", "killed"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_while_the_service_is_away_is_noticed_when_it_starts(
+    story: Story, change: Change, *, killed: bool
+) -> None:
+    story.run(150)  # what is learned is on the disk
+    story.restart(away_s=300.0, killed=killed, meanwhile=change)
+    online = len(story.guest.online)
+    story.run(2)
+    assert story.by_hand
+    story.guest.set(demand=float(online) if online < 3 else 0.1)
+    story.run(RESPECT_S - 5)
+    assert (len(story.guest.online), story.reason) == (online, Reason.BY_HAND)
+    story.run(10)
+    assert not story.by_hand
+
+
+def test_a_guest_that_was_booted_anew_while_the_service_was_away_is_as_it_came_up(story: Story) -> None:
+    offlined_within(story.guest)
+    story.run(RESPECT_S + 150)
+    assert (len(story.guest.online), story.by_hand) == (3, False)
+
+    def reboot(guest: SimulatedGuest) -> None:
+        guest.plug(5)
+        guest.reboot()
+
+    story.restart(away_s=60.0, killed=False, meanwhile=reboot)
+    story.run(5)
+    assert not story.by_hand
+
+
+def test_a_domain_that_was_elsewhere_meanwhile_is_governed_at_once_when_it_comes_back(story: Story) -> None:
+    story.host.stop(story.guest)
+    story.run(10)
+    story.guest.plug(5)
+    story.host.add(story.guest)
+    story.run(5)
+    assert not story.by_hand
+
+
+def test_changes_of_ours_are_nobody_elses_whenever_the_service_ends(story: Story) -> None:
+    chance = random.Random(8)
+    for _ in range(120):
+        story.guest.set(
+            demand=chance.choice((0.2, 1.0, 1.9, 2.7, 3.9)), lists_after_s=chance.uniform(0.0, 3.0)
+        )
+        story.run(chance.choice((0.5, 3.0, 20.0, 70.0)) * chance.random())
+        assert not story.by_hand
+        story.restart(away_s=chance.choice((0.1, 2.0, 30.0, 100.0)), killed=chance.random() < 0.5)
+    assert len(story.guest.plugs) > 1
+    assert {"changed-by-hand"} & story.reasons() == set()

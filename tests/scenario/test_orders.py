@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from autoscaler.core.condition import Condition
+from autoscaler.core.orders import Order, OrderKind
 from autoscaler.core.policy import (
     DownLimits,
     HostShare,
@@ -377,6 +378,58 @@ def refused(call: Callable[[], object]) -> str:
     with pytest.raises(OrderRefused) as error:
         call()
     return str(error.value)
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["running", "restarted meanwhile"])
+def test_a_domain_that_migrates_away_and_comes_back_is_under_its_order_again(
+    site: Site, *, restarted: bool
+) -> None:
+    site.order("set", domain="web-1", vcpus=4, for_s=600.0)
+    site.run(20)
+    assert len(site.guest.online) == 4
+    site.host.stop(site.guest)
+    site.run(200)
+    if restarted:
+        site.restart(killed=True)
+        site.run(5)
+    site.guest.migrate()
+    site.guest.online = {0, 1}  # whoever governs it there knows of no order
+    site.host.add(site.guest)
+    site.run(30)
+    assert len(site.guest.online) == 4
+    assert Condition.ORDERED in site.conditions()
+    site.run(600)
+    assert Condition.ORDERED not in site.conditions()
+
+
+def test_an_order_goes_with_its_domain_to_another_host_of_the_service(tmp_path: Path) -> None:
+    clock = SimulatedClock()
+    guest = SimulatedGuest("web-1", clock, connection="here")
+    here, there = SimulatedHost(clock, [guest], label="here"), SimulatedHost(clock, label="there")
+    simulation = Simulation(here, [POLICY], folder=tmp_path, beside=[there])
+    simulation.run(3)
+    order = Order(
+        domain=guest.id,
+        name="web-1",
+        kind=OrderKind.PAUSE,
+        by_uid=0,
+        at_wall_s=clock.wall_s(),
+        until_wall_s=clock.wall_s() + 300.0,
+    )
+    assert simulation.controller.give(order)
+    arriving = SimulatedGuest("web-1", clock, connection="there")
+    there.add(arriving)
+    simulation.run(5)
+    assert [found.domain.host for found in simulation.snapshot.orders] == ["here"]  # it is on both
+    here.stop(guest)
+    arriving.set(demand=1.8)
+    simulation.run(20)
+    assert [found.domain.host for found in simulation.snapshot.orders] == ["there"]
+    assert [found.domain.host for found in simulation.journal.orders()] == ["there"]
+    assert arriving.plugs == []
+    assert Condition.PAUSED in simulation.domain("web-1").conditions
+    simulation.run(300)
+    assert arriving.plugs == [3]
 
 
 def test_orders_that_make_no_sense_are_refused_with_what_to_mend(tmp_path: Path) -> None:

@@ -202,6 +202,22 @@ def test_a_vcpu_that_goes_only_after_the_restart_is_nobody_elses_and_counts_for_
     assert machine.guest.plugged == 2, "two shrinks and a removal are all that the day allows"
 
 
+def test_a_refusal_is_remembered_for_its_slot_over_a_restart(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, replace(POLICY, down=replace(POLICY.down, reclaim=Reclaim.UNPLUG)))
+    machine.run(3)
+    machine.guest.set(demand=1.8)
+    machine.run(10)
+    machine.guest.set(demand=0.2, refuses_removal=True)
+    machine.run(600)
+    asked = len(machine.guest.unplugs)
+    assert asked >= 3  # a further request is not due for minutes
+    machine.start()
+    machine.run(200)
+    assert len(machine.guest.unplugs) == asked
+    machine.run(1200)
+    assert len(machine.guest.unplugs) > asked
+
+
 def test_a_vcpu_that_goes_unasked_after_a_restart_is_somebody_elses_doing(tmp_path: Path) -> None:
     machine = Machine(tmp_path, replace(POLICY, down=replace(POLICY.down, reclaim=Reclaim.OFFLINE)))
     machine.run(3)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from autoscaler.core.policy import DownLimits, HostShare, Match, Mode, Policy, TargetStrategy
+from autoscaler.core.policy import DownLimits, HostShare, Match, Mode, Policy, Reclaim, TargetStrategy
 from autoscaler.core.reason import Reason
 from autoscaler.service.settings import HostLimits
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
@@ -24,18 +25,26 @@ LOW = Policy(
     host=HostShare(priority=10),
 )
 HIGH = replace(LOW, name="shop", match=Match(name=("shop-*",)), host=HostShare(priority=200))
+GIVING_BACK = replace(LOW, down=DownLimits(cooldown_s=2, reclaim=Reclaim.UNPLUG))
 TIGHT = HostLimits(overcommit=1.0, operations_per_minute=6000)
 
 
 class Host:
     """A simulated host of some CPUs, each backing one vCPU."""
 
-    def __init__(self, folder: Path, cpus: int, *guests: str, limits: HostLimits = TIGHT) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        cpus: int,
+        *guests: str,
+        limits: HostLimits = TIGHT,
+        policies: Sequence[Policy] = (HIGH, LOW),
+    ) -> None:
         self.clock = SimulatedClock()
         self.guests = {name: SimulatedGuest(name, self.clock, maximum=8) for name in guests}
         self.host = SimulatedHost(self.clock, list(self.guests.values()))
         self.host.cpus = cpus
-        self.simulation = Simulation(self.host, [HIGH, LOW], folder=folder, limits=limits)
+        self.simulation = Simulation(self.host, policies, folder=folder, limits=limits)
         self.run = self.simulation.run
 
     def online(self, name: str) -> int:
@@ -230,3 +239,31 @@ def test_a_host_begins_no_more_changes_in_a_minute_than_it_may(tmp_path: Path, m
     assert host.reason(waiting) is Reason.HOST_RATE
     host.run(60 * 6)
     assert all(host.online(name) == 2 for name in names)
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_host_asks_no_more_vcpus_back_in_a_minute_than_it_may_and_grows_meanwhile(
+    tmp_path: Path, most: int
+) -> None:
+    names = [f"batch-{number}" for number in range(4)]
+    limits = HostLimits(operations_per_minute=6000, removals_per_minute=most)
+    host = Host(tmp_path, 64, *names, limits=limits, policies=[GIVING_BACK])
+    for guest in host.guests.values():
+        guest.set(demand=1.2)
+    host.run(20)
+    assert all(host.online(name) == 2 for name in names)
+    for guest in host.guests.values():
+        guest.set(demand=0.2)
+    while not any(guest.unplugs for guest in host.guests.values()):
+        host.run(1)
+    host.run(50)
+    asked = [name for name in names if host.guests[name].unplugs]
+    assert len(asked) == most
+    waiting = next(name for name in names if name not in asked)
+    assert host.reason(waiting) is Reason.HOST_RATE
+    host.guests[waiting].set(demand=2.5)
+    host.run(5)
+    assert host.online(waiting) == 4
+    host.guests[waiting].set(demand=0.2)
+    host.run(60 * 9)
+    assert all(guest.plugged == 1 for guest in host.guests.values())

@@ -54,7 +54,7 @@ policies: [/etc/policies, own.yaml]
 state: state
 interval: 500ms
 agent: {timeout: 1.5s}
-host: {overcommit: 1.5, reserve: 2, pressure_below: 80%, operations_per_minute: 12}
+host: {overcommit: 1.5, reserve: 2, pressure_below: 80%, operations_per_minute: 12, removals_per_minute: 3}
 deadlines: {online: 45s, gone: 2m}
 web: {listen: "[::1]:80"}
 log: {level: debug}
@@ -82,7 +82,13 @@ log: {level: debug}
         state=tmp_path / "state",
         interval_s=0.5,
         agent_timeout_s=1.5,
-        host=HostLimits(overcommit=1.5, reserve=2, pressure_below_ratio=0.8, operations_per_minute=12),
+        host=HostLimits(
+            overcommit=1.5,
+            reserve=2,
+            pressure_below_ratio=0.8,
+            operations_per_minute=12,
+            removals_per_minute=3,
+        ),
         deadlines=DeadlineSettings(online_s=45.0, gone_s=120.0),
         listen=Listen("::1", 80),
         log_level=LogLevel.DEBUG,

@@ -24,6 +24,7 @@ from autoscaler.core.policy import (
     Sla,
     TargetStrategy,
 )
+from autoscaler.core.preview import preview
 from autoscaler.core.reason import Reason
 from autoscaler.core.stabilize import Clamp
 from tests.fakes.examples import MISSING, POLICY, SAMPLE, VIEW, guest_vcpus
@@ -214,7 +215,7 @@ def test_a_preview_tells_what_another_policy_would_decide_and_changes_nothing() 
     other = replace(
         QUICK, name="other", min_vcpus=3, strategy=TargetStrategy(utilization_ratio=0.2, hold_s=0)
     )
-    found = life.state.preview(other, life.now_s, 1_800_000_000.0)
+    found = preview(life.state, other, life.now_s, 1_800_000_000.0)
     assert (found.policy, found.lower, found.target) == ("other", 3, 3)
     assert life.state.decision is decision
     assert life.state.policy is QUICK

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,10 +19,44 @@ from autoscaler.service.daemon import Service
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.journal_reader import events
 from autoscaler.service.settings import QmpFolderConnection
+from tests.fakes import read_only_disk
 from tests.fakes.examples import GROWTH
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a file system of one's own needs root")
+
+
+needs_library = pytest.mark.skipif(
+    read_only_disk.library() is None, reason="this interpreter's SQLite is no library of its own"
+)
+
+
+class Machine:
+    """A guest of one vCPU under a service whose state lies in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = SimulatedClock()
+        self.guest = SimulatedGuest("web-1", self.clock)
+        self.start()
+
+    def start(self) -> None:
+        policy = Policy(
+            name="web", match=Match(name=("web-*",)), strategy=TargetStrategy(utilization_ratio=0.7)
+        )
+        host = SimulatedHost(self.clock, [self.guest])
+        self.simulation = Simulation(host, [policy], folder=self.folder)
+        self.run = self.simulation.run
+
+    @property
+    def reason(self) -> Reason:
+        decision = self.simulation.domain("web-1").decision
+        assert decision is not None
+        return decision.reason
+
+    def outcomes(self) -> list[object]:
+        found = (event["operation"] for event in events(self.folder / "journal.sqlite"))
+        return [operation["outcome"] for operation in found if isinstance(operation, dict)]
 
 
 @contextmanager
@@ -48,50 +82,35 @@ def fill(folder: Path) -> Path:
 @needs_root
 def test_a_disk_that_is_full_changes_nothing_until_there_is_room(tmp_path: Path) -> None:
     with file_system(tmp_path / "small", "size=1m") as folder:
-        clock = SimulatedClock()
-        guest = SimulatedGuest("web-1", clock)
-        policy = Policy(
-            name="web", match=Match(name=("web-*",)), strategy=TargetStrategy(utilization_ratio=0.7)
-        )
-        simulation = Simulation(SimulatedHost(clock, [guest]), [policy], folder=folder)
-        simulation.run(3)
+        machine = Machine(folder)
+        machine.run(3)
         filler = fill(folder)
-        guest.set(demand=1.8)
-        simulation.run(20)
-        domain = simulation.domain("web-1")
-        assert "make room on its file system" in simulation.snapshot.troubles["journal"]
-        assert domain.decision is not None
-        assert domain.decision.reason is Reason.UNRECORDED
-        assert domain.load is not None
-        assert guest.plugs == []
+        machine.guest.set(demand=1.8)
+        machine.run(20)
+        assert "make room on its file system" in machine.simulation.snapshot.troubles["journal"]
+        assert (machine.reason, machine.guest.plugs) == (Reason.UNRECORDED, [])
+        assert machine.simulation.domain("web-1").load is not None
         filler.unlink()
-        simulation.run(5)
-        assert guest.plugs == [3]
-        assert simulation.snapshot.troubles == {}
-        simulation.journal.close()
+        machine.run(5)
+        assert machine.guest.plugs == [3]
+        assert machine.simulation.snapshot.troubles == {}
+        machine.simulation.journal.close()
 
 
 @needs_root
 def test_a_disk_that_fills_up_during_a_change_records_its_end_later(tmp_path: Path) -> None:
     with file_system(tmp_path / "small", "size=1m") as folder:
-        clock = SimulatedClock()
-        guest = SimulatedGuest("web-1", clock, onlines=False)
-        policy = Policy(
-            name="web", match=Match(name=("web-*",)), strategy=TargetStrategy(utilization_ratio=0.7)
-        )
-        simulation = Simulation(SimulatedHost(clock, [guest]), [policy], folder=folder)
-        guest.set(demand=1.8)
-        simulation.run(4)
+        machine = Machine(folder)
+        machine.guest.set(demand=1.8, onlines=False)
+        machine.run(4)
         filler = fill(folder)
-        guest.set(onlines=True)
-        simulation.run(10)
-        assert len(guest.online) == 3  # what was begun was recorded, and goes on
+        machine.guest.set(onlines=True)
+        machine.run(10)
+        assert len(machine.guest.online) == 3  # what was begun was recorded, and goes on
         filler.unlink()
-        simulation.run(60)
-        (growth,) = (event["operation"] for event in events(folder / "journal.sqlite") if event["operation"])
-        assert isinstance(growth, dict)
-        assert growth["outcome"] == "done"
-        simulation.journal.close()
+        machine.run(60)
+        assert machine.outcomes() == ["done"]
+        machine.simulation.journal.close()
 
 
 @needs_root
@@ -112,6 +131,80 @@ def test_a_read_only_disk_at_the_start_is_refused_in_one_sentence(tmp_path: Path
         config = Config(connections=(QmpFolderConnection(tmp_path),), policies=(), state=folder)
         with pytest.raises(AutoscalerError, match=r"Read-only file system.*key 'state'"):
             Service(config)
+
+
+@needs_library
+def test_a_disk_that_becomes_read_only_changes_nothing_until_it_can_be_written_again(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.run(3)
+    machine.guest.set(demand=1.8)
+    with read_only_disk.read_only_disk():
+        machine.run(200)
+        assert (machine.reason, machine.guest.plugs) == (Reason.UNRECORDED, [])
+        assert "became read-only" in machine.simulation.snapshot.troubles["journal"]
+        assert machine.simulation.domain("web-1").load is not None
+    machine.run(5)
+    assert machine.guest.plugs == [3]
+    assert machine.simulation.snapshot.troubles == {}
+    assert machine.outcomes() == ["done"]
+
+
+@needs_library
+def test_a_disk_that_becomes_read_only_during_a_change_has_its_end_recorded_later(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.guest.set(demand=1.8, onlines=False)
+    machine.run(4)
+    with read_only_disk.read_only_disk():
+        machine.guest.set(onlines=True)
+        machine.run(100)
+        assert len(machine.guest.online) == 3  # what was begun was recorded, and goes on
+        assert machine.outcomes() == [None]
+    machine.run(60)
+    assert machine.outcomes() == ["done"]
+
+
+@contextmanager
+def failing_disk(place: Path) -> Iterator[Callable[[], None]]:
+    """A disk of the test's own, mounted at `place`; what it yields makes it fail."""
+    image = place.with_suffix(".img")
+    image.write_bytes(b"")
+    os.truncate(image, 16 << 20)
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", image], check=True)
+    place.mkdir()
+    mounting = ("mount", "-o", "loop,errors=remount-ro", image, place)
+    mounted = subprocess.run(mounting, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no file can be mounted as a disk here: {mounted.stderr.strip()}")
+    device = place.stat().st_dev
+    name = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve().name
+    trigger = Path(f"/sys/fs/ext4/{name}/trigger_fs_error")
+
+    def fail() -> None:
+        trigger.write_text("a test of the autoscaler")
+
+    try:
+        yield fail
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+@needs_root
+def test_a_disk_that_fails_under_the_service_changes_nothing_and_the_next_start_is_refused(
+    tmp_path: Path,
+) -> None:
+    with failing_disk(tmp_path / "disk") as fail:
+        machine = Machine(tmp_path / "disk")
+        machine.run(3)
+        fail()
+        machine.guest.set(demand=1.8)
+        machine.run(60)
+        assert (machine.reason, machine.guest.plugs) == (Reason.UNRECORDED, [])
+        assert machine.simulation.snapshot.troubles["journal"]
+        with pytest.raises(JournalUnavailable):
+            machine.start()
+        assert machine.guest.plugs == []
+        with suppress(JournalUnavailable):
+            machine.simulation.journal.close()
 
 
 def test_a_limit_on_the_size_of_files_is_an_error_with_a_name(tmp_path: Path) -> None:

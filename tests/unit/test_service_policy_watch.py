@@ -34,12 +34,15 @@ class Watched:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = paths
+        self.then: Callable[[], None] = lambda: None
+        """What happens before the watch goes on after a change."""
         self.seen = fingerprint(paths)
         self.changes: SimpleQueue[str] = SimpleQueue()
         self.watch = PolicyWatch(paths, seen=lambda: self.seen, changed=self._changed)
 
     def _changed(self) -> None:
         self.seen = fingerprint(self.paths)
+        self.then()
         self.changes.put(self.seen)
 
     def ready(self) -> None:
@@ -238,6 +241,26 @@ def test_a_folder_that_vanishes_and_comes_back_is_noticed_both_times(folder: Pat
         watched.wait()
         written(folder, "third")
         watched.wait()
+
+
+@pytest.mark.usefixtures("by_kernel")
+def test_a_folder_that_is_made_anew_the_moment_its_end_is_told_is_watched_like_the_one_before(
+    folder: Path,
+) -> None:
+    def make_anew() -> None:
+        if not folder.exists():
+            folder.mkdir()  # Most file systems give it the number that has just become free.
+            written(folder, "second")
+
+    with watching(folder) as watched:
+        watched.then = make_anew
+        for text in ("third", "fourth", "fifth"):
+            written(folder, text)
+            watched.wait()
+            shutil.rmtree(folder)
+            while not (folder / "web.yaml").exists():
+                watched.changes.get(timeout=LONG_S)
+            watched.ready()
 
 
 @pytest.mark.usefixtures("by_looking")

@@ -63,6 +63,7 @@ class Round:
             clock=self.clock,
             submit=self.desk.submit,
             governs=lambda _: self.governed,
+            takes_back=lambda _: False,
             wants_pressure=lambda _: False,
             grace_s=0.9,
         )

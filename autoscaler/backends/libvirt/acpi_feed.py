@@ -1,9 +1,10 @@
 """What guests report of their vCPU slots, heard through libvirt's monitor events; it has no event of its own.
 
-libvirt passes QEMU's events on to connections that may write, so they are heard from the first change on
-that this service makes. To listen leaves no mark on a domain. To ask QEMU by libvirt what it knows of the
-guest's ACPI would (``custom-monitor``), so that is not done: QEMU itself refuses a removal that comes too
-early.
+libvirt passes QEMU's events on to connections that may write. So they are heard from the first change on that
+this service makes or, where a policy in force takes vCPUs back by itself, from the start: a service that only
+watches holds no right to change anything. To listen leaves no mark on a domain. To ask QEMU by libvirt what
+it knows of the guest's ACPI would (``custom-monitor``), so that is not done: QEMU itself refuses a removal
+that comes too early.
 
 Callbacks run on libvirt's one event loop and return at once.
 """

@@ -123,6 +123,17 @@ class LibvirtHypervisor:
         self._pid_files.keep_only(view.name for view in views)
         return views
 
+    def hear_firmware(self) -> None:
+        """Open the connection that guests' reports come by, and again where it broke.
+
+        Raises:
+            BackendUnavailable: it cannot be opened, as for want of the right to change domains.
+        """
+        try:
+            self._late.run(self._firmware.connection, patience_s=OPEN_PATIENCE_S)
+        except TimeoutError:
+            raise self._firmware.stuck() from None
+
     def troubles(self) -> Mapping[str, str]:
         """Domains of which it was never heard who may govern them; see `DomainLabels`."""
         return self._labels.troubles

@@ -76,6 +76,9 @@ class QmpHypervisor:
         sweep = self._links.sweep(self._source.guests(), patience_s=self._sweep_s)
         return self._call(sweep, within_s=self._sweep_s)
 
+    def hear_firmware(self) -> None:
+        """Do nothing: every link hears it from its first moment on."""
+
     def troubles(self) -> Mapping[str, str]:
         """Guest name -> why the last sweep did not see it, one sentence each; a snapshot for any thread."""
         return self._links.troubles

@@ -83,17 +83,11 @@ class QmpLinks:
         troubles: dict[str, str] = {}
         by_domain: dict[DomainId, QmpLink] = {}
         for name, link in self._links.items():
-            view = None
-            try:
-                view = _answer(link)
-            except LinkDownError as error:
-                link.last_view, link.trouble = None, str(error)
+            _take_in(link)
+            if link.trouble is not None:
                 troubles[name] = link.trouble
-            if link.reading is not None:
-                # A hung QEMU is still there: what was seen of it last stands, with its age. So does what was
-                # wrong before: that it is tried anew says less.
-                view = link.last_view
-                troubles[name] = link.trouble or (
+            elif link.reading is not None:
+                troubles[name] = (
                     f"QEMU of domain {name} has not answered yet at {link.guest.qmp}: if it stays so, see "
                     f"whether its process hangs"
                 )
@@ -105,24 +99,26 @@ class QmpLinks:
                     f"domains {owner.guest.name} and {name} state the same UUID {link.identity.domain.uuid}: "
                     f"start one of them with another -uuid"
                 )
-            elif view is not None:
-                views.append(view)
+            elif link.last_view is not None:
+                views.append(link.last_view)
         self.by_domain = MappingProxyType(by_domain)
         self.troubles = MappingProxyType(troubles)
         return views
 
 
-def _answer(link: QmpLink) -> DomainView | None:
-    """The view that was asked for, or None while it is still out.
+def _take_in(link: QmpLink) -> None:
+    """Note what was seen of a guest, where that is there.
 
-    Raises:
-        LinkDownError: there is none, and why.
+    A hung QEMU is still there: what was seen of it last stands, with its age. So does what was wrong before,
+    for that it is tried anew says less; and so does all that another sweep, beside this one, took in.
     """
     if link.reading is None or not link.reading.done():
-        return None
+        return
     reading, link.reading = link.reading, None
-    link.last_view, link.trouble = reading.result(), None
-    return link.last_view
+    try:
+        link.last_view, link.trouble = reading.result(), None
+    except LinkDownError as error:
+        link.last_view, link.trouble = None, str(error)
 
 
 async def _wait_for(tasks: Sequence[asyncio.Task[DomainView]], timeout_s: float) -> None:

@@ -1,0 +1,56 @@
+"""Which conditions a domain shows now.
+
+Invariant: what is said follows from what is known at this moment; nothing is remembered here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoscaler.core.condition import Condition, by_hand, doubted, headroom, held, left_alone, unconfirmed
+from autoscaler.core.decide import is_by_hand
+from autoscaler.core.model import CpuSource, MissingReason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autoscaler.core.corroboration import Doubt
+    from autoscaler.core.domain_state import DomainState
+
+
+def diagnosis(
+    state: DomainState, now_s: float, *, late: bool, why_host: str, doubt: Doubt | None
+) -> Mapping[Condition, str]:
+    """What is wrong with a domain now, each with its sentence.
+
+    Args:
+        state: the domain.
+        now_s: `Clock.monotonic_s`.
+        late: whether all that a missing sample lacks is an answer that may still come.
+        why_host: why its guest itself is not the source of its load, where that is known.
+        doubt: what it claims and the host did not see; None: it is believed.
+    """
+    view, policy, missing = state.view, state.policy, state.missing
+    found = {**state.removal.conditions, **state.actuation.conditions}
+    if view.job:
+        found[Condition.HELD] = held(view)
+    if missing is not None and missing.reason is MissingReason.FROZEN:
+        found[Condition.HELD] = missing.detail
+    elif missing is not None and not late:
+        found[Condition.NO_SAMPLE] = missing.detail
+        if missing.reason is MissingReason.AGENT_LEFT_ALONE:
+            found[Condition.AGENT_LEFT_ALONE] = left_alone(view.name)
+    elif state.source is CpuSource.HOST:
+        found[Condition.UNCONFIRMED] = unconfirmed(view.name, why_host)
+    if doubt is not None:
+        found[Condition.DOUBTED] = doubted(view.name, doubt)
+    short = headroom(view, policy, state.decision.proposed if state.decision else 0)
+    if short is not None:
+        found[Condition.NO_HEADROOM] = short
+    since_s = state.by_hand.since_s
+    if since_s is not None and is_by_hand(since_s, policy, now_s):
+        left_s = since_s + policy.manual_change.respect_for_s - now_s
+        found[Condition.BY_HAND] = by_hand(view, state.online, left_s)
+    if state.order is not None:
+        found[Condition.PAUSED if state.order.pauses else Condition.ORDERED] = state.order.sentence
+    return found
