@@ -16,6 +16,7 @@ from math import inf
 from pathlib import Path
 from typing import TypeVar
 from uuid import NAMESPACE_URL, uuid5
+from weakref import finalize
 
 from prometheus_client import CollectorRegistry
 
@@ -419,6 +420,7 @@ class Simulation:
         self.snapshots: list[Snapshot] = []
         self.registry = CollectorRegistry()
         self.journal = SqliteJournal(folder / "journal.sqlite", keep_s=keep_s)
+        finalize(self, self.journal.close)
         self.recorder = Recorder(self.journal)
         fleet = Fleet(
             [host.as_host() for host in self.hosts],
