@@ -66,6 +66,14 @@ class Actuation:
         return self._in_flight is not None or (self.operation is not None and not self.operation.settled)
 
     @property
+    def counts_on_plugged(self) -> bool:
+        """Whether a growth is under way whose vCPUs were all plugged before it began, and not listed yet."""
+        operation = self.operation
+        if not self.busy or operation is None or operation.direction is not Direction.UP:
+            return False
+        return operation.accepted_s is None
+
+    @property
     def conditions(self) -> Mapping[Condition, str]:
         """What the last changes left behind, each with its sentence; of two alike the newer one."""
         return dict(self._trouble.values())
@@ -76,9 +84,14 @@ class Actuation:
         late = [*self._failed.values(), *([] if self._left_behind is None else [self._left_behind])]
         return any(operation.leads(before, after) for operation in (*begun, *late))
 
-    def is_ours(self, view: DomainView) -> bool:
-        """Whether the vCPUs that this view finds plugged are the ones that were left plugged here."""
+    def is_ours(self, view: DomainView, given_back: int) -> bool:
+        """Whether the vCPUs that this view finds plugged are the ones that were left plugged here.
+
+        `given_back`: how many of them the guest has given back since, having been asked.
+        """
         if view.plugged == self._plugged or view.at_s <= self._plugged_at_s:
+            return True
+        if self._plugged - given_back <= view.plugged < self._plugged:
             return True
         return self.may_bring(self._plugged, view.plugged)
 

@@ -22,7 +22,6 @@ class AskedSlots:
         self._open: set[int] = set()
         self._gone: set[int] = set()
         """Slots that were asked for and have been empty since."""
-        self._just_gone = 0
 
     def __contains__(self, slot: int) -> bool:
         return slot in self._open
@@ -43,18 +42,13 @@ class AskedSlots:
 
     def look(self, view: DomainView) -> set[int]:
         """Compare with the look before; returns the slots that were asked for and are empty now."""
-        self._view, self._just_gone = view, 0
+        self._view = view
         if not (self._open or self._gone):
             return set()
         gone = self._open - self._filled(view)
         self._open -= gone
         self._gone = (self._gone | gone) - self._filled(view)
-        self._just_gone = len(gone)
         return gone
-
-    def explain_plugged(self, before: int, after: int) -> bool:
-        """Whether the fewer vCPUs that the last look found plugged are what the guest was asked for."""
-        return before - self._just_gone <= after < before
 
     def explain_online(self, before: AbstractSet[int], after: AbstractSet[int]) -> bool:
         """Whether the guest runs fewer vCPUs for having been asked: it takes offline what it gives back."""

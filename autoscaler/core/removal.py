@@ -5,7 +5,8 @@ The driver asks `next_action`, carries it out, and reports: `started`, then one 
 
 Invariants: one slot is asked for at a time, and only after the guest said that it runs none of the vCPUs that
 are to go; a removal is done when QEMU is seen without the vCPU, however late; it stands in the way of no
-growth, which ends it.
+growth, which ends it. Where a growth finds that the guest has let a vCPU go that the hypervisor still counts,
+that one is asked for once more: by the answer the hypervisor finds it gone.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class Removal:
         self._slot = 0
         self._was_asked = False
         """Whether the slot had been asked for before this operation."""
+        self._may_ask_again = self._asks_again = False
         self._not_before_s = float("-inf")
         self._again_s = _AGAIN_S
         self._unknown_since_s: float | None = None
@@ -116,8 +118,11 @@ class Removal:
     def next_action(self, now_s: float) -> Action | Wait | None:
         """What to do now; a time to come back at; or None: nothing before the next observation."""
         operation = self.operation
-        if operation is None or self._in_flight is not None:
+        if self._in_flight is not None:
             return None
+        if operation is None:
+            plugged = self._view.plugged
+            return Unplug(expect=plugged, target=plugged - 1) if self._asks_again else None
         if now_s < self._not_before_s:
             return Wait(until_s=self._not_before_s)
         if operation.offlined_s is None:
@@ -129,7 +134,7 @@ class Removal:
     def started(self, action: Action) -> None:
         """The driver has handed `action` out."""
         assert self._in_flight is None, self._in_flight
-        self._in_flight = action
+        self._in_flight, self._asks_again = action, False
         if isinstance(action, Unplug):
             # Some hypervisors wait for the guest before they answer: it may follow meanwhile.
             self._was_asked = self._slot in self._asked
@@ -152,6 +157,16 @@ class Removal:
     def _numbers_slots(self, vcpus: GuestVcpus) -> bool:
         """Whether the guest's own numbers are surely those of the slots."""
         return frozenset(vcpu.logical_id for vcpu in vcpus.vcpus) == self._view.slots
+
+    def growth_finds(self, listed: int) -> None:
+        """A growth under way found that the guest lists so many vCPUs.
+
+        Fewer than are plugged, of which the highest was asked for: the guest may have given that one back,
+        and the hypervisor not have heard of it. Asking once more, which tells, changes nothing for the guest.
+        """
+        slot = self._asked.highest
+        if self._may_ask_again and listed < self._view.plugged and slot in self._asked:
+            self._may_ask_again, self._asks_again, self._slot = False, True, slot
 
     def requested(self, answer: Requested, now_s: float) -> None:
         """The hypervisor took the `Unplug` in flight."""
@@ -179,17 +194,18 @@ class Removal:
         if self.operation is not None:
             self._end(self.operation, outcome, detail, now_s)
 
-    def observed(self, view: DomainView, now_s: float) -> bool:
-        """Take in what a tick read; whether fewer vCPUs are plugged because the guest was asked for them."""
-        before, self._view = self._view, view
-        for slot in self._asked.look(view):
+    def observed(self, view: DomainView, now_s: float) -> int:
+        """Take in what a tick read; returns how many of the vCPUs that were asked for have gone since."""
+        self._view = view
+        gone = self._asked.look(view)
+        for slot in gone:
             self._back_off.pop(slot, None)
             self._trouble = ""
         if self._denied_at is not None and self._denied_at != (view.plugged, view.maximum):
             self._denied_at, self._back_off = None, {}
         if self.operation is not None:
             self._follow(self.operation, view, now_s)
-        return self._asked.explain_plugged(before.plugged, view.plugged)
+        return len(gone)
 
     def mind_spare(self, used: int, now_s: float) -> None:
         """Note whether more vCPUs are plugged than the domain uses, with those that a growth will bring."""
@@ -219,6 +235,7 @@ class Removal:
 
     def give_way(self) -> None:
         """A growth begins: the vCPU is needed. What was asked of the guest cannot be taken back."""
+        self._may_ask_again = True
         if self.operation is not None:
             self._close(self.operation.ended(Outcome.SUPERSEDED))
 

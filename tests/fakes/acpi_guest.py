@@ -20,14 +20,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _SELECTOR, _FLAGS, _COMMAND, _DATA = 0xCD8, 0xCDC, 0xCDD, 0xCE0
-_REMOVING, _EJECT = 0x4, 0x8
+ENABLED, REMOVING, _EJECT = 0x1, 0x4, 0x8
 _OST_EVENT, _OST_STATUS = 1, 2
 OSPM_EJECT = 0x103
 """The source of a report on a removal."""
 REFUSED, IN_PROGRESS = 0x80, 0x84
+
+
+TELLS_LATE = (11, 1)
+"""The QEMU from which, under emulation, a vCPU that is gone is told of, with the next plug."""
+ALWAYS_TAKES_REQUESTS = (11, 1)
+"""The QEMU from which a guest is asked for a vCPU though its ACPI is not up yet."""
+
+
+def qemu_version() -> tuple[int, int]:
+    """Version of the QEMU in PATH."""
+    said = subprocess.run(
+        ["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    major, minor = said.split("version ")[1].split(".")[:2]
+    return int(major), int(minor)
 
 
 def kvm_opens() -> bool:
@@ -58,14 +73,18 @@ class AcpiGuest:
 
     def is_asked_for(self, slot: int) -> bool:
         """Whether QEMU waits for this slot to be emptied."""
-        (_, flags) = self._say(f"outl {_SELECTOR:#x} {slot}", f"inb {_FLAGS:#x}")
-        return bool(int(flags.split()[1], 16) & _REMOVING)
+        (flags,) = self.flags([slot])
+        return bool(flags & REMOVING)
+
+    def flags(self, slots: Iterable[int]) -> list[int]:
+        """What QEMU shows of these slots, in their order."""
+        orders = [(f"outl {_SELECTOR:#x} {slot}", f"inb {_FLAGS:#x}") for slot in slots]
+        answers = self._say(*(order for pair in orders for order in pair))
+        return [int(answer.split()[1], 16) for answer in answers[1::2]]
 
     def eject(self, slot: int) -> None:
         """Give a vCPU back, asked for or not."""
-        self._say(
-            f"outl {_SELECTOR:#x} {slot}", f"outb {_FLAGS:#x} {_REMOVING}", f"outb {_FLAGS:#x} {_EJECT}"
-        )
+        self._say(f"outl {_SELECTOR:#x} {slot}", f"outb {_FLAGS:#x} {REMOVING}", f"outb {_FLAGS:#x} {_EJECT}")
 
     def report(self, slot: int, status: int, *, times: int = 1) -> None:
         """Say by _OST how a removal stands, as often as is asked."""

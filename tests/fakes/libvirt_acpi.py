@@ -28,19 +28,20 @@ from tests.fakes.libvirt_namespace import QEMU_CONF
 FLOOD = 10_000
 
 
-def definition(qtest: Path, *, kvm: bool) -> str:
-    """A domain with 1 of 4 vCPUs, all but the first able to go, and a qtest socket."""
+def definition(qtest: Path, *, kvm: bool, maximum: int = 4) -> str:
+    """A domain with 1 of so many vCPUs, all but the first able to go, and a qtest socket."""
     vcpus = "".join(
         f"<vcpu id='{number}' enabled='{'no' if number else 'yes'}' "
         f"hotpluggable='{'yes' if number else 'no'}'/>"
-        for number in range(4)
+        for number in range(maximum)
     )
     return (
         f"<domain type='{'kvm' if kvm else 'qemu'}' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>"
-        f"<name>acpi</name><memory unit='MiB'>64</memory><vcpu current='1'>4</vcpu><vcpus>{vcpus}</vcpus>"
-        f"<os><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/></features>"
-        f"<devices><emulator>/usr/bin/qemu-system-x86_64</emulator><controller type='usb' model='none'/>"
-        f"<memballoon model='none'/></devices><qemu:commandline><qemu:arg value='-qtest'/>"
+        f"<name>acpi</name><memory unit='MiB'>64</memory><vcpu current='1'>{maximum}</vcpu>"
+        f"<vcpus>{vcpus}</vcpus><os><type arch='x86_64' machine='q35'>hvm</type></os>"
+        f"<features><acpi/></features><devices><emulator>/usr/bin/qemu-system-x86_64</emulator>"
+        f"<controller type='usb' model='none'/><memballoon model='none'/></devices>"
+        f"<qemu:commandline><qemu:arg value='-qtest'/>"
         f"<qemu:arg value='unix:{qtest},server=on,wait=off'/></qemu:commandline></domain>"
     )
 
@@ -79,8 +80,11 @@ class Visit:
         return view
 
 
-def look(visit: Visit, guest: AcpiGuest, *, kvm: bool) -> dict[str, object]:
-    """Grow the domain and ask for its vCPUs, its guest behaving in one way after the other."""
+def look(visit: Visit, guest: AcpiGuest, overheard: list[str], *, kvm: bool) -> dict[str, object]:
+    """Grow the domain and ask for its vCPUs, its guest behaving in one way after the other.
+
+    `overheard`: the events that somebody hears who changes nothing, and so hears libvirt's own alone.
+    """
     seen: dict[str, object] = {"kvm": kvm}
     visit.hypervisor.plug(visit.view.id, expect=1, target=4)
     seen["too_early"], _ = visit.unplug()
@@ -97,12 +101,14 @@ def look(visit: Visit, guest: AcpiGuest, *, kvm: bool) -> dict[str, object]:
     seen["descriptors"] = None if descriptors is None else descriptors.open
     if kvm:
         visit.events.clear()
+        overheard.clear()
         guest.eject(3)
         seen["late"] = sorted(visit.until(lambda view: view.plugged == 3).slots or ())
         seen["late_heard"] = list(visit.events)
+        seen["late_overheard"] = list(overheard)
         threading.Timer(0.5, lambda: guest.eject(2)).start()
         seen["prompt"], seen["prompt_s"] = visit.unplug()
-        seen["prompt_plugged"] = visit.view.plugged
+        seen["prompt_plugged"] = visit.until(lambda view: view.plugged == 2).plugged
         guest.eject(1)
         seen["unasked"] = sorted(visit.until(lambda view: view.plugged == 1).slots or ())
         visit.hypervisor.plug(visit.view.id, expect=1, target=3)
@@ -125,8 +131,11 @@ def visit(root: Path) -> dict[str, object]:
         with (
             closing(AcpiGuest(connection)) as guest,
             closing(LibvirtHypervisor(uri, clock=RealClock())) as hypervisor,
+            closing(LibvirtHypervisor(uri, clock=RealClock())) as bystander,
         ):
-            seen = look(Visit(hypervisor), guest, kvm=kvm)
+            listener = Visit(bystander)
+            assert listener.view.plugged == 1
+            seen = look(Visit(hypervisor), guest, listener.events, kvm=kvm)
             seen["taints"] = domain.messages(libvirt.VIR_DOMAIN_MESSAGE_TAINTING)
             return seen
     finally:

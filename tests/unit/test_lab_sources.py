@@ -48,9 +48,9 @@ APT_CACHE_AFTER_13 = """\
 #!/bin/sh
 case "$3" in
     linux-image-cloud-amd64)
-        printf '%s\\n' "$3" '  Depends: linux-base-cloud-amd64' '  Depends: linux-image-7.2+deb14-cloud-amd64' ;;
+        printf '%s\\n' '  Depends: linux-base-cloud-amd64' '  Depends: linux-image-7.2+deb14-cloud-amd64' ;;
     linux-image-7.2+deb14-cloud-amd64)
-        printf '%s\\n' "$3" '  PreDepends: linux-base' '  Depends: linux-base-7.2+deb14-cloud-amd64' \
+        printf '%s\\n' '  PreDepends: linux-base' '  Depends: linux-base-7.2+deb14-cloud-amd64' \
             '  Depends: linux-binary-7.2+deb14-cloud-amd64' ;;
 esac
 """
