@@ -20,7 +20,8 @@ cat /etc/hosts >"$root/etc/hosts"
 [ ! -e /etc/pip.conf ] || cat /etc/pip.conf >"$root/etc/pip.conf"
 [ ! -d /usr/local/share/ca-certificates ] ||
     cp -R /usr/local/share/ca-certificates "$root/usr/local/share/"
-chroot "$root" update-ca-certificates >/dev/null 2>&1
+chroot "$root" update-ca-certificates >/dev/null 2>&1 ||
+    printf '%s\n' "test.sh: the host's own certificates could not be installed in $root" >&2
 
 # Neither the history of the checkout nor what lies around in it by .gitignore goes along.
 mkdir "$root/srv/checkout"

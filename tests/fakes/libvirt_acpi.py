@@ -17,6 +17,7 @@ from pathlib import Path
 
 import libvirt
 
+from autoscaler.backends.libvirt.events import EventFeed
 from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
 from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.core.model import DomainEvent, DomainView
@@ -83,7 +84,7 @@ class Visit:
 def look(visit: Visit, guest: AcpiGuest, overheard: list[str], *, kvm: bool) -> dict[str, object]:
     """Grow the domain and ask for its vCPUs, its guest behaving in one way after the other.
 
-    `overheard`: the events that somebody hears who changes nothing, and so hears libvirt's own alone.
+    `overheard`: what is heard of libvirt's own events alone, QEMU's left out.
     """
     seen: dict[str, object] = {"kvm": kvm}
     visit.hypervisor.plug(visit.view.id, expect=1, target=4)
@@ -131,11 +132,13 @@ def visit(root: Path) -> dict[str, object]:
         with (
             closing(AcpiGuest(connection)) as guest,
             closing(LibvirtHypervisor(uri, clock=RealClock())) as hypervisor,
-            closing(LibvirtHypervisor(uri, clock=RealClock())) as bystander,
         ):
-            listener = Visit(bystander)
-            assert listener.view.plugged == 1
-            seen = look(Visit(hypervisor), guest, listener.events, kvm=kvm)
+            overheard: list[str] = []
+            feed = EventFeed(uri, metadata_changed=lambda _: None)
+            feed.subscribe(lambda event: overheard.append(event.kind))
+            feed.attach(administrator)
+            seen = look(Visit(hypervisor), guest, overheard, kvm=kvm)
+            feed.detach(administrator)
             seen["taints"] = domain.messages(libvirt.VIR_DOMAIN_MESSAGE_TAINTING)
             return seen
     finally:
