@@ -1,8 +1,8 @@
 """A guest that the test plays: the firmware's side of vCPU hotplug, in a real QEMU, without a guest OS.
 
 QEMU's qtest socket reads and writes its I/O ports, and these are the registers of modern CPU hotplug on x86
-(docs/specs/acpi_cpu_hotplug in QEMU). Under KVM the vCPU threads really come and go; emulation never tells
-that a vCPU is gone.
+(docs/specs/acpi_cpu_hotplug in QEMU). Under KVM the vCPU threads really come and go; emulation tells
+late that a vCPU is gone, or never.
 
 The machine is not started unless a test says so: its vCPUs have nothing to run, and QEMU 7.2 ends at a plug
 into a slot whose vCPU ran and was given back, where KVM refuses to set such a vCPU up anew
@@ -31,9 +31,7 @@ REFUSED, IN_PROGRESS = 0x80, 0x84
 
 
 TELLS_LATE = (11, 1)
-"""The QEMU from which, under emulation, a vCPU that is gone is told of, with the next plug."""
-ALWAYS_TAKES_REQUESTS = (11, 1)
-"""The QEMU from which a guest is asked for a vCPU though its ACPI is not up yet."""
+"""A QEMU of which it was seen that, under emulation, a vCPU goes and is told of with the next plug."""
 
 
 def qemu_version() -> tuple[int, int]:
