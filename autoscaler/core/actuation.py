@@ -66,14 +66,6 @@ class Actuation:
         return self._in_flight is not None or (self.operation is not None and not self.operation.settled)
 
     @property
-    def counts_on_plugged(self) -> bool:
-        """Whether a growth is under way whose vCPUs were all plugged before it began, and not listed yet."""
-        operation = self.operation
-        if not self.busy or operation is None or operation.direction is not Direction.UP:
-            return False
-        return operation.accepted_s is None
-
-    @property
     def conditions(self) -> Mapping[Condition, str]:
         """What the last changes left behind, each with its sentence; of two alike the newer one."""
         return dict(self._trouble.values())
@@ -85,13 +77,8 @@ class Actuation:
         return any(operation.leads(before, after) for operation in (*begun, *late))
 
     def is_ours(self, view: DomainView, given_back: int) -> bool:
-        """Whether the vCPUs that this view finds plugged are the ones that were left plugged here.
-
-        `given_back`: how many of them the guest has given back since, having been asked.
-        """
-        if view.plugged == self._plugged or view.at_s <= self._plugged_at_s:
-            return True
-        if self._plugged - given_back <= view.plugged < self._plugged:
+        """Whether the vCPUs that this view finds plugged are those left here, or fewer by `given_back`."""
+        if view.at_s <= self._plugged_at_s or self._plugged - given_back <= view.plugged <= self._plugged:
             return True
         return self.may_bring(self._plugged, view.plugged)
 

@@ -175,7 +175,7 @@ class DomainState:
         self._see_online(vcpus.online, now_s)
         self.online_ids = vcpus.online_ids
         self.actuation.guest_shows(vcpus, now_s)
-        if self.actuation.counts_on_plugged:
+        if self.actuation.operation is not None and self.actuation.operation.unlisted:
             self.removal.growth_finds(vcpus.present)
 
     def decide(self, now_s: float, wall_s: float) -> Decision:

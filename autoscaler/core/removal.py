@@ -60,7 +60,6 @@ class Removal:
         self._slot = 0
         self._was_asked = False
         """Whether the slot had been asked for before this operation."""
-        self._may_ask_again = self._asks_again = False
         self._not_before_s = float("-inf")
         self._again_s = _AGAIN_S
         self._unknown_since_s: float | None = None
@@ -122,7 +121,7 @@ class Removal:
             return None
         if operation is None:
             plugged = self._view.plugged
-            return Unplug(expect=plugged, target=plugged - 1) if self._asks_again else None
+            return Unplug(expect=plugged, target=plugged - 1) if self._asked.once_more else None
         if now_s < self._not_before_s:
             return Wait(until_s=self._not_before_s)
         if operation.offlined_s is None:
@@ -134,8 +133,10 @@ class Removal:
     def started(self, action: Action) -> None:
         """The driver has handed `action` out."""
         assert self._in_flight is None, self._in_flight
-        self._in_flight, self._asks_again = action, False
+        self._in_flight = action
         if isinstance(action, Unplug):
+            if self.operation is None:
+                self._slot = self._asked.highest
             # Some hypervisors wait for the guest before they answer: it may follow meanwhile.
             self._was_asked = self._slot in self._asked
             self._asked.add(self._slot)
@@ -159,14 +160,8 @@ class Removal:
         return frozenset(vcpu.logical_id for vcpu in vcpus.vcpus) == self._view.slots
 
     def growth_finds(self, listed: int) -> None:
-        """A growth under way found that the guest lists so many vCPUs.
-
-        Fewer than are plugged, of which the highest was asked for: the guest may have given that one back,
-        and the hypervisor not have heard of it. Asking once more, which tells, changes nothing for the guest.
-        """
-        slot = self._asked.highest
-        if self._may_ask_again and listed < self._view.plugged and slot in self._asked:
-            self._may_ask_again, self._asks_again, self._slot = False, True, slot
+        """A growth under way found that the guest lists so many vCPUs."""
+        self._asked.growth_finds(listed)
 
     def requested(self, answer: Requested, now_s: float) -> None:
         """The hypervisor took the `Unplug` in flight."""
@@ -235,7 +230,7 @@ class Removal:
 
     def give_way(self) -> None:
         """A growth begins: the vCPU is needed. What was asked of the guest cannot be taken back."""
-        self._may_ask_again = True
+        self._asked.growth_begins()
         if self.operation is not None:
             self._close(self.operation.ended(Outcome.SUPERSEDED))
 

@@ -46,7 +46,8 @@ make_root() {
     # debootstrap mounts what it needs; in namespaces of its own nothing of that is left, were it killed.
     step "making a root of Debian $root_release" \
         unshare --mount --pid --fork --kill-child --mount-proc --propagation private \
-        debootstrap --variant=minbase --include=ca-certificates "$root_release" "$root.new" "$root_mirror" ||
+        debootstrap --force-check-gpg --variant=minbase --include=ca-certificates \
+        "$root_release" "$root.new" "$root_mirror" ||
         fail "debootstrap could not make a root of Debian $root_release; what it said is in $log" \
             "It must reach $root_mirror: export http_proxy=http://PROXY:PORT if it needs one, then run this again."
     mv "$root.new" "$root"

@@ -28,7 +28,7 @@ PATIENCE_S = 20.0
 DEBOOTSTRAP = """\
 #!/bin/sh
 echo made >>{made}
-shift 3
+shift 4
 for folder in bin dev etc proc root run srv sys tmp usr/local/share; do mkdir -p "$1/$folder"; done
 cp {busybox} "$1/bin/busybox"
 "$1/bin/busybox" --install "$1/bin"
