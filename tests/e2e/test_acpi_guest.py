@@ -1,6 +1,6 @@
 """Removal against a real QEMU whose guest the test plays: what it reports, when it follows, whether at all.
 
-Under KVM where /dev/kvm opens, since emulation before QEMU 11.1 never lets a vCPU go; what does not depend on
+Under KVM where /dev/kvm opens, since emulation before QEMU 10.0 never lets a vCPU go; what does not depend on
 that runs under emulation elsewhere.
 """
 
@@ -20,8 +20,8 @@ from autoscaler.core.model import RunState
 from autoscaler.ports import DomainBusy
 from tests.fakes.acpi_guest import (
     IN_PROGRESS,
+    LETS_GO,
     REFUSED,
-    TELLS_LATE,
     AcpiQemu,
     acpi_qemu,
     kvm_opens,
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 KVM = kvm_opens()
 needs_ejects = pytest.mark.skipif(
-    not KVM and qemu_version() < TELLS_LATE,
-    reason="emulation before QEMU 11.1 never tells that a vCPU is gone; /dev/kvm does not open",
+    not KVM and qemu_version() < LETS_GO,
+    reason="emulation before QEMU 10.0 never lets a vCPU go; /dev/kvm does not open",
 )
 needs_kvm = pytest.mark.skipif(
     not KVM, reason="emulation can make no more vCPU threads than the maximum; /dev/kvm does not open"

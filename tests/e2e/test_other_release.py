@@ -5,6 +5,7 @@ The release is a pretended one (a folder of busybox); the namespaces, the mounts
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -41,7 +42,7 @@ echo "in $1 as $HOME with ${SECRET:-no secret} and ${PIP_INDEX_URL:-no index}"
 ls -A
 touch /tmp/litter
 echo ready
-[ "$2" = ends ] || sleep 1000
+[ "$2" = ends ] || { setsid sleep "$3" & sleep "$3"; }
 exit 7
 """
 
@@ -62,6 +63,8 @@ class Release:
         program = folder / "bin" / "debootstrap"
         program.write_text(DEBOOTSTRAP.format(made=self.made, busybox=busybox))
         program.chmod(0o755)
+        self.marker = str(1_000_000 + os.getpid())
+        """Seconds that the script sleeps for, told to it last."""
         self.env = {
             "PATH": f"{program.parent}:{os.environ['PATH']}",
             "VCPU_AUTOSCALER_CACHE": str(self.cache),
@@ -75,7 +78,17 @@ class Release:
             'repo=$1; shift; . "$repo/deploy/lib/setup.sh"; . "$repo/deploy/lib/root.sh"; run_in_root "$@"'
         )
         return subprocess.Popen(
-            ["env", "--default-signal=INT", "sh", "-c", lines, "test.sh", str(self.checkout), *arguments],
+            [
+                "env",
+                "--default-signal=INT",
+                "sh",
+                "-c",
+                lines,
+                "test.sh",
+                str(self.checkout),
+                *arguments,
+                self.marker,
+            ],
             env=self.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -88,15 +101,12 @@ class Release:
         return [line for line in Path("/proc/mounts").read_text().splitlines() if str(self.cache) in line]
 
     def processes(self) -> list[str]:
-        """Command lines of processes whose root folder lies in the cache."""
+        """Command lines of all that the script has started."""
         found = []
         for process in Path("/proc").glob("[0-9]*"):
-            try:
-                if (process / "root").readlink().is_relative_to(self.cache):
-                    found.append((process / "cmdline").read_text())
-            except OSError:
-                continue
-        return found
+            with contextlib.suppress(OSError):
+                found.append((process / "cmdline").read_text())
+        return [words for words in found if self.marker in words]
 
 
 @pytest.fixture

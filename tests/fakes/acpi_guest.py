@@ -30,8 +30,10 @@ OSPM_EJECT = 0x103
 REFUSED, IN_PROGRESS = 0x80, 0x84
 
 
+LETS_GO = (10, 0)
+"""A QEMU of which it was seen that it lets a vCPU go under emulation, too."""
 TELLS_LATE = (11, 1)
-"""A QEMU of which it was seen that, under emulation, a vCPU goes and is told of with the next plug."""
+"""One of which it was seen that it tells so, with the next plug."""
 
 
 def qemu_version() -> tuple[int, int]:
