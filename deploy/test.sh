@@ -5,14 +5,19 @@ set -eu
 repo=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
 # shellcheck source=deploy/lib/setup.sh
 . "$repo/deploy/lib/setup.sh"
+# shellcheck source=deploy/lib/root.sh
+. "$repo/deploy/lib/root.sh"
 
 usage() {
     cat <<'END'
-Usage: sh deploy/test.sh [PYTEST-ARGUMENT...]
+Usage: sh deploy/test.sh [--root RELEASE] [PYTEST-ARGUMENT...]
 
 Runs shellcheck, ruff, mypy and pytest, real guests included; exits 1 if any of them failed.
 Installs first what is missing (see deploy/README.md). Arguments go to pytest, and paths in them count
 from the project's folder:  sh deploy/test.sh tests/unit -k policy
+
+  --root RELEASE    do all this inside a root of another Debian release (bookworm, trixie or sid), which is
+                    made in the cache folder at the first run; needs root
 END
 }
 
@@ -33,6 +38,12 @@ case ${1:-} in
     -h | --help)
         usage
         exit 0
+        ;;
+    --root)
+        [ $# -ge 2 ] || fail "--root needs a release" "sh $0 --root trixie"
+        release=$2
+        shift 2
+        run_in_root "$release" deploy/test.sh "$@"
         ;;
 esac
 

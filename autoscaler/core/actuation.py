@@ -67,9 +67,9 @@ class Actuation:
         begun = self.operation is not None and self.busy and self.operation.leads(before, after)
         return begun or self._setbacks.may_bring(before, after)
 
-    def is_ours(self, view: DomainView) -> bool:
-        """Whether the vCPUs that this view finds plugged are the ones that were left plugged here."""
-        if view.plugged == self._plugged or view.at_s <= self._plugged_at_s:
+    def is_ours(self, view: DomainView, given_back: int) -> bool:
+        """Whether the vCPUs that this view finds plugged are those left here, or fewer by `given_back`."""
+        if view.at_s <= self._plugged_at_s or self._plugged - given_back <= view.plugged <= self._plugged:
             return True
         return self.may_bring(self._plugged, view.plugged)
 

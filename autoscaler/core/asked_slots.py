@@ -1,7 +1,8 @@
 """The slots whose vCPUs a guest was asked for and may still give back, at any time.
 
 A request outlives everything but the domain: the operation that made it, its deadline, a reset of the guest.
-So a vCPU that goes is told from one that somebody else took by having been asked for.
+So a vCPU that goes is told from one that somebody else took by having been asked for. And a hypervisor may
+not hear that one went until it asks for it once more, which changes nothing for the guest.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ class AskedSlots:
         self._open: set[int] = set()
         self._gone: set[int] = set()
         """Slots that were asked for and have been empty since."""
-        self._just_gone = 0
+        self._may_ask_again = False
+        """Whether the growth under way has not asked once more yet."""
+        self._again: int | None = None
+        """The slot to ask for once more."""
 
     def __contains__(self, slot: int) -> bool:
         return slot in self._open
@@ -34,6 +38,7 @@ class AskedSlots:
 
     def add(self, slot: int) -> None:
         """The guest is asked for the vCPU of a slot, or may have been; an empty one is not waited for."""
+        self._again = None
         if slot in self._filled(self._view):
             self._open.add(slot)
 
@@ -41,20 +46,29 @@ class AskedSlots:
         """The guest was not asked after all."""
         self._open.discard(slot)
 
+    @property
+    def once_more(self) -> bool:
+        """Whether the highest slot is to be asked for once more."""
+        return self._again == self.highest
+
+    def growth_begins(self) -> None:
+        """More vCPUs are needed; meanwhile one slot may be asked for once more."""
+        self._may_ask_again = True
+
+    def growth_finds(self, listed: int) -> None:
+        """The guest lists so many vCPUs: if fewer than are plugged, it may have given the highest back."""
+        if self._may_ask_again and listed < self._view.plugged and self.highest in self._open:
+            self._may_ask_again, self._again = False, self.highest
+
     def look(self, view: DomainView) -> set[int]:
         """Compare with the look before; returns the slots that were asked for and are empty now."""
-        self._view, self._just_gone = view, 0
+        self._view = view
         if not (self._open or self._gone):
             return set()
         gone = self._open - self._filled(view)
         self._open -= gone
         self._gone = (self._gone | gone) - self._filled(view)
-        self._just_gone = len(gone)
         return gone
-
-    def explain_plugged(self, before: int, after: int) -> bool:
-        """Whether the fewer vCPUs that the last look found plugged are what the guest was asked for."""
-        return before - self._just_gone <= after < before
 
     def explain_online(self, before: AbstractSet[int], after: AbstractSet[int]) -> bool:
         """Whether the guest runs fewer vCPUs for having been asked: it takes offline what it gives back."""

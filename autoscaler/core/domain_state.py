@@ -143,7 +143,7 @@ class DomainState:
         held = is_held(view, observation)
         given_back = self.removal.observed(view, now_s, held=held)
         seen_online = None
-        others = not (given_back or self.actuation.is_ours(view))
+        others = not self.actuation.is_ours(view, given_back)
         if isinstance(observation, Missing) or self._lost_its_agent(observation):
             self.missing, self.load, self.dropped = as_missing(observation, view), None, None
             if view.state is not RunState.RUNNING or is_stale(self._last_known_s, self.policy, now_s):
@@ -172,6 +172,8 @@ class DomainState:
         self._see_online(vcpus.online, now_s)
         self.online_ids = vcpus.online_ids
         self.actuation.guest_shows(vcpus, now_s)
+        if self.actuation.operation is not None and self.actuation.operation.unlisted:
+            self.removal.growth_finds(vcpus.present)
 
     def decide(self, now_s: float, wall_s: float) -> Decision:
         """Decide where the domain should go, and whether to move there now. Every outcome has a reason."""

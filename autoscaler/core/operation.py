@@ -161,6 +161,11 @@ class Operation:
         """The request was taken."""
         return self if self.accepted_s is not None else replace(self, accepted_s=now_s)
 
+    @property
+    def unlisted(self) -> bool:
+        """Whether it is a growth to vCPUs that were plugged before it, and that the guest does not list."""
+        return self.direction is Direction.UP and self.accepted_s is None
+
     def reached(self, online: int) -> bool:
         """Whether a guest that runs `online` vCPUs has what was asked for."""
         return online >= self.to_vcpus if self.direction is Direction.UP else online <= self.to_vcpus

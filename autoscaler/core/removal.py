@@ -5,7 +5,8 @@ The driver asks `next_action`, carries it out, and reports: `started`, then one 
 
 Invariants: one slot is asked for at a time, and only after the guest said that it runs none of the vCPUs that
 are to go; a removal is done when QEMU is seen without the vCPU, however late; it stands in the way of no
-growth, which ends it.
+growth, which ends it. Where a growth finds that the guest has let a vCPU go that the hypervisor still counts,
+that one is asked for once more: by the answer the hypervisor finds it gone.
 """
 
 from __future__ import annotations
@@ -118,8 +119,11 @@ class Removal:
     def next_action(self, now_s: float) -> Action | Wait | None:
         """What to do now; a time to come back at; or None: nothing before the next observation."""
         operation = self.operation
-        if operation is None or self._in_flight is not None or self._patience.held:
+        if self._in_flight is not None or self._patience.held:
             return None
+        if operation is None:
+            plugged = self._view.plugged
+            return Unplug(expect=plugged, target=plugged - 1) if self._asked.once_more else None
         if now_s < self._not_before_s:
             return Wait(until_s=self._not_before_s)
         if operation.offlined_s is None:
@@ -133,6 +137,8 @@ class Removal:
         assert self._in_flight is None, self._in_flight
         self._in_flight = action
         if isinstance(action, Unplug):
+            if self.operation is None:
+                self._slot = self._asked.highest
             # Some hypervisors wait for the guest before they answer: it may follow meanwhile.
             self._was_asked = self._slot in self._asked
             self._asked.add(self._slot)
@@ -154,6 +160,10 @@ class Removal:
     def _numbers_slots(self, vcpus: GuestVcpus) -> bool:
         """Whether the guest's own numbers are surely those of the slots."""
         return frozenset(vcpu.logical_id for vcpu in vcpus.vcpus) == self._view.slots
+
+    def growth_finds(self, listed: int) -> None:
+        """A growth under way found that the guest lists so many vCPUs."""
+        self._asked.growth_finds(listed)
 
     def requested(self, answer: Requested, now_s: float) -> None:
         """The hypervisor took the `Unplug` in flight."""
@@ -182,22 +192,23 @@ class Removal:
         if self.operation is not None:
             self._end(self.operation, outcome, detail, now_s)
 
-    def observed(self, view: DomainView, now_s: float, *, held: bool = False) -> bool:
-        """Take in what a tick read; whether fewer vCPUs are plugged because the guest was asked for them.
+    def observed(self, view: DomainView, now_s: float, *, held: bool = False) -> int:
+        """Take in what a tick read; returns how many of the vCPUs that were asked for have gone since.
 
         `held`: as for a growth, see `Actuation.observed`.
         """
-        before, self._view = self._view, view
+        self._view = view
         self._patience.look(now_s, held=held)
         if held and self.operation is not None:
             self.operation = self.operation.delayed()
-        for slot in self._asked.look(view):
+        gone = self._asked.look(view)
+        for slot in gone:
             self._setbacks.forgive(slot)
             self._trouble = ""
         self._setbacks.look(view)
         if self.operation is not None:
             self._follow(self.operation, view, now_s)
-        return self._asked.explain_plugged(before.plugged, view.plugged)
+        return len(gone)
 
     def mind_spare(self, used: int, now_s: float) -> None:
         """Note whether more vCPUs are plugged than the domain uses, with those that a growth will bring."""
@@ -227,6 +238,7 @@ class Removal:
 
     def give_way(self) -> None:
         """A growth begins: the vCPU is needed. What was asked of the guest cannot be taken back."""
+        self._asked.growth_begins()
         if self.operation is not None:
             self._close(self.operation.ended(Outcome.SUPERSEDED))
 

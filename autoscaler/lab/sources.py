@@ -20,12 +20,14 @@ from autoscaler.lab.cache import cached
 from autoscaler.lab.errors import LabError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 KERNEL_PACKAGES = ("linux-image-cloud-amd64", "linux-image-virtual")
 """The packages that follow the kernel made for guests: Debian's, then Ubuntu's."""
 
-_KERNEL_PART = re.compile(r"linux-(image|binary|modules)(-unsigned)?-[0-9][\w.+-]*")
+_KERNEL_PART = re.compile(r"linux-(image|base|binary|modules)(-unsigned)?-[0-9][\w.+-]*")
+_KERNELS = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz")
+"""Where a kernel lies in its package; Debian moved it after release 13."""
 _DOWNLOAD_TIMEOUT_S = 600.0
 
 
@@ -124,10 +126,10 @@ def _download(folder: Path, progress: Callable[[str], None]) -> None:
         progress(f"unpacking {package.name.partition('_')[0]}")
         _run(["dpkg", "-x", str(package), str(root)], folder, f"unpack {package.name}; try again")
         package.unlink()
-    _take(root, "boot/vmlinuz-*", folder / "vmlinuz")
-    _take(root, "bin/busybox", folder / "busybox")
-    _take(root, "sbin/qemu-ga", folder / "qemu-ga")
-    release = _only(root, "lib/modules/*")
+    _take(root, _KERNELS, folder / "vmlinuz")
+    _take(root, ("bin/busybox",), folder / "busybox")
+    _take(root, ("sbin/qemu-ga",), folder / "qemu-ga")
+    release = _only(root, ("lib/modules/*",))
     (folder / "modules").mkdir()
     for number, (name, content) in enumerate(modules.load_order(release)):
         (folder / "modules" / f"{number:02}-{name}.ko").write_bytes(content)
@@ -168,21 +170,19 @@ def _run(command: Sequence[str], folder: Path, purpose: str) -> None:
         raise LabError(f"{command[0]} could not {purpose} ({said}).")
 
 
-def _take(root: Path, pattern: str, target: Path) -> None:
-    shutil.copyfile(_only(root, pattern), target)
+def _take(root: Path, patterns: Sequence[str], target: Path) -> None:
+    shutil.copyfile(_only(root, patterns), target)
     # Ubuntu ships its kernels readable by root alone; a copy of a public file may be read by all.
     target.chmod(0o755)
 
 
-def _only(root: Path, pattern: str) -> Path:
-    """The one match below `root` or `root`/usr: distributions have merged the two at different times."""
-    found = list(_matches(root, pattern))
-    if not found:
-        raise LabError(f"The packages hold no {pattern}: name a kernel with --kernel and --modules instead.")
-    return found[0]
-
-
-def _matches(root: Path, pattern: str) -> Iterator[Path]:
-    folder, _, name = pattern.rpartition("/")
-    for base in (root / folder, root / "usr" / folder, root / "usr" / folder.replace("sbin", "bin")):
-        yield from sorted(base.glob(name))
+def _only(root: Path, patterns: Sequence[str]) -> Path:
+    """The first match below `root` or `root`/usr: distributions have merged the two at different times."""
+    for pattern in patterns:
+        for place in (pattern, f"usr/{pattern}", f"usr/{pattern.replace('sbin', 'bin')}"):
+            found = sorted(root.glob(place))
+            if found:
+                return found[0]
+    raise LabError(
+        f"The packages hold no {' nor '.join(patterns)}: name a kernel with --kernel and --modules instead."
+    )

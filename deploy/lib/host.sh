@@ -13,7 +13,7 @@ present() {
         qemu) command -v qemu-system-x86_64 ;;
         libvirt_driver) libvirt_qemu_driver ;;
         package_lists) ls "$cache"/packages-*/vmlinuz || apt-get indextargets 'Created-By: Packages' | grep . ;;
-        libvirtd | virsh | shellcheck) command -v "$1" ;;
+        libvirtd | virsh | shellcheck | zstd | debootstrap) command -v "$1" ;;
         python) [ -n "$python" ] ;;
         venv) [ -n "$python" ] && "$python" -I -c 'import ensurepip, venv' ;;
         python_headers) [ -n "$python" ] && [ -e "$(ask_python 'sysconfig.get_path("include")')/Python.h" ] ;;
@@ -51,6 +51,9 @@ about() {
         libvirtd) what="libvirtd, which the tests start" deb=libvirt-daemon rpm=libvirt-daemon ;;
         virsh) what="virsh, which the tests use" deb=libvirt-clients rpm=libvirt-client ;;
         shellcheck) what="shellcheck, which reads the scripts" deb=shellcheck rpm=ShellCheck ;;
+        zstd) what="zstd, with which the tests pack" deb=zstd rpm=zstd ;;
+        debootstrap) what="debootstrap, which makes roots of Debian releases" \
+            deb="debootstrap debian-archive-keyring" rpm=debootstrap ;;
         python) what="Python 3.11 or newer" deb=python3 rpm=python3 ;;
         venv) what="Python's venv module" deb=$(python_package)-venv rpm=python3 ;;
         python_headers) what="Python's C headers" deb=$(python_package)-dev rpm=python3-devel ;;

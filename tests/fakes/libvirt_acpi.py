@@ -17,6 +17,7 @@ from pathlib import Path
 
 import libvirt
 
+from autoscaler.backends.libvirt.events import EventFeed
 from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
 from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.core.model import DomainEvent, DomainView
@@ -28,19 +29,20 @@ from tests.fakes.libvirt_namespace import QEMU_CONF
 FLOOD = 10_000
 
 
-def definition(qtest: Path, *, kvm: bool) -> str:
-    """A domain with 1 of 4 vCPUs, all but the first able to go, and a qtest socket."""
+def definition(qtest: Path, *, kvm: bool, maximum: int = 4) -> str:
+    """A domain with 1 of so many vCPUs, all but the first able to go, and a qtest socket."""
     vcpus = "".join(
         f"<vcpu id='{number}' enabled='{'no' if number else 'yes'}' "
         f"hotpluggable='{'yes' if number else 'no'}'/>"
-        for number in range(4)
+        for number in range(maximum)
     )
     return (
         f"<domain type='{'kvm' if kvm else 'qemu'}' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>"
-        f"<name>acpi</name><memory unit='MiB'>64</memory><vcpu current='1'>4</vcpu><vcpus>{vcpus}</vcpus>"
-        f"<os><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/></features>"
-        f"<devices><emulator>/usr/bin/qemu-system-x86_64</emulator><controller type='usb' model='none'/>"
-        f"<memballoon model='none'/></devices><qemu:commandline><qemu:arg value='-qtest'/>"
+        f"<name>acpi</name><memory unit='MiB'>64</memory><vcpu current='1'>{maximum}</vcpu>"
+        f"<vcpus>{vcpus}</vcpus><os><type arch='x86_64' machine='q35'>hvm</type></os>"
+        f"<features><acpi/></features><devices><emulator>/usr/bin/qemu-system-x86_64</emulator>"
+        f"<controller type='usb' model='none'/><memballoon model='none'/></devices>"
+        f"<qemu:commandline><qemu:arg value='-qtest'/>"
         f"<qemu:arg value='unix:{qtest},server=on,wait=off'/></qemu:commandline></domain>"
     )
 
@@ -79,8 +81,11 @@ class Visit:
         return view
 
 
-def look(visit: Visit, guest: AcpiGuest, *, kvm: bool) -> dict[str, object]:
-    """Grow the domain and ask for its vCPUs, its guest behaving in one way after the other."""
+def look(visit: Visit, guest: AcpiGuest, overheard: list[str], *, kvm: bool) -> dict[str, object]:
+    """Grow the domain and ask for its vCPUs, its guest behaving in one way after the other.
+
+    `overheard`: what is heard of libvirt's own events alone, QEMU's left out.
+    """
     seen: dict[str, object] = {"kvm": kvm}
     visit.hypervisor.plug(visit.view.id, expect=1, target=4)
     seen["too_early"], _ = visit.unplug()
@@ -97,12 +102,14 @@ def look(visit: Visit, guest: AcpiGuest, *, kvm: bool) -> dict[str, object]:
     seen["descriptors"] = None if descriptors is None else descriptors.open
     if kvm:
         visit.events.clear()
+        overheard.clear()
         guest.eject(3)
         seen["late"] = sorted(visit.until(lambda view: view.plugged == 3).slots or ())
         seen["late_heard"] = list(visit.events)
+        seen["late_overheard"] = list(overheard)
         threading.Timer(0.5, lambda: guest.eject(2)).start()
         seen["prompt"], seen["prompt_s"] = visit.unplug()
-        seen["prompt_plugged"] = visit.view.plugged
+        seen["prompt_plugged"] = visit.until(lambda view: view.plugged == 2).plugged
         guest.eject(1)
         seen["unasked"] = sorted(visit.until(lambda view: view.plugged == 1).slots or ())
         visit.hypervisor.plug(visit.view.id, expect=1, target=3)
@@ -140,7 +147,12 @@ def visit(root: Path) -> dict[str, object]:
             closing(AcpiGuest(connection)) as guest,
             closing(LibvirtHypervisor(uri, clock=RealClock())) as hypervisor,
         ):
-            seen = look(Visit(hypervisor), guest, kvm=kvm)
+            overheard: list[str] = []
+            feed = EventFeed(uri, metadata_changed=lambda _: None)
+            feed.subscribe(lambda event: overheard.append(event.kind))
+            feed.attach(administrator)
+            seen = look(Visit(hypervisor), guest, overheard, kvm=kvm)
+            feed.detach(administrator)
             hypervisor.close()
             seen |= listen(uri, guest)
             seen["taints"] = domain.messages(libvirt.VIR_DOMAIN_MESSAGE_TAINTING)

@@ -16,6 +16,7 @@ from math import inf
 from pathlib import Path
 from typing import TypeVar
 from uuid import NAMESPACE_URL, uuid5
+from weakref import finalize
 
 from prometheus_client import CollectorRegistry
 
@@ -117,6 +118,8 @@ class SimulatedGuest:
     """The targets of every plug that QEMU carried out."""
     ejects_after_s: float = 0.2
     """From a request to give a vCPU back until it is gone; infinite: never."""
+    heard_of_late: bool = False
+    """Whether its hypervisor hears that a vCPU is gone at the next plug only, or when it asks for it anew."""
     refuses_removal: bool = False
     """Whether the guest answers such a request by a refusal."""
     tells_slots: bool = True
@@ -133,6 +136,8 @@ class SimulatedGuest:
         self.slots: Ids = set(range(self.plugged))
         self.asked: Ids = set()
         """Slots whose vCPUs were asked for and are there still."""
+        self._unheard: Ids = set()
+        """Slots that the guest has emptied and the hypervisor still counts."""
         self.reports = SlotReports()
         self._ejects_at_s: dict[int, float] = {}
         self.online: Ids = set(range(self.plugged))
@@ -158,6 +163,8 @@ class SimulatedGuest:
         for slot in [slot for slot, at_s in self._ejects_at_s.items() if at_s <= now_s]:
             if self.state is RunState.RUNNING:
                 self.eject(slot)
+        if not self.heard_of_late:
+            self._hear_of_ejects()
         if self.onlines_itself:
             self.online |= self.listed()
         self._since_s = now_s
@@ -181,7 +188,7 @@ class SimulatedGuest:
                 self._listed_at_s[number] = self.clock.now_s + (
                     self.lists_after_s if self.lists else float("inf")
                 )
-        self.plugged = len(self.slots)
+        self._hear_of_ejects()
         self.plugs.append(target)
 
     def ask_back(self) -> int:
@@ -189,6 +196,9 @@ class SimulatedGuest:
         self.advance()
         slot = max(self.slots)
         self.unplugs.append(slot)
+        if slot in self._unheard:
+            self._hear_of_ejects()
+            return slot
         self.asked.add(slot)
         if self.refuses_removal:
             self.report(slot, 0x82)
@@ -206,17 +216,23 @@ class SimulatedGuest:
     def eject(self, slot: int) -> None:
         """Let a vCPU go, asked or not; one that was online is taken offline first, as kernels do."""
         self._ejects_at_s.pop(slot, None)
-        self.slots.discard(slot)
         self.asked.discard(slot)
         self.online.discard(slot)
         self._listed_at_s.pop(slot, None)
+        self._unheard.add(slot)
+        if not self.heard_of_late:
+            self._hear_of_ejects()
+
+    def _hear_of_ejects(self) -> None:
+        self.slots -= self._unheard
+        self._unheard.clear()
         self.plugged = len(self.slots)
 
     def reboot(self) -> None:
         """Boot anew: every plugged vCPU comes up online, every counter starts at nothing."""
         self.advance()
-        self._listed_at_s = dict.fromkeys(self.slots, self.clock.now_s)
-        self.online = set(self.slots)
+        self._listed_at_s = dict.fromkeys(self.slots - self._unheard, self.clock.now_s)
+        self.online = self.slots - self._unheard
         self._busy_s = self._steal_s = self._waited_s = 0.0
         self._boot_s = self.clock.now_s
 
@@ -428,6 +444,7 @@ class Simulation:
         self.snapshots: list[Snapshot] = []
         self.registry = CollectorRegistry()
         self.journal = SqliteJournal(folder / "journal.sqlite", keep_s=keep_s)
+        finalize(self, self.journal._db.close)
         config = Config(connections=(), host=limits, interval_s=interval_s)
         policy_set = PolicySet(policies=tuple(policies), digest="test")
         hosts = [host.as_host() for host in self.hosts]

@@ -77,6 +77,7 @@ WELL: dict[str, object] = SOUND | {
     "unplug_reply_lost": None,
     "ejects_after_s": 0.2,
     "refuses_removal": False,
+    "heard_of_late": False,
 }
 SOON_S = 40
 """What a growth takes at the very most: two moves, each with an eject that lands in the middle of it."""
@@ -109,7 +110,11 @@ def test_whatever_befalls_a_removal_growth_reaches_what_is_needed_at_once(
 @settings(LONG, max_examples=12)
 @given(
     st.lists(
-        st.tuples(st.one_of(MISHAPS, FAULTS, st.just(goes_unasked)), st.floats(0.1, 40.0), st.booleans()),
+        st.tuples(
+            st.one_of(MISHAPS, FAULTS, st.just(goes_unasked), st.just(turned(heard_of_late=True))),
+            st.floats(0.1, 40.0),
+            st.booleans(),
+        ),
         max_size=12,
     ),
     st.floats(0.0, 5.0),

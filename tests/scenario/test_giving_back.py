@@ -11,10 +11,12 @@ from autoscaler.core.condition import Condition
 from autoscaler.core.decision import Verdict
 from autoscaler.core.model import Descriptors
 from autoscaler.core.operation import Direction, Outcome
+from autoscaler.core.orders import Order, OrderKind
 from autoscaler.core.policy import DownLimits, ManualChange, Mode, Policy, Reclaim
 from autoscaler.core.reason import Reason
 from autoscaler.ports import BackendUnavailable, Denied, DomainBusy, DomainFrozen, OutcomeUnknown
 from autoscaler.service.journal_reader import events
+from tests.fakes.simulated_host import EPOCH_S
 from tests.scenario.test_growing_and_shrinking import POLICY, Story
 
 if TYPE_CHECKING:
@@ -210,6 +212,57 @@ def test_an_eject_during_a_growth_that_needs_the_vcpu_is_made_good(story: Giving
 
     assert (story.guest.plugged, len(story.guest.online)) == (4, 4)
     assert story.conditions.keys() <= {Condition.NO_HEADROOM}
+
+
+@pytest.mark.parametrize(
+    ("demand", "wanted"),
+    [pytest.param(2.5, 4, id="more than are counted"), pytest.param(1.8, 3, id="as many")],
+)
+def test_a_vcpu_whose_going_is_heard_of_with_the_next_growth_only_is_made_good(
+    story: GivingBack, demand: float, wanted: int
+) -> None:
+    story.guest.set(heard_of_late=True)
+    story.run(45)
+    assert (story.guest.plugged, story.guest.unplugs) == (3, [2])
+    assert len(story.guest.listed()) == 2
+    story.guest.set(demand=demand)
+    story.run(8)
+
+    assert (story.guest.plugged, len(story.guest.online)) == (wanted, wanted)
+    assert story.conditions.keys() <= {Condition.NO_HEADROOM}
+
+
+def test_a_plug_that_brings_the_news_of_a_vcpu_that_went_is_made_once_more(story: GivingBack) -> None:
+    story.guest.set(heard_of_late=True)
+    story.run(45)
+    assert (story.guest.plugged, len(story.guest.listed())) == (3, 2)
+    order = Order(
+        domain=story.guest.id, name="web-1", kind=OrderKind.SET, vcpus=4, by_uid=0, at_wall_s=EPOCH_S
+    )
+    story.simulation.controller.give(order)
+    story.run(5)
+
+    assert story.guest.plugs[-2:] == [4, 4]
+    assert (story.guest.plugged, len(story.guest.online)) == (4, 4)
+    assert story.conditions.keys() == {Condition.ORDERED}
+
+
+def test_a_vcpu_that_went_unheard_of_is_asked_for_once_more_and_found_gone(story: GivingBack) -> None:
+    story.guest.set(heard_of_late=True)
+    story.run(400)
+
+    assert story.guest.plugged == 1
+    assert story.removals[-1] is Outcome.DONE
+    assert story.conditions == {}
+
+
+def test_a_guest_that_is_slow_to_list_is_asked_once_more_in_a_growth_and_no_more(story: GivingBack) -> None:
+    story.guest.set(ejects_after_s=float("inf"))
+    story.run(45)
+    story.guest.set(demand=3.0, lists=False)
+    story.run(25)
+
+    assert story.guest.unplugs.count(2) <= 2
 
 
 def test_an_eject_that_nobody_asked_for_is_somebody_elses_change(tmp_path: Path) -> None:

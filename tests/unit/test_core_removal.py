@@ -270,3 +270,26 @@ def test_a_change_teaches_the_deadline_of_its_own_stage() -> None:
         deadlines.note_all(replace(grown, online_s=None))
 
     assert deadlines.in_force_s == {"online": 40.0, "offline": 30.0, "gone": 60.0}
+
+
+def grown_again(removal: Removal, listed: int) -> Unplug | Wait | LookAtGuest | None:
+    """What is asked for when a growth begins and finds the guest listing so many vCPUs."""
+    removal.give_way()
+    removal.growth_finds(listed)
+    return removal.next_action(200.0)  # type: ignore[return-value]
+
+
+def test_a_vcpu_that_the_guest_let_go_unheard_of_is_asked_for_once_more_in_a_growth() -> None:
+    removal = asked()
+    assert grown_again(removal, 2) == Unplug(expect=3, target=2)
+    handed_out(removal, 200.0)
+    removal.failed(Outcome.FAILED, "the link broke", 200.1)
+    removal.growth_finds(2)
+    assert removal.next_action(200.2) is None
+    assert removal.observed(at(LESS, 201.0), 201.0), "it is ours all the same"
+
+    assert grown_again(removal, 1) is None, "the highest that is left was never asked for"
+
+
+def test_a_growth_whose_guest_lists_all_vcpus_asks_for_none() -> None:
+    assert grown_again(asked(), 3) is None

@@ -137,15 +137,15 @@ def test_a_whole_day_ends_where_the_next_begins(hours: str) -> None:
         pytest.param(
             "01:40-03:00", LORD_HOWE, "2026-04-05", ("04 14:40", "04 16:30"), id="a return of a half"
         ),
-        # Havana has no 00:00 on 8 March; on 1 November it shows 00:00 to 01:00 twice.
+        # Havana had no 00:00 on 10 March 2024; on 3 November it showed 00:00 to 01:00 twice.
         pytest.param(
-            "00:00-06:00", HAVANA, "2026-03-08", ("08 05:00", "08 10:00"), id="a day without its begin"
+            "00:00-06:00", HAVANA, "2024-03-10", ("10 05:00", "10 10:00"), id="a day without its begin"
         ),
         pytest.param(
-            "00:00-06:00", HAVANA, "2026-11-01", ("01 04:00", "01 11:00"), id="a day that begins twice"
+            "00:00-06:00", HAVANA, "2024-11-03", ("03 04:00", "03 11:00"), id="a day that begins twice"
         ),
         pytest.param(
-            "18:00-00:30", HAVANA, "2026-10-31", ("31 22:00", "01 04:30"), id="an evening that does"
+            "18:00-00:30", HAVANA, "2024-11-02", ("02 22:00", "03 04:30"), id="an evening that does"
         ),
     ],
 )

@@ -258,6 +258,29 @@ def test_a_failed_check_fails_the_run_and_the_others_still_run(full_host: Preten
     assert "tests/unit -k two words\n" in out
 
 
+def as_a_user(host: PretendedHost) -> None:
+    host.become_user()
+
+
+@pytest.mark.parametrize(
+    ("arrange", "release", "said"),
+    [
+        pytest.param(as_a_user, ["trixie"], ["--root needs root", "sudo sh"], id="no-root"),
+        pytest.param(offline_pip, ["jessie"], ["bookworm trixie sid; not jessie"], id="unknown-release"),
+        pytest.param(offline_pip, [], ["--root needs a release"], id="no-release"),
+    ],
+)
+def test_another_release_that_cannot_be_had_is_told_with_its_remedy(
+    host: PretendedHost, arrange: Callable[[PretendedHost], None], release: list[str], said: list[str]
+) -> None:
+    arrange(host)
+
+    code, out, err = host.run("deploy/test.sh", "--root", *release)
+
+    assert (code, out) == (2, ""), err
+    assert [words for words in said if words not in err] == [], err
+
+
 def test_benchmark_names_go_to_the_runner(full_host: PretendedHost) -> None:
     code, out, err = full_host.run("deploy/bench.sh", "reaction", "--output", "json")
 

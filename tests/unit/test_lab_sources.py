@@ -44,6 +44,28 @@ case "$2" in
     *agent*) mkdir -p "$3/usr/sbin" && echo agent >"$3/usr/sbin/qemu-ga" ;;
 esac
 """
+APT_CACHE_AFTER_13 = """\
+#!/bin/sh
+case "$3" in
+    linux-image-cloud-amd64)
+        printf '%s\\n' '  Depends: linux-base-cloud-amd64' '  Depends: linux-image-7.2+deb14-cloud-amd64' ;;
+    linux-image-7.2+deb14-cloud-amd64)
+        printf '%s\\n' '  PreDepends: linux-base' '  Depends: linux-base-7.2+deb14-cloud-amd64' \
+            '  Depends: linux-binary-7.2+deb14-cloud-amd64' ;;
+esac
+"""
+DPKG_AFTER_13 = """\
+#!/bin/sh
+modules="$3/usr/lib/modules/7.2+deb14-cloud-amd64"
+mkdir -p "$modules"
+case "$2" in
+    *linux-binary*) echo kernel >"$modules/vmlinuz" ;;
+    *linux-base*) printf '%s\\n' kernel/drivers/virtio/virtio_pci.ko kernel/drivers/char/virtio_console.ko \
+        >"$modules/modules.builtin" ;;
+    *busybox*) mkdir -p "$3/usr/bin" && echo busybox >"$3/usr/bin/busybox" ;;
+    *agent*) mkdir -p "$3/usr/bin" && echo agent >"$3/usr/bin/qemu-ga" ;;
+esac
+"""
 LDD_MISSING = """\
 #!/bin/sh
 printf '\\tliburing.so.2 => not found\\n\\tlibc.so.6 => /lib/libc.so.6 (0x00007f)\\n'
@@ -86,6 +108,18 @@ def test_packages_become_parts_also_where_modules_are_packaged_apart(host: Calla
         "qemu-ga",
         "vmlinuz",
     ]
+
+
+def test_a_kernel_that_is_packaged_among_its_modules_and_has_them_built_in_is_found_too(
+    host: Callable[..., Path],
+) -> None:
+    folder = host(apt_cache=APT_CACHE_AFTER_13, apt_get=APT_GET, dpkg=DPKG_AFTER_13)
+
+    parts = sources.from_packages(folder / "cache", lambda _: None)
+
+    assert parts.kernel.read_text() == "kernel\n"
+    assert parts.agent.read_text() == "agent\n"
+    assert parts.modules == ()
 
 
 def test_a_second_time_nothing_is_downloaded(host: Callable[..., Path]) -> None:

@@ -96,7 +96,7 @@ def test_a_failure_is_repeated_without_trying_until_its_time_has_come(
 def test_it_connects_once_the_daemon_is_there(clock: SetClock, tmp_path: Path) -> None:
     state = tmp_path / "state.xml"
     link = LibvirtLink(f"test://{state}", clock=clock)
-    with pytest.raises(BackendUnavailable, match="cannot be opened"):
+    with pytest.raises(BackendUnavailable):
         link.connection()
 
     state.write_text("<node/>")
@@ -135,7 +135,7 @@ def test_a_dead_socket_file_reads_like_a_daemon_that_is_not_there(clock: SetCloc
         pytest.param(
             "qemu:///embed?root=here", "root path must be absolute", id="embed with a relative root"
         ),
-        pytest.param("test:///no/such.xml", "virsh -c test:///no/such.xml list", id="anything else"),
+        pytest.param("test:///dev/null", "virsh -c test:///dev/null list", id="anything else"),
     ],
 )
 def test_a_uri_that_cannot_work_says_how_to_write_one(uri: str, advice: str, clock: SetClock) -> None:
