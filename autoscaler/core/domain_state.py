@@ -17,7 +17,7 @@ from autoscaler.core.by_hand import ByHand
 from autoscaler.core.condition import Condition, by_hand, doubted, headroom, held, left_alone, unconfirmed
 from autoscaler.core.corroboration import Corroboration
 from autoscaler.core.deadlines import Deadlines
-from autoscaler.core.decide import Facts, decide, is_by_hand, is_stale
+from autoscaler.core.decide import decide, is_by_hand, is_stale
 from autoscaler.core.demand import DemandMeter, Dropped, Load
 from autoscaler.core.learned import Learned
 from autoscaler.core.model import (
@@ -100,9 +100,14 @@ class DomainState:
         return self.view.plugged if self._online is None else self._online
 
     @property
-    def _last_known_s(self) -> float:
+    def last_known_s(self) -> float:
         """When the guest was last seen, or first governed."""
         return self._known_since_s if self.last_sample_s is None else self.last_sample_s
+
+    @property
+    def doubted(self) -> bool:
+        """Whether the guest claims load that its host did not see, or not yet."""
+        return not self._corroboration.borne_out
 
     @property
     def wants_pressure(self) -> bool:
@@ -151,7 +156,7 @@ class DomainState:
         others = not (given_back or self.actuation.is_ours(view))
         if isinstance(observation, Missing) or self._lost_its_agent(observation):
             self.missing, self.load, self.dropped = _as_missing(observation, view), None, None
-            if view.state is not RunState.RUNNING or is_stale(self._last_known_s, self.policy, now_s):
+            if view.state is not RunState.RUNNING or is_stale(self.last_known_s, self.policy, now_s):
                 self._meter.reset()
         else:
             self.missing, self.source, self.last_sample_s = None, observation.source, observation.at_s
@@ -178,7 +183,7 @@ class DomainState:
 
     def decide(self, now_s: float, wall_s: float) -> Decision:
         """Decide where the domain should go, and whether to move there now. Every outcome has a reason."""
-        decision = decide(self.facts, self.policy, self.learned, now_s, wall_s)
+        decision = decide(self, self.policy, self.learned, now_s, wall_s)
         if decision.trace is not None:
             # Not what a floor makes of it: a floor that is lowered again leaves nothing to be held.
             self.learned.recommender.note(min(decision.proposed, decision.upper), now_s)
@@ -193,13 +198,12 @@ class DomainState:
         Where another strategy or service level would forget what was learned, no hold of the past counts
         either: what is told is where the domain would settle.
         """
-        facts = self.facts
         learned = self.learned
         if policy.strategy != self.policy.strategy or policy.sla != self.policy.sla:
             learned = Learned(policy, now_s, lag_s=0.0)
             if self.load is not None:
                 learned.recommender.take(self.load, now_s)
-        return decide(facts, policy, learned, now_s, wall_s)
+        return decide(self, policy, learned, now_s, wall_s)
 
     @property
     def committed(self) -> int:
@@ -234,26 +238,6 @@ class DomainState:
             self.learned.shrunk(now_s)
         return operation
 
-    @property
-    def facts(self) -> Facts:
-        """What a decision on it is made from."""
-        return Facts(
-            view=self.view,
-            online=self.online,
-            load=self.load,
-            missing=self.missing,
-            source=self.source,
-            last_sample_s=self._last_known_s,
-            last_change_s=self.actuation.last_change_s,
-            by_hand_s=self.by_hand.since_s,
-            obstacle=self.actuation.obstacle,
-            last_target=None if self.decision is None else self.decision.target,
-            committed=self.committed,
-            removal=self.removal if not self.actuation.busy else None,
-            doubted=not self._corroboration.borne_out,
-            order=self.order,
-        )
-
     def _changed_by_others(self, sample: Sample, measured: Load | Dropped) -> bool:
         """Whether the guest runs another count than it did, and neither we nor a boot can be why."""
         return (
@@ -286,7 +270,7 @@ class DomainState:
     def _only_late(self, missing: Missing) -> bool:
         """Whether all that is wrong is an answer that may still come."""
         late = missing.reason is MissingReason.LATE
-        return late and not is_stale(self._last_known_s, self.policy, missing.at_s)
+        return late and not is_stale(self.last_known_s, self.policy, missing.at_s)
 
 
 def _as_missing(observation: Observation, view: DomainView) -> Missing:
