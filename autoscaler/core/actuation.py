@@ -184,6 +184,8 @@ class Actuation:
             self._back_off = dict.fromkeys(self._back_off, BackOff())
         if self._unknown_since_s is not None and view.at_s > self._unknown_since_s:
             self._unknown_since_s = None
+        if self.operation is None and not self._failed and self._left_behind is None:
+            return  # Nothing was begun that could be followed.
         if online is not None:
             self._advance(present=None, online=online, now_s=now_s)
             self._follow_late(online)

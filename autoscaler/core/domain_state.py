@@ -208,7 +208,8 @@ class DomainState:
     @property
     def committed(self) -> int:
         """VCPUs that count against the host: those online, or those that a growth under way will bring."""
-        return max(self.online, self.actuation.coming(self.online))
+        online = self.online
+        return max(online, self.actuation.coming(online)) if self.actuation.busy else online
 
     @property
     def wants_to_move(self) -> bool:

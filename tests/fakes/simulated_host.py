@@ -471,7 +471,7 @@ class Simulation:
                 self.controller.tick()
             elif self._next_flush_s <= self.clock.now_s:
                 self._next_flush_s += FLUSH_EVERY_S
-                self.recorder.flush()
+                self.controller.flush()
         self.clock.now_s = end_s
 
     def _submit(self, lane: Lane, work: Callable[[], T], then: Callable[[T | AutoscalerError], None]) -> None:

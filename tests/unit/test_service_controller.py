@@ -202,7 +202,7 @@ def test_a_tick_that_comes_while_one_is_under_way_is_served_by_that_one(site: Si
 def test_domains_of_one_name_on_two_hosts_are_told_apart(tmp_path: Path) -> None:
     site = Site(tmp_path, "web-1")
     twin = SimulatedGuest("web-1", site.clock)
-    site.host.guests[replace(twin.id, uuid="uuid-twin")] = twin
+    site.host.guests[twin.id._replace(uuid="uuid-twin")] = twin
     original = site.host.domains
     site.host.domains = lambda: [  # type: ignore[method-assign]
         replace(view, id=domain) for view, domain in zip(original(), site.host.guests, strict=True)
