@@ -410,8 +410,10 @@ class Simulation:
         limits: HostLimits = ROOMY,
         beside: Sequence[SimulatedHost] = (),
         keep_s: float = inf,
+        read: bool = True,
     ) -> None:
-        """`beside`: further connections to the same machine; `keep_s`: as the journal's."""
+        """`beside`: further connections to the same machine; `keep_s`: as the journal's; `read`: whether
+        anybody reads snapshots."""
         self.host = host
         self.hosts = (host, *beside)
         self.clock = host.clock
@@ -433,7 +435,7 @@ class Simulation:
             clock=self.clock,
             submit=self._submit,
             instruments=Instruments(self.registry),
-            publish=self.snapshots.append,
+            publish=self.snapshots.append if read else None,
             interval_s=interval_s,
         )
         self.hung: set[str] = set()
