@@ -77,6 +77,8 @@ class DomainState:
         """Of the last two samples; None where they cannot be compared."""
         self.dropped: Dropped | None = None
         """Why the last two samples give no load."""
+        self.online = view.plugged
+        """VCPUs the guest runs, as last seen; the plugged ones until it has been seen."""
         self.online_ids: frozenset[int] | None = None
         """The guest's own numbers of the vCPUs that it runs; None: it has not been seen."""
         self.source: CpuSource | None = None
@@ -90,14 +92,8 @@ class DomainState:
         self._why_host = ""
         self._meter = DemandMeter()
         self._corroboration = Corroboration()
-        self._online: int | None = None
         self._online_at_s = float("-inf")
         self._known_since_s = now_s
-
-    @property
-    def online(self) -> int:
-        """VCPUs the guest runs, as last seen; the plugged ones until it has been seen."""
-        return self.view.plugged if self._online is None else self._online
 
     @property
     def last_known_s(self) -> float:
@@ -151,6 +147,8 @@ class DomainState:
     def observe(self, view: DomainView, observation: Observation, now_s: float) -> None:
         """Take in what this tick read of the host side and of the guest."""
         self.view = view
+        if self.online_ids is None:
+            self.online = view.plugged
         given_back = self.removal.observed(view, now_s)
         seen_online = None
         others = not (given_back or self.actuation.is_ours(view))
@@ -166,10 +164,9 @@ class DomainState:
             self._corroboration.take(self.load)
             if observation.at_s >= self._online_at_s:
                 others = others or self._changed_by_others(observation, measured)
-                self._see_online(len(observation.online), observation.at_s)
-                self.online_ids = observation.online
+                self._see_online(len(observation.online), observation.online, observation.at_s)
                 if observation.source is not CpuSource.HOST:
-                    seen_online = self._online
+                    seen_online = self.online
         self._mind_others(now_s, changed=others)
         self.closed_slices = self.learned.take(self.load, now_s)
         self.actuation.observed(view, seen_online, self.load, now_s)
@@ -177,8 +174,7 @@ class DomainState:
 
     def guest_shows(self, vcpus: GuestVcpus, now_s: float) -> None:
         """The guest answered a change with what it has now."""
-        self._see_online(vcpus.online, now_s)
-        self.online_ids = vcpus.online_ids
+        self._see_online(vcpus.online, vcpus.online_ids, now_s)
         self.actuation.guest_shows(vcpus, now_s)
 
     def decide(self, now_s: float, wall_s: float) -> Decision:
@@ -242,12 +238,12 @@ class DomainState:
     def _changed_by_others(self, sample: Sample, measured: Load | Dropped) -> bool:
         """Whether the guest runs another count than it did, and neither we nor a boot can be why."""
         return (
-            self._online is not None
+            self.online_ids is not None
             and sample.source is not CpuSource.HOST
-            and len(sample.online) != self._online
+            and len(sample.online) != self.online
             and not self.removal.explains(self.online_ids, sample.online)
             and measured not in {Dropped.REBOOT, Dropped.BACKWARDS, Dropped.SOURCE, Dropped.FIRST}
-            and not self.actuation.may_bring(self._online, len(sample.online))
+            and not self.actuation.may_bring(self.online, len(sample.online))
         )
 
     def _mind_others(self, now_s: float, *, changed: bool) -> None:
@@ -258,11 +254,11 @@ class DomainState:
             self.by_hand.since_s = None
             self.learned.recommender.first_saw(self.online, now_s)
 
-    def _see_online(self, online: int, at_s: float) -> None:
+    def _see_online(self, online: int, ids: frozenset[int], at_s: float) -> None:
         """Note what the guest runs; what it ran when first seen counts as wanted, for nobody knows better."""
-        if self._online is None:
+        if self.online_ids is None:
             self.learned.recommender.first_saw(online, at_s)
-        self._online, self._online_at_s = online, at_s
+        self.online, self.online_ids, self._online_at_s = online, ids, at_s
 
     def _lost_its_agent(self, sample: Sample) -> bool:
         """Whether only the host side is left of a guest whose agent has answered before."""
