@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("autoscaler")
 
-
 _PATIENCE_RATIO = 0.05
 """Of the interval: how long a tick waits for its guests, and so how long a hung one may delay the others."""
 _LOOK_RATIO = 0.5
