@@ -177,9 +177,11 @@ class Actuation:
             self._see_taken_away(now_s)
         if self._unknown_since_s is not None and view.at_s > self._unknown_since_s:
             self._unknown_since_s = None
+        self._setbacks.look(view, online, now_s)
+        if self.operation is None:
+            return  # Nothing was begun that could be followed.
         if online is not None:
             self._advance(present=None, online=online, now_s=now_s)
-        self._setbacks.look(view, online, now_s)
         if load is not None:
             self._relieve(load)
         self._expire(online, now_s)

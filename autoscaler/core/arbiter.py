@@ -17,7 +17,7 @@ from math import floor
 from typing import TYPE_CHECKING, TypeVar
 
 from autoscaler.core.reason import Reason
-from autoscaler.core.serving import Claim, claims_of, identity, serve, shortages
+from autoscaler.core.serving import Claim, claims_of, serve, shortages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -172,16 +172,16 @@ def _may_give(request: Request) -> bool:
     return request.yields and request.want >= request.current > request.floor
 
 
-def _in_need(claim: Claim) -> tuple[bool, int, float, tuple[str, str]]:
+def _in_need(claim: Claim) -> tuple[bool, int, float, DomainId]:
     """The order in which growth begins: that in which the first vCPU of each was served."""
     request = claim.request
     above = request.current >= request.floor
-    return above, -request.priority, request.current / request.weight, identity(request)
+    return above, -request.priority, request.current / request.weight, request.domain
 
 
-def _least_entitled(request: Request) -> tuple[int, float, tuple[str, str]]:
+def _least_entitled(request: Request) -> tuple[int, float, DomainId]:
     """The order in which vCPUs are given up: lowest priority first, then the most vCPUs for the weight."""
-    return request.priority, -request.current / request.weight, identity(request)
+    return request.priority, -request.current / request.weight, request.domain
 
 
 def _figures(claim: Claim, limit: int, used: int, coming: int) -> str:

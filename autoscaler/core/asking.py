@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def request_of(state: DomainState, now_s: float, *, asks: bool) -> Request:
     """What the domain asks of its host, or, where it does not ask, how it counts there."""
-    decision, committed = state.decision, state.committed
+    decision, committed, online = state.decision, state.committed, state.online
     return Request(
         domain=state.view.id,
         name=state.view.name,
@@ -27,8 +27,8 @@ def request_of(state: DomainState, now_s: float, *, asks: bool) -> Request:
         ready=asks,
         priority=state.policy.host.priority,
         weight=state.policy.host.weight,
-        yields=decision is not None and may_yield(state.facts, state.policy, state.learned, decision, now_s),
-        yielding=max(0, state.online - state.actuation.coming(state.online)),
+        yields=decision is not None and may_yield(state, decision, now_s),
+        yielding=max(0, online - state.actuation.coming(online)),
     )
 
 

@@ -67,12 +67,12 @@ class Load:
     @property
     def saturated(self) -> bool:
         """Whether the guest could have used more than it got."""
-        return self.utilization_ratio >= SATURATED_RATIO
+        return self.busy_vcpus / self.online >= SATURATED_RATIO
 
     @property
     def starved(self) -> bool:
         """Whether the host withheld so much that the demand is only known to be no less than it looks."""
-        return self.steal_ratio > STEAL_LIMIT_RATIO
+        return self.steal_vcpus / self.online > STEAL_LIMIT_RATIO
 
 
 class Dropped(StrEnum):

@@ -17,7 +17,7 @@ from autoscaler.core.actuation import Actuation
 from autoscaler.core.by_hand import ByHand, Counts
 from autoscaler.core.corroboration import Corroboration
 from autoscaler.core.deadlines import Deadlines
-from autoscaler.core.decide import Facts, decide, is_by_hand, is_stale
+from autoscaler.core.decide import decide, is_by_hand, is_stale
 from autoscaler.core.demand import DemandMeter, Dropped, Load
 from autoscaler.core.diagnosis import diagnosis
 from autoscaler.core.learned import Learned
@@ -79,6 +79,8 @@ class DomainState:
         """Of the last two samples; None where they cannot be compared."""
         self.dropped: Dropped | None = None
         """Why the last two samples give no load."""
+        self.online = view.plugged
+        """VCPUs the guest runs, as last seen; the plugged ones until it has been seen."""
         self.online_ids: frozenset[int] | None = None
         """The guest's own numbers of the vCPUs that it runs; None: it has not been seen."""
         self.source: CpuSource | None = None
@@ -93,26 +95,25 @@ class DomainState:
         self._why_host = ""
         self._meter = DemandMeter()
         self._corroboration = Corroboration()
-        self._online: int | None = None
         self._online_at_s = float("-inf")
         self._known_since_s = now_s
 
     @property
-    def online(self) -> int:
-        """VCPUs the guest runs, as last seen; the plugged ones until it has been seen."""
-        return self.view.plugged if self._online is None else self._online
-
-    @property
     def counts(self) -> Counts | None:
         """Its vCPUs as last seen in the boot that its guest tells; None: it tells none."""
-        if self._online is None or self._boot_s is None:
+        if self.online_ids is None or self._boot_s is None:
             return None
-        return Counts(self.view.plugged, self._online, self._boot_s)
+        return Counts(self.view.plugged, self.online, self._boot_s)
 
     @property
-    def _last_known_s(self) -> float:
+    def last_known_s(self) -> float:
         """When the guest was last seen, or first governed."""
         return self._known_since_s if self.last_sample_s is None else self.last_sample_s
+
+    @property
+    def doubted(self) -> bool:
+        """Whether the guest claims load that its host did not see, or not yet."""
+        return not self._corroboration.borne_out
 
     @property
     def wants_pressure(self) -> bool:
@@ -141,12 +142,14 @@ class DomainState:
         """Take in what this tick read of the host side and of the guest."""
         self.view = view
         held = is_held(view, observation)
+        if self.online_ids is None:
+            self.online = view.plugged
         given_back = self.removal.observed(view, now_s, held=held)
         seen_online = None
         others = not self.actuation.is_ours(view, given_back)
         if isinstance(observation, Missing) or self._lost_its_agent(observation):
             self.missing, self.load, self.dropped = as_missing(observation, view), None, None
-            if view.state is not RunState.RUNNING or is_stale(self._last_known_s, self.policy, now_s):
+            if view.state is not RunState.RUNNING or is_stale(self.last_known_s, self.policy, now_s):
                 self._meter.reset()
         else:
             self.missing, self.source, self.last_sample_s = None, observation.source, observation.at_s
@@ -158,10 +161,9 @@ class DomainState:
             others = self.by_hand.changed_meanwhile(view.plugged, observation) or others
             if observation.at_s >= self._online_at_s:
                 others = others or self._changed_by_others(observation, measured)
-                self._see_online(len(observation.online), observation.at_s)
-                self.online_ids = observation.online
+                self._see_online(len(observation.online), observation.online, observation.at_s)
                 if observation.source is not CpuSource.HOST:
-                    seen_online = self._online
+                    seen_online = self.online
         self._mind_others(now_s, changed=others)
         self.closed_slices = self.learned.take(self.load, now_s)
         self.actuation.observed(view, seen_online, self.load, now_s, held=held)
@@ -169,15 +171,14 @@ class DomainState:
 
     def guest_shows(self, vcpus: GuestVcpus, now_s: float) -> None:
         """The guest answered a change with what it has now."""
-        self._see_online(vcpus.online, now_s)
-        self.online_ids = vcpus.online_ids
+        self._see_online(vcpus.online, vcpus.online_ids, now_s)
         self.actuation.guest_shows(vcpus, now_s)
         if self.actuation.operation is not None and self.actuation.operation.unlisted:
             self.removal.growth_finds(vcpus.present)
 
     def decide(self, now_s: float, wall_s: float) -> Decision:
         """Decide where the domain should go, and whether to move there now. Every outcome has a reason."""
-        decision = decide(self.facts, self.policy, self.learned, now_s, wall_s)
+        decision = decide(self, self.policy, self.learned, now_s, wall_s)
         if decision.trace is not None:
             # Not what a floor makes of it: a floor that is lowered again leaves nothing to be held.
             self.learned.recommender.note(min(decision.proposed, decision.upper), now_s)
@@ -189,7 +190,8 @@ class DomainState:
     @property
     def committed(self) -> int:
         """VCPUs that count against the host: those online, or those that a growth under way will bring."""
-        return max(self.online, self.actuation.coming(self.online))
+        online = self.online
+        return max(online, self.actuation.coming(online)) if self.actuation.busy else online
 
     @property
     def wants_to_move(self) -> bool:
@@ -220,35 +222,15 @@ class DomainState:
             self.learned.shrunk(now_s)
         return operation
 
-    @property
-    def facts(self) -> Facts:
-        """What a decision on it is made from."""
-        return Facts(
-            view=self.view,
-            online=self.online,
-            load=self.load,
-            missing=self.missing,
-            source=self.source,
-            last_sample_s=self._last_known_s,
-            last_change_s=self.actuation.last_change_s,
-            by_hand_s=self.by_hand.since_s,
-            obstacle=self.actuation.obstacle,
-            last_target=None if self.decision is None else self.decision.target,
-            committed=self.committed,
-            removal=self.removal if not self.actuation.busy else None,
-            doubted=not self._corroboration.borne_out,
-            order=self.order,
-        )
-
     def _changed_by_others(self, sample: Sample, measured: Load | Dropped) -> bool:
         """Whether the guest runs another count than it did, and neither we nor a boot can be why."""
         return (
-            self._online is not None
+            self.online_ids is not None
             and sample.source is not CpuSource.HOST
-            and len(sample.online) != self._online
+            and len(sample.online) != self.online
             and not self.removal.explains(self.online_ids, sample.online)
             and measured not in {Dropped.REBOOT, Dropped.BACKWARDS, Dropped.SOURCE, Dropped.FIRST}
-            and not self.actuation.may_bring(self._online, len(sample.online))
+            and not self.actuation.may_bring(self.online, len(sample.online))
         )
 
     def _mind_others(self, now_s: float, *, changed: bool) -> None:
@@ -259,11 +241,11 @@ class DomainState:
             self.by_hand.since_s = None
             self.learned.recommender.first_saw(self.online, now_s)
 
-    def _see_online(self, online: int, at_s: float) -> None:
+    def _see_online(self, online: int, ids: frozenset[int], at_s: float) -> None:
         """Note what the guest runs; what it ran when first seen counts as wanted, for nobody knows better."""
-        if self._online is None:
+        if self.online_ids is None:
             self.learned.recommender.first_saw(online, at_s)
-        self._online, self._online_at_s = online, at_s
+        self.online, self.online_ids, self._online_at_s = online, ids, at_s
 
     def _lost_its_agent(self, sample: Sample) -> bool:
         """Whether only the host side is left of a guest whose agent has answered before."""
@@ -272,4 +254,4 @@ class DomainState:
     def _only_late(self, missing: Missing) -> bool:
         """Whether all that is wrong is an answer that may still come."""
         late = missing.reason is MissingReason.LATE
-        return late and not is_stale(self._last_known_s, self.policy, missing.at_s)
+        return late and not is_stale(self.last_known_s, self.policy, missing.at_s)

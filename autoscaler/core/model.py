@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autoscaler.core.acpi import NO_REPORTS, SlotReports
 
@@ -21,11 +21,11 @@ MOST_VCPUS = 1 << 20
 """More vCPUs than any machine type has."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class DomainId:
+class DomainId(NamedTuple):
     """What identifies a domain for ever: the host connection's label and the domain's UUID.
 
-    Names can change and repeat across hosts, so nothing is keyed by them.
+    Names can change and repeat across hosts, so nothing is keyed by them. A tuple, for it is hashed a score
+    of times at each step of each domain.
     """
 
     host: str

@@ -27,4 +27,4 @@ def preview(state: DomainState, policy: Policy, now_s: float, wall_s: float) -> 
         learned = Learned(policy, now_s, lag_s=0.0)
         if state.load is not None:
             learned.recommender.take(state.load, now_s)
-    return decide(state.facts, policy, learned, now_s, wall_s)
+    return decide(state, policy, learned, now_s, wall_s)

@@ -78,7 +78,7 @@ class Slo:
         if load is not None:
             self._cutter.measure(self._indicated(load), load.at_s - load.span_s, load.at_s)
         outcomes, unmeasured = self._close(now_s)
-        return (*outcomes, *(SliceOutcome.UNKNOWN,) * unmeasured)
+        return (*outcomes, *(SliceOutcome.UNKNOWN,) * unmeasured) if outcomes or unmeasured else ()
 
     def report(self) -> SloReport:
         """Count up; free between two slices."""

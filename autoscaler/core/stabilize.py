@@ -75,25 +75,26 @@ class Situation:
 def stabilize(wish: Recommendation, at: Situation) -> Target:
     """Turn a recommendation into a target and the next move towards it."""
     clamps: list[Clamp] = []
-
-    def follow(value: int, steps: Iterator[tuple[Reason, int, int]]) -> int:
-        for reason, low, high in steps:
-            after = min(max(value, low), high)
-            if after != value:
-                clamps.append(Clamp(reason, value, after))
-            value = after
-        return value
-
-    target = follow(wish.vcpus, _bounds(at))
-    following = follow(target, _pace(at))
+    target = _clamped(wish.vcpus, _bounds(at), clamps)
+    following = _clamped(target, _pace(at), clamps)
     assert at.lower <= target <= at.upper, (target, at)
-    assert min(at.online, target) <= following <= max(at.online, target), (following, target, at)
+    assert at.online <= following <= target or target <= following <= at.online, (following, target, at)
     return Target(
         vcpus=target,
         next_vcpus=following,
         reason=_reason(wish, following, at, clamps),
         clamps=tuple(clamps),
     )
+
+
+def _clamped(value: int, steps: Iterator[tuple[Reason, int, int]], clamps: list[Clamp]) -> int:
+    """Where these steps lead from a figure; each that changes it is noted."""
+    for reason, low, high in steps:
+        if not low <= value <= high:
+            after = min(max(value, low), high)
+            clamps.append(Clamp(reason, value, after))
+            value = after
+    return value
 
 
 def _bounds(at: Situation) -> Iterator[tuple[Reason, int, int]]:

@@ -27,6 +27,8 @@ class _Assignment:
     claimed_by: Owner | None
     fitting: Policy | None
     """The policy that fits, in whatever mode."""
+    governing: Policy | None
+    """The same, unless it says to leave the domain alone."""
 
 
 class Assignments:
@@ -43,19 +45,19 @@ class Assignments:
 
     def policy_of(self, view: DomainView) -> Policy | None:
         """The policy that governs a domain; None: it is left alone."""
-        return _unless_off(self._fitting(view))
+        return self._assignment(view).governing
 
     def off_by(self, view: DomainView) -> Policy | None:
         """The policy that fits a domain and says to leave it alone; None: there is none."""
-        fitting = self._fitting(view)
-        return fitting if _unless_off(fitting) is None else None
+        assignment = self._assignment(view)
+        return assignment.fitting if assignment.governing is None else None
 
     def keep_only(self, present: Collection[DomainId]) -> None:
         """Forget the domains that are gone, whether a policy governed them or not."""
         if len(self._known) > len(present):
             self._known = {domain: known for domain, known in self._known.items() if domain in present}
 
-    def _fitting(self, view: DomainView) -> Policy | None:
+    def _assignment(self, view: DomainView) -> _Assignment:
         known = self._known.get(view.id)
         if known is None or (known.name, known.labels, known.claimed_by) != (
             view.name,
@@ -63,8 +65,10 @@ class Assignments:
             view.claimed_by,
         ):
             fitting = _fitting(self.policies, view)
-            known = self._known[view.id] = _Assignment(view.name, view.labels, view.claimed_by, fitting)
-        return known.fitting
+            known = self._known[view.id] = _Assignment(
+                view.name, view.labels, view.claimed_by, fitting, _unless_off(fitting)
+            )
+        return known
 
 
 def governing(policies: PolicySet, view: DomainView) -> Policy | None:

@@ -25,7 +25,7 @@ from autoscaler.service.publisher import Publisher
 from autoscaler.service.sampling import Sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from autoscaler.core.arbiter import Grant
     from autoscaler.core.model import DomainId, DomainView, Observation
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from autoscaler.service.snapshot import Snapshot
 
 _log = logging.getLogger("autoscaler")
-
 
 _PATIENCE_RATIO = 0.05
 """Of the interval: how long a tick waits for its guests, and so how long a hung one may delay the others."""
@@ -61,9 +60,10 @@ class Controller:
         clock: Clock,
         submit: Submit,
         instruments: Instruments,
-        publish: Callable[[Snapshot], None],
+        publish: Callable[[Snapshot], None] | None,
         interval_s: float,
     ) -> None:
+        """`publish` is handed every snapshot; None: nobody looks, and none is made."""
         self._fleet = fleet
         self._recorder = recorder
         self._clock = clock
@@ -90,7 +90,7 @@ class Controller:
             narrator=self._narrator,
             contained=self._contained,
         )
-        self._publisher = Publisher(
+        self._publisher = publish and Publisher(
             fleet, self._sampling, recorder=recorder, clock=clock, narrator=self._narrator, publish=publish
         )
         self._round_started_s: float | None = None
@@ -124,8 +124,8 @@ class Controller:
         ):
             self._evaluate()
         if self._round_started_s is None:
-            late = (self._take(view, observation) for view, observation in self._sampling.stragglers())
-            self._conclude([governed for governed in late if governed is not None])
+            late = [(self._govern(view), view, seen) for view, seen in self._sampling.stragglers()]
+            self._decide_all(late)
         now_s = self._clock.monotonic_s()
         self._driving.wake(now_s)
         due = list(self._driving.wakes_s)
@@ -179,6 +179,11 @@ class Controller:
         now_s, wall_s = self._clock.monotonic_s(), self._clock.wall_s()
         return plan_of(self._fleet, self._ungoverned, policies, now_s=now_s, wall_s=wall_s)
 
+    def flush(self) -> None:
+        """Put on record what was only learned and counted since the last time."""
+        self._fleet.keep_learned()
+        self._recorder.flush()
+
     def keep_all(self) -> None:
         """Record what was learned of every domain: the service ends."""
         for governed in self._fleet:
@@ -196,10 +201,10 @@ class Controller:
             if governed.state.view.id not in present:
                 self._drop(governed.state.view.id, "the domain stopped")
         self._fleet.assignments.keep_only(present)
-        self._ungoverned = tuple(view for view, _ in readings if self._govern(view) is None)
+        found = [(self._govern(view), view, observation) for view, observation in readings]
+        self._ungoverned = tuple(view for governed, view, _ in found if governed is None)
         self._see_hosts()
-        taken = (self._take(view, observation) for view, observation in readings if observation is not None)
-        self._conclude([governed for governed in taken if governed is not None])
+        self._decide_all(found)
         self._ticks += 1
         self._instruments.tick_duration.observe(self._clock.monotonic_s() - started_s)
         self._publish_snapshot()
@@ -208,14 +213,16 @@ class Controller:
         for label in self._fleet.hosts:
             self._fleet.see_host(label, self._sampling.machine(label), self._ungoverned)
 
-    def _take(self, view: DomainView, observation: Observation) -> Governed | None:
-        """Decide a domain on what was observed; None where no policy governs it, or its state was lost."""
-        governed = self._govern(view)
-        if governed is None:
-            return None
-        self._unpublished = True
-        self._contained(governed, partial(self._decide, governed, view, observation))
-        return governed if governed in self._fleet else None
+    def _decide_all(self, found: Iterable[tuple[Governed | None, DomainView, Observation | None]]) -> None:
+        """Decide the domains of which something was observed, then begin the moves that their hosts grant."""
+        decided = []
+        for governed, view, observation in found:
+            if governed is not None and observation is not None:
+                self._unpublished = True
+                self._contained(governed, partial(self._decide, governed, view, observation))
+                if governed in self._fleet:  # else its state was lost
+                    decided.append(governed)
+        self._conclude(decided)
 
     def _govern(self, view: DomainView) -> Governed | None:
         """The governed domain of this view, taken up if it is new; None where no policy fits."""
@@ -254,8 +261,9 @@ class Controller:
         governed.tally.sampled(self._sampling.take_error(view.id), state.dropped)
         if state.closed_slices:
             governed.slice_closed()
-        if state.closed_slices or state.by_hand.since_s != by_hand_s:
-            self._fleet.keep(governed, at_once=state.by_hand.since_s != by_hand_s)
+            self._fleet.learned(view.id)
+        if state.by_hand.since_s != by_hand_s:
+            self._fleet.keep(governed, at_once=True)
         self._driving.close_operations(governed)
         state.decide(now_s, self._clock.wall_s())
 
@@ -295,4 +303,5 @@ class Controller:
 
     def _publish_snapshot(self) -> None:
         self._unpublished, self._published_s = False, self._clock.monotonic_s()
-        self._publisher.publish(self._ticks, self._ungoverned)
+        if self._publisher is not None:
+            self._publisher.publish(self._ticks, self._ungoverned)

@@ -110,7 +110,7 @@ class Service:
             self._schedule = Schedule(
                 interval_s=config.interval_s,
                 tick=lambda over: self._inbox.post(partial(self._tick, over)),
-                flush=lambda: self._inbox.post(self._recorder.flush),
+                flush=lambda: self._inbox.post(self._controller.flush),
                 clock=self._clock,
                 instruments=self._instruments,
             )

@@ -74,10 +74,13 @@ class Driving:
         self.close_operations(governed)
         wakes_s: list[float] = []
         for machine in (governed.state.actuation, governed.state.removal):
-            action, hand = machine.next_action(now_s), (domain, type(machine))
+            action = machine.next_action(now_s)
+            if action is None:
+                continue
+            hand = (domain, type(machine))
             if isinstance(action, Wait):
                 wakes_s.append(action.until_s)
-            elif action is not None and hand not in self._acting:
+            elif hand not in self._acting:
                 self._acting.add(hand)
                 machine.started(action)
                 work = partial(carry_out, governed.host, domain, action)

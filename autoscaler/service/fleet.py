@@ -69,6 +69,8 @@ class Fleet:
         self._recorder = recorder
         self._clock = clock
         self._domains: dict[DomainId, Governed] = {}
+        self._unkept: set[DomainId] = set()
+        """Of whom something was learned since it was last kept."""
 
     def __iter__(self) -> Iterator[Governed]:
         return iter(list(self._domains.values()))
@@ -131,10 +133,21 @@ class Fleet:
     def discard(self, domain: DomainId) -> None:
         """Take a domain out whose state is not to be trusted: nothing of it is kept."""
         self._domains.pop(domain, None)
+        self._unkept.discard(domain)
+
+    def learned(self, domain: DomainId) -> None:
+        """Something was learned of a domain: it is kept with the next `keep_learned`."""
+        self._unkept.add(domain)
+
+    def keep_learned(self) -> None:
+        """Record what was learned of the domains that taught something since the last time."""
+        for domain in tuple(self._unkept):
+            self.keep(self._domains[domain])
 
     def keep(self, governed: Governed, *, at_once: bool = False, leaves: bool = False) -> None:
         """Record what was learned of a domain, and what somebody else did to it; `at_once`: on the disk."""
         state, now_s = governed.state, self._clock.monotonic_s()
+        self._unkept.discard(state.view.id)
         counts = None if leaves else state.counts
         kept = state.learned.dump(now_s) | state.by_hand.dump(state.view.plugged, counts, now_s)
         self._recorder.keep(state.view.id, kept, wall_s=self._clock.wall_s(), at_once=at_once)

@@ -55,6 +55,8 @@ class Narrator:
 
     def of_domain(self, view: DomainView, found: Mapping[Condition, str]) -> None:
         """Say which conditions of a domain are new and which are over; of orders, the order book tells."""
+        if not found and view.id not in self._troubles:
+            return
         name = view.name
         self._compare(
             view.id,

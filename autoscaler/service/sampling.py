@@ -240,13 +240,14 @@ class Sampling:
             self._failed.pop(domain, None)
             self._errors.pop(domain, None)
             host.forget(domain)
-        for view in result.domains:
-            if view.state is RunState.RUNNING and view.id not in self._probing and self._governs(view):
-                self._probing[view.id] = self._clock.monotonic_s()
+        now_s = self._clock.monotonic_s()
+        for domain, view in now.items():
+            if view.state is RunState.RUNNING and domain not in self._probing and self._governs(view):
+                self._probing[domain] = now_s
                 if waited_for:
-                    self._waiting.add(view.id)
-                sample = partial(host.probe.sample, view, pressure=self._wants_pressure(view.id))
-                self._submit(Lane.PROBE, sample, partial(self._probed, view.id))
+                    self._waiting.add(domain)
+                sample = partial(host.probe.sample, view, pressure=self._wants_pressure(domain))
+                self._submit(Lane.PROBE, sample, partial(self._probed, domain))
 
     def _probed(self, domain: DomainId, result: Sample | AutoscalerError) -> None:
         self._probing.pop(domain, None)

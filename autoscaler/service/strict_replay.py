@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_CALLS = frozenset({"tick", "look", "settle", "apply", "give", "end_order", "keep_all"})
+_CALLS = frozenset({"tick", "look", "settle", "apply", "give", "end_order", "flush", "keep_all"})
 _SHOWN = ("domain", "host", "uuid", "verdict", "next_vcpus", "target", "reason", "act")
 
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from autoscaler import ports
 from autoscaler.core import acpi, deadlines, model, operation, orders, owner, policy, reason
+from autoscaler.core.model import DomainId
 from autoscaler.ports import AutoscalerError
 from autoscaler.service import sampling, settings
 
@@ -30,7 +31,7 @@ def _types_of(modules: Iterable[ModuleType]) -> dict[str, type]:
         for found in vars(module).values()
         if isinstance(found, type)
         and found.__module__ == module.__name__
-        and (is_dataclass(found) or issubclass(found, Enum | AutoscalerError))
+        and (is_dataclass(found) or issubclass(found, Enum | AutoscalerError | DomainId))
     }
 
 
@@ -60,10 +61,14 @@ def to_plain(value: object) -> Any:  # noqa: ANN401 - whatever JSON has
         return {"error": type(value).__name__, "is": str(value)}
     if isinstance(value, ZoneInfo):
         return {"zone": value.key}
-    if is_dataclass(value) and type(value).__name__ in _TYPES:
-        held = {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
-        return {"type": type(value).__name__, "is": held}
+    if type(value).__name__ in _TYPES:
+        return {"type": type(value).__name__, "is": _fields_of(value)}
     return _many_to_plain(value)
+
+
+def _fields_of(value: Any) -> dict[str, object]:  # noqa: ANN401 - whatever is in `_TYPES`
+    names = value._fields if isinstance(value, DomainId) else [field.name for field in fields(value)]
+    return {name: to_plain(getattr(value, name)) for name in names}
 
 
 def _many_to_plain(value: object) -> dict[str, object]:
@@ -96,6 +101,6 @@ def from_plain(plain: Any) -> Any:  # noqa: ANN401 - as above
 def _of_type(found: type | None, content: Any) -> object:  # noqa: ANN401 - as above
     if found is None:
         raise ValueError("the tape holds a type that this version does not know")
-    if is_dataclass(found):
+    if is_dataclass(found) or found is DomainId:
         return found(**{name: from_plain(held) for name, held in content.items()})
     return found(content)

@@ -62,6 +62,10 @@ class TapedController:
         finally:
             self._tape.paused = False
 
+    def flush(self) -> None:
+        """Put on the disk what waits for it."""
+        self._taped("flush", self._controller.flush)
+
     def keep_all(self) -> None:
         """Record what was learned; the tape ends with that."""
         self._taped("keep_all", self._controller.keep_all)

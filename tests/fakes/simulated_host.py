@@ -424,7 +424,7 @@ NO_AGENT = AgentAbsent("no agent in this guest")
 class Simulation:
     """The real controller over a simulated host, with a tick every `interval_s`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one thing that some story has otherwise
         self,
         host: SimulatedHost,
         policies: Sequence[Policy],
@@ -435,8 +435,13 @@ class Simulation:
         beside: Sequence[SimulatedHost] = (),
         keep_s: float = inf,
         tape_bytes: int = 0,
+        read: bool = True,
     ) -> None:
-        """`beside`: further connections to the same machine; `keep_s`, `tape_bytes`: as the journal's."""
+        """Put it together.
+
+        `beside`: further connections to the same machine; `keep_s` and `tape_bytes`: as the journal's;
+        `read`: whether anybody reads snapshots.
+        """
         self.host = host
         self.hosts = (host, *beside)
         self.clock = host.clock
@@ -462,7 +467,7 @@ class Simulation:
             clock=clock,
             submit=submit,
             instruments=Instruments(self.registry),
-            publish=self.snapshots.append,
+            publish=self.snapshots.append if read else None,
             interval_s=interval_s,
         )
         self.face = TapedController(self.controller, tape) if tape_bytes else self.controller
@@ -502,7 +507,7 @@ class Simulation:
                 self.face.tick()
             elif self._next_flush_s <= self.clock.now_s:
                 self._next_flush_s += FLUSH_EVERY_S
-                self.recorder.flush()
+                self.face.flush()
         self.clock.now_s = end_s
 
     def _submit(self, lane: Lane, work: Callable[[], T], then: Callable[[T | AutoscalerError], None]) -> None:

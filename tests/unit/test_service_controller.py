@@ -202,7 +202,7 @@ def test_a_tick_that_comes_while_one_is_under_way_is_served_by_that_one(site: Si
 def test_domains_of_one_name_on_two_hosts_are_told_apart(tmp_path: Path) -> None:
     site = Site(tmp_path, "web-1")
     twin = SimulatedGuest("web-1", site.clock)
-    site.host.guests[replace(twin.id, uuid="uuid-twin")] = twin
+    site.host.guests[twin.id._replace(uuid="uuid-twin")] = twin
     original = site.host.domains
     site.host.domains = lambda: [  # type: ignore[method-assign]
         replace(view, id=domain) for view, domain in zip(original(), site.host.guests, strict=True)
@@ -259,3 +259,19 @@ def test_a_look_right_after_a_tick_waits_for_the_next_one(site: Site) -> None:
     site.simulation.controller.look()
     site.simulation.run(0.1)
     assert site.simulation.snapshot.tick == ticks + 1
+
+
+def test_what_nobody_reads_is_not_published_and_nothing_is_decided_otherwise(tmp_path: Path) -> None:
+    told = []
+    for read in (True, False):
+        folder, clock = tmp_path / str(read), SimulatedClock()
+        folder.mkdir()
+        guest = SimulatedGuest("web-1", clock, maximum=8, demand=2.5)
+        simulation = Simulation(SimulatedHost(clock, [guest]), [POLICY], folder=folder, read=read)
+        simulation.run(40)
+        guest.set(demand=0.1)
+        simulation.run(60)
+        assert bool(simulation.snapshots) is read
+        told.append(events(folder / "journal.sqlite", limit=1000))
+    assert len(told[0]) > 3
+    assert told[0] == told[1]
