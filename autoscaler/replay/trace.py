@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trace:
     """The demand of one domain."""
