@@ -133,7 +133,7 @@ class Plant:
         self.step = step + 1
 
     def courses(self) -> list[Course]:
-        """What became of each domain in the steps that are over, in the traces' order, its moves without reasons."""
+        """What became of each domain in the steps that are over, in the traces' order; no move says why."""
         over = slice(0, self.step)
         return [
             Course(
