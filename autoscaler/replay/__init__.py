@@ -1,1 +1,1 @@
-"""Replay: recorded demand, a simulated host to run the service's own controller on, and the score of what it did."""
+"""Replay: recorded demand, a simulated host to run the real controller on, and the score of what it did."""

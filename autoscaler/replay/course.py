@@ -1,6 +1,6 @@
 """What a strategy made of one trace: the vCPUs it had, what they did, and each move. What is scored.
 
-Invariant: every strategy's course over a trace has the same steps and the same demand, so that courses compare.
+Invariant: every strategy's course over a trace has the same steps and the same demand, so courses compare.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import sys
 
 from tests.bench.figures import machine
 from tests.bench.isolation import hostile, isolation
+from tests.bench.lag import lag
 from tests.bench.loop import overhead, reaction, warm
 from tests.bench.policies import check
 from tests.bench.tick import tick
@@ -17,6 +18,7 @@ BENCHMARKS = {
     "reaction": reaction,
     "warm": warm,
     "overhead": overhead,
+    "lag": lag,
     "tick": tick,
     "check": check,
     "isolation": isolation,
