@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
-    import numpy.typing as npt
-
-    from autoscaler.core.policy import Sla
     from autoscaler.replay.compare import Change
-    from autoscaler.replay.judged import Judged
+    from autoscaler.replay.judged import Judged, Spending
     from autoscaler.replay.score import Score
 
 POLICY = "policy"
 """Name of the policy that is tried, wherever strategies go by name."""
 AGAINST = "against"
 """Name of the policy that it is held against."""
+OPTIMUM = "optimum"
+"""Name of the optimum."""
 
 
 class Kind(StrEnum):
@@ -99,15 +97,6 @@ class Drawn:
     """It is one of those that fare worst."""
     policy: Judged
     against: Judged | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Spending:
-    """What one domain spent of its error budget under one strategy."""
-
-    sla: Sla
-    slices: npt.NDArray[np.int8]
-    """Shape (slices,): 0 good, 1 bad, 2 unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

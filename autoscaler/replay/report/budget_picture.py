@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.figure import Figure
 
-    from autoscaler.replay.result import Spending
+    from autoscaler.replay.judged import Spending
 
 _POINTS = 400
 _BAD, _UNKNOWN = 1, 2

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from autoscaler.replay.result import Replayed, Terms
 
 _MEANINGS = (
-    "J is the priced cost: vCPU-minutes, and each vCPU added or removed at its price; here over the optimum's.",
+    "J is the priced cost: vCPU-minutes and each vCPU added or removed at its price; over the optimum's.",
     (
         "A slice is bad when its indicator, by what the guest really wanted, was not below the limit; unknown "
         "slices count neither way."

@@ -1,0 +1,112 @@
+"""Where the demand of a replay comes from: files, a server, or made up; one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import typer
+
+from autoscaler.cli.progress import progress
+from autoscaler.policyfile.problem import printable
+from autoscaler.policyfile.values import duration_s
+from autoscaler.replay.findings import TraceError
+from autoscaler.replay.generate import Kind, generate
+from autoscaler.replay.halves import Half
+from autoscaler.replay.reading.read import Reading, read_traces
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from autoscaler.replay.trace import Trace
+
+_EVERY_KIND = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """The options that say where it comes from, as they were given."""
+
+    paths: list[Path]
+    prometheus: str | None
+    since: str
+    generate: str | None
+    domains: int
+    days: float
+    shape: str | None
+    full_scale_vcpus: float | None
+    cost_per_request_vcpu_s: float | None
+    step: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """What was read."""
+
+    traces: tuple[Trace, ...]
+    sources: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read_demand(sources: Sources, half: Half) -> Demand:
+    """The traces of one half of the domains; what is wrong with the demand is printed and ends the command."""
+    ways = [bool(sources.paths), sources.prometheus is not None, sources.generate is not None]
+    if sum(ways) != 1:
+        raise typer.BadParameter("say where the demand comes from: TRACE, --from-prometheus or --generate, one of them")
+    step_s = duration_s(sources.step)
+    if step_s is None or not 1 <= step_s <= 3600:
+        raise typer.BadParameter("give a time from 1s to 1h, such as 10s", param_hint="--step")
+    try:
+        reading = _read(sources, step_s)
+    except TraceError as error:
+        for line in str(error).splitlines():
+            typer.echo(f"autoscaler: {printable(line)}", err=True)
+        raise typer.Exit(1) from error
+    traces = tuple(trace for trace in reading.traces if half.has(trace.domain))
+    if not traces:
+        raise typer.BadParameter(f"none of the {len(reading.traces)} domains is in the half {half}", param_hint="--half")
+    return Demand(traces=traces, sources=(_told(sources),), notes=reading.repairs)
+
+
+def _read(sources: Sources, step_s: float) -> Reading:
+    if sources.generate is not None:
+        return Reading(_made_up(sources, step_s), ())
+    absent = [path for path in sources.paths if not path.exists()]
+    for path in absent:
+        typer.echo(f"autoscaler: there is no {printable(str(path))}; name a file or a folder", err=True)
+    if absent:
+        raise typer.Exit(2)
+    with progress("reading", 1) as told:
+        del told
+        return read_traces(
+            sources.paths,
+            step_s=step_s,
+            seed=sources.seed,
+            shape=sources.shape,
+            full_scale_vcpus=sources.full_scale_vcpus,
+            cost_per_request_vcpu_s=sources.cost_per_request_vcpu_s,
+        )
+
+
+def _made_up(sources: Sources, step_s: float) -> tuple[Trace, ...]:
+    kinds = list(Kind) if sources.generate == _EVERY_KIND else [kind for kind in Kind if kind == sources.generate]
+    if not kinds:
+        raise typer.BadParameter(
+            f"choose one of {', '.join(Kind)}, or {_EVERY_KIND}", param_hint="--generate"
+        )
+    return tuple(
+        trace
+        for kind in kinds
+        for trace in generate(
+            kind, domains=sources.domains, days=sources.days, step_s=step_s, seed=sources.seed
+        )
+    )
+
+
+def _told(sources: Sources) -> str:
+    if sources.generate is not None:
+        return f"made up: {sources.generate}, seed {sources.seed}"
+    if sources.prometheus is not None:
+        return f"the Prometheus server {sources.prometheus}"
+    return ", ".join(path.name or str(path) for path in sources.paths)
