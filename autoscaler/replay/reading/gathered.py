@@ -1,0 +1,130 @@
+"""Gathers the rows of one file into a recording of each of its domains.
+
+Invariant: a row is taken as it stands or is a problem at its line; rows keep the order of the file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from autoscaler.replay.findings import Mend, TooManyProblems, shown
+from autoscaler.replay.reading.decoded import Decoder, Faults
+from autoscaler.replay.recording import Recording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from autoscaler.replay.findings import Problems, Repairs
+    from autoscaler.replay.reading.chunk import Chunk
+    from autoscaler.replay.reading.decoded import Scales
+    from autoscaler.replay.reading.shapes import Shape
+
+    Floats = npt.NDArray[np.float64]
+
+MOST_ROWS = 50_000_000
+"""Of one file; they take 2.5 GB."""
+MOST_DOMAINS = 100_000
+LONGEST_NAME = 255
+
+
+class Gathered:
+    """The rows of one file so far."""
+
+    def __init__(
+        self, place: str, shape: Shape, header: tuple[str, ...], scales: Scales, problems: Problems
+    ) -> None:
+        self._place = place
+        self._lasting = shape.lasting is not None
+        self._domain_at = None if shape.domain is None else header.index(shape.domain)
+        self._decoder = Decoder(shape, header, scales)
+        self._problems = problems
+        self._codes: dict[str, int] = {}
+        self._parts: list[tuple[npt.NDArray[np.int64], Floats]] = []
+        self._rows = 0
+
+    def add(self, chunk: Chunk) -> None:
+        """Take some rows; what is wrong with them is noted, in the order of their lines.
+
+        Raises:
+            TooManyProblems: when the file is not to be read any further.
+        """
+        faults = Faults()
+        codes = self._domains(chunk, faults)
+        decoded = self._decoder.decoded(chunk, faults)
+        for row, message in sorted(faults.of_row.items()):
+            self._problems.add(self._place, int(chunk.lines[row]), message)
+        real = (decoded.begin_s, decoded.lasting_s, decoded.demand_vcpus, decoded.vcpus)
+        self._parts.append((np.stack([codes, chunk.lines]), np.stack(real)))
+        self._rows += len(codes)
+        for much, most, what in (
+            (self._rows, MOST_ROWS, "rows"),
+            (len(self._codes), MOST_DOMAINS, "domains"),
+        ):
+            if much > most:
+                self._problems.add(self._place, None, f"the file has over {most} {what}; split it")
+                raise TooManyProblems(self._place)
+
+    def recordings(self, file_domain: str, repairs: Repairs) -> Iterator[Recording]:
+        """What was gathered, a domain at a time in the order of their first rows.
+
+        Args:
+            file_domain: The domain's name where the file has none.
+            repairs: Where rows that say nothing are noted.
+        """
+        if not self._parts:
+            return
+        whole = np.concatenate([part for part, _ in self._parts], axis=1)
+        real = np.concatenate([part for _, part in self._parts], axis=1)
+        self._parts.clear()
+        order = np.argsort(whole[0], kind="stable")
+        ends = np.cumsum(np.bincount(whole[0]))
+        for name, rows in zip(self._codes or {file_domain: 0}, np.split(order, ends[:-1]), strict=True):
+            yield self._recording(name, whole[1, rows], real[:, rows], repairs)
+
+    def _recording(
+        self, domain: str, lines: npt.NDArray[np.int64], real: Floats, repairs: Repairs
+    ) -> Recording:
+        begin_s, lasting_s, demand, count = real
+        off = count == 0
+        said = np.flatnonzero(count > 0)
+        changed = np.zeros(len(count), dtype=np.bool_)
+        changed[said[1:]] = np.diff(count[said]) != 0
+        for mend, rows in ((Mend.EMPTY, np.isnan(demand)), (Mend.OFF, off), (Mend.COUNT, changed)):
+            if rows.any():
+                first, many = int(lines[np.argmax(rows)]), int(rows.sum())
+                repairs.mended(self._place, first, mend, domain=domain, rows=many)
+        return Recording(
+            domain=domain,
+            place=self._place,
+            lines=lines,
+            begin_s=begin_s,
+            lasting_s=lasting_s if self._lasting else None,
+            demand_vcpus=np.where(off, np.nan, demand),
+            vcpus=int(np.nan_to_num(count).max()),
+        )
+
+    def _domains(self, chunk: Chunk, faults: Faults) -> npt.NDArray[np.int64]:
+        """The number of each row's domain."""
+        if self._domain_at is None:
+            return np.zeros(len(chunk.lines), dtype=np.int64)
+        names, codes = chunk.columns[self._domain_at], self._codes
+        before = len(codes)
+        if isinstance(names, np.ndarray):
+            names = [f"{name:.17g}" for name in names]
+        rows = [codes.setdefault(name, len(codes)) for name in names]
+        for name in list(codes)[before:]:
+            if fault := _name_fault(name):
+                faults.of_row.setdefault(names.index(name), fault)
+        return np.array(rows, dtype=np.int64)
+
+
+def _name_fault(name: str) -> str | None:
+    if not name or name != name.strip():
+        return f"the domain's name is empty or has blanks around it: {shown(name)}"
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        return f"no domain has such a name: {shown(name)}"
+    return None

@@ -1,0 +1,196 @@
+"""Reads traces from a Prometheus server, a page of time after the other.
+
+Invariant: what a server did not record is a gap, and the interval of a trace is never finer than its scrapes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from autoscaler.replay.findings import Problems, Repairs, TraceError
+from autoscaler.replay.reading.prometheus_metrics import METRICS, metric_named
+from autoscaler.replay.reading.prometheus_server import PrometheusServer
+from autoscaler.replay.reading.read import Evened, Reading
+from autoscaler.replay.recording import MOST_VCPUS, Recording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from autoscaler.replay.reading.prometheus_metrics import Metric
+
+MOST_POINTS = 10_000
+"""Of a series in one answer; Prometheus gives 11,000 and no more."""
+_PAGE_POINTS = 250_000
+"""Of all series in one answer; they take 10 MB on the wire."""
+_LOOK_S = 3600.0
+_MOST_LOOKS = 100
+_FULL_RATIO = 0.75
+"""Quantile of the scrapes in a window: some windows hold a start or an end, most are full."""
+_DOMAIN = "domain"
+
+Labels = frozenset[tuple[str, str]]
+
+
+def from_prometheus(
+    url: str,
+    *,
+    start_s: float,
+    end_s: float,
+    step_s: float,
+    seed: int,
+    timeout_s: float,
+    metric: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Reading:
+    """Read every domain that a server knows demand of.
+
+    Args:
+        url: The server's address, ``http://`` or ``https://``, with the path that it is served under.
+        start_s: Seconds since the epoch.
+        end_s: Seconds since the epoch.
+        step_s: Length of a step.
+        seed: Of the noise between scrapes that are further apart than steps.
+        timeout_s: For all of it.
+        metric: One of `prometheus_metrics.METRIC_NAMES`; None: the first that the server has.
+        progress: Told after each page how many of how many were read.
+
+    Raises:
+        TraceError: the server does not answer as one should, has nothing, or its figures cannot be demand.
+    """
+    if not 0 <= start_s < end_s:
+        raise TraceError(f"{url}: nothing lies between {start_s:.0f} and {end_s:.0f}; start before the end")
+    problems, repairs = Problems(), Repairs()
+    with PrometheusServer(url, timeout_s) as server:
+        asked = METRICS if metric is None else (metric_named(metric),)
+        found = _found(server, asked, start_s, end_s)
+        interval_s = max(step_s, found.scrape_s)
+        series = _pages(server, found, start_s, end_s, interval_s, progress)
+        counts = _counts(server, found.metric, start_s, end_s)
+    evened = Evened(step_s=step_s, seed=seed, problems=problems, repairs=repairs)
+    evened.add(_recordings(server.url, series, counts, interval_s, problems))
+    return evened.reading()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    metric: Metric
+    series: int
+    scrape_s: float
+
+
+@dataclass(slots=True)
+class _Points:
+    times: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+
+def _found(server: PrometheusServer, metrics: tuple[Metric, ...], start_s: float, end_s: float) -> _Found:
+    """Which of the metrics the server has, and how often it was scraped."""
+    window_s = _window_s(start_s, end_s)
+    for metric in metrics:
+        query = metric.scrapes_query(window_s)
+        result = server.matrix(query, start_s=start_s + window_s, end_s=end_s, step_s=window_s)
+        scrapes = [value for _, points in _parsed(server.url, result) for value in points.values]
+        if scrapes:
+            scrape_s = window_s / max(float(np.quantile(scrapes, _FULL_RATIO)), 1.0)
+            return _Found(metric, len(result), round(scrape_s) if scrape_s >= 1 else scrape_s)
+    names = ", ".join(metric.metric for metric in metrics)
+    raise TraceError(f"{server.url}: it has none of {names} in that time; does it scrape the hosts?")
+
+
+def _window_s(start_s: float, end_s: float) -> float:
+    windows = min(max(math.floor((end_s - start_s) / _LOOK_S), 1), _MOST_LOOKS)
+    return (end_s - start_s) / windows
+
+
+def _pages(
+    server: PrometheusServer,
+    found: _Found,
+    start_s: float,
+    end_s: float,
+    interval_s: float,
+    progress: Callable[[int, int], None] | None,
+) -> dict[Labels, _Points]:
+    """Every point of every series."""
+    query = found.metric.query(step_s=interval_s, scrape_s=found.scrape_s)
+    points = math.floor((end_s - start_s) / interval_s)
+    if not points:
+        raise TraceError(f"{server.url}: it is scraped every {interval_s:g} s; ask for more time than that")
+    on_page = min(max(_PAGE_POINTS // found.series, 1), MOST_POINTS)
+    whole: dict[Labels, _Points] = defaultdict(_Points)
+    for first in range(1, points + 1, on_page):
+        last = min(first + on_page - 1, points)
+        result = server.matrix(
+            query, start_s=start_s + first * interval_s, end_s=start_s + last * interval_s, step_s=interval_s
+        )
+        for labels, page in _parsed(server.url, result):
+            whole[labels].times += page.times
+            whole[labels].values += page.values
+        if progress is not None:
+            progress(last, points)
+    return whole
+
+
+def _counts(
+    server: PrometheusServer, metric: Metric, start_s: float, end_s: float
+) -> dict[tuple[str | None, str | None], int]:
+    """The most vCPUs that each domain of each scraped host had."""
+    window_s = _window_s(start_s, end_s)
+    query = metric.counts_query(window_s)
+    if query is None:
+        return {}
+    result = server.matrix(query, start_s=start_s + window_s, end_s=end_s, step_s=window_s)
+    most: dict[tuple[str | None, str | None], int] = {}
+    for labels, points in _parsed(server.url, result):
+        known = [value for value in points.values if 0 <= value <= MOST_VCPUS]
+        most[_whose(labels)] = max(most.get(_whose(labels), 0), *map(int, known), 0)
+    return most
+
+
+def _whose(labels: Labels) -> tuple[str | None, str | None]:
+    named = dict(labels)
+    return named.get(_DOMAIN), named.get("instance")
+
+
+def _parsed(url: str, result: list[object]) -> Iterator[tuple[Labels, _Points]]:
+    for entry in result:
+        try:
+            labels: Labels = frozenset((str(key), str(value)) for key, value in entry["metric"].items())  # type: ignore[index]
+            pairs = entry["values"]  # type: ignore[index]
+            yield labels, _Points([float(at) for at, _ in pairs], [float(value) for _, value in pairs])
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise TraceError(f"{url}: a series is not written as Prometheus writes them: {error}") from error
+
+
+def _recordings(
+    url: str,
+    series: dict[Labels, _Points],
+    counts: dict[tuple[str | None, str | None], int],
+    interval_s: float,
+    problems: Problems,
+) -> Iterator[Recording]:
+    """A recording of each series; what a point says is of the time before it."""
+    for labels, points in sorted(series.items(), key=lambda item: sorted(item[0])):
+        domain = dict(labels).get(_DOMAIN, "")
+        times, values = np.array(points.times), np.array(points.values)
+        wrong = np.flatnonzero((values < 0) | (values > MOST_VCPUS))
+        if not domain or not domain.isprintable():
+            problems.add(url, None, f"a series has no usable label {_DOMAIN!r}: {sorted(labels)!r:.200}")
+        elif len(wrong):
+            value, at_s = values[wrong[0]], times[wrong[0]]
+            problems.add(url, None, f"{domain} has {value:g} vCPUs of demand at {at_s:.0f}: that cannot be")
+        else:
+            yield Recording(
+                domain=domain,
+                place=url,
+                lines=None,
+                begin_s=times - interval_s,
+                lasting_s=np.full(len(times), interval_s),
+                demand_vcpus=values,
+                vcpus=counts.get(_whose(labels), 0),
+            )
