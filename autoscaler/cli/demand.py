@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from autoscaler.replay.trace import Trace
 
 _EVERY_KIND = "all"
+_LONGEST_STEP_S = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +50,18 @@ class Demand:
     notes: tuple[str, ...]
 
 
-def read_demand(sources: Sources, half: Half) -> Demand:
-    """The traces of one half of the domains; what is wrong with the demand is printed and ends the command."""
+def read_demand(sources: Sources, half_name: str = Half.ALL) -> Demand:
+    """The traces of one half of the domains; what is wrong with them is printed and ends the command."""
+    half = next((half for half in Half if half == half_name), None)
+    if half is None:
+        raise typer.BadParameter(f"choose one of {', '.join(Half)}", param_hint="--half")
     ways = [bool(sources.paths), sources.prometheus is not None, sources.generate is not None]
     if sum(ways) != 1:
-        raise typer.BadParameter("say where the demand comes from: TRACE, --from-prometheus or --generate, one of them")
+        raise typer.BadParameter(
+            "say where the demand comes from: TRACE, --from-prometheus or --generate, one of them"
+        )
     step_s = duration_s(sources.step)
-    if step_s is None or not 1 <= step_s <= 3600:
+    if step_s is None or not 1 <= step_s <= _LONGEST_STEP_S:
         raise typer.BadParameter("give a time from 1s to 1h, such as 10s", param_hint="--step")
     try:
         reading = _read(sources, step_s)
@@ -65,7 +71,9 @@ def read_demand(sources: Sources, half: Half) -> Demand:
         raise typer.Exit(1) from error
     traces = tuple(trace for trace in reading.traces if half.has(trace.domain))
     if not traces:
-        raise typer.BadParameter(f"none of the {len(reading.traces)} domains is in the half {half}", param_hint="--half")
+        raise typer.BadParameter(
+            f"none of the {len(reading.traces)} domains is in the half {half}", param_hint="--half"
+        )
     return Demand(traces=traces, sources=(_told(sources),), notes=reading.repairs)
 
 
@@ -77,8 +85,7 @@ def _read(sources: Sources, step_s: float) -> Reading:
         typer.echo(f"autoscaler: there is no {printable(str(path))}; name a file or a folder", err=True)
     if absent:
         raise typer.Exit(2)
-    with progress("reading", 1) as told:
-        del told
+    with progress("reading") as told:
         return read_traces(
             sources.paths,
             step_s=step_s,
@@ -86,11 +93,14 @@ def _read(sources: Sources, step_s: float) -> Reading:
             shape=sources.shape,
             full_scale_vcpus=sources.full_scale_vcpus,
             cost_per_request_vcpu_s=sources.cost_per_request_vcpu_s,
+            progress=told,
         )
 
 
 def _made_up(sources: Sources, step_s: float) -> tuple[Trace, ...]:
-    kinds = list(Kind) if sources.generate == _EVERY_KIND else [kind for kind in Kind if kind == sources.generate]
+    kinds = (
+        list(Kind) if sources.generate == _EVERY_KIND else [kind for kind in Kind if kind == sources.generate]
+    )
     if not kinds:
         raise typer.BadParameter(
             f"choose one of {', '.join(Kind)}, or {_EVERY_KIND}", param_hint="--generate"

@@ -24,6 +24,7 @@ def needs_extra(command: str) -> Iterator[None]:
         if module not in _EXTRAS:
             raise
         typer.echo(
-            f"autoscaler {command}: this needs {module}: pip install 'vcpu-autoscaler[{_EXTRAS[module]}]'", err=True
+            f"autoscaler {command}: this needs {module}: pip install 'vcpu-autoscaler[{_EXTRAS[module]}]'",
+            err=True,
         )
         raise typer.Exit(1) from error

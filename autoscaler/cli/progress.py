@@ -20,34 +20,32 @@ _LINE_EVERY_S = 15.0
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Yield what is told of each part of `total` that is done."""
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield what is told how much is done, and of how much in all."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _Lines(what, total)
+        yield _Lines(what)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.advance(task, done)
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 class _Lines:
     """Tells by a line on standard error, not more often than every few seconds."""
 
-    def __init__(self, what: str, total: int) -> None:
-        self._what, self._total, self._done = what, max(total, 1), 0
+    def __init__(self, what: str) -> None:
+        self._what = what
         self._began_s = self._told_s = time.monotonic()
 
-    def __call__(self, done: int) -> None:
-        self._done += done
+    def __call__(self, done: int, total: int) -> None:
         now_s = time.monotonic()
-        if now_s - self._told_s < _LINE_EVERY_S or self._done >= self._total:
+        if now_s - self._told_s < _LINE_EVERY_S or not 0 < done < total:
             return
         self._told_s = now_s
-        left_s = (now_s - self._began_s) / self._done * (self._total - self._done)
-        share = f"{self._done / self._total:.0%}"
-        typer.echo(f"{self._what}: {share}, about {_duration(left_s)} left", err=True)
+        left_s = (now_s - self._began_s) / done * (total - done)
+        typer.echo(f"{self._what}: {done / total:.0%}, about {_duration(left_s)} left", err=True)
 
 
 def _duration(seconds: float) -> str:

@@ -1,6 +1,5 @@
 """The command `replay`: what policies would have made of recorded demand, before they are put in force."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,14 +8,6 @@ import typer
 from autoscaler.cli import replay_options as options
 from autoscaler.cli.extra import needs_extra
 from autoscaler.cli.output import Output, OutputOption
-
-
-class Half(StrEnum):
-    """Which half of the domains; `replay.halves` says how they are told apart."""
-
-    ALL = "all"
-    REPORT = "report"
-    TUNE = "tune"
 
 
 def replay(  # noqa: PLR0913 - each is an option of the command
@@ -37,7 +28,9 @@ def replay(  # noqa: PLR0913 - each is an option of the command
     lag: options.LagOption = None,
     lags: Annotated[
         str,
-        typer.Option(metavar="SECONDS,...", help="Try these lags too, such as 10,30,60,300.", show_default=False),
+        typer.Option(
+            metavar="SECONDS,...", help="Try these lags too, such as 10,30,60,300.", show_default=False
+        ),
     ] = "",
     missing: options.MissingOption = 0.0,
     refused: options.RefusedOption = 0.0,
@@ -47,12 +40,17 @@ def replay(  # noqa: PLR0913 - each is an option of the command
         bool, typer.Option("--baselines/--no-baselines", help="Try the usual other rules, too.")
     ] = True,
     half: Annotated[
-        Half, typer.Option(help="Only one half of the domains: tune on one, report on the other.")
-    ] = Half.ALL,
+        str,
+        typer.Option(
+            metavar="report|tune|all", help="Only one half of the domains: tune on one, report on the other."
+        ),
+    ] = "all",
     report: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Write report.html, .md, .json and pictures to this folder.", show_default=False
+            metavar="DIR",
+            help="Write report.html, .md, .json and pictures to this folder.",
+            show_default=False,
         ),
     ] = None,
     form: options.FormatOption = None,
@@ -72,17 +70,31 @@ def replay(  # noqa: PLR0913 - each is an option of the command
     """Run the service's own controller over recorded demand, and score what it would have done.
 
     Guests are simulated: demand that finds no vCPU waits, utilisation ends at the vCPUs that there are, and a
-    vCPU takes its time to come. Beside the policies run an optimum that knows the future, and the usual rules.
+    vCPU takes its time to come. Beside the policies run an optimum that knows the future and the usual rules.
 
-    Exit code 0: done, and no promise newly broken; 1: the demand or the policies have errors; 2: the new policy
-    breaks an SLA that the one given by --against kept, or the command was used wrongly; 130: interrupted.
+    Exit code 0: done, and no promise newly broken; 1: the demand or the policies have errors; 2: the new
+    policy breaks an SLA that the one given by --against kept, or the command was used wrongly; 130:
+    interrupted.
     """
     with needs_extra("replay"):
-        from autoscaler.cli.replaying import Asked, World, run_replay  # noqa: PLC0415 - needs an extra
+        # What follows needs the extra, and the service is not to load it.
+        from autoscaler.cli.demand import Sources  # noqa: PLC0415
+        from autoscaler.cli.replaying import Asked, run_replay  # noqa: PLC0415
+        from autoscaler.cli.world import World  # noqa: PLC0415
 
         asked = Asked(
-            sources=options.sources(
-                traces, form, full_scale, cost_per_request, step, prometheus, since, generate, domains, days, seed
+            sources=Sources(
+                paths=traces or [],
+                shape=form,
+                full_scale_vcpus=full_scale,
+                cost_per_request_vcpu_s=cost_per_request,
+                step=step,
+                prometheus=prometheus,
+                since=since,
+                generate=generate,
+                domains=domains,
+                days=days,
+                seed=seed,
             ),
             policy=policy,
             against=against,

@@ -77,3 +77,35 @@ SchedulerOption = Annotated[
     str | None,
     typer.Option("--scheduler", metavar="URL", help="Run on the Dask cluster of this scheduler: tcp://..."),
 ]
+MissingOption = Annotated[
+    float,
+    typer.Option(
+        "--missing", metavar="PERCENT", min=0, max=99, help="Share of the samples that do not come."
+    ),
+]
+RefusedOption = Annotated[
+    float,
+    typer.Option(
+        "--refused", metavar="PERCENT", min=0, max=99, help="Share of the moves that guests refuse."
+    ),
+]
+StolenOption = Annotated[
+    float,
+    typer.Option(
+        "--stolen",
+        metavar="PERCENT",
+        min=0,
+        max=95,
+        help="Share of their time that the host withholds from vCPUs.",
+    ),
+]
+HostVcpusOption = Annotated[
+    int | None,
+    typer.Option(
+        "--host-vcpus",
+        metavar="VCPUS",
+        min=1,
+        help="Put all domains on one host of so many vCPUs; without it, none is in another's way.",
+        show_default=False,
+    ),
+]

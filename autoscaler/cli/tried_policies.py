@@ -44,8 +44,8 @@ def read_policies(path: Path | None, option: str, *, command: str) -> TriedPolic
         everything = Policy(name="default", match=Match(name=("*",)))
         return TriedPolicies(label="default policy", policies=PolicySet((everything,)))
     if not path.exists():
-        message = f"autoscaler {command}: there is no {printable(str(path))}: give {option} a policy file or a folder"
-        typer.echo(message, err=True)
+        message = f"there is no {printable(str(path))}: give {option} a policy file or a folder"
+        typer.echo(f"autoscaler {command}: {message}", err=True)
         raise typer.Exit(2)
     loaded = load_policies([path])
     for problem in loaded.errors:

@@ -1,9 +1,9 @@
-"""What policy would suit a domain, from its own history: few candidates, rehearsed, the cheapest that keeps its promise.
+"""What policy would suit a domain, by its own history: a few candidates are rehearsed, the cheapest kept.
 
 The candidates differ in one thing at a time: first the minimum, then the prices, last the objective. Each is
 rehearsed over the whole history; the first two thirds choose, the last third verifies what was chosen.
 
-Invariant: nothing of the last third takes part in choosing, and an advice that it does not confirm is not given.
+Invariant: nothing of the last third takes part in choosing, and what it does not confirm is not advised.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 
 from autoscaler.core.policy import AdaptiveStrategy, Prices, Sla
 from autoscaler.replay.prescribed import prescribed
-from autoscaler.replay.slices import BAD, UNKNOWN, needed_vcpus, steps_of_slice
 from autoscaler.replay.score import cost, slices_of
+from autoscaler.replay.slices import BAD, UNKNOWN, needed_vcpus, steps_of_slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +37,8 @@ FREE_RATIO = 0.02
 HEADROOM_RATIO = 0.25
 """The maximum has room for a peak so much higher than any in the history."""
 OBJECTIVES = (0.99, 0.995, 0.999)
+MOST_CANDIDATES = 6
+"""Rehearsals that one domain takes at most, that of the policy in force included."""
 MOVE_AVERSE = Prices(vcpu_minute=1.0, add=4.0, remove=16.0)
 _QUIET_RATIO = 0.25
 """Share of the hours that counts as quiet."""
@@ -109,7 +111,9 @@ class Advice:
     @property
     def best(self) -> Tried | None:
         """The candidate that is proposed."""
-        return next((tried for tried in self.tried if self.proposal and tried.proposal == self.proposal), None)
+        return next(
+            (tried for tried in self.tried if self.proposal and tried.proposal == self.proposal), None
+        )
 
 
 def advise(
@@ -237,22 +241,32 @@ def _search(trial: _Trial) -> Iterator[Tried]:
 
 
 def _cheapest(tried: list[Tried]) -> Tried:
-    """The cheapest that keeps its promise where it is chosen; where none does, the one with fewest bad slices."""
-    return min(tried, key=lambda one: (not one.choosing.kept, one.choosing.j if one.choosing.kept else one.choosing.bad))
+    """The cheapest that keeps its promise where it is chosen; where none does, that of fewest bad slices."""
+    return min(tried, key=_rank)
+
+
+def _rank(one: Tried) -> tuple[bool, float]:
+    kept = one.choosing.kept
+    return not kept, one.choosing.j if kept else one.choosing.bad
 
 
 def _judged(trace: Trace, as_it_is: Tried, tried: tuple[Tried, ...]) -> Advice:
     cheapest = _cheapest(list(tried))
-    strict = [
-        one
-        for one in tried
-        if one.choosing.kept and one.choosing.j <= (1 + FREE_RATIO) * cheapest.choosing.j and one.proposal
-    ]
-    best = max(strict, key=lambda one: (one.proposal.objective_ratio, -one.choosing.j), default=None)  # type: ignore[union-attr]
+    most_j = (1 + FREE_RATIO) * cheapest.choosing.j
+    near = [one for one in tried if one.choosing.kept and one.choosing.j <= most_j]
+    best = max(near, key=_strictness, default=None)
     reason = _against_it(best, as_it_is)
-    proposal = None if best is None or reason else best.proposal
-    why = f"leave it: {reason}" if reason or best is None else _for_it(best, as_it_is, tried)
+    if best is None or reason:
+        why, proposal = f"leave it: {reason}", None
+    else:
+        why, proposal = _for_it(best, as_it_is, tried), best.proposal
     return Advice(domain=trace.domain, proposal=proposal, why=why, as_it_is=as_it_is, tried=tried)
+
+
+def _strictness(one: Tried) -> tuple[float, float]:
+    """The strictest objective first, of those the cheapest."""
+    assert one.proposal is not None
+    return one.proposal.objective_ratio, -one.choosing.j
 
 
 def _against_it(best: Tried | None, as_it_is: Tried) -> str:
@@ -262,13 +276,14 @@ def _against_it(best: Tried | None, as_it_is: Tried) -> str:
     if not best.verifying.kept:
         return (
             f"what kept its promise in the first {best.choosing.days:.1f} days did not in the last "
-            f"{best.verifying.days:.1f} ({_attained(best.verifying)} attained): the demand does not repeat itself"
+            f"{best.verifying.days:.1f} ({_attained(best.verifying)} attained): the demand does not repeat "
+            "itself"
         )
     if as_it_is.verifying.kept and _saved(best, as_it_is) < GAIN_RATIO:
         flat = "; the demand is flat" if not best.verifying.adds + best.verifying.removals else ""
         return (
-            f"the best candidate saves {100 * _saved(best, as_it_is):.1f} % against {as_it_is.name}, less than "
-            f"{100 * GAIN_RATIO:g} %{flat}"
+            f"the best candidate saves {100 * _saved(best, as_it_is):.1f} % against {as_it_is.name}, less "
+            f"than {100 * GAIN_RATIO:g} %{flat}"
         )
     return ""
 
@@ -283,8 +298,8 @@ def _for_it(best: Tried, as_it_is: Tried, tried: tuple[Tried, ...]) -> str:
     broke = "" if as_it_is.verifying.kept else f", which attains only {_attained(as_it_is.verifying)}"
     return (
         f"chosen on the first {best.choosing.days:.1f} days (others cost: {others}); verified on the last "
-        f"{best.verifying.days:.1f}: {_attained(best.verifying)} attained, {100 * _saved(best, as_it_is):.1f} % "
-        f"saved against {as_it_is.name}{broke}"
+        f"{best.verifying.days:.1f}: {_attained(best.verifying)} attained, "
+        f"{100 * _saved(best, as_it_is):.1f} % saved against {as_it_is.name}{broke}"
     )
 
 

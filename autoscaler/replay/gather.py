@@ -32,7 +32,7 @@ def gather(
 
 
 def from_worst(tried: Sequence[Tried]) -> list[Tried]:
-    """The domains by how they fare under the policy: who spent most of the error budget first, then the dearest."""
+    """The domains by how they fare under the policy: who spent most of the error budget, then the dearest."""
     return sorted(tried, key=_fares)
 
 

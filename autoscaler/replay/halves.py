@@ -21,4 +21,6 @@ class Half(StrEnum):
         """Whether the domain is one of them."""
         if self is Half.ALL:
             return True
-        return self is (Half.REPORT if sha256(domain.encode("utf-8", "surrogatepass")).digest()[0] % 2 else Half.TUNE)
+        return self is (
+            Half.REPORT if sha256(domain.encode("utf-8", "surrogatepass")).digest()[0] % 2 else Half.TUNE
+        )

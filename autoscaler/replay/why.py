@@ -23,6 +23,8 @@ _TOGETHER_S = 900.0
 """Bad slices no further apart than this are one episode."""
 _BEFORE_S = 300.0
 """How long before an episode its growth is looked for."""
+_AFTER_S = 900.0
+"""How long after it growth counts as late; later it counts as none."""
 _MOST_EPISODES = 50
 _DAY_HOURS = 24
 _MOST_OF = 0.75
@@ -75,10 +77,10 @@ def _cause(loser: Judged, winner: Judged, episodes: list[tuple[int, int]], *, wo
     short: list[tuple[float, float]] = []
     for first, last in episodes[:_MOST_EPISODES]:
         begin_s, end_s = first * loser.sla.slice_s - _BEFORE_S, (last + 1) * loser.sla.slice_s
-        had, has = _span(winner, begin_s, end_s), _span(loser, begin_s, end_s)
+        had, has = _span(winner, begin_s, end_s), _span(loser, begin_s, end_s + _AFTER_S)
         level = had.max() - 0.5
         if has.max() < level:
-            short.append((has.max(), had.max()))
+            short.append((_span(loser, begin_s, end_s).max(), had.max()))
         else:
             late_s.append((int(np.argmax(has >= level)) - int(np.argmax(had >= level))) * loser.course.step_s)
     if len(short) > len(late_s):

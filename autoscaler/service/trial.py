@@ -1,8 +1,8 @@
-"""One replay, whole: the policies, the baselines and the optimum over the same traces in the same circumstances.
+"""One replay, whole: policies, baselines and the optimum over the same traces in the same circumstances.
 
-Invariant: all strategies of a domain are judged by one service level at one set of prices, those of the policy that
-stands: the one that is held against, else the one that is tried. What comes of a domain does not depend on those
-it is tried with, unless they share a host.
+Invariant: all strategies of a domain are judged by one service level at one set of prices, those of the
+policy that stands: the one that is held against, else the one that is tried. What comes of a domain does not
+depend on those that it is tried with, unless they share a host.
 """
 
 from __future__ import annotations
@@ -157,3 +157,26 @@ def _change(judged: Mapping[str, Judged]) -> Change | None:
 
 def _lagging(circumstances: Circumstances, lag_s: float) -> Circumstances:
     return replace(circumstances, lag=Lag.fixed(lag_s))
+
+
+def draw(
+    traces: Sequence[Trace], domains: Sequence[str], trial: Trial, progress: Callable[[int, int], None]
+) -> dict[str, dict[str, Judged]]:
+    """Courses of some domains, by domain and policy: the same as when they were tried."""
+    # On a host that they share, a domain's course is the same only in the company that it had.
+    together = trial.circumstances.host_vcpus is not None
+    chosen = [trace for trace in traces if together or trace.domain in domains]
+    judge = Judge(chosen, trial)
+    steps, done = sum(len(trace.demand_vcpus) for trace in chosen) * len(trial.policies), 0
+
+    def more(steps_done: int) -> None:
+        nonlocal done
+        done += steps_done
+        progress(done, steps)
+
+    found: dict[str, dict[str, Judged]] = {domain: {} for domain in domains}
+    for name in trial.policies:
+        for judged in judge.policy(name, more):
+            if judged.course.domain in found:
+                found[judged.course.domain][name] = judged
+    return found

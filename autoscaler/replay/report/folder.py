@@ -48,8 +48,10 @@ def look_at(folder: Path) -> None:
         raise FolderTaken(f"a report cannot be written to {folder}: permission denied; name another folder")
 
 
-def write_report(replayed: Replayed, folder: Path, *, drawn: Callable[[str], None]) -> None:
-    """Write report.html, report.md, report.json and the pictures; `drawn` is told each picture's name.
+def write_report(replayed: Replayed, folder: Path, *, progress: Callable[[int, int], None]) -> None:
+    """Write report.html, report.md, report.json and the pictures.
+
+    `progress` is told how many of how many pictures are drawn.
 
     A report that is there is replaced file by file; pictures of domains that it no longer has are removed.
 
@@ -58,7 +60,7 @@ def write_report(replayed: Replayed, folder: Path, *, drawn: Callable[[str], Non
     """
     look_at(folder)
     title = f"Replay of {replayed.terms.domains} domains, {replayed.terms.domain_days:.1f} domain-days"
-    shown, pngs = pictures(replayed, drawn=drawn)
+    shown, pngs = pictures(replayed, progress=progress)
     parts = sections(replayed, shown)
     data = json.dumps(document(replayed), indent=2, allow_nan=False) + "\n"
     stale = [path for path in folder.glob(_PICTURES) if path.name not in pngs]

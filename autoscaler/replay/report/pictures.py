@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     from autoscaler.replay.result import Replayed
 
 
-def pictures(replayed: Replayed, *, drawn: Callable[[str], None]) -> tuple[list[Shown], dict[str, bytes]]:
-    """The pictures' captions in their order, and the PNGs by file name; `drawn` is told each name."""
+def pictures(
+    replayed: Replayed, *, progress: Callable[[int, int], None]
+) -> tuple[list[Shown], dict[str, bytes]]:
+    """The captions in their order and the PNGs by file name; `progress` is told how many of how many."""
     shown: list[Shown] = []
     pngs: dict[str, bytes] = {}
-    for file, caption, draw in _planned(replayed):
+    planned = list(_planned(replayed))
+    for file, caption, draw in planned:
         pngs[file] = draw()
         shown.append(Shown(file=file, caption=caption))
-        drawn(file)
+        progress(len(shown), len(planned))
     return shown, pngs
 
 

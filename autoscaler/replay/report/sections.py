@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from autoscaler.replay.result import Replayed, Terms
 
 _MEANINGS = (
-    "J is the priced cost: vCPU-minutes and each vCPU added or removed at its price; over the optimum's.",
+    "J is the priced cost: vCPU-minutes, and each vCPU added or removed at its price.",
     (
-        "A slice is bad when its indicator, by what the guest really wanted, was not below the limit; unknown "
-        "slices count neither way."
+        "A slice is bad when its indicator, by what the guest really wanted, was not below the limit; "
+        "unknown slices count neither way."
     ),
     (
         "A domain is inside its SLO when no more of its known slices over the whole trace were bad than its "
         "objective allows. A promise over a longer window would forgive more at a time."
     ),
     (
-        "theta_u and theta_o: vCPUs missing and vCPUs too many, over those needed. tau_u and tau_o: share of the "
-        "time with too few and with too many. Instability: share of the time in which supply and need move apart "
-        "(elasticity metrics of the SPEC Research Group)."
+        "theta_u and theta_o: vCPUs missing and vCPUs too many, over those needed. tau_u and tau_o: share of "
+        "the time with too few and with too many. Instability: share of the time in which supply and need "
+        "move apart (elasticity metrics of the SPEC Research Group)."
     ),
     "(!) and a marked row: some domain is outside its SLO. Such a row is no bargain, however low its cost.",
 )
@@ -39,7 +39,7 @@ def sections(replayed: Replayed, pictures: Sequence[Shown]) -> tuple[Section, ..
     by_file = {shown.file: shown for shown in pictures}
     labels = {standing.name: standing.label for standing in replayed.standings}
     found = [
-        Section("What came of it", tuple(_outcome(replayed))),
+        Section("What came of it", tuple(outcome(replayed))),
         Section(
             "On what terms", (Grid(headings=("What", "Value"), rows=facts(replayed.terms), words=_BOTH),)
         ),
@@ -99,7 +99,8 @@ HALVES = {
 }
 
 
-def _outcome(replayed: Replayed) -> Iterator[Sentence]:
+def outcome(replayed: Replayed) -> Iterator[Sentence]:
+    """What came of it, in a few sentences."""
     policy = next(standing for standing in replayed.standings if standing.name == POLICY)
     score = policy.score
     yield Sentence(
