@@ -12,7 +12,7 @@ from autoscaler.policyfile.problem import printable
 from autoscaler.policyfile.values import duration_s
 from autoscaler.replay.findings import TraceError
 from autoscaler.replay.generate import Kind, generate
-from autoscaler.replay.halves import Half
+from autoscaler.replay.halves import halves
 from autoscaler.replay.reading.read import Reading, read_traces
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from autoscaler.replay.trace import Trace
 
-_EVERY_KIND = "all"
+_EVERY_KIND = _ALL = "all"
+_HALVES = ("report", "tune", _ALL)
 _LONGEST_STEP_S = 3600
 
 
@@ -50,11 +51,10 @@ class Demand:
     notes: tuple[str, ...]
 
 
-def read_demand(sources: Sources, half_name: str = Half.ALL) -> Demand:
+def read_demand(sources: Sources, half: str = _ALL) -> Demand:
     """The traces of one half of the domains; what is wrong with them is printed and ends the command."""
-    half = next((half for half in Half if half == half_name), None)
-    if half is None:
-        raise typer.BadParameter(f"choose one of {', '.join(Half)}", param_hint="--half")
+    if half not in _HALVES:
+        raise typer.BadParameter(f"choose one of {', '.join(_HALVES)}", param_hint="--half")
     ways = [bool(sources.paths), sources.prometheus is not None, sources.generate is not None]
     if sum(ways) != 1:
         raise typer.BadParameter(
@@ -69,12 +69,13 @@ def read_demand(sources: Sources, half_name: str = Half.ALL) -> Demand:
         for line in str(error).splitlines():
             typer.echo(f"autoscaler: {printable(line)}", err=True)
         raise typer.Exit(1) from error
-    traces = tuple(trace for trace in reading.traces if half.has(trace.domain))
+    to_tune, to_report = halves(reading.traces, sources.seed)
+    traces = {_ALL: reading.traces, "tune": to_tune, "report": to_report}[half]
     if not traces:
         raise typer.BadParameter(
             f"none of the {len(reading.traces)} domains is in the half {half}", param_hint="--half"
         )
-    return Demand(traces=traces, sources=(_told(sources),), notes=reading.repairs)
+    return Demand(traces=tuple(traces), sources=(_told(sources),), notes=reading.repairs)
 
 
 def _read(sources: Sources, step_s: float) -> Reading:

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscaler.core.policy import AdaptiveStrategy, Prices, Sla
+from autoscaler.replay.optimum import cost
 from autoscaler.replay.prescribed import prescribed
-from autoscaler.replay.score import cost, slices_of
+from autoscaler.replay.score import slices_of
 from autoscaler.replay.slices import BAD, UNKNOWN, needed_vcpus, steps_of_slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    import numpy.typing as npt
 
     from autoscaler.core.policy import Policy
     from autoscaler.replay.course import Course
@@ -157,7 +160,7 @@ class _Trial:
 
     def fixed(self) -> Tried:
         """The fewest vCPUs that, never changed, would have kept the promise in the part that chooses."""
-        needed = np.sort(needed_vcpus(self.trace, self.base.sla)[: self._cut // self._in_slice])
+        needed = np.sort(self._needed()[: self._cut // self._in_slice])
         spared = math.floor(round(1 - self.base.sla.objective_ratio, 9) * len(needed))
         count = min(int(needed[-1 - spared]), self.trace.maximum)
         (course,) = prescribed([self.trace], [np.full(len(self.trace.demand_vcpus), count)])
@@ -182,10 +185,15 @@ class _Trial:
         hourly = np.sort(hours[~np.isnan(hours).any(axis=1)].mean(axis=1))
         quiet = float(np.median(hourly[: max(int(len(hourly) * _QUIET_RATIO), 1)])) if len(hourly) else 0.0
         limit = self.base.sla.below if self.base.sla.below < 1 else 1.0
-        needed = needed_vcpus(self.trace, self.base.sla)[: self._cut // self._in_slice]
+        needed = self._needed()[: self._cut // self._in_slice]
         most = min(math.ceil(int(needed.max()) * (1 + HEADROOM_RATIO)), self.trace.maximum)
         floor = min(max(math.ceil(quiet / limit), 1), most)
         return sorted({1, floor}), most
+
+    def _needed(self) -> npt.NDArray[np.int64]:
+        """VCPUs that each slice needs."""
+        trace = self.trace
+        return needed_vcpus(trace.demand_vcpus, trace.step_s, self.base.sla, trace.maximum)
 
     def _measured(self, course: Course, sla: Sla, begin: int, end: int) -> Measured:
         part = _part(course, begin, end)

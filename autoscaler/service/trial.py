@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autoscaler.core.policy import AdaptiveStrategy, Prices
-from autoscaler.replay.baseline_run import run_baseline
-from autoscaler.replay.baselines import BASELINES
+from autoscaler.replay.baseline_run import run_baselines
+from autoscaler.replay.baselines.suite import RULES
 from autoscaler.replay.circumstances import Lag
 from autoscaler.replay.compare import change_of
 from autoscaler.replay.judged import Judged, Spending, Tried
 from autoscaler.replay.optimum import every_slice_kept
 from autoscaler.replay.result import AGAINST, OPTIMUM, POLICY
-from autoscaler.replay.score import score, slices_of
+from autoscaler.replay.score import domain_score, slices_of
 from autoscaler.replay.simulated_host import uuid_of
 from autoscaler.service.rehearsal import rehearse
 
@@ -119,8 +119,15 @@ class Judge:
 
     def baselines(self, circumstances: Circumstances) -> Iterator[tuple[str, list[DomainScore]]]:
         """What becomes of each domain under each baseline, if they are wanted."""
-        for baseline in BASELINES if self._trial.baselines else ():
-            yield baseline.name, self.scores(run_baseline(baseline, self._traces, circumstances))
+        if not self._trial.baselines:
+            return
+        courses: dict[str, dict[int, Course]] = {rule.name: {} for rule in RULES}
+        for (sla, _), numbers in self._groups.items():
+            ran = run_baselines(RULES, [self._traces[number] for number in numbers], circumstances, sla)
+            for name, found in ran.items():
+                courses[name] |= dict(zip(numbers, found, strict=True))
+        for name, by_number in courses.items():
+            yield name, self.scores([by_number[number] for number in range(len(self._traces))])
 
     def everything(
         self, circumstances: Circumstances, progress: Callable[[int], None]
@@ -132,16 +139,10 @@ class Judge:
 
     def scores(self, courses: Sequence[Course]) -> list[DomainScore]:
         """The score of each domain, in the traces' order."""
-        found: dict[int, DomainScore] = {}
-        for (sla, prices), numbers in self._groups.items():
-            rows = score(
-                [courses[number] for number in numbers],
-                [self.optimum[number] for number in numbers],
-                sla,
-                prices,
-            ).domains
-            found |= dict(zip(numbers, rows, strict=True))
-        return [found[number] for number in range(len(courses))]
+        return [
+            domain_score(course, best, *self._trial.judging(course.domain))
+            for course, best in zip(courses, self.optimum, strict=True)
+        ]
 
     def _optimum(self) -> list[Course]:
         found: dict[int, Course] = {}
