@@ -6,9 +6,10 @@ Invariant: nothing is mended without a sentence that says so; all that is wrong 
 
 from __future__ import annotations
 
-from collections import Counter
+import sys
 from dataclasses import dataclass, field
 from enum import Enum
+from operator import itemgetter
 
 from autoscaler.ports import AutoscalerError
 
@@ -42,37 +43,39 @@ def placed(place: str, line: int | None) -> str:
 class Problems:
     """Gathers what is wrong."""
 
-    _lines: list[str] = field(default_factory=list)
-    _of_place: Counter[str] = field(default_factory=Counter)
+    _of_place: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
     def add(self, place: str, line: int | None, message: str) -> None:
         """Note one.
 
         Raises:
-            TooManyProblems: when it is one more than is told of that place.
+            TooManyProblems: when the place is not to be read any further.
             TraceError: with all that was noted, when there is no end of it.
         """
-        self._of_place[place] += 1
-        if self._of_place[place] > MOST_PROBLEMS:
-            self._lines.append(f"{placed(place, line)}: there is more; the file was read no further")
-            raise TooManyProblems(self._lines[-1])
-        self._lines.append(f"{placed(place, line)}: {message}")
-        if len(self._lines) >= MOST_TOLD:
-            self._lines.append("there is more; nothing was read any further")
-            self.raise_any()
+        found = self._of_place.setdefault(place, [])
+        if len(found) == MOST_PROBLEMS:
+            more = f"{placed(place, line)}: there is more; it was read no further"
+            found.append((sys.maxsize, more))
+            raise TooManyProblems(more)
+        found.append((line or 0, f"{placed(place, line)}: {message}"))
+        if sum(map(len, self._of_place.values())) == MOST_TOLD:
+            raise TraceError("\n".join([*self._told(), "there is more; nothing was read any further"]))
 
     def spoil(self, place: str) -> bool:
         """Whether something is wrong with that place."""
-        return self._of_place[place] > 0
+        return place in self._of_place
 
     def raise_any(self) -> None:
         """End here if something is wrong.
 
         Raises:
-            TraceError: with every problem.
+            TraceError: with every problem, by place and line.
         """
-        if self._lines:
-            raise TraceError("\n".join(self._lines))
+        if self._of_place:
+            raise TraceError("\n".join(self._told()))
+
+    def _told(self) -> list[str]:
+        return [told for found in self._of_place.values() for _, told in sorted(found, key=itemgetter(0))]
 
 
 class Mend(Enum):

@@ -36,7 +36,7 @@ class Kind(StrEnum):
     BURSTY = "bursty"
     """A steady base under bursts that come at random and last minutes, some of them much higher than most."""
     FLASH_CROWD = "flash-crowd"
-    """Quiet days, and about twice a week a crowd: there within minutes, gone after an hour or so."""
+    """Quiet days and, about twice a week, a crowd that comes within minutes and stays an hour or so."""
     BATCH = "batch"
     """Nearly nothing between jobs, which start at fixed hours and take whole vCPUs until they are done."""
     IDLE_WITH_SPIKES = "idle-with-spikes"
@@ -87,7 +87,7 @@ def _bursty(at_s: Floats, rng: np.random.Generator) -> Floats:
 
 def _flash_crowd(at_s: Floats, rng: np.random.Generator) -> Floats:
     quiet = rng.uniform(0.3, 1.0) * (0.5 + _waking(at_s, rng))
-    for start_s in _arrivals(at_s, _DAY_S * _WEEK_DAYS / 2, rng):
+    for start_s in _arrivals(at_s, _DAY_S * _WEEK_DAYS / 2, rng, least=1):
         height, rise_s, fall_s = (
             rng.uniform(4.0, 12.0),
             rng.uniform(60.0, 300.0),
@@ -136,10 +136,10 @@ def _waking(at_s: Floats, rng: np.random.Generator) -> Floats:
     return np.where(at_s // _DAY_S % _WEEK_DAYS < _WORK_DAYS, day, weekend * day)
 
 
-def _arrivals(at_s: Floats, every_s: float, rng: np.random.Generator) -> Floats:
-    """Moments of a Poisson process over the whole time, in order."""
+def _arrivals(at_s: Floats, every_s: float, rng: np.random.Generator, *, least: int = 0) -> Floats:
+    """Moments of a Poisson process over the whole time, in order; at least so many."""
     span_s = float(at_s[-1]) if len(at_s) else 0.0
-    return np.sort(rng.uniform(0.0, span_s, rng.poisson(span_s / every_s)))
+    return np.sort(rng.uniform(0.0, span_s, max(least, rng.poisson(span_s / every_s))))
 
 
 def _boxes(at_s: Floats, starts: Floats, lasting_s: Floats, heights: Floats) -> Floats:

@@ -23,7 +23,7 @@ class Recording:
     domain: str
     place: str
     """The file, or the server."""
-    lines: npt.NDArray[np.int64] | None
+    lines: npt.NDArray[np.int32] | None
     """Where each row stands; None: the place has no lines."""
     begin_s: npt.NDArray[np.float64]
     """Seconds since the epoch at which what the row says begins."""

@@ -6,6 +6,7 @@ Invariant: every row that is not plainly what the shape says has a fault.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,12 +62,21 @@ class Decoded:
     """Rows as numbers; arrays have the shape (rows,)."""
 
     begin_s: Floats
-    lasting_s: Floats
-    """NaN where the shape does not say."""
+    lasting_s: Floats | None
+    """None: the shape does not say."""
     demand_vcpus: Floats
     """NaN: the cell is empty."""
-    vcpus: Floats
-    """NaN: nothing is said of them."""
+    vcpus: Floats | None
+    """None: the file does not say; NaN: the row does not."""
+
+    def picked(self, rows: npt.NDArray[np.intp]) -> Decoded:
+        """Some of the rows."""
+        return Decoded(
+            begin_s=self.begin_s[rows],
+            lasting_s=None if self.lasting_s is None else self.lasting_s[rows],
+            demand_vcpus=self.demand_vcpus[rows],
+            vcpus=None if self.vcpus is None else self.vcpus[rows],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,7 @@ class Decoder:
         time, lasting = self._time(chunk, faults), self._lasting(chunk, faults)
         value, count = self._value(chunk, faults), self._count(chunk, faults)
         demand = self._demand(chunk, value, faults)
-        return Decoded(time - np.nan_to_num(lasting), lasting, demand, count)
+        return Decoded(time if lasting is None else time - lasting, lasting, demand, count)
 
     def _column(self, chunk: Chunk, name: str, parse: Parse, faults: Faults) -> Floats:
         column = chunk.columns[self.header.index(name)]
@@ -99,10 +109,10 @@ class Decoder:
         faults.where(~((time >= 0) & (time < _TOO_LATE_S)), lambda row: _no_time(float(time[row])))
         return time
 
-    def _lasting(self, chunk: Chunk, faults: Faults) -> Floats:
+    def _lasting(self, chunk: Chunk, faults: Faults) -> Floats | None:
         name = self.shape.lasting
         if name is None:
-            return np.full(len(chunk.lines), np.nan)
+            return None
         lasting = self._column(chunk, name, number, faults)
         faults.where(
             ~((lasting > 0) & (lasting < _TOO_LATE_S)),
@@ -124,21 +134,18 @@ class Decoder:
             )
         return value
 
-    def _count(self, chunk: Chunk, faults: Faults) -> Floats:
-        most = np.full(len(chunk.lines), np.nan)
-        for name in self.shape.counts:
-            if name in self.header:
-                count = self._column(chunk, name, number, faults)
-                odd = (count < 0) | (count > MOST_VCPUS) | (np.floor(count) != count)
-                self._odd_count(name, count, odd & ~np.isnan(count), faults)
-                most = np.fmax(most, count)
-        return most
+    def _count(self, chunk: Chunk, faults: Faults) -> Floats | None:
+        counts = [self._whole(chunk, name, faults) for name in self.shape.counts if name in self.header]
+        return reduce(np.fmax, counts) if counts else None
 
-    @staticmethod
-    def _odd_count(name: str, count: Floats, odd: npt.NDArray[np.bool_], faults: Faults) -> None:
+    def _whole(self, chunk: Chunk, name: str, faults: Faults) -> Floats:
+        count = self._column(chunk, name, number, faults)
+        odd = (count < 0) | (count > MOST_VCPUS) | (np.floor(count) != count)
         faults.where(
-            odd, lambda row: f"{name} is {count[row]:g}: a whole number from 0 to {MOST_VCPUS} is wanted"
+            odd & ~np.isnan(count),
+            lambda row: f"{name} is {count[row]:g}: a whole number from 0 to {MOST_VCPUS} is wanted",
         )
+        return count
 
     def _demand(self, chunk: Chunk, value: Floats, faults: Faults) -> Floats:
         match self.shape.unit:

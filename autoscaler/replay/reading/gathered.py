@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscaler.replay.findings import Mend, TooManyProblems, shown
-from autoscaler.replay.reading.decoded import Decoder, Faults
+from autoscaler.replay.reading.decoded import Decoded, Decoder, Faults
 from autoscaler.replay.recording import Recording
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 MOST_ROWS = 50_000_000
-"""Of one file; they take 2.5 GB."""
+"""Of one file; they take 3 GB while they are sorted by domain."""
 MOST_DOMAINS = 100_000
 LONGEST_NAME = 255
 
@@ -38,12 +38,13 @@ class Gathered:
         self, place: str, shape: Shape, header: tuple[str, ...], scales: Scales, problems: Problems
     ) -> None:
         self._place = place
-        self._lasting = shape.lasting is not None
         self._domain_at = None if shape.domain is None else header.index(shape.domain)
         self._decoder = Decoder(shape, header, scales)
         self._problems = problems
         self._codes: dict[str, int] = {}
-        self._parts: list[tuple[npt.NDArray[np.int64], Floats]] = []
+        self._of_domain: list[npt.NDArray[np.int32]] = []
+        self._lines: list[npt.NDArray[np.int32]] = []
+        self._decoded: list[Decoded] = []
         self._rows = 0
 
     def add(self, chunk: Chunk) -> None:
@@ -57,8 +58,9 @@ class Gathered:
         decoded = self._decoder.decoded(chunk, faults)
         for row, message in sorted(faults.of_row.items()):
             self._problems.add(self._place, int(chunk.lines[row]), message)
-        real = (decoded.begin_s, decoded.lasting_s, decoded.demand_vcpus, decoded.vcpus)
-        self._parts.append((np.stack([codes, chunk.lines]), np.stack(real)))
+        self._of_domain.append(codes)
+        self._lines.append(chunk.lines.astype(np.int32))
+        self._decoded.append(decoded)
         self._rows += len(codes)
         for much, most, what in (
             (self._rows, MOST_ROWS, "rows"),
@@ -75,20 +77,32 @@ class Gathered:
             file_domain: The domain's name where the file has none.
             repairs: Where rows that say nothing are noted.
         """
-        if not self._parts:
+        if not self._decoded:
             return
-        whole = np.concatenate([part for part, _ in self._parts], axis=1)
-        real = np.concatenate([part for _, part in self._parts], axis=1)
-        self._parts.clear()
-        order = np.argsort(whole[0], kind="stable")
-        ends = np.cumsum(np.bincount(whole[0]))
+        of_domain, lines, decoded = (
+            np.concatenate(self._of_domain),
+            np.concatenate(self._lines),
+            self._whole(),
+        )
+        order = np.argsort(of_domain, kind="stable")
+        ends = np.cumsum(np.bincount(of_domain))
         for name, rows in zip(self._codes or {file_domain: 0}, np.split(order, ends[:-1]), strict=True):
-            yield self._recording(name, whole[1, rows], real[:, rows], repairs)
+            yield self._recording(name, lines[rows], decoded.picked(rows), repairs)
+
+    def _whole(self) -> Decoded:
+        parts = self._decoded
+        return Decoded(
+            begin_s=np.concatenate([part.begin_s for part in parts]),
+            lasting_s=_joined([part.lasting_s for part in parts]),
+            demand_vcpus=np.concatenate([part.demand_vcpus for part in parts]),
+            vcpus=_joined([part.vcpus for part in parts]),
+        )
 
     def _recording(
-        self, domain: str, lines: npt.NDArray[np.int64], real: Floats, repairs: Repairs
+        self, domain: str, lines: npt.NDArray[np.int32], decoded: Decoded, repairs: Repairs
     ) -> Recording:
-        begin_s, lasting_s, demand, count = real
+        demand = decoded.demand_vcpus
+        count = np.full(len(demand), np.nan) if decoded.vcpus is None else decoded.vcpus
         off = count == 0
         said = np.flatnonzero(count > 0)
         changed = np.zeros(len(count), dtype=np.bool_)
@@ -101,25 +115,30 @@ class Gathered:
             domain=domain,
             place=self._place,
             lines=lines,
-            begin_s=begin_s,
-            lasting_s=lasting_s if self._lasting else None,
+            begin_s=decoded.begin_s,
+            lasting_s=decoded.lasting_s,
             demand_vcpus=np.where(off, np.nan, demand),
             vcpus=int(np.nan_to_num(count).max()),
         )
 
-    def _domains(self, chunk: Chunk, faults: Faults) -> npt.NDArray[np.int64]:
+    def _domains(self, chunk: Chunk, faults: Faults) -> npt.NDArray[np.int32]:
         """The number of each row's domain."""
         if self._domain_at is None:
-            return np.zeros(len(chunk.lines), dtype=np.int64)
+            return np.zeros(len(chunk.lines), dtype=np.int32)
         names, codes = chunk.columns[self._domain_at], self._codes
-        before = len(codes)
         if isinstance(names, np.ndarray):
             names = [f"{name:.17g}" for name in names]
-        rows = [codes.setdefault(name, len(codes)) for name in names]
-        for name in list(codes)[before:]:
-            if fault := _name_fault(name):
-                faults.of_row.setdefault(names.index(name), fault)
-        return np.array(rows, dtype=np.int64)
+        for name in dict.fromkeys(names):
+            if name not in codes:
+                codes[name] = len(codes)
+                if fault := _name_fault(name):
+                    faults.of_row.setdefault(names.index(name), fault)
+        return np.fromiter(map(codes.__getitem__, names), np.int32, len(names))
+
+
+def _joined(parts: list[Floats | None]) -> Floats | None:
+    said = [part for part in parts if part is not None]
+    return np.concatenate(said) if said else None
 
 
 def _name_fault(name: str) -> str | None:

@@ -39,7 +39,7 @@ class Metric:
         """
         if not self.counter:
             if step_s < _MEAN_FROM_SCRAPES * scrape_s:
-                return self.metric
+                return f"last_over_time({self.metric}[{_duration(_MEAN_FROM_SCRAPES * scrape_s)}])"
             return f"avg_over_time({self.metric}[{_duration(step_s)}])"
         rate = f"rate({self.metric}[{_duration(step_s + scrape_s)}])"
         whole = f"sum without (vcpu) ({rate})" if self.per_vcpu else rate

@@ -52,6 +52,8 @@ class PrometheusServer:
     ) -> None:
         self._timer.cancel()
         self._connection.close()
+        if self._socket is not None:
+            self._socket.close()
 
     def matrix(self, query: str, *, start_s: float, end_s: float, step_s: float) -> list[object]:
         """The series of a range query, as the server wrote them."""
@@ -65,8 +67,9 @@ class PrometheusServer:
 
     def _get(self, path: str, query: Mapping[str, str]) -> object:
         try:
-            response = self._answer(f"{self._address.path}{path}?{urlencode(query)}")
-            body = self._body(response)
+            # Closed here, since read1 leaves that to us and a connection takes one question at a time.
+            with self._answer(f"{self._address.path}{path}?{urlencode(query)}") as response:
+                body = self._body(response)
         except (OSError, HTTPException, ValueError) as error:
             raise self._failure(error) from error
         if response.status != _OK:
