@@ -9,19 +9,19 @@ import typer
 
 from autoscaler import __version__
 from autoscaler.cli.demand import Sources, read_demand
+from autoscaler.cli.everywhere import on_every_domain
 from autoscaler.cli.output import Output, print_grid, print_json
-from autoscaler.cli.progress import progress
 from autoscaler.cli.tried_policies import read_policies, unmatched
 from autoscaler.cli.world import circumstances_of
 from autoscaler.core.policy import Match, Mode, Policy
 from autoscaler.policyfile.problem import printable
 from autoscaler.policyfile.values import write_ratio
 from autoscaler.policyfile.written import pattern_of, written
-from autoscaler.replay.advise import CHOOSING_RATIO, GAIN_RATIO, MOST_CANDIDATES
+from autoscaler.replay.advise import CHOOSING_RATIO, GAIN_RATIO
 from autoscaler.replay.report.blocks import Grid
 from autoscaler.replay.report.tables import percent
-from autoscaler.replay.simulated_host import uuid_of
-from autoscaler.service.advice import advise_domain
+from autoscaler.replay.simulated_guest import uuid_of
+from autoscaler.service.advice import AdvicePart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -77,21 +77,14 @@ def _base(trace: Trace, policies: TriedPolicies | None) -> Policy | None:
 
 def _advise(traces: Sequence[Trace], bases: Mapping[str, Policy | None], asked: Asked) -> list[Advice]:
     circumstances = circumstances_of(asked.lag_s, seed=asked.sources.seed)
-    steps, done = MOST_CANDIDATES * sum(len(trace.demand_vcpus) for trace in traces), 0
-    advices = []
-    with progress("rehearsing") as tell:
 
-        def more(steps_done: int) -> None:
-            nonlocal done
-            done += steps_done
-            tell(done, steps)
+    def part(group: tuple[Trace, ...]) -> AdvicePart:
+        starts = tuple((bases[trace.domain] or _START, bases[trace.domain] is not None) for trace in group)
+        return AdvicePart(group, starts, circumstances)
 
-        for trace in traces:
-            base = bases[trace.domain]
-            advices.append(
-                advise_domain(trace, base or _START, circumstances, governed=base is not None, progress=more)
-            )
-    return advices
+    return on_every_domain(
+        "rehearsing", traces, circumstances, part, jobs=asked.jobs, scheduler=asked.scheduler
+    )
 
 
 def _table(advices: Sequence[Advice]) -> Grid:

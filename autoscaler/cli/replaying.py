@@ -9,6 +9,7 @@ import typer
 
 from autoscaler import __version__
 from autoscaler.cli.demand import Sources, read_demand
+from autoscaler.cli.everywhere import on_every_domain
 from autoscaler.cli.output import Output, print_grid, print_json
 from autoscaler.cli.progress import progress
 from autoscaler.cli.tried_policies import TriedPolicies, read_policies, unmatched
@@ -19,7 +20,7 @@ from autoscaler.replay.report.document import document
 from autoscaler.replay.report.sections import facts, outcome
 from autoscaler.replay.report.tables import changes_table, lags_table, standings_table
 from autoscaler.replay.result import AGAINST, POLICY, Drawn, Terms
-from autoscaler.service.trial import Trial, draw, try_domains
+from autoscaler.service.trial import Trial, TrialPart, draw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,7 +83,14 @@ def run_replay(asked: Asked, output: Output) -> int:
         baselines=asked.baselines,
         lags=_lags(asked.lags),
     )
-    tried = _try(traces, trial, asked)
+    tried = on_every_domain(
+        "replaying",
+        traces,
+        trial.circumstances,
+        lambda group: TrialPart(group, trial),
+        jobs=asked.jobs,
+        scheduler=asked.scheduler,
+    )
     labels = _labels(sets)
     drawn = _drawn(traces, trial, tried) if asked.report is not None else []
     replayed = gather(tried, _terms(traces, trial, demand, asked, notes), labels, drawn)
@@ -104,20 +112,6 @@ def _lags(text: str) -> tuple[float, ...]:
 
 def _labels(sets: Mapping[str, TriedPolicies]) -> dict[str, str]:
     return {name: found.label + (" (old)" if name == AGAINST else "") for name, found in sets.items()}
-
-
-def _try(traces: Sequence[Trace], trial: Trial, asked: Asked) -> list[Tried]:
-    del asked
-    steps = sum(len(trace.demand_vcpus) for trace in traces) * trial.rehearsals
-    done = 0
-    with progress("replaying") as tell:
-
-        def more(steps_done: int) -> None:
-            nonlocal done
-            done += steps_done
-            tell(done, steps)
-
-        return try_domains(traces, trial, more)
 
 
 def _drawn(traces: Sequence[Trace], trial: Trial, tried: Sequence[Tried]) -> list[Drawn]:

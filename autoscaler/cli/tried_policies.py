@@ -10,7 +10,7 @@ import typer
 from autoscaler.core.policy import Match, Mode, Policy, PolicySet
 from autoscaler.policyfile import load_policies
 from autoscaler.policyfile.problem import printable, shown
-from autoscaler.replay.simulated_host import uuid_of
+from autoscaler.replay.simulated_guest import uuid_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,9 @@ Invariant: nothing of the last third takes part in choosing, and what it does no
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -21,13 +22,15 @@ from autoscaler.replay.score import slices_of
 from autoscaler.replay.slices import BAD, UNKNOWN, needed_vcpus, steps_of_slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
     from autoscaler.core.policy import Policy
     from autoscaler.replay.course import Course
     from autoscaler.replay.trace import Trace
+
+T = TypeVar("T")
 
 CHOOSING_RATIO = 2 / 3
 """Share of the history that chooses."""
@@ -119,44 +122,40 @@ class Advice:
         )
 
 
-def advise(
-    trace: Trace,
-    base: Policy,
-    rehearse: Callable[[Policy], Course],
-    *,
-    governed: bool,
-) -> Advice:
+Rehearsing = Generator["Policy", "Course", T]
+"""Yields policies to rehearse, is sent the course of the trace under each, and returns what came of it."""
+
+
+def advise(trace: Trace, base: Policy, *, governed: bool) -> Rehearsing[Advice]:
     """Advice for the domain of this trace.
 
     Args:
         trace: Its history.
         base: The policy that governs it, or what a proposal is to start from.
-        rehearse: The course of the trace under a policy.
         governed: Whether `base` governs it already; else a fixed count is what it is held against.
     """
     if trace.span_s < LEAST_DAYS * 86400 or np.isnan(trace.demand_vcpus).mean() > 1 - CHOOSING_RATIO:
         why = f"leave it: {LEAST_DAYS:g} days of mostly known demand are the least to go by"
         return Advice(domain=trace.domain, proposal=None, why=why, as_it_is=None, tried=())
-    trial = _Trial(trace, base, rehearse)
-    as_it_is = trial.of("as it is", None, rehearse(base)) if governed else trial.fixed()
-    tried = tuple(_search(trial))
+    trial = _Trial(trace, base)
+    as_it_is = trial.of("as it is", None, (yield base)) if governed else trial.fixed()
+    tried = yield from _search(trial)
     return _judged(trace, as_it_is, tried)
 
 
 class _Trial:
     """One history, cut in two."""
 
-    def __init__(self, trace: Trace, base: Policy, rehearse: Callable[[Policy], Course]) -> None:
+    def __init__(self, trace: Trace, base: Policy) -> None:
         self.trace = trace
         self.base = base
-        self._rehearse = rehearse
         self._prices = base.strategy.prices if isinstance(base.strategy, AdaptiveStrategy) else Prices()
         self._in_slice = steps_of_slice(base.sla, trace.step_s)
         self._cut = int(len(trace.demand_vcpus) * CHOOSING_RATIO) // self._in_slice * self._in_slice
 
-    def proposed(self, name: str, proposal: Proposal) -> Tried:
+    def proposed(self, name: str, proposal: Proposal) -> Rehearsing[Tried]:
         """What becomes of the domain under a proposal."""
-        return self.of(name, proposal, self._rehearse(proposal.policy(self.base)))
+        return self.of(name, proposal, (yield proposal.policy(self.base)))
 
     def fixed(self) -> Tried:
         """The fewest vCPUs that, never changed, would have kept the promise in the part that chooses."""
@@ -226,29 +225,30 @@ def _part(course: Course, begin: int, end: int) -> Course:
     )
 
 
-def _search(trial: _Trial) -> Iterator[Tried]:
+def _search(trial: _Trial) -> Rehearsing[tuple[Tried, ...]]:
     """The candidates, each step from the best of those before."""
     minimums, most = trial.bounds()
-    least_strict = min(OBJECTIVES[0], trial.base.sla.objective_ratio)
-    stage = [
-        trial.proposed(
-            f"min {least}",
-            Proposal(min_vcpus=least, max_vcpus=most, objective_ratio=least_strict, prices=Prices()),
-        )
-        for least in minimums
-    ]
-    yield from stage
-    best = _cheapest(stage)
-    assert best.proposal is not None
-    averse = trial.proposed("moves dear", replace(best.proposal, prices=MOVE_AVERSE))
-    yield averse
-    best = _cheapest([best, averse])
-    assert best.proposal is not None
-    for objective in OBJECTIVES[1:]:
-        yield trial.proposed(f"{100 * objective:g} %", replace(best.proposal, objective_ratio=objective))
+    objective_ratio = min(OBJECTIVES[0], trial.base.sla.objective_ratio)
+    tried: list[Tried] = []
+    for least in minimums:
+        first = Proposal(min_vcpus=least, max_vcpus=most, objective_ratio=objective_ratio, prices=Prices())
+        tried.append((yield from trial.proposed(f"min {least}", first)))
+    averse = replace(_best(tried), prices=MOVE_AVERSE)
+    tried.append((yield from trial.proposed("moves dear", averse)))
+    chosen = _best(tried)
+    for objective_ratio in OBJECTIVES[1:]:
+        stricter = replace(chosen, objective_ratio=objective_ratio)
+        tried.append((yield from trial.proposed(f"{100 * objective_ratio:g} %", stricter)))
+    return tuple(tried)
 
 
-def _cheapest(tried: list[Tried]) -> Tried:
+def _best(tried: Sequence[Tried]) -> Proposal:
+    proposal = _cheapest(tried).proposal
+    assert proposal is not None
+    return proposal
+
+
+def _cheapest(tried: Sequence[Tried]) -> Tried:
     """The cheapest that keeps its promise where it is chosen; where none does, that of fewest bad slices."""
     return min(tried, key=_rank)
 
@@ -259,7 +259,7 @@ def _rank(one: Tried) -> tuple[bool, float]:
 
 
 def _judged(trace: Trace, as_it_is: Tried, tried: tuple[Tried, ...]) -> Advice:
-    cheapest = _cheapest(list(tried))
+    cheapest = _cheapest(tried)
     most_j = (1 + FREE_RATIO) * cheapest.choosing.j
     near = [one for one in tried if one.choosing.kept and one.choosing.j <= most_j]
     best = max(near, key=_strictness, default=None)

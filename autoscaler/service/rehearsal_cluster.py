@@ -1,4 +1,4 @@
-"""A rehearsal on the machines of a Dask cluster, which need this package, and nothing else, installed.
+"""Work on the machines of a Dask cluster, which need this package, and nothing else, installed.
 
 A worker that dies costs time: its chunks are done anew by another. Whoever can reach a scheduler can run code
 on its workers and, by its answers, here: use one that is yours, on a network that is.
@@ -10,10 +10,10 @@ that is not there, or no longer.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from autoscaler.ports import AutoscalerError
-from autoscaler.service.rehearsal_chunks import Chunk, chunks, put_together
+from autoscaler.service.rehearsal_chunks import chunks, put_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from autoscaler.replay.circumstances import Circumstances
     from autoscaler.replay.course import Course
     from autoscaler.replay.trace import Trace
+    from autoscaler.service.rehearsal_chunks import Part
+
+T = TypeVar("T")
 
 CONNECT_S = 10.0
 """Within this time a scheduler has to answer."""
@@ -48,18 +51,36 @@ def rehearse_on_cluster(
         CannotRehearse, RehearsalFault: as `rehearse`.
         ClusterUnavailable: there is no such cluster, it has no workers, or it was lost.
     """
+    found = on_cluster(
+        lambda workers: chunks(traces, policies, circumstances, workers=workers), scheduler, progress=progress
+    )
+    return put_together(traces, found)
+
+
+def on_cluster(
+    parts_for: Callable[[int], Sequence[Part[T]]],
+    scheduler: str,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> list[T]:
+    """What comes of each part, in their order; `parts_for` is asked for the parts for so many workers.
+
+    Raises:
+        AutoscalerError: what a part raised.
+        ClusterUnavailable: there is no such cluster, it has no workers, or it was lost.
+    """
     with _connected(scheduler) as client:
         threads = _threads(client, scheduler)
-        parts = chunks(traces, policies, circumstances, workers=max(1, threads))
-        work = {client.submit(_courses, part, pure=False): number for number, part in enumerate(parts)}
-        done: dict[int, list[Course]] = {}
+        parts = parts_for(max(1, threads))
+        work = {client.submit(_run, part, pure=False): number for number, part in enumerate(parts)}
+        done: dict[int, T] = {}
         alone_since_s: float | None = None
         while work:
             for future in _ready(list(work)):
-                found = _result(future, scheduler)
+                found: tuple[T] | None = _result(future, scheduler)
                 if found is not None:
                     number = work.pop(future)
-                    done[number] = found
+                    done[number] = found[0]
                     if progress is not None:
                         progress(parts[number].domain_steps)
             now_s = time.monotonic()
@@ -69,11 +90,12 @@ def rehearse_on_cluster(
                     f"the Dask scheduler at {scheduler} has had no worker for {WITHOUT_WORKERS_S:g} s: start "
                     f"some with `dask worker {scheduler}`"
                 )
-        return put_together(traces, done)
+        return [done[number] for number in sorted(done)]
 
 
-def _courses(part: Chunk) -> list[Course]:
-    return part.courses()
+def _run(part: Part[T]) -> tuple[T]:
+    """In a tuple, to tell what came of it from nothing."""
+    return (part.run(),)
 
 
 def _connected(scheduler: str) -> Any:  # noqa: ANN401 - the library ships no types
@@ -116,10 +138,10 @@ def _ready(futures: list[Any]) -> set[Any]:
     return set(done)
 
 
-def _result(future: Any, scheduler: str) -> list[Course] | None:  # noqa: ANN401 - as above
+def _result(future: Any, scheduler: str) -> Any:  # noqa: ANN401 - as above
     """What came of a chunk; None: whoever had it was lost meanwhile, and it is done anew."""
     try:
-        found: list[Course] = future.result(timeout=CONNECT_S)
+        found = future.result(timeout=CONNECT_S)
     except TimeoutError:
         return None
     except AutoscalerError:

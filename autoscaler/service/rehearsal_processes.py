@@ -1,4 +1,4 @@
-"""A rehearsal on all CPUs of this machine: its chunks among processes, each a fresh interpreter.
+"""Work on all CPUs of this machine: its parts among processes, each a fresh interpreter.
 
 Invariants: the result is that of one process, to the last digit; no process outlives the call or the caller.
 """
@@ -10,10 +10,9 @@ import signal
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from autoscaler.ports import AutoscalerError
-from autoscaler.service.rehearsal import rehearse
 from autoscaler.service.rehearsal_chunks import chunks, put_together
 
 if TYPE_CHECKING:
@@ -25,7 +24,9 @@ if TYPE_CHECKING:
     from autoscaler.replay.circumstances import Circumstances
     from autoscaler.replay.course import Course
     from autoscaler.replay.trace import Trace
-    from autoscaler.service.rehearsal_chunks import Chunk
+    from autoscaler.service.rehearsal_chunks import Part
+
+T = TypeVar("T")
 
 _LOOK_EVERY_S = 0.2
 
@@ -48,19 +49,37 @@ def rehearse_on_all_cpus(
         CannotRehearse, RehearsalFault: as `rehearse`.
         WorkerLost: a process was killed, or ran out of memory.
     """
-    count = processes or len(os.sched_getaffinity(0))
+    count = cpus(processes)
     parts = chunks(traces, policies, circumstances, workers=count)
+    return put_together(traces, on_all_cpus(parts, progress=progress, processes=count))
+
+
+def cpus(processes: int | None) -> int:
+    """How many processes are meant; None: as many as there are CPUs for this one."""
+    return processes or len(os.sched_getaffinity(0))
+
+
+def on_all_cpus(
+    parts: Sequence[Part[T]], *, progress: Callable[[int], None] | None = None, processes: int | None = None
+) -> list[T]:
+    """What comes of each part, in their order; alone, or in one process, a part runs in this one.
+
+    Raises:
+        AutoscalerError: what a part raised.
+        WorkerLost: a process was killed, or ran out of memory.
+    """
+    count = cpus(processes)
     if count == 1 or len(parts) <= 1:
-        return rehearse(traces, policies, circumstances, progress=progress)
+        return [part.run(progress) for part in parts]
     # A process that is forked would inherit locks that threads of this one hold.
     context = get_context("spawn")
     over, stop = context.Value("q", 0), context.Value("b", 0)
     with ProcessPoolExecutor(
         min(count, len(parts)), mp_context=context, initializer=_begin, initargs=(over, stop, os.getpid())
     ) as pool:
-        work = {pool.submit(_courses, part): number for number, part in enumerate(parts)}
+        work = {pool.submit(_run, part): number for number, part in enumerate(parts)}
         try:
-            return put_together(traces, _gathered(work, over, progress or (lambda _: None)))
+            return _gathered(work, over, progress or (lambda _: None))
         except BrokenProcessPool as error:
             raise WorkerLost(
                 "a process of the replay ended before its work: it was killed, or memory ran out (see "
@@ -73,10 +92,11 @@ def rehearse_on_all_cpus(
 
 
 def _gathered(
-    work: dict[Future[list[Course]], int], over: Synchronized[int], progress: Callable[[int], None]
-) -> dict[int, list[Course]]:
-    """The chunks' courses by their number; tells how far all are meanwhile."""
-    left, told, done = set(work), 0, {}
+    work: dict[Future[T], int], over: Synchronized[int], progress: Callable[[int], None]
+) -> list[T]:
+    """What came of each part, by its number; tells how far all are meanwhile."""
+    left, told = set(work), 0
+    done: dict[int, T] = {}
     while left:
         ready, left = wait(left, timeout=_LOOK_EVERY_S, return_when=FIRST_COMPLETED)
         for future in ready:
@@ -84,7 +104,7 @@ def _gathered(
         now = over.value
         progress(now - told)
         told = now
-    return done
+    return [done[number] for number in sorted(done)]
 
 
 class _Stopped(AutoscalerError):
@@ -102,7 +122,7 @@ def _begin(over: Synchronized[int], stop: Synchronized[int], parent: int) -> Non
     _shared = (over, stop, parent)
 
 
-def _courses(part: Chunk) -> list[Course]:
+def _run(part: Part[T]) -> T:
     over, stop, parent = _shared
 
     def progress(domain_steps: int) -> None:
@@ -111,4 +131,4 @@ def _courses(part: Chunk) -> list[Course]:
         with over.get_lock():
             over.value += domain_steps
 
-    return part.courses(progress)
+    return part.run(progress)

@@ -19,7 +19,7 @@ from autoscaler.replay.judged import Judged, Spending, Tried
 from autoscaler.replay.optimum import every_slice_kept
 from autoscaler.replay.result import AGAINST, OPTIMUM, POLICY
 from autoscaler.replay.score import domain_score, slices_of
-from autoscaler.replay.simulated_host import uuid_of
+from autoscaler.replay.simulated_guest import uuid_of
 from autoscaler.service.rehearsal import rehearse
 
 if TYPE_CHECKING:
@@ -61,6 +61,23 @@ class Trial:
         policy = self.policies[name].governing(domain, uuid_of(domain))
         assert policy is not None, "a domain that no policy governs was to be left out"
         return policy
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPart:
+    """Some domains to try everything on; a `rehearsal_chunks.Part`."""
+
+    traces: tuple[Trace, ...]
+    trial: Trial
+
+    @property
+    def domain_steps(self) -> int:
+        """How many a controller runs."""
+        return self.trial.rehearsals * sum(len(trace.demand_vcpus) for trace in self.traces)
+
+    def run(self, progress: Callable[[int], None] | None = None) -> list[Tried]:
+        """What came of each domain."""
+        return try_domains(self.traces, self.trial, progress or (lambda _: None))
 
 
 def try_domains(traces: Sequence[Trace], trial: Trial, progress: Callable[[int], None]) -> list[Tried]:

@@ -48,7 +48,14 @@ def following(demand: Floats) -> Callable[[Policy], Course]:
 def advice(
     demand: Floats, rehearse: Callable[[Policy], Course] | None = None, *, governed: bool = False
 ) -> Advice:
-    return advise(trace(demand), BASE, rehearse or following(demand), governed=governed)
+    dialogue, rehearse = advise(trace(demand), BASE, governed=governed), rehearse or following(demand)
+    try:
+        wanted = next(dialogue)
+        while True:
+            wanted = dialogue.send(rehearse(wanted))
+    except StopIteration as end:
+        found: Advice = end.value
+        return found
 
 
 def test_a_domain_with_idle_hours_is_given_a_policy_instead_of_its_peak() -> None:
