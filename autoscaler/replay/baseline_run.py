@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscaler.ports import AgentRefused
+from autoscaler.replay.abreast import abreast, alike, cut
 from autoscaler.replay.baselines.baseline import Seen
-from autoscaler.replay.grids import by_grid
 from autoscaler.replay.plant import Plant
 from autoscaler.replay.simulated_host import SimulatedGuest
 from autoscaler.replay.start import start_vcpus
@@ -56,20 +56,21 @@ def run_baselines(
     domain-steps that are over, so many at a time, a domain counting once for all rules.
     """
     found: dict[str, dict[int, Course]] = {rule.name: {} for rule in rules}
-    for rows in by_grid(traces):
+    for rows in alike(traces):
         bench = _Bench(rules, [traces[row] for row in rows], circumstances, sla)
         for _ in range(bench.plant.steps):
             bench.advance()
             if progress is not None:
                 progress(len(rows))
         courses = bench.plant.courses()
-        for number, rule in enumerate(rules):
-            found[rule.name].update(zip(rows, courses[number * len(rows) :], strict=False))
+        for number, course in enumerate(courses):
+            rule, row = rules[number // len(rows)], rows[number % len(rows)]
+            found[rule.name][row] = cut(course, traces[row])
     return {name: [courses[row] for row in range(len(traces))] for name, courses in found.items()}
 
 
 class _Bench:
-    """Rules side by side over domains of one grid; the plant has a row for each domain under each rule."""
+    """Rules side by side over domains with one step; the plant has a row for each domain under each rule."""
 
     def __init__(
         self, rules: Sequence[Rule], traces: Sequence[Trace], circumstances: Circumstances, sla: Sla
@@ -78,8 +79,8 @@ class _Bench:
         self._baselines = [rule.begin(traces, usual) for rule in rules]
         self._intervals = [_Every(rule.every_s) for rule in rules]
         start = np.concatenate([baseline.start for baseline in self._baselines])
-        every_trace = [*traces] * len(rules)
-        stolen_ratio = circumstances.stolen_ratio(len(traces[0].demand_vcpus), traces[0].step_s)
+        every_trace = abreast(traces) * len(rules)
+        stolen_ratio = circumstances.stolen_ratio(len(every_trace[0].demand_vcpus), traces[0].step_s)
         self.plant = Plant(every_trace, start.tolist(), stolen_ratio)
         self._gauges = _Gauges(self.plant, traces, len(rules), circumstances)
         self._guests = [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscaler.replay.grids import by_grid
+from autoscaler.replay.abreast import abreast, alike, cut
 from autoscaler.replay.plant import Plant
 
 if TYPE_CHECKING:
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 def prescribed(traces: Sequence[Trace], counts: Sequence[npt.NDArray[np.int64]]) -> list[Course]:
     """Run each domain with these vCPUs, given for each of its steps, shape (steps,); in the traces' order."""
     courses: dict[int, Course] = {}
-    for rows in by_grid(traces):
-        plant = Plant([traces[row] for row in rows], [int(counts[row][0]) for row in rows])
+    for rows in alike(traces):
+        plant = Plant(abreast([traces[row] for row in rows]), [int(counts[row][0]) for row in rows])
         for place, row in enumerate(rows):
             for step in np.flatnonzero(np.diff(counts[row])) + 1:
                 plant.move(place, int(counts[row][step]), int(step) * plant.step_s)
         for _ in range(plant.steps):
             plant.advance()
-        courses.update(zip(rows, plant.courses(), strict=True))
+        for row, course in zip(rows, plant.courses(), strict=True):
+            courses[row] = cut(course, traces[row])
     return [courses[row] for row in range(len(traces))]
