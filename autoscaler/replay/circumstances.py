@@ -1,12 +1,12 @@
 """What a replay's world does to a service: how long changes take, what is not heard, refused or withheld.
 
-Invariant: chance is drawn for each domain from the seed and its name alone, and for each kind of mishap apart,
-so that a domain has the same luck in whatever company, and more of one mishap leaves the others as they were.
+Invariant: chance is drawn for each domain from the seed and its name alone, and apart for each kind of
+mishap, so that a domain has the same luck in whatever company, and more of one mishap leaves the others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,6 +61,9 @@ class Lag:
         return max(*self.plugged.seconds, *self.warm.seconds)
 
 
+LAB = Lag.fixed(1.0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contention:
     """A host that others use too: for a while of every period it withholds a share of its guests' time."""
@@ -82,7 +85,7 @@ class Contention:
             )
 
     def series(self, steps: int, step_s: float) -> npt.NDArray[np.float64]:
-        """The share withheld in each step; one that begins in the contended part of a period is whole in it."""
+        """The share withheld in each step; one that begins in the full part of a period is all in it."""
         begins_s = np.arange(steps) * step_s
         return np.where(begins_s % self.every_s < self.for_s, self.stolen_ratio, 0.0)
 
@@ -91,7 +94,7 @@ class Contention:
 class Circumstances:
     """One world."""
 
-    lag: Lag = field(default_factory=lambda: LAB)
+    lag: Lag = LAB
     missing_ratio: float = 0.0
     """Share of all samples that do not come."""
     missing_in_a_row: float = 1.0
@@ -115,8 +118,8 @@ class Circumstances:
                 raise BadCircumstances(f"{name} cannot be {value:g}: give a share from 0 to below 1")
         if self.missing_in_a_row < 1 or self.missing_in_a_row * (1 - self.missing_ratio) < self.missing_ratio:
             raise BadCircumstances(
-                f"a share of {self.missing_ratio:g} of the samples cannot be missed {self.missing_in_a_row:g} "
-                "in a row on average: give at least 1 in a row, and more for a larger share"
+                f"a share of {self.missing_ratio:g} of the samples cannot be missed "
+                f"{self.missing_in_a_row:g} in a row: give at least 1, and more for a larger share"
             )
         if self.host_vcpus is not None and self.host_vcpus < 1:
             raise BadCircumstances(f"a host cannot have {self.host_vcpus} vCPUs: give at least 1")
@@ -194,6 +197,3 @@ class Chances:
             seed = np.random.SeedSequence(entropy, spawn_key=(_STREAMS.index(stream),))
             found = self._generators[stream] = np.random.Generator(np.random.PCG64(seed))
         return found
-
-
-LAB = Lag.fixed(1.0)

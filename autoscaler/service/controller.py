@@ -61,9 +61,10 @@ class Controller:
         clock: Clock,
         submit: Submit,
         instruments: Instruments,
-        publish: Callable[[Snapshot], None],
+        publish: Callable[[Snapshot], None] | None,
         interval_s: float,
     ) -> None:
+        """`publish` is handed every snapshot; None: nobody looks, and none is made."""
         self._fleet = fleet
         self._recorder = recorder
         self._clock = clock
@@ -89,7 +90,7 @@ class Controller:
             narrator=self._narrator,
             contained=self._contained,
         )
-        self._publisher = Publisher(
+        self._publisher = publish and Publisher(
             fleet, self._sampling, recorder=recorder, clock=clock, narrator=self._narrator, publish=publish
         )
         self._round_started_s: float | None = None
@@ -288,4 +289,5 @@ class Controller:
 
     def _publish_snapshot(self) -> None:
         self._unpublished, self._published_s = False, self._clock.monotonic_s()
-        self._publisher.publish(self._ticks, self._ungoverned)
+        if self._publisher is not None:
+            self._publisher.publish(self._ticks, self._ungoverned)

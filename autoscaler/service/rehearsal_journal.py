@@ -1,4 +1,4 @@
-"""A journal that remembers why a rehearsal's domains moved, and nothing else; it lives as long as the rehearsal.
+"""A journal that remembers why a rehearsal's domains moved, and nothing else.
 
 Invariant: every decision that acts is remembered, in order.
 """
@@ -71,7 +71,12 @@ class RehearsalJournal:
         return [self._lag.plugged.at((number + 0.5) / most) for number in range(most)]
 
     def changes(
-        self, domain: DomainId, *, now_s: float, wall_s: float, within_s: float
+        self,
+        domain: DomainId,  # noqa: ARG002 - the port's, as the rest
+        *,
+        now_s: float,  # noqa: ARG002
+        wall_s: float,  # noqa: ARG002
+        within_s: float,  # noqa: ARG002
     ) -> Sequence[Operation]:
         """None before the rehearsal began."""
         return ()

@@ -1,0 +1,76 @@
+"""A rehearsal in parts that can be done anywhere: which domains go together, and how courses come back.
+
+Invariant: how domains are shared out changes nothing in what becomes of them; a part's answer leaves out the
+demand, which whoever shared it out has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from autoscaler.service.rehearsal import rehearse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from autoscaler.core.policy import PolicySet
+    from autoscaler.replay.circumstances import Circumstances
+    from autoscaler.replay.course import Course
+    from autoscaler.replay.trace import Trace
+
+_MOST_DOMAINS = 50
+_MOST_BYTES = 8_000_000
+"""Of demand: a part travels whole, and is done anew where whoever had it is lost."""
+_FOR_EACH = 4
+"""Parts for each worker, so that none is idle for long while another works on the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some domains of a rehearsal, to be done by one process."""
+
+    traces: tuple[Trace, ...]
+    policies: PolicySet
+    circumstances: Circumstances
+
+    @property
+    def domain_steps(self) -> int:
+        """Its size."""
+        return sum(len(trace.demand_vcpus) for trace in self.traces)
+
+    def courses(self, progress: Callable[[int], None] | None = None) -> list[Course]:
+        """Rehearse it; the courses are without their demand.
+
+        Raises:
+            CannotRehearse, RehearsalFault: as `rehearse`.
+        """
+        found = rehearse(self.traces, self.policies, self.circumstances, progress=progress)
+        return [replace(course, demand_vcpus=np.empty(0)) for course in found]
+
+
+def chunks(
+    traces: Sequence[Trace], policies: PolicySet, circumstances: Circumstances, *, workers: int
+) -> list[Chunk]:
+    """Share a rehearsal out among so many workers; domains of a host with a size stay together."""
+    if circumstances.host_vcpus is not None:
+        return [Chunk(tuple(traces), policies, circumstances)]
+    longest = max((trace.demand_vcpus.nbytes for trace in traces), default=1)
+    fair = ceil(len(traces) / (_FOR_EACH * workers))
+    size = max(1, min(fair, _MOST_DOMAINS, _MOST_BYTES // max(longest, 1)))
+    return [
+        Chunk(tuple(traces[begin : begin + size]), policies, circumstances)
+        for begin in range(0, len(traces), size)
+    ]
+
+
+def put_together(traces: Sequence[Trace], done: Mapping[int, Sequence[Course]]) -> list[Course]:
+    """The courses of all chunks, by the chunk's number, in the order of their traces."""
+    courses = [course for number in sorted(done) for course in done[number]]
+    return [
+        replace(course, demand_vcpus=trace.demand_vcpus)
+        for trace, course in zip(traces, courses, strict=True)
+    ]

@@ -1,0 +1,114 @@
+"""A rehearsal on all CPUs of this machine: its chunks among processes, each a fresh interpreter.
+
+Invariants: the result is that of one process, to the last digit; no process outlives the call or the caller.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+from autoscaler.ports import AutoscalerError
+from autoscaler.service.rehearsal import rehearse
+from autoscaler.service.rehearsal_chunks import chunks, put_together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+    from multiprocessing.sharedctypes import Synchronized
+
+    from autoscaler.core.policy import PolicySet
+    from autoscaler.replay.circumstances import Circumstances
+    from autoscaler.replay.course import Course
+    from autoscaler.replay.trace import Trace
+    from autoscaler.service.rehearsal_chunks import Chunk
+
+_LOOK_EVERY_S = 0.2
+
+
+class WorkerLost(AutoscalerError):
+    """A process of a rehearsal ended before its work."""
+
+
+def rehearse_on_all_cpus(
+    traces: Sequence[Trace],
+    policies: PolicySet,
+    circumstances: Circumstances,
+    *,
+    progress: Callable[[int], None] | None = None,
+    processes: int | None = None,
+) -> list[Course]:
+    """As `rehearse`, in so many processes; None: as many as there are CPUs for this one.
+
+    Raises:
+        CannotRehearse, RehearsalFault: as `rehearse`.
+        WorkerLost: a process was killed, or ran out of memory.
+    """
+    count = processes or len(os.sched_getaffinity(0))
+    parts = chunks(traces, policies, circumstances, workers=count)
+    if count == 1 or len(parts) <= 1:
+        return rehearse(traces, policies, circumstances, progress=progress)
+    # A process that is forked would inherit locks that threads of this one hold.
+    context = get_context("spawn")
+    over, stop = context.Value("q", 0), context.Value("b", 0)
+    with ProcessPoolExecutor(
+        min(count, len(parts)), mp_context=context, initializer=_begin, initargs=(over, stop, os.getpid())
+    ) as pool:
+        work = {pool.submit(_courses, part): number for number, part in enumerate(parts)}
+        try:
+            return put_together(traces, _gathered(work, over, progress or (lambda _: None)))
+        except BrokenProcessPool as error:
+            raise WorkerLost(
+                "a process of the replay ended before its work: it was killed, or memory ran out (see "
+                "`dmesg`); replay fewer domains at a time, or in fewer processes"
+            ) from error
+        finally:
+            # Where all went well nobody is left to heed it.
+            stop.value = 1
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _gathered(
+    work: dict[Future[list[Course]], int], over: Synchronized[int], progress: Callable[[int], None]
+) -> dict[int, list[Course]]:
+    """The chunks' courses by their number; tells how far all are meanwhile."""
+    left, told, done = set(work), 0, {}
+    while left:
+        ready, left = wait(left, timeout=_LOOK_EVERY_S, return_when=FIRST_COMPLETED)
+        for future in ready:
+            done[work.pop(future)] = future.result()
+        now = over.value
+        progress(now - told)
+        told = now
+    return done
+
+
+class _Stopped(AutoscalerError):
+    """Nobody waits for this work any more."""
+
+
+_shared: tuple[Synchronized[int], Synchronized[int], int]
+"""In a worker: steps that are over in all of them, whether to stop, and the process that waits for it."""
+
+
+def _begin(over: Synchronized[int], stop: Synchronized[int], parent: int) -> None:
+    """Make a process a worker; an interrupt from the terminal is for the process that waits for it."""
+    global _shared  # noqa: PLW0603 - what a pool's initializer is for
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _shared = (over, stop, parent)
+
+
+def _courses(part: Chunk) -> list[Course]:
+    over, stop, parent = _shared
+
+    def progress(domain_steps: int) -> None:
+        if stop.value or os.getppid() != parent:
+            raise _Stopped("the replay was ended")
+        with over.get_lock():
+            over.value += domain_steps
+
+    return part.courses(progress)
