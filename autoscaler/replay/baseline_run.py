@@ -20,7 +20,7 @@ from autoscaler.ports import AgentRefused
 from autoscaler.replay.abreast import abreast, alike, cut
 from autoscaler.replay.baselines.baseline import Seen
 from autoscaler.replay.plant import Plant
-from autoscaler.replay.simulated_host import SimulatedGuest
+from autoscaler.replay.simulated_guest import SimulatedGuest
 from autoscaler.replay.start import start_vcpus
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class _Gauges:
         with np.errstate(invalid="ignore", divide="ignore"):
             busy_vcpus = (plant.busy_s - self._told[5]) / (at_s - self._told[4])
         told = [plant.online, busy_vcpus, *self._loads, at_s, plant.busy_s, self._ran_s]
-        self._told = np.where(self.known, told, self._told)
+        self._told = np.array(told) if self.known.all() else np.where(self.known, told, self._told)
 
     def seen(self, rows: slice) -> Seen:
         """What a rule sees of its domains."""
