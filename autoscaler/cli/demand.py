@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from autoscaler.policyfile.values import duration_s
 from autoscaler.replay.findings import TraceError
 from autoscaler.replay.generate import Kind, generate
 from autoscaler.replay.halves import halves
+from autoscaler.replay.reading.prometheus import from_prometheus
 from autoscaler.replay.reading.read import Reading, read_traces
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 _EVERY_KIND = _ALL = "all"
 _HALVES = ("report", "tune", _ALL)
-_LONGEST_STEP_S = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,9 @@ class Sources:
     paths: list[Path]
     prometheus: str | None
     since: str
+    metric: str | None
+    timeout: str
+    leave_out: list[str]
     generate: str | None
     domains: int
     days: float
@@ -60,9 +64,7 @@ def read_demand(sources: Sources, half: str = _ALL) -> Demand:
         raise typer.BadParameter(
             "say where the demand comes from: TRACE, --from-prometheus or --generate, one of them"
         )
-    step_s = duration_s(sources.step)
-    if step_s is None or not 1 <= step_s <= _LONGEST_STEP_S:
-        raise typer.BadParameter("give a time from 1s to 1h, such as 10s", param_hint="--step")
+    step_s = _seconds(sources.step, "--step")
     try:
         reading = _read(sources, step_s)
     except TraceError as error:
@@ -81,6 +83,8 @@ def read_demand(sources: Sources, half: str = _ALL) -> Demand:
 def _read(sources: Sources, step_s: float) -> Reading:
     if sources.generate is not None:
         return Reading(_made_up(sources, step_s), ())
+    if sources.prometheus is not None:
+        return _asked(sources.prometheus, sources, step_s)
     absent = [path for path in sources.paths if not path.exists()]
     for path in absent:
         typer.echo(f"autoscaler: there is no {printable(str(path))}; name a file or a folder", err=True)
@@ -94,8 +98,34 @@ def _read(sources: Sources, step_s: float) -> Reading:
             shape=sources.shape,
             full_scale_vcpus=sources.full_scale_vcpus,
             cost_per_request_vcpu_s=sources.cost_per_request_vcpu_s,
+            leave_out=sources.leave_out,
             progress=told,
         )
+
+
+def _asked(url: str, sources: Sources, step_s: float) -> Reading:
+    timeout_s = _seconds(sources.timeout, "--timeout")
+    # The server's own clock may be ahead or behind: what it has not scraped yet is a gap at the end.
+    end_s = time.time()
+    start_s = end_s - _seconds(sources.since, "--since", longest="365d")
+    with progress("reading") as told:
+        return from_prometheus(
+            url,
+            start_s=start_s,
+            end_s=end_s,
+            step_s=step_s,
+            seed=sources.seed,
+            timeout_s=timeout_s,
+            metric=sources.metric,
+            progress=told,
+        )
+
+
+def _seconds(text: str, option: str, *, longest: str = "1h") -> float:
+    found, most_s = duration_s(text), duration_s(longest)
+    if found is None or most_s is None or not 1 <= found <= most_s:
+        raise typer.BadParameter(f"give a time from 1s to {longest}, such as 10s", param_hint=option)
+    return found
 
 
 def _made_up(sources: Sources, step_s: float) -> tuple[Trace, ...]:

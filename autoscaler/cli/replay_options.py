@@ -39,6 +39,27 @@ PrometheusOption = Annotated[
 SinceOption = Annotated[
     str, typer.Option("--since", metavar="TIME", help="With --from-prometheus: how far back to read.")
 ]
+MetricOption = Annotated[
+    str | None,
+    typer.Option(
+        "--metric",
+        metavar="NAME",
+        help="With --from-prometheus: this metric; without it, the first there is.",
+    ),
+]
+TimeoutOption = Annotated[
+    str,
+    typer.Option("--timeout", metavar="TIME", help="With --from-prometheus: all answers within this time."),
+]
+LeaveOutOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--leave-out",
+        metavar="PATTERN",
+        help="Names of files in folders that are not read.",
+        show_default=False,
+    ),
+]
 GenerateOption = Annotated[
     str | None,
     typer.Option(

@@ -100,6 +100,13 @@ class ScriptedPrometheus:
         ]
 
 
+class _Web(ThreadingHTTPServer):
+    daemon_threads = False
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: who asks may hang up."""
+
+
 @contextmanager
 def running(server: ScriptedPrometheus) -> Iterator[ScriptedPrometheus]:
     """Serve on a free port of this host."""
@@ -118,8 +125,7 @@ def running(server: ScriptedPrometheus) -> Iterator[ScriptedPrometheus]:
         def log_message(self, *_: object) -> None:
             pass
 
-    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    web.daemon_threads = False
+    web = _Web(("127.0.0.1", 0), Handler)
     server.url = f"http://127.0.0.1:{web.server_port}"
     thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

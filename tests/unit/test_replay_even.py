@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autoscaler.replay.findings import Mend
 from autoscaler.replay.noise import VARIATION, chance, wobble
 from autoscaler.replay.trace import Trace
 from tests.fakes.trace_files import csv_of, read, written
@@ -76,9 +77,7 @@ def test_three_rows_that_are_missing_are_a_gap_and_said(tmp_path: Path) -> None:
     trace, repairs = trace_of(tmp_path, [(0, 1), (10, 2), (50, 3), (60, 4)])
 
     np.testing.assert_equal(trace.demand_vcpus, [1, 2, NAN, NAN, NAN, 3, 4])
-    assert repairs == (
-        ":4: 1x, the first one here: rows after a gap that is too long to bridge; what lies in it is not known",
-    )
+    assert repairs == (f":4: 1x, the first one here: {Mend.GAP.value}",)
 
 
 @pytest.mark.parametrize("empty", ["", "nan", "NaN"])

@@ -165,6 +165,16 @@ def test_a_series_without_a_domain_is_an_error(server: ScriptedPrometheus) -> No
     assert "a series has no usable label 'domain'" in error_of(server)
 
 
+def test_a_server_full_of_faults_is_left_after_20(server: ScriptedPrometheus) -> None:
+    for number in range(30):
+        server.scraped(DEMAND, lambda _: -1, every_s=600, until_s=HOUR_S, domain=f"web-{number:02}")
+
+    lines = error_of(server).splitlines()
+
+    assert len(lines) == 21
+    assert lines[20] == f"{server.url}: there is more; it was read no further"
+
+
 @pytest.mark.parametrize("value", [-1.0, 5000.0, math.inf])
 def test_demand_that_cannot_be_is_an_error(server: ScriptedPrometheus, value: float) -> None:
     server.scraped(DEMAND, lambda _: value, every_s=10, until_s=HOUR_S, domain="web")

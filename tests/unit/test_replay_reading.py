@@ -251,7 +251,7 @@ GOOD = "web,0,1\nweb,10,1\n"
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        pytest.param("", ": the file is empty", id="empty"),
+        pytest.param("", ":1: the file is empty", id="empty"),
         pytest.param("\n\n", ":1: there is no header", id="blank"),
         pytest.param(HEADER, ": there is a header and no row", id="header alone"),
         pytest.param(HEADER + "web,0,1\n", ":2: web has a single row", id="one row"),
@@ -453,3 +453,21 @@ def test_a_pipe_under_a_files_name_holds_nobody_up(tmp_path: Path) -> None:
 def test_a_scale_that_nothing_needs_is_an_error(tmp_path: Path, scale: dict[str, float], told: str) -> None:
     with pytest.raises(TraceError, match=told):
         read_traces([written(tmp_path, EXAMPLES["demand"])], step_s=10, seed=1, **scale)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["full_scale_vcpus", "cost_per_request_vcpu_s"])
+def test_a_scale_that_cannot_be_is_an_error(name: str, scale: float) -> None:
+    options: dict[str, Any] = {name: scale}
+    with pytest.raises(TraceError, match="makes no sense: above 0"):
+        read_traces([], step_s=10, seed=1, **options)
+
+
+def test_a_file_whose_name_no_domain_can_have_is_an_error(tmp_path: Path) -> None:
+    path = written(tmp_path, EXAMPLES["epoch-cores"], "a\x1b[2J.csv")
+
+    assert "no domain has such a name: 'a\\x1b[2J'" in error_of(path)
+
+
+def test_a_file_that_is_no_text_is_told_as_nothing_else(tmp_path: Path) -> None:
+    assert len(error_of(written(tmp_path, bytes(10))).splitlines()) == 1

@@ -45,7 +45,7 @@ class Gathered:
         self._of_domain: list[npt.NDArray[np.int32]] = []
         self._lines: list[npt.NDArray[np.int32]] = []
         self._decoded: list[Decoded] = []
-        self._rows = 0
+        self.rows = 0
 
     def add(self, chunk: Chunk) -> None:
         """Take some rows; what is wrong with them is noted, in the order of their lines.
@@ -61,9 +61,9 @@ class Gathered:
         self._of_domain.append(codes)
         self._lines.append(chunk.lines.astype(np.int32))
         self._decoded.append(decoded)
-        self._rows += len(codes)
+        self.rows += len(codes)
         for much, most, what in (
-            (self._rows, MOST_ROWS, "rows"),
+            (self.rows, MOST_ROWS, "rows"),
             (len(self._codes), MOST_DOMAINS, "domains"),
         ):
             if much > most:
@@ -71,19 +71,14 @@ class Gathered:
                 raise TooManyProblems(self._place)
 
     def recordings(self, file_domain: str, repairs: Repairs) -> Iterator[Recording]:
-        """What was gathered, a domain at a time in the order of their first rows.
+        """What was gathered, at least a row, a domain at a time in the order of their first rows.
 
         Args:
             file_domain: The domain's name where the file has none.
             repairs: Where rows that say nothing are noted.
         """
-        if not self._decoded:
-            return
-        of_domain, lines, decoded = (
-            np.concatenate(self._of_domain),
-            np.concatenate(self._lines),
-            self._whole(),
-        )
+        of_domain, lines = np.concatenate(self._of_domain), np.concatenate(self._lines)
+        decoded = self._whole()
         order = np.argsort(of_domain, kind="stable")
         ends = np.cumsum(np.bincount(of_domain))
         for name, rows in zip(self._codes or {file_domain: 0}, np.split(order, ends[:-1]), strict=True):
@@ -127,11 +122,11 @@ class Gathered:
             return np.zeros(len(chunk.lines), dtype=np.int32)
         names, codes = chunk.columns[self._domain_at], self._codes
         if isinstance(names, np.ndarray):
-            names = [f"{name:.17g}" for name in names]
+            names = ["" if np.isnan(name) else f"{name:.17g}" for name in names]
         for name in dict.fromkeys(names):
             if name not in codes:
                 codes[name] = len(codes)
-                if fault := _name_fault(name):
+                if fault := name_fault(name):
                     faults.of_row.setdefault(names.index(name), fault)
         return np.fromiter(map(codes.__getitem__, names), np.int32, len(names))
 
@@ -141,7 +136,8 @@ def _joined(parts: list[Floats | None]) -> Floats | None:
     return np.concatenate(said) if said else None
 
 
-def _name_fault(name: str) -> str | None:
+def name_fault(name: str) -> str | None:
+    """Why no domain is called that; None: one may be."""
     if not name or name != name.strip():
         return f"the domain's name is empty or has blanks around it: {shown(name)}"
     if len(name) > LONGEST_NAME or not name.isprintable():

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from autoscaler.replay.findings import TooManyProblems
 from autoscaler.replay.reading.files import opened
-from autoscaler.replay.reading.gathered import Gathered
+from autoscaler.replay.reading.gathered import Gathered, name_fault
 from autoscaler.replay.reading.parquet_table import MAGIC, read_parquet_table
 from autoscaler.replay.reading.shapes import REQUESTS, Unit, recognise
 from autoscaler.replay.reading.text_table import read_text_table, whole_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from io import BufferedIOBase
     from pathlib import Path
 
@@ -40,7 +40,7 @@ class FileReader:
     units: set[Unit] = field(default_factory=set)
     """Of the values that the caller's scales were needed for."""
 
-    def recordings(self, path: Path, progress: Callable[[int], None]) -> list[Recording]:
+    def recordings(self, path: Path, progress: Callable[[int], None]) -> Iterable[Recording]:
         """What a file holds; nothing where something is wrong with it.
 
         Args:
@@ -64,10 +64,10 @@ class FileReader:
             self.problems.add(str(path), None, f"the file cannot be read: {error}")
         if gathered is None or self.problems.spoil(str(path)):
             return []
-        recordings = list(gathered.recordings(_stem(path), self.repairs))
-        if not recordings:
+        if not gathered.rows:
             self.problems.add(str(path), None, "there is a header and no row")
-        return recordings
+            return []
+        return gathered.recordings(_stem(path), self.repairs)
 
     def _table(self, path: Path, first: bytes, file: BufferedIOBase) -> Table | None:
         if first == MAGIC:
@@ -76,8 +76,11 @@ class FileReader:
 
     def _shape(self, path: Path, header: tuple[str, ...]) -> Shape | None:
         shape = recognise(header, str(path), self.forced, self.problems)
-        if shape and (missing := self._missing_scale(shape, header)):
-            self.problems.add(str(path), 1, missing)
+        if shape is None:
+            return None
+        fault = name_fault(_stem(path)) if shape.domain is None else None
+        if fault or (fault := self._missing_scale(shape, header)):
+            self.problems.add(str(path), 1, fault)
             return None
         return shape
 

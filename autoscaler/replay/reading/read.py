@@ -5,6 +5,7 @@ Invariant: either every file gave its traces and all that was mended is said, or
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from autoscaler.replay.reading.decoded import Scales
 from autoscaler.replay.reading.files import find_files
 from autoscaler.replay.reading.one_file import FileReader
 from autoscaler.replay.reading.shapes import Unit, shape_named
+from autoscaler.replay.recording import MOST_VCPUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -53,22 +55,19 @@ class Evened:
         Raises:
             TraceError: when there are more steps than memory is meant for.
         """
-        for recording in recordings:
-            named = replace(recording, domain=self._free_name(recording))
-            trace = self._even(named)
-            if trace is not None:
-                self._traces[trace.domain] = trace
-                self._steps += len(trace.demand_vcpus)
-            if self._steps > MOST_STEPS:
-                raise TraceError(f"all traces have over {MOST_STEPS} steps; read less, or take longer steps")
+        with suppress(TooManyProblems):  # what is wrong is told at the end, with what else is
+            for recording in recordings:
+                self._add(replace(recording, domain=self._free_name(recording)))
 
-    def _even(self, recording: Recording) -> Trace | None:
-        try:
-            return even(
-                recording, step_s=self.step_s, seed=self.seed, problems=self.problems, repairs=self.repairs
-            )
-        except TooManyProblems:
-            return None
+    def _add(self, recording: Recording) -> None:
+        trace = even(
+            recording, step_s=self.step_s, seed=self.seed, problems=self.problems, repairs=self.repairs
+        )
+        if trace is not None:
+            self._traces[trace.domain] = trace
+            self._steps += len(trace.demand_vcpus)
+        if self._steps > MOST_STEPS:
+            raise TraceError(f"all traces have over {MOST_STEPS} steps; read less, or take longer steps")
 
     def reading(self) -> Reading:
         """All of them.
@@ -116,8 +115,13 @@ def read_traces(
         progress: Told now and then how many bytes of how many were read.
 
     Raises:
-        TraceError: something is wrong; the text has up to 20 lines, each with file, line and what to do.
+        TraceError: something is wrong; the text has a line for each reason, with file, line and what to do.
     """
+    for scale, what in ((full_scale_vcpus, "full scale"), (cost_per_request_vcpu_s, "cost of a request")):
+        if scale is not None and not 0 < scale <= MOST_VCPUS:
+            raise TraceError(
+                f"a {what} of {scale:g} makes no sense: above 0 and at most {MOST_VCPUS} is wanted"
+            )
     problems, repairs = Problems(), Repairs()
     reader = FileReader(
         forced=None if shape is None else shape_named(shape),

@@ -31,10 +31,10 @@ def read_text_table(file: BufferedIOBase, place: str, problems: Problems) -> Tab
     line, text = next(blocks, (1, ""))
     head, _, rest = text.partition("\n")
     header = _fields(place, line, [head.removeprefix(_BOM)], problems)
-    if not header or not header[0]:
-        problems.add(
-            place, None if not text else line, "the file is empty" if not text else "there is no header"
-        )
+    if problems.spoil(place):
+        return None
+    if not header[0]:
+        problems.add(place, line, "there is no header" if text else "the file is empty")
         return None
     names = tuple(name.strip() for name in header[0])
     return Table(names, _chunks(place, len(names), _again(line + 1, rest, blocks), problems))
