@@ -36,6 +36,7 @@ def domain_picture(drawn: Drawn) -> bytes:
             _vcpus(axes, drawn.against, ORANGE, "vCPUs, old policy", line_width=2.6)
         _vcpus(axes, drawn.policy, BLUE, "vCPUs" if drawn.against is None else "vCPUs, new policy")
         axes.set_ylabel("vCPUs")
+        axes.margins(x=0.01)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=2))
         axes.set_ylim(bottom=0)
         _bad(axes, drawn.policy)

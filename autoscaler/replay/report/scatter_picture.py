@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import TYPE_CHECKING
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from autoscaler.replay.report.canvas import BLACK, BLUE, GREEN, ORANGE, RED, picture
@@ -27,9 +28,11 @@ _SMALLEST_PERCENT = 0.1
 _WITHOUT_LINE = 24
 """A label this near to its mark, in points, needs no line to it."""
 _OFFSETS = [
-    (side * away, up)
-    for away, (up, side) in product((9, 16, 26), [(0, 1), (0, -1), (11, 1), (-11, 1), (11, -1), (-11, -1)])
-] + [(side * 9, up) for up, side in product((24, -24, 38, -38, 52, -52, 66), (1, -1))]
+    *((9, 0), (0, 14), (0, -14), (-9, 0)),
+    *((0, up) for up in (28, -28, 42, -42, 56)),
+    *((side * 16, up) for up in (20, -20, 36, -36, 52, 68) for side in (1, -1)),
+]
+"""Where a label may stand from its mark, in points: beside it, above or below, or at an angle; best first."""
 
 
 def scatter_picture(standings: Sequence[Standing], terms: Terms) -> bytes:
@@ -95,7 +98,7 @@ def _scales(axes: Axes, standings: Sequence[Standing]) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.minorticks_off()
     axes.set_yscale("symlog", linthresh=_SMALLEST_PERCENT)
-    axes.set_ylim(-_SMALLEST_PERCENT / 4, max(most * 1.6, 4 * _SMALLEST_PERCENT))
+    axes.set_ylim(-_SMALLEST_PERCENT * 0.6, max(most * 1.6, 4 * _SMALLEST_PERCENT))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
@@ -103,11 +106,15 @@ def _label_all(axes: Axes, figure: Figure, standings: Sequence[Standing]) -> Non
     """Write each label where it hides no mark and no other label, trying a few places around its mark."""
     # Labels take no part in the layout: it has to stand before they are placed.
     figure.draw_without_rendering()
+    canvas = figure.canvas
+    assert isinstance(canvas, FigureCanvasAgg)
     taken = [_around(axes, standing) for standing in standings]
     for standing in sorted(standings, key=lambda standing: standing.kind is not Kind.POLICY):
         candidates = (_label(axes, standing, offset) for offset in _OFFSETS)
         for text in candidates:
-            box = text.get_window_extent()
+            text.update_positions(canvas.get_renderer())  # type: ignore[no-untyped-call]
+            # Without the line to the mark, which may cross others.
+            box = Text.get_window_extent(text)
             if axes.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 and not any(map(box.overlaps, taken)):
                 taken.append(box)
                 break
@@ -131,7 +138,7 @@ def _label(axes: Axes, standing: Standing, offset: tuple[float, float]) -> Annot
         _at(standing),
         xytext=offset,
         textcoords="offset points",
-        ha="left" if across > 0 else "right",
+        ha="center" if not across else "left" if across > 0 else "right",
         va="center",
         fontsize=10,
         fontweight="bold" if standing.kind is Kind.POLICY else "normal",
