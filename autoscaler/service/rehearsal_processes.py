@@ -55,21 +55,20 @@ def rehearse_on_all_cpus(
     # A process that is forked would inherit locks that threads of this one hold.
     context = get_context("spawn")
     over, stop = context.Value("q", 0), context.Value("b", 0)
-    with ProcessPoolExecutor(
+    pool = ProcessPoolExecutor(
         min(count, len(parts)), mp_context=context, initializer=_begin, initargs=(over, stop, os.getpid())
-    ) as pool:
+    )
+    try:
         work = {pool.submit(_courses, part): number for number, part in enumerate(parts)}
-        try:
-            return put_together(traces, _gathered(work, over, progress or (lambda _: None)))
-        except BrokenProcessPool as error:
-            raise WorkerLost(
-                "a process of the replay ended before its work: it was killed, or memory ran out (see "
-                "`dmesg`); replay fewer domains at a time, or in fewer processes"
-            ) from error
-        finally:
-            # Where all went well nobody is left to heed it.
-            stop.value = 1
-            pool.shutdown(wait=False, cancel_futures=True)
+        return put_together(traces, _gathered(work, over, progress or (lambda _: None)))
+    except BrokenProcessPool as error:
+        raise WorkerLost(
+            "a process of the replay ended before its work: it was killed, or memory ran out (see `dmesg`); "
+            "replay fewer domains at a time, or in fewer processes"
+        ) from error
+    finally:
+        stop.value = 1  # Where all went well nobody is left to heed it.
+        pool.shutdown(cancel_futures=True)
 
 
 def _gathered(

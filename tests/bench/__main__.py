@@ -11,6 +11,7 @@ from tests.bench.isolation import hostile, isolation
 from tests.bench.lag import lag
 from tests.bench.loop import overhead, reaction, warm
 from tests.bench.policies import check
+from tests.bench.replay import replay
 from tests.bench.tick import tick
 from tests.bench.trust import crash, recovery
 
@@ -21,6 +22,7 @@ BENCHMARKS = {
     "lag": lag,
     "tick": tick,
     "check": check,
+    "replay": replay,
     "isolation": isolation,
     "hostile": hostile,
     "recovery": recovery,

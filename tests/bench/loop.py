@@ -145,7 +145,7 @@ def _figures(name: str, found: list[dict[str, float]]) -> list[Figure]:
 
 
 @contextlib.contextmanager
-def watched() -> Iterator[Watched]:
+def watched(limits: HostLimits = HostLimits(overcommit=64.0)) -> Iterator[Watched]:  # noqa: B008 - frozen
     """The service over an empty folder of guests, under the quick policy."""
     with tempfile.TemporaryDirectory(prefix="vcpu-bench-") as name:
         folder = Path(name)
@@ -158,7 +158,7 @@ def watched() -> Iterator[Watched]:
                 state=folder / "state",
                 interval_s=1.0,
                 listen=Listen("127.0.0.1", 0),
-                host=HostLimits(overcommit=64.0),
+                host=limits,
             )
         )
         thread = threading.Thread(target=service.run, daemon=True)
