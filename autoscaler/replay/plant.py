@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 BACKLOG_MOST_S = 60.0
 """Work that waits for longer than the online vCPUs need for it in this time is dropped: clients give up."""
+_AHEAD = 256
 
 
 class Plant:
@@ -78,6 +79,8 @@ class Plant:
         """VCPU-seconds of work that wait, and that were given up since the start."""
         self._traces = traces
         self._stolen_ratio = np.zeros(self.steps) if stolen_ratio is None else stolen_ratio
+        self._ahead = np.empty((0, domains))
+        """Demand of the steps up to the next multiple of `_AHEAD`."""
         self._otherwise_s = np.zeros(domains)
         """By how many vCPU-seconds the step under way has more, or fewer, than its last count would give."""
         self._due: dict[int, list[tuple[float, int, int]]] = {}
@@ -113,7 +116,7 @@ class Plant:
         self._otherwise_s[:] = 0.0
         stolen_ratio = self._stolen_ratio[step]
         capacity_s = online_s * (1 - stolen_ratio)
-        demand_vcpus = np.array([trace.demand_vcpus[step] for trace in self._traces])
+        demand_vcpus = self._demand_vcpus(step)
         self.known = ~np.isnan(demand_vcpus)
         new_s = np.where(self.known, demand_vcpus, 0.0) * span_s
         work_s = new_s + self.backlog_s
@@ -147,6 +150,15 @@ class Plant:
             )
             for row, trace in enumerate(self._traces)
         ]
+
+    def _demand_vcpus(self, step: int) -> npt.NDArray[np.float64]:
+        """What a step brings; taken from the traces for many steps at once, which is quicker."""
+        ahead = step % _AHEAD
+        if ahead == 0:
+            steps = slice(step, step + _AHEAD)
+            self._ahead = np.array([trace.demand_vcpus[steps] for trace in self._traces]).T.copy()
+        demand_vcpus: npt.NDArray[np.float64] = self._ahead[ahead]
+        return demand_vcpus
 
     def _wait(self, spare_s: npt.NDArray[np.float64], left_s: npt.NDArray[np.float64]) -> None:
         """Let what was left undone wait; until it is done, some task of the guest waits for a CPU.

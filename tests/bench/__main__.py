@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 
+from tests.bench.agreement import agreement
 from tests.bench.figures import machine
 from tests.bench.isolation import hostile, isolation
 from tests.bench.lag import lag
@@ -20,6 +21,7 @@ BENCHMARKS = {
     "warm": warm,
     "overhead": overhead,
     "lag": lag,
+    "agreement": agreement,
     "tick": tick,
     "check": check,
     "replay": replay,

@@ -1,6 +1,6 @@
 """How fast a replay is: the real controller over simulated guests, on all CPUs.
 
-The demand is made here, so that the figures need no recording: a daily wave, steps of some minutes, and noise.
+The demand is made here, so that no recording is needed: a daily wave, steps of some minutes, and noise.
 """
 
 from __future__ import annotations
