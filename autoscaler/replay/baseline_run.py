@@ -133,6 +133,7 @@ class _Gauges:
         self._ran_s = np.zeros(rows)
         self._told = np.zeros((7, rows))
         """Last told: vCPUs online, busy, load1, load5, the time, busy and online vCPU-seconds."""
+        self._told[0] = plant.online
 
     def read(self) -> None:
         """Take in what the last step brought."""
