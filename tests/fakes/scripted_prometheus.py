@@ -19,18 +19,33 @@ from urllib.parse import parse_qs, urlsplit
 
 MOST_POINTS = 11_000
 _QUERY = re.compile(
-    r"(?P<without>sum without \(vcpu\) \()?"
-    r"(?P<function>\w+)\((?P<metric>\w+)(?:\{state=\"(?P<state>\w+)\"\})?\[(?P<window>\d+)ms\]\)\)?"
+    r"(?P<without>sum without \(vcpu\) )?\(?"
+    r"(?P<function>\w+)\((?P<metric>\w+)(?:\{state=\"(?P<state>\w+)\"\})?\[(?P<window>\d+)ms\]\)"
+    r"(?: and count_over_time\((?P=metric)\[(?P=window)ms\]\) >= (?P<least>\d+)\))?"
     r"(?: / (?P<divisor>\d+))?"
 )
-_OVER_TIME: dict[str, Callable[[list[tuple[float, float]]], float | None]] = {
-    "last_over_time": lambda samples: samples[-1][1],
-    "max_over_time": lambda samples: max(value for _, value in samples),
-    "avg_over_time": lambda samples: sum(value for _, value in samples) / len(samples),
-    "count_over_time": len,
-    "rate": lambda samples: (
-        (samples[-1][1] - samples[0][1]) / (samples[-1][0] - samples[0][0]) if len(samples) > 1 else None
-    ),
+_SAMPLES = re.compile(r"(?P<metric>\w+)\{(?P<labels>.*)\}\[(?P<window>\d+)ms\]")
+_LABEL = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*")')
+Samples = list[tuple[float, float]]
+
+
+def _rate(samples: Samples, since: float, until: float) -> float | None:
+    """Growth a second, extrapolated to the borders of the window as Prometheus does."""
+    if len(samples) < 2:
+        return None
+    (first, was), (last, is_now) = samples[0], samples[-1]
+    sampled = last - first
+    usual = sampled / (len(samples) - 1)
+    beyond = sum(gap if gap < 1.1 * usual else usual / 2 for gap in (first - since, until - last))
+    return (is_now - was) * (sampled + beyond) / sampled / (until - since)
+
+
+_FUNCTIONS: dict[str, Callable[[Samples, float, float], float | None]] = {
+    "last_over_time": lambda samples, *_: samples[-1][1],
+    "max_over_time": lambda samples, *_: max(value for _, value in samples),
+    "avg_over_time": lambda samples, *_: sum(value for _, value in samples) / len(samples),
+    "count_over_time": lambda samples, *_: len(samples),
+    "rate": _rate,
 }
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -41,7 +56,7 @@ class Series:
 
     metric: str
     labels: dict[str, str]
-    samples: list[tuple[float, float]]
+    samples: Samples
 
 
 @dataclass
@@ -63,7 +78,9 @@ class ScriptedPrometheus:
         self.series.append(Series(metric, labels, [(at, value(at)) for at in times]))
 
     def answer(self, query: dict[str, str]) -> tuple[int, dict[str, object]]:
-        """The status and the answer to a range query."""
+        """The status and the answer to a query."""
+        if "time" in query:
+            return 200, self._matrix(self._samples(query["query"], float(query["time"])))
         start, end, step = (float(query[name]) for name in ("start", "end", "step"))
         points = int((end - start) / step + 1e-9) + 1
         if points > MOST_POINTS:
@@ -72,10 +89,22 @@ class ScriptedPrometheus:
         if found is None:
             return 400, {"status": "error", "errorType": "bad_data", "error": "parse error"}
         times = [start + step * point for point in range(points)]
-        return 200, {
-            "status": "success",
-            "data": {"resultType": "matrix", "result": self._result(found, times)},
-        }
+        return 200, self._matrix(self._result(found, times))
+
+    @staticmethod
+    def _matrix(result: list[dict[str, object]]) -> dict[str, object]:
+        return {"status": "success", "data": {"resultType": "matrix", "result": result}}
+
+    def _samples(self, query: str, at: float) -> list[dict[str, object]]:
+        found = _SAMPLES.fullmatch(query)
+        assert found is not None
+        labels = {name: json.loads(text) for name, text in _LABEL.findall(found["labels"])}
+        since = at - int(found["window"]) / 1000
+        return [
+            {"metric": series.labels, "values": [[t, repr(v)] for t, v in series.samples if since < t <= at]}
+            for series in self.series
+            if series.metric == found["metric"] and series.labels == labels
+        ]
 
     def _result(self, found: re.Match[str], times: list[float]) -> list[dict[str, object]]:
         window_s = int(found["window"]) / 1000
@@ -90,7 +119,9 @@ class ScriptedPrometheus:
             for at in times:
                 first = bisect_right(series.samples, at - window_s, key=itemgetter(0))
                 samples = series.samples[first : bisect_right(series.samples, at, key=itemgetter(0))]
-                value = _OVER_TIME[found["function"]](samples) if samples else None
+                if len(samples) < int(found["least"] or 1):
+                    continue
+                value = _FUNCTIONS[found["function"]](samples, at - window_s, at)
                 if value is not None:
                     values[at] = values.get(at, 0.0) + value / int(found["divisor"] or 1)
         return [

@@ -84,6 +84,22 @@ def test_scrapes_further_apart_than_steps_are_told_as_interpolated(server: Scrip
     assert trace.demand_vcpus.mean() == pytest.approx(2)
 
 
+def test_scrapes_are_timed_where_a_series_was_scraped_only_for_a_part_of_the_time(
+    server: ScriptedPrometheus,
+) -> None:
+    server.scraped(DEMAND, lambda _: 2, every_s=15, until_s=300, domain="web")
+
+    assert read(server, step_s=15).traces[0].recorded_s == 15
+
+
+def test_a_rate_over_a_window_that_is_not_full_is_a_gap(server: ScriptedPrometheus) -> None:
+    server.scraped(TIME, lambda at: 1.5 * at, every_s=5, until_s=630, domain="web", instance='a"b\\c')
+
+    demand = read(server, step_s=60).traces[0].demand_vcpus
+
+    assert demand == pytest.approx([1.5] * 10)
+
+
 @pytest.mark.parametrize("name", [metric.name for metric in METRICS if metric.counter])
 def test_a_counter_of_cpu_time_is_read_as_its_rate(server: ScriptedPrometheus, name: str) -> None:
     metric = metric_named(name)
@@ -150,7 +166,11 @@ def test_a_long_time_stays_within_what_a_server_gives(server: ScriptedPrometheus
 
     read(server, step_s=400, end_s=10_000_000)
 
-    points = [(float(asked["end"]) - float(asked["start"])) / float(asked["step"]) for asked in server.asked]
+    points = [
+        (float(asked["end"]) - float(asked["start"])) / float(asked["step"])
+        for asked in server.asked
+        if "step" in asked
+    ]
     assert max(points) < 10_000
     assert sum(points) > 11_000
 
@@ -250,12 +270,10 @@ def cut(handler: BaseHTTPRequestHandler) -> None:
         pytest.param(
             partial(reply, status=502, answer="<html>"), "or no healthy one: HTTP 502", id="a gateway"
         ),
-        pytest.param(
-            partial(reply, status=200, answer=[]), "no answer of Prometheus to a range", id="a list"
-        ),
+        pytest.param(partial(reply, status=200, answer=[]), "no answer of Prometheus to such", id="a list"),
         pytest.param(
             partial(reply, status=200, answer={"data": {"resultType": "vector", "result": []}}),
-            "no answer of Prometheus to a range query",
+            "no answer of Prometheus to such a query",
             id="a vector",
         ),
         pytest.param(

@@ -29,8 +29,7 @@ _PAGE_POINTS = 250_000
 """Of all series in one answer; they take 10 MB on the wire."""
 _LOOK_S = 3600.0
 _MOST_LOOKS = 100
-_FULL_RATIO = 0.75
-"""Quantile of the scrapes in a window: some windows hold a start or an end, most are full."""
+_JITTER_RATIO = 0.05
 _DOMAIN = "domain"
 
 Labels = frozenset[tuple[str, str]]
@@ -95,12 +94,27 @@ def _found(server: PrometheusServer, metrics: tuple[Metric, ...], start_s: float
     for metric in metrics:
         query = metric.scrapes_query(window_s)
         result = server.matrix(query, start_s=start_s + window_s, end_s=end_s, step_s=window_s)
-        scrapes = [value for _, points in _parsed(server.url, result) for value in points.values]
-        if scrapes:
-            scrape_s = window_s / max(float(np.quantile(scrapes, _FULL_RATIO)), 1.0)
-            return _Found(metric, len(result), round(scrape_s) if scrape_s >= 1 else scrape_s)
+        looks = [
+            (scrapes, at, sorted(labels))
+            for labels, points in _parsed(server.url, result)
+            for at, scrapes in zip(points.times, points.values, strict=True)
+        ]
+        if looks:
+            _, at_s, labels = max(looks)
+            query = metric.samples_query(labels, min(window_s, _LOOK_S))
+            return _Found(metric, len(result), _scrape_s(server, query, at_s, window_s))
     names = ", ".join(metric.metric for metric in metrics)
     raise TraceError(f"{server.url}: it has none of {names} in that time; does it scrape the hosts?")
+
+
+def _scrape_s(server: PrometheusServer, query: str, at_s: float, window_s: float) -> float:
+    """The usual time between a series' samples; whole seconds where it is nearly that."""
+    for _, points in _parsed(server.url, server.samples(query, at_s)):
+        if len(points.times) > 1:
+            usual_s = float(np.median(np.diff(points.times)))
+            whole_s = float(round(usual_s))
+            return whole_s if abs(usual_s - whole_s) <= _JITTER_RATIO * usual_s else usual_s
+    return window_s
 
 
 def _window_s(start_s: float, end_s: float) -> float:

@@ -5,10 +5,18 @@ Invariant: a query gives vCPUs, one series a domain.
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from autoscaler.replay.findings import TraceError, shown
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_FULL_RATIO = 0.75
+"""Of the scrapes that fit into a window: with fewer it is not full."""
 _MEAN_FROM_SCRAPES = 2
 """With so many scrapes in a step, a step is their mean; with fewer it is the last one."""
 
@@ -36,18 +44,28 @@ class Metric:
         """PromQL for the mean of each step, vCPUs.
 
         A rate's window is a step and one scrape more, so that the counter's growth over the step is in it.
+        Where scrapes are missing, ``rate`` extrapolates to a part of the window alone and says too little, so
+        a window that is not nearly full gives nothing.
         """
         if not self.counter:
             if step_s < _MEAN_FROM_SCRAPES * scrape_s:
                 return f"last_over_time({self.metric}[{_duration(_MEAN_FROM_SCRAPES * scrape_s)}])"
             return f"avg_over_time({self.metric}[{_duration(step_s)}])"
-        rate = f"rate({self.metric}[{_duration(step_s + scrape_s)}])"
-        whole = f"sum without (vcpu) ({rate})" if self.per_vcpu else rate
+        window_s = step_s + scrape_s
+        window, least = f"{self.metric}[{_duration(window_s)}]", math.ceil(_FULL_RATIO * window_s / scrape_s)
+        rate = f"(rate({window}) and count_over_time({window}) >= {least})"
+        whole = f"sum without (vcpu) {rate}" if self.per_vcpu else rate
         return whole if self.per_second == 1 else f"{whole} / {self.per_second:.0f}"
 
     def scrapes_query(self, window_s: float) -> str:
         """PromQL for how often each series was scraped in a window."""
         return f"count_over_time({self.metric}[{_duration(window_s)}])"
+
+    def samples_query(self, labels: Iterable[tuple[str, str]], window_s: float) -> str:
+        """PromQL for what was scraped of one series in a window, with its times."""
+        # A string of JSON is one of PromQL, too.
+        told = ",".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels)
+        return f"{self.metric}{{{told}}}[{_duration(window_s)}]"
 
     def counts_query(self, window_s: float) -> str | None:
         """PromQL for the most vCPUs in a window."""

@@ -58,11 +58,18 @@ class PrometheusServer:
     def matrix(self, query: str, *, start_s: float, end_s: float, step_s: float) -> list[object]:
         """The series of a range query, as the server wrote them."""
         asked = {"query": query, "start": f"{start_s:.3f}", "end": f"{end_s:.3f}", "step": f"{step_s:.3f}"}
-        answer = self._get("/api/v1/query_range", asked)
+        return self._series("/api/v1/query_range", asked)
+
+    def samples(self, query: str, at_s: float) -> list[object]:
+        """The series of a query for samples as they were scraped, up to a time."""
+        return self._series("/api/v1/query", {"query": query, "time": f"{at_s:.3f}"})
+
+    def _series(self, path: str, asked: Mapping[str, str]) -> list[object]:
+        answer = self._get(path, asked)
         data = answer.get("data") if isinstance(answer, dict) else None
         found = data.get("result") if isinstance(data, dict) else None
         if not isinstance(data, dict) or data.get("resultType") != "matrix" or not isinstance(found, list):
-            raise TraceError(f"{self.url}: this is JSON, but no answer of Prometheus to a range query")
+            raise TraceError(f"{self.url}: this is JSON, but no answer of Prometheus to such a query")
         return found
 
     def _get(self, path: str, query: Mapping[str, str]) -> object:
