@@ -20,7 +20,7 @@ LABELS = STANDS + "  - {name: gold, match: {metadata: {tier: gold}}}\n"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, with an hour of two domains of which one wants more than a vCPU half of the time."""
+    """A folder to work in, with an hour of two domains, one of which wants more than a vCPU half of it."""
     monkeypatch.chdir(tmp_path)
     rows = [
         f"{domain},{1_700_000_000 + second},{high if second % 1200 >= 600 else 0.3}"
@@ -111,10 +111,10 @@ def test_both_halves_together_are_all_domains() -> None:
 
 
 def test_other_lags_are_tried_too() -> None:
-    found = document("demand.csv", "--no-baselines", "--lag", "20", "--lags", "0,120")
+    found = document("demand.csv", "--no-baselines", "--lag", "20", "--lags", "5,300")
     assert found["lag_s"] == 20
     costs = {row["lag_s"]: row["bad_ratio"] for row in found["lags"] if row["name"] == "policy"}
-    assert costs[0.0] < costs[120.0]
+    assert costs[5.0] < costs[300.0]
 
 
 @pytest.mark.parametrize(

@@ -105,9 +105,7 @@ def test_a_minimum_above_one_is_tried_where_quiet_hours_want_it() -> None:
 def test_flat_demand_is_to_be_left() -> None:
     found = advice(np.full(4 * DAY, 1.2))
     assert found.proposal is None
-    assert found.why == (
-        "leave it: the best candidate saves 0.0 % against 2 vCPUs throughout, less than 5 %; the demand is flat"
-    )
+    assert "saves 0.0 % against 2 vCPUs throughout, less than 5 %; the demand is flat" in found.why
 
 
 def test_a_policy_that_does_as_well_is_to_be_left() -> None:
