@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
-from autoscaler.service.rehearsal import rehearse
+from autoscaler.service.rehearsal import check, rehearse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,7 +71,12 @@ class Chunk:
 def chunks(
     traces: Sequence[Trace], policies: PolicySet, circumstances: Circumstances, *, workers: int
 ) -> list[Chunk]:
-    """Share a rehearsal out among so many workers."""
+    """Share a rehearsal out among so many workers.
+
+    Raises:
+        CannotRehearse: as `rehearse`.
+    """
+    check(traces, policies, circumstances)
     return [
         Chunk(group, policies, circumstances) for group in share_out(traces, circumstances, workers=workers)
     ]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from multiprocessing import active_children
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -42,6 +45,7 @@ def restless(number: int) -> Trace:
 
 
 TRACES = [restless(number) for number in range(10)]
+MANY = [restless(number) for number in range(600)]
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +92,35 @@ def test_an_interrupt_ends_every_process() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rehearse_on_all_cpus(TRACES * 40, POLICIES, WORLD, processes=2, progress=interrupt)
+        rehearse_on_all_cpus(MANY, POLICIES, WORLD, processes=2, progress=interrupt)
     assert not active_children()
+
+
+FOR_LONG = """
+from multiprocessing import active_children
+from tests.unit.test_rehearsal_spread import MANY, POLICIES, WORLD, rehearse_on_all_cpus
+
+def tell(_):
+    print(*[child.pid for child in active_children()], flush=True)
+
+if __name__ == "__main__":
+    rehearse_on_all_cpus(MANY, POLICIES, WORLD, processes=2, progress=tell)
+"""
+
+
+def test_no_process_outlives_a_replay_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "replay.py"
+    script.write_text(FOR_LONG)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env=environment) as replay:
+        assert replay.stdout is not None
+        workers = [Path("/proc", pid) for pid in replay.stdout.readline().decode().split()]
+        replay.kill()
+    end_s = time.monotonic() + 20
+    while any(worker.exists() for worker in workers):
+        assert time.monotonic() < end_s, workers
+        time.sleep(0.05)
+    assert len(workers) == 2
 
 
 def test_what_one_process_refuses_all_refuse() -> None:
@@ -144,4 +175,4 @@ def test_a_cluster_without_workers_is_given_up_in_time(
     monkeypatch.setattr(rehearsal_cluster, "WITHOUT_WORKERS_S", 1.0)
     cluster.scale(0)  # type: ignore[no-untyped-call]
     with pytest.raises(ClusterUnavailable, match="dask worker"):
-        rehearse_on_cluster(TRACES * 20, POLICIES, WORLD, scheduler=cluster.scheduler_address)
+        rehearse_on_cluster(MANY, POLICIES, WORLD, scheduler=cluster.scheduler_address)
