@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,7 +19,7 @@ from autoscaler.ports import AutoscalerError
 from autoscaler.service.rehearsal_chunks import chunks, put_together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
     from multiprocessing.sharedctypes import Synchronized
 
@@ -80,7 +81,8 @@ def on_all_cpus(
         min(count, len(parts)), mp_context=context, initializer=_begin, initargs=(over, stop, os.getpid())
     )
     try:
-        work = {pool.submit(_run, part): number for number, part in enumerate(parts)}
+        with _deaf_to_interrupts():
+            work = {pool.submit(_run, part): number for number, part in enumerate(parts)}
         return _gathered(work, over, progress or (lambda _: None))
     except BrokenProcessPool as error:
         raise WorkerLost(
@@ -90,6 +92,19 @@ def on_all_cpus(
     finally:
         stop.value = 1  # Where all went well nobody is left to heed it.
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes that begin here hear no interrupt from the terminal, not even while they start.
+
+    It is for the process that waits for them, which hears one that comes meanwhile at the end.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _gathered(
@@ -117,9 +132,8 @@ _shared: tuple[Synchronized[int], Synchronized[int]]
 
 
 def _begin(over: Synchronized[int], stop: Synchronized[int], parent: int) -> None:
-    """Make a process a worker; an interrupt from the terminal is for the process that waits for it."""
+    """Make a process a worker."""
     global _shared  # noqa: PLW0603 - what a pool's initializer is for
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _shared = (over, stop)
 

@@ -100,7 +100,12 @@ def test_an_interrupt_ends_it_and_its_processes_with_130_and_writes_nothing(fold
         cwd=folder,
         start_new_session=True,
     )
-    time.sleep(8)
+    end_s = time.monotonic() + 60
+    while not (folder / "report").exists():
+        assert time.monotonic() < end_s, "it did not begin"
+        time.sleep(0.1)
+    # By now it reads, starts its processes, or replays: whatever it is at has to end.
+    time.sleep(3)
     assert running.poll() is None
     os.killpg(running.pid, signal.SIGINT)
     out, err = running.communicate(timeout=60)
