@@ -23,14 +23,17 @@ from autoscaler.service.rehearsal_host import HERE, RehearsalHost
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from autoscaler.core.policy import PolicySet
+    from autoscaler.core.policy import Policy, PolicySet
     from autoscaler.replay.circumstances import Circumstances
     from autoscaler.replay.course import Course
     from autoscaler.replay.trace import Trace
 
+_Grid = tuple[float, float, int]
+"""Start, step, and how many steps."""
+
 _TOGETHER = 100
 """Most domains on a host without a size: its arbiter looks at all of them when one wants to move."""
-_REPORT_EVERY = 1 << 14
+_REPORT_EVERY = 1 << 12
 """Domain-steps between two calls of `progress`."""
 
 
@@ -50,16 +53,13 @@ def rehearse(
     `progress` is told of domain-steps that are over, so many at a time.
 
     Raises:
-        CannotRehearse: no policy governs a domain; or traces that are to share a host do not lie on one grid.
+        CannotRehearse: no policy governs a domain, it has two traces, or those that are to share a host do
+            not lie on one grid.
     """
-    grids: dict[tuple[float, float, int], list[Trace]] = {}
+    check(traces, policies, circumstances)
+    grids: dict[_Grid, list[Trace]] = {}
     for trace in traces:
-        grids.setdefault((trace.start_s, trace.step_s, len(trace.demand_vcpus)), []).append(trace)
-    if circumstances.host_vcpus is not None and len(grids) > 1:
-        raise CannotRehearse(
-            "domains that share a host need traces with one start, step and length: cut them to what they "
-            "have in common, or give the host no size"
-        )
+        grids.setdefault(_grid(trace), []).append(trace)
     found: dict[str, Course] = {}
     with _loud_on_faults():
         for alike in grids.values():
@@ -68,6 +68,25 @@ def rehearse(
                 rehearsal = _Rehearsal(alike[begin : begin + most], policies, circumstances)
                 found |= {course.domain: course for course in rehearsal.run(progress or (lambda _: None))}
     return [found[trace.domain] for trace in traces]
+
+
+def check(traces: Sequence[Trace], policies: PolicySet, circumstances: Circumstances) -> None:
+    """See that a rehearsal is possible.
+
+    Raises:
+        CannotRehearse: as `rehearse`.
+    """
+    seen: set[str] = set()
+    for trace in traces:
+        if trace.domain in seen:
+            raise CannotRehearse(f"domain {trace.domain!r} has two traces: leave one out, or rename it")
+        seen.add(trace.domain)
+        _policy(trace, policies)
+    if circumstances.host_vcpus is not None and len({_grid(trace) for trace in traces}) > 1:
+        raise CannotRehearse(
+            "domains that share a host need traces with one start, step and length: cut them to what they "
+            "have in common, or give the host no size"
+        )
 
 
 class RehearsalFault(AutoscalerError):
@@ -112,13 +131,23 @@ class _Rehearsal:
         return replace(course, moves=moves)
 
 
-def _start(trace: Trace, policies: PolicySet) -> int:
-    """VCPUs of a domain at the start of a rehearsal."""
+def _grid(trace: Trace) -> _Grid:
+    return trace.start_s, trace.step_s, len(trace.demand_vcpus)
+
+
+def _policy(trace: Trace, policies: PolicySet) -> Policy:
+    """The policy that governs a domain."""
     policy = policies.governing(trace.domain, uuid_of(trace.domain))
     if policy is None:
         raise CannotRehearse(
             f"no policy matches domain {trace.domain!r}: add its name to a policy's match, or leave it out"
         )
+    return policy
+
+
+def _start(trace: Trace, policies: PolicySet) -> int:
+    """VCPUs of a domain at the start of a rehearsal."""
+    policy = _policy(trace, policies)
     return start_vcpus(trace, policy.sla, least=policy.min_vcpus)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscaler.service.rehearsal import rehearse
+from autoscaler.service.rehearsal import check, rehearse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,7 +55,12 @@ class Chunk:
 def chunks(
     traces: Sequence[Trace], policies: PolicySet, circumstances: Circumstances, *, workers: int
 ) -> list[Chunk]:
-    """Share a rehearsal out among so many workers; domains of a host with a size stay together."""
+    """Share a rehearsal out among so many workers; domains of a host with a size stay together.
+
+    Raises:
+        CannotRehearse: as `rehearse`.
+    """
+    check(traces, policies, circumstances)
     if circumstances.host_vcpus is not None:
         return [Chunk(tuple(traces), policies, circumstances)]
     longest = max((trace.demand_vcpus.nbytes for trace in traces), default=1)

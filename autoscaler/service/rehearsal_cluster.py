@@ -9,7 +9,9 @@ that is not there, or no longer.
 
 from __future__ import annotations
 
+import threading
 import time
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from autoscaler.ports import AutoscalerError
@@ -83,13 +85,26 @@ def _connected(scheduler: str) -> Any:  # noqa: ANN401 - the library ships no ty
         raise ClusterUnavailable(
             "a replay on a Dask cluster needs more than is installed: pip install 'vcpu-autoscaler[dask]'"
         ) from error
+    made: SimpleQueue[Any] = SimpleQueue()
+
+    def connect() -> None:
+        try:
+            made.put(Client(scheduler, timeout=CONNECT_S))  # type: ignore[no-untyped-call]
+        except (OSError, ValueError) as error:
+            made.put(error)
+
+    # The library waits without end for a peer that takes the connection and says nothing.
+    threading.Thread(target=connect, name="dask-connect", daemon=True).start()
     try:
-        return Client(scheduler, timeout=CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
+        client = made.get(timeout=CONNECT_S + _LOOK_EVERY_S)
+    except Empty as error:
+        client = error
+    if isinstance(client, Exception):
         raise ClusterUnavailable(
             f"no Dask scheduler answered at {scheduler} within {CONNECT_S:g} s: start one with `dask "
             "scheduler`, which prints its address"
-        ) from error
+        ) from client
+    return client
 
 
 def _threads(client: Any, scheduler: str) -> int:  # noqa: ANN401 - as above

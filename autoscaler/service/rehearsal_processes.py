@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -55,21 +57,20 @@ def rehearse_on_all_cpus(
     # A process that is forked would inherit locks that threads of this one hold.
     context = get_context("spawn")
     over, stop = context.Value("q", 0), context.Value("b", 0)
-    with ProcessPoolExecutor(
+    pool = ProcessPoolExecutor(
         min(count, len(parts)), mp_context=context, initializer=_begin, initargs=(over, stop, os.getpid())
-    ) as pool:
+    )
+    try:
         work = {pool.submit(_courses, part): number for number, part in enumerate(parts)}
-        try:
-            return put_together(traces, _gathered(work, over, progress or (lambda _: None)))
-        except BrokenProcessPool as error:
-            raise WorkerLost(
-                "a process of the replay ended before its work: it was killed, or memory ran out (see "
-                "`dmesg`); replay fewer domains at a time, or in fewer processes"
-            ) from error
-        finally:
-            # Where all went well nobody is left to heed it.
-            stop.value = 1
-            pool.shutdown(wait=False, cancel_futures=True)
+        return put_together(traces, _gathered(work, over, progress or (lambda _: None)))
+    except BrokenProcessPool as error:
+        raise WorkerLost(
+            "a process of the replay ended before its work: it was killed, or memory ran out (see `dmesg`); "
+            "replay fewer domains at a time, or in fewer processes"
+        ) from error
+    finally:
+        stop.value = 1  # Where all went well nobody is left to heed it.
+        pool.shutdown(cancel_futures=True)
 
 
 def _gathered(
@@ -91,24 +92,33 @@ class _Stopped(AutoscalerError):
     """Nobody waits for this work any more."""
 
 
-_shared: tuple[Synchronized[int], Synchronized[int], int]
-"""In a worker: steps that are over in all of them, whether to stop, and the process that waits for it."""
+_shared: tuple[Synchronized[int], Synchronized[int]]
+"""In a worker: steps that are over in all of them, and whether to stop."""
 
 
 def _begin(over: Synchronized[int], stop: Synchronized[int], parent: int) -> None:
     """Make a process a worker; an interrupt from the terminal is for the process that waits for it."""
     global _shared  # noqa: PLW0603 - what a pool's initializer is for
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _shared = (over, stop, parent)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _shared = (over, stop)
+
+
+def _end_with(parent: int) -> None:
+    """A worker whose parent was killed would wait for work for ever."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_EVERY_S)
+    os._exit(1)
 
 
 def _courses(part: Chunk) -> list[Course]:
-    over, stop, parent = _shared
+    over, stop = _shared
 
     def progress(domain_steps: int) -> None:
-        if stop.value or os.getppid() != parent:
+        if stop.value:
             raise _Stopped("the replay was ended")
         with over.get_lock():
             over.value += domain_steps
 
+    progress(0)
     return part.courses(progress)

@@ -16,10 +16,10 @@ from autoscaler.lab.spec import GuestSpec
 from autoscaler.service.control_client import ask_control
 from autoscaler.service.journal_reader import events
 from tests.bench.figures import Figure, figure
-from tests.bench.loop import Watched, calm_guest, watched
+from tests.bench.loop import NO_BRAKE, Watched, calm_guest, watched
 
-GUESTS = 7
-MAXIMUM = 8
+GUESTS = 10
+MAXIMUM = 4
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _MOST_EVENTS = 100_000
 
@@ -28,7 +28,7 @@ def lag(say: Callable[[str], None]) -> list[Figure]:
     """Times of growths by plugging, of growths of vCPUs plugged still, of shrinks; says their quantiles."""
     image = build_image(say)
     found: dict[str, list[float]] = {"plugged": [], "warm": [], "offline": []}
-    with watched() as service:
+    with watched(NO_BRAKE) as service:
         for number in range(GUESTS):
             spec = GuestSpec(name=f"lag-{number}", maximum=MAXIMUM)
             with calm_guest(spec, image, service.guests) as guest:

@@ -29,6 +29,8 @@ CALM_VCPUS, HIGH_VCPUS, NEEDED = 0.2, 1.8, 3
 OVERHEAD_GUESTS = 5
 OVERHEAD_RUNS = 6
 OVERHEAD_RUN_S = 10.0
+NO_BRAKE = HostLimits(overcommit=64.0, delay_below_ratio=1.0, pressure_below_ratio=1.0)
+"""Where how long a change takes is what is measured, a brake of the host would count as that."""
 _STAGES = ("accepted", "present", "online")
 
 Say = Callable[[str], None]
@@ -82,7 +84,7 @@ def reaction(say: Say) -> list[Figure]:
             with calm_guest(GuestSpec(name=name), image, at_work.guests) as guest:
                 at_work.wait(name, lambda online: online == 1, 30)
                 time.sleep(1 + phase.random())
-                found.append(_step(at_work, guest))
+                found.append(load_step(at_work, guest))
             say(f"reaction {step + 1} of {STEPS}: {found[-1]['online']:.2f} s")
     return _figures("reaction", found)
 
@@ -94,12 +96,12 @@ def warm(say: Say) -> list[Figure]:
     image = build_image(say)
     with watched() as at_work, calm_guest(GuestSpec(name="warm"), image, at_work.guests) as guest:
         at_work.wait("warm", lambda online: online == 1, 30)
-        _step(at_work, guest)
+        load_step(at_work, guest)
         for step in range(STEPS):
             guest.load(CALM_VCPUS)
             at_work.wait("warm", lambda online: online == 1, 60)
             time.sleep(1 + phase.random())
-            found.append(_step(at_work, guest))
+            found.append(load_step(at_work, guest))
             say(f"warm {step + 1} of {STEPS}: {found[-1]['online']:.2f} s")
     return _figures("warm", found)
 
@@ -131,7 +133,8 @@ def overhead(say: Say) -> list[Figure]:
     ]
 
 
-def _step(watched: Watched, guest: QemuGuest) -> dict[str, float]:
+def load_step(watched: Watched, guest: QemuGuest) -> dict[str, float]:
+    """Seconds from a load step to each stage of the growth that it leads to."""
     since_wall_s = time.time()
     guest.load(HIGH_VCPUS)
     watched.wait(guest.name, lambda online: online is not None and online >= NEEDED, 60)
@@ -145,7 +148,7 @@ def _figures(name: str, found: list[dict[str, float]]) -> list[Figure]:
 
 
 @contextlib.contextmanager
-def watched() -> Iterator[Watched]:
+def watched(limits: HostLimits = HostLimits(overcommit=64.0)) -> Iterator[Watched]:  # noqa: B008 - frozen
     """The service over an empty folder of guests, under the quick policy."""
     with tempfile.TemporaryDirectory(prefix="vcpu-bench-") as name:
         folder = Path(name)
@@ -158,7 +161,7 @@ def watched() -> Iterator[Watched]:
                 state=folder / "state",
                 interval_s=1.0,
                 listen=Listen("127.0.0.1", 0),
-                host=HostLimits(overcommit=64.0),
+                host=limits,
             )
         )
         thread = threading.Thread(target=service.run, daemon=True)

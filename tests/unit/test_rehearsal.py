@@ -145,6 +145,11 @@ def test_a_domain_that_no_policy_governs_is_refused_by_name() -> None:
         rehearse([trace([1.0])], PolicySet(), AT_ONCE)
 
 
+def test_two_traces_of_one_domain_are_refused() -> None:
+    with pytest.raises(CannotRehearse, match="'web' has two traces"):
+        rehearse([trace([1.0]), trace([2.0])], policies(), AT_ONCE)
+
+
 def test_traces_of_other_times_cannot_share_a_host() -> None:
     with pytest.raises(CannotRehearse, match="share a host"):
         rehearse([trace([1.0]), trace([1.0, 2.0], domain="db")], policies(), replace(AT_ONCE, host_vcpus=4))
