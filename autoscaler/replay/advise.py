@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from autoscaler.core.policy import AdaptiveStrategy, Prices, Sla
-from autoscaler.replay.optimum import cost
 from autoscaler.replay.prescribed import prescribed
-from autoscaler.replay.score import slices_of
+from autoscaler.replay.score import cost, slices_of
 from autoscaler.replay.slices import BAD, UNKNOWN, needed_vcpus, steps_of_slice
 
 if TYPE_CHECKING:

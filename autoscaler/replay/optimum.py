@@ -9,26 +9,29 @@ it:
     the fewest priced cost with as many slices bad as the objective allows. Slices that even the maximum
     cannot keep are bad in any course and come off the budget.
 
-What a slice needs is reckoned as if nothing waited before it. So the cost is proven: no course whose counts
-hold for whole slices is cheaper and keeps the same promise, and what is left waiting by one slice can at
-worst turn the next one bad, which the score then says.
+The bound is of what each slice needs if nothing waits when it begins: no course whose counts hold for whole
+slices costs less and keeps the same promise. Where the course that keeps every slice breaks one by what the
+one before left undone, that is given what it needs besides and the course found anew, so that it really keeps
+the promise; what this costs is the gap between cost and bound. A course that spends a budget is not mended:
+what it skips waits, and may break more slices than it counts. There only the bound is sound.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from autoscaler.replay.budget import spend
 from autoscaler.replay.ladder import Ladder, Runs
 from autoscaler.replay.prescribed import prescribed
-from autoscaler.replay.slices import UNKNOWN, by_slice, judged, needed_vcpus, steps_of_slice
+from autoscaler.replay.score import cost, slices_of
+from autoscaler.replay.slices import BAD, UNKNOWN, by_slice, judged, needed_vcpus, steps_of_slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Levels = npt.NDArray[np.int64]
 
+_MENDS = 3
+"""How often courses are found anew for slices that others broke."""
 _CELLS = 2048
 """Counts x domains that are reckoned together: enough to be quick, few enough for the processor's cache."""
 
@@ -59,21 +64,15 @@ class Optimum:
         return sum(self.costs) / sum(self.bounds) - 1.0
 
 
-def cost(course: Course, prices: Prices) -> float:
-    """Priced cost J = vCPU-minutes + adds + removals, each at its price."""
-    minutes = float(np.sum(course.online_vcpus)) * course.step_s / 60
-    return minutes * prices.vcpu_minute + course.adds * prices.add + course.removals * prices.remove
-
-
 def every_slice_kept(traces: Sequence[Trace], sla: Sla, prices: Prices) -> Optimum:
-    """The cheapest courses that leave no slice bad; exact."""
+    """The cheapest courses that leave no slice bad: exact but for what slices leave undone."""
     needs = [np.minimum(_needed(trace, sla), trace.maximum) for trace in traces]
 
     def cheapest(ladder: Ladder, _: list[int]) -> tuple[Levels, Floats]:
         never = np.full(ladder.domains, np.inf)
         return ladder.path(never), ladder.cost(never[None])[0]
 
-    return _optimum(traces, sla, prices, needs, cheapest)
+    return _Search(traces=traces, sla=sla, prices=prices, cheapest=cheapest).optimum(needs, mends=_MENDS)
 
 
 def budget_spent(traces: Sequence[Trace], sla: Sla, prices: Prices) -> Optimum:
@@ -85,7 +84,11 @@ def budget_spent(traces: Sequence[Trace], sla: Sla, prices: Prices) -> Optimum:
         needs.append(np.where(lost, 1, needed))
         allowances.append(max(_allowed(trace, sla) - np.count_nonzero(lost), 0))
     allowed = np.array(allowances)
-    return _optimum(traces, sla, prices, needs, lambda ladder, rows: spend(ladder, allowed[rows]))
+
+    def cheapest(ladder: Ladder, rows: list[int]) -> tuple[Levels, Floats]:
+        return spend(ladder, allowed[rows])
+
+    return _Search(traces=traces, sla=sla, prices=prices, cheapest=cheapest).optimum(needs, mends=0)
 
 
 def _needed(trace: Trace, sla: Sla) -> Levels:
@@ -100,39 +103,85 @@ def _allowed(trace: Trace, sla: Sla) -> int:
     return floor(round(1 - sla.objective_ratio, 9) * known)
 
 
-def _optimum(
-    traces: Sequence[Trace],
-    sla: Sla,
-    prices: Prices,
-    needs: Sequence[Levels],
-    cheapest: Callable[[Ladder, list[int]], tuple[Levels, Floats]],
-) -> Optimum:
-    """Find the courses, several domains at once; `cheapest` gives some domains' counts and bounds."""
-    runs = [Runs.of(need, _minutes(trace, sla)) for trace, need in zip(traces, needs, strict=True)]
-    bounds = np.zeros(len(traces))
-    counts: dict[int, Levels] = {}
-    for rows in _together(runs):
-        path, bounds[rows] = cheapest(Ladder([runs[row] for row in rows], prices), rows)
-        for column, row in enumerate(rows):
-            by_slice = np.repeat(path[: len(runs[row].needs), column], runs[row].slices)
-            steps, step_s = len(traces[row].demand_vcpus), traces[row].step_s
-            counts[row] = np.repeat(by_slice, steps_of_slice(sla, step_s))[:steps]
-    courses = prescribed(traces, [counts[row] for row in range(len(traces))])
-    costs = tuple(cost(course, prices) for course in courses)
-    return Optimum(courses=tuple(courses), bounds=tuple(bounds.tolist()), costs=costs)
+class _Found(NamedTuple):
+    """What was found for a domain."""
+
+    counts: Levels
+    """VCPUs of each slice."""
+    bound: float
+    course: Course
 
 
-def _together(domains: Sequence[Runs]) -> Iterator[list[int]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Search:
+    """What stays the same while courses are looked for."""
+
+    traces: Sequence[Trace]
+    sla: Sla
+    prices: Prices
+    cheapest: Callable[[Ladder, list[int]], tuple[Levels, Floats]]
+    """Gives the counts of some of the traces, and the bounds."""
+
+    def optimum(self, needs: list[Levels], *, mends: int) -> Optimum:
+        """Find courses for what each slice needs, and again where one breaks by what another left undone."""
+        rows = range(len(self.traces))
+        found = self._find(rows, needs)
+        bounds = tuple(found[row].bound for row in rows)
+        for _ in range(mends):
+            broken = [row for row in rows if self._mend(row, needs, found[row])]
+            found |= self._find(broken, needs)
+        courses = tuple(found[row].course for row in rows)
+        costs = tuple(cost(course, self.prices) for course in courses)
+        return Optimum(courses=courses, bounds=bounds, costs=costs)
+
+    def _find(self, rows: Iterable[int], needs: Sequence[Levels]) -> dict[int, _Found]:
+        traces, sla = self.traces, self.sla
+        runs = {row: Runs.of(needs[row], _minutes(traces[row], sla)) for row in rows}
+        counts, bounds = {}, {}
+        for together in _together(runs):
+            path, proven = self.cheapest(Ladder([runs[row] for row in together], self.prices), together)
+            for column, row in enumerate(together):
+                counts[row] = np.repeat(path[: len(runs[row].needs), column], runs[row].slices)
+                bounds[row] = float(proven[column])
+        steps = [
+            np.repeat(counts[row], steps_of_slice(sla, traces[row].step_s))[: len(traces[row].demand_vcpus)]
+            for row in runs
+        ]
+        courses = prescribed([traces[row] for row in runs], steps)
+        return {
+            row: _Found(counts[row], bounds[row], course) for row, course in zip(runs, courses, strict=True)
+        }
+
+    def _mend(self, row: int, needs: list[Levels], found: _Found) -> bool:
+        """Let slices that broke with what they need alone need what they do with what they found undone.
+
+        Returns:
+            Whether there were any that could be kept.
+        """
+        trace, sla = self.traces[row], self.sla
+        first = slice(None, None, steps_of_slice(sla, trace.step_s))
+        waiting_vcpus = np.nan_to_num(found.course.wanted_vcpus[first] - trace.demand_vcpus[first])
+        needed = needed_vcpus(trace.demand_vcpus, trace.step_s, sla, trace.maximum, waiting_vcpus)
+        # The plant's last digit may differ where a slice is just below its limit.
+        needed = np.maximum(needed, found.counts + 1)
+        broken = (slices_of(found.course, sla) == BAD) & (found.counts >= needs[row])
+        broken &= needed <= trace.maximum
+        needs[row] = np.where(broken, needed, needs[row])
+        return bool(np.any(broken))
+
+
+def _together(domains: Mapping[int, Runs]) -> Iterator[list[int]]:
     """Put together domains that take about as long, none so large that others wait for it."""
     rows: list[int] = []
     most = 0
-    for row in sorted(range(len(domains)), key=lambda row: len(domains[row].needs)):
+    for row in sorted(domains, key=lambda row: len(domains[row].needs)):
         most = max(most, int(domains[row].needs.max()))
         if rows and most * (len(rows) + 1) > _CELLS:
             yield rows
             rows, most = [], int(domains[row].needs.max())
         rows.append(row)
-    yield rows
+    if rows:
+        yield rows
 
 
 def _minutes(trace: Trace, sla: Sla) -> Floats:

@@ -17,7 +17,6 @@ import numpy as np
 
 from autoscaler.replay.baselines.hindsight import P995
 from autoscaler.replay.elasticity import Elasticity, elasticity
-from autoscaler.replay.optimum import cost
 from autoscaler.replay.slices import BAD, GOOD, UNKNOWN, by_slice, indicated, judged, steps_of_slice
 
 if TYPE_CHECKING:
@@ -98,6 +97,12 @@ class Score:
     tau_u: float
     tau_o: float
     instability: float
+
+
+def cost(course: Course, prices: Prices) -> float:
+    """Priced cost J = vCPU-minutes + adds + removals, each at its price."""
+    minutes = float(np.sum(course.online_vcpus)) * course.step_s / 60
+    return minutes * prices.vcpu_minute + course.adds * prices.add + course.removals * prices.remove
 
 
 def slices_of(course: Course, sla: Sla) -> npt.NDArray[np.int8]:

@@ -62,26 +62,30 @@ def judged(values: Floats, below: float) -> npt.NDArray[np.int8]:
     return np.where(known < KNOWN_RATIO * values.shape[1], UNKNOWN, outcomes).astype(np.int8)
 
 
-def needed_vcpus(demand_vcpus: Floats, step_s: float, sla: Sla, maximum: int) -> npt.NDArray[np.int64]:
-    """The fewest vCPUs that keep each slice, had nothing waited before it: shape (slices,).
+def needed_vcpus(
+    demand_vcpus: Floats, step_s: float, sla: Sla, maximum: int, waiting_vcpus: Floats | float = 0.0
+) -> npt.NDArray[np.int64]:
+    """The fewest vCPUs that keep each slice, shape (slices,).
 
     1 for a slice that is unknown whatever the guest runs, one more than the maximum for one that even the
-    maximum does not keep. The demand is given by step, NaN where it is not known.
+    maximum does not keep. The demand is given by step, NaN where it is not known; `waiting_vcpus` is what
+    each slice finds undone when it begins, as vCPUs that its first step wants besides.
     """
     demand_vcpus = by_slice(demand_vcpus, steps_of_slice(sla, step_s))
     fewest = np.ones(len(demand_vcpus), dtype=np.int64)
     most = np.full(len(demand_vcpus), maximum + 1)
     while np.any(fewest < most):
         middle = (fewest + most) // 2
-        kept = _outcomes(demand_vcpus, middle.astype(np.float64), sla, step_s) != BAD
+        kept = _outcomes(demand_vcpus, middle.astype(np.float64), sla, step_s, waiting_vcpus) != BAD
         fewest, most = np.where(kept, fewest, np.minimum(middle + 1, most)), np.where(kept, middle, most)
     return fewest
 
 
-def _outcomes(demand_vcpus: Floats, online: Floats, sla: Sla, step_s: float) -> npt.NDArray[np.int8]:
+def _outcomes(
+    demand_vcpus: Floats, online: Floats, sla: Sla, step_s: float, waiting_vcpus: Floats | float
+) -> npt.NDArray[np.int8]:
     """What becomes of slices, each with its own vCPUs; work waits within them as in the plant."""
     values = np.empty_like(demand_vcpus)
-    waiting_vcpus = np.zeros(len(demand_vcpus))
     most_vcpus = BACKLOG_MOST_S / step_s * online
     for step, new_vcpus in enumerate(demand_vcpus.T):
         work_vcpus = np.nan_to_num(new_vcpus) + waiting_vcpus

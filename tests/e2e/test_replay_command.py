@@ -89,6 +89,18 @@ def test_what_is_wrong_is_a_sentence_and_no_traceback(
     assert ran.stdout == ""
 
 
+def ended(group: int) -> bool:
+    """Whether the whole process group ends within a moment: multiprocessing's tracker follows its parent."""
+    end_s = time.monotonic() + 10
+    while time.monotonic() < end_s:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_an_interrupt_ends_it_and_its_processes_with_130_and_writes_nothing(folder: Path, jobs: str) -> None:
     arguments = ("--generate", "bursty", "--domains", "40", "--days", "30", "--report", "report")
@@ -114,8 +126,7 @@ def test_an_interrupt_ends_it_and_its_processes_with_130_and_writes_nothing(fold
     assert err.splitlines()[-1] == "autoscaler replay: interrupted; nothing was written"
     assert "Traceback" not in err
     assert list((folder / "report").iterdir()) == []
-    with pytest.raises(ProcessLookupError):
-        os.killpg(running.pid, 0)
+    assert ended(running.pid)
 
 
 def test_in_one_process_and_in_two_the_figures_are_the_same_to_the_last_digit(folder: Path) -> None:

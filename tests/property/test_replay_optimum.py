@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from autoscaler.core.policy import Prices, Sla
 from autoscaler.replay.budget import spend
 from autoscaler.replay.ladder import Ladder, Runs
-from autoscaler.replay.optimum import budget_spent, cost, every_slice_kept
-from autoscaler.replay.score import slices_of
+from autoscaler.replay.optimum import budget_spent, every_slice_kept
+from autoscaler.replay.score import cost, slices_of
 from autoscaler.replay.slices import BAD
 from tests.fakes.replayed import course_of, trace_of
 
@@ -92,6 +92,17 @@ def test_no_guest_that_keeps_the_promise_costs_less(
     bad = int(np.count_nonzero(slices_of(course, SLA) == BAD))
     paid = cost(course, cost_of) + 1e-6
     if bad == 0:
-        assert every_slice_kept([trace], SLA, cost_of).costs[0] <= paid
+        assert every_slice_kept([trace], SLA, cost_of).bounds[0] <= paid
     if bad <= slices // 4:
         assert budget_spent([trace], SLA, cost_of).bounds[0] <= paid
+
+
+@UNIT
+@given(demand=demands, cost_of=prices)
+def test_the_course_that_keeps_every_slice_keeps_it_with_what_the_others_leave_undone(
+    demand: list[float], cost_of: Prices
+) -> None:
+    trace = trace_of(demand, maximum=12)
+    optimum = every_slice_kept([trace], SLA, cost_of)
+    assert BAD not in slices_of(optimum.courses[0], SLA)
+    assert optimum.costs[0] >= optimum.bounds[0] - 1e-6

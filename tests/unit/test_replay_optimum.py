@@ -7,8 +7,8 @@ from math import nan
 import pytest
 
 from autoscaler.core.policy import Prices, Sla
-from autoscaler.replay.optimum import budget_spent, cost, every_slice_kept
-from autoscaler.replay.score import slices_of
+from autoscaler.replay.optimum import budget_spent, every_slice_kept
+from autoscaler.replay.score import cost, slices_of
 from autoscaler.replay.slices import BAD
 from tests.fakes.replayed import course_of, trace_of
 
@@ -57,6 +57,16 @@ def test_the_budget_goes_where_it_saves_most() -> None:
     trace = trace_of(minutes(*[0.1] * 5, 0.9, *[0.1] * 3, 0.9, 0.9, *[0.1] * 4, 0.9, *[0.1] * 4))
     (course,) = budget_spent([trace], SLA, PRICES).courses
     assert [index for index, outcome in enumerate(slices_of(course, SLA)) if outcome == BAD] == [5, 15]
+
+
+STEEP = [*minutes(0.1, 0.1), 0.1, 0.1, 0.1, 0.5, 1.4, 1.9, 2.7, 3.4, 4.1, 5.2, 6.0, 6.6, *minutes(0.1)]
+"""The third slice has enough in one vCPU, and leaves to the fourth what breaks it."""
+
+
+def test_a_slice_also_gets_what_it_needs_for_what_it_finds_undone() -> None:
+    optimum = every_slice_kept([trace_of(STEEP, maximum=20)], SLA, PRICES)
+    assert BAD not in slices_of(optimum.courses[0], SLA)
+    assert optimum.costs[0] == optimum.bounds[0] + 3
 
 
 def test_a_budget_that_lost_slices_have_spent_leaves_the_others_kept() -> None:

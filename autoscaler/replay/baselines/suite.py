@@ -14,7 +14,7 @@ from autoscaler.replay.baselines.vpa import Vpa
 if TYPE_CHECKING:
     from autoscaler.replay.baselines.baseline import Rule
 
-HPAS = tuple(Hpa(target_ratio=percent / 100) for percent in (50, 55, 60, 65, 70))
+HPAS = tuple(Hpa(target_ratio=percent / 100) for percent in (50, 60, 65, 70))
 """At several targets, so that the best of them can be named; whoever picks it does so with hindsight."""
 RULES: tuple[Rule, ...] = (
     PEAK,
