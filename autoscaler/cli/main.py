@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autoscaler import __version__
+from autoscaler.cli.advise import advise
 from autoscaler.cli.check import check
 from autoscaler.cli.demo import demo
 from autoscaler.cli.explain import explain
@@ -16,6 +17,7 @@ from autoscaler.cli.orders import pause, resume, set_vcpus
 from autoscaler.cli.plan import plan
 from autoscaler.cli.queries import events, list_domains, show, status
 from autoscaler.cli.reload import reload
+from autoscaler.cli.replay import replay
 from autoscaler.cli.run import run
 from autoscaler.cli.schema import schema
 from autoscaler.cli.slo import slo
@@ -66,6 +68,26 @@ _add(
     "plan", plan, "Show what edited policies would change.", "plan ./policies", "plan web.yaml --output json"
 )
 _add("events", events, "Print what was decided, and why.", "events web-1 --limit 50", "events --follow")
+_add(
+    *(
+        "replay",
+        replay,
+        "Try policies on recorded demand.",
+        "replay traces/ --report ./report",
+        "replay demand.csv --policy new.yaml --against old.yaml",
+        "replay --from-prometheus http://127.0.0.1:9090 --since 14d --policy new.yaml",
+        "replay --generate diurnal --domains 20 --days 7 --lags 10,30,60,300",
+    )
+)
+_add(
+    *(
+        "advise",
+        advise,
+        "Propose policies from recorded demand.",
+        "advise demand.csv",
+        "advise traces/ --policy current.yaml --yaml proposed.yaml",
+    )
+)
 _add("demo", demo, "Watch it work on a real guest.", "demo", "demo --backend qmp --keep")
 app.add_typer(lab_app, name="lab")
 

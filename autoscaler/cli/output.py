@@ -13,6 +13,8 @@ from autoscaler.policyfile.problem import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from autoscaler.replay.report.blocks import Grid
+
 
 class Output(StrEnum):
     """The form of a command's answer."""
@@ -32,9 +34,20 @@ def print_json(value: object) -> None:
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows under headings, numbers to the right, each cell made harmless."""
     cells = [[_cell(value) for value in row] for row in rows]
+    numeric = [all(isinstance(row[index], int | float) for row in rows) for index in range(len(headings))]
+    _print_columns(headings, cells, numeric)
+
+
+def print_grid(grid: Grid) -> None:
+    """Print a table of a report, in the same way."""
+    cells = [[_cell(value) for value in row] for row in grid.rows]
+    numeric = [column not in grid.words for column in range(len(grid.headings))]
+    _print_columns(grid.headings, cells, numeric)
+
+
+def _print_columns(headings: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
     columns = list(zip(headings, *cells, strict=True))
     widths = [max(len(cell) for cell in column) for column in columns]
-    numeric = [all(isinstance(row[index], int | float) for row in rows) for index in range(len(headings))]
     for line in ([*headings], ["-" * width for width in widths], *cells):
         padded = (
             cell.rjust(width) if right else cell.ljust(width)

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from autoscaler.core.printable import printable
+
+__all__ = ["Problem", "printable", "shown"]
+
 _SHOWN_CHARACTERS = 60
 
 
@@ -29,13 +33,6 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}"
-
-
-def printable(text: str) -> str:
-    """The text with what a terminal or a log would obey, or could not show, as backslash escapes."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def shown(text: str) -> str:

@@ -25,7 +25,8 @@ SAID = "said"
 """Type of the error whose context holds a whole `sentence`, from a reader that writes its own."""
 
 _NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
-_MOST_TEXT = 1024
+MOST_TEXT = 1024
+"""Characters of a text, such as a pattern of names."""
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,8})")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?")
 _PERCENT = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?%")
@@ -64,8 +65,8 @@ def read_text(value: object) -> str:
         raise wrong("it must not be empty")
     if not text.isprintable():
         raise wrong("it must be one line of printable text")
-    if len(text) > _MOST_TEXT:
-        raise wrong(f"it must not be longer than {_MOST_TEXT} characters")
+    if len(text) > MOST_TEXT:
+        raise wrong(f"it must not be longer than {MOST_TEXT} characters")
     return text
 
 
@@ -86,7 +87,7 @@ def read_some(value: object) -> object:
 
 
 NotEmpty = Form(read_some, {"minItems": 1})
-Text = Annotated[str, Form(read_text, {"type": "string", "minLength": 1, "maxLength": _MOST_TEXT})]
+Text = Annotated[str, Form(read_text, {"type": "string", "minLength": 1, "maxLength": MOST_TEXT})]
 Uuid = Annotated[
     str,
     Form(
@@ -205,7 +206,7 @@ def ratio(at_least: str, at_most: str, *, below: str = "", above: str = "") -> F
 
     shares = [share for share in _SHARES if low <= _percent(share) <= high]
     form = {"type": "string", "pattern": f"^{_PERCENT.pattern}$"} | _examples(shares)
-    return Form(read, form, allowed=allowed, write=_write_ratio)
+    return Form(read, form, allowed=allowed, write=write_ratio)
 
 
 def duration(at_least: str, at_most: str) -> Form:
@@ -231,7 +232,7 @@ def duration(at_least: str, at_most: str) -> Form:
 
     durations = [text for text in _DURATIONS if low <= _seconds(text) <= high]
     form = {"type": "string", "pattern": f"^{_DURATION.pattern}$"} | _examples(durations)
-    return Form(read, form, allowed=allowed, write=_write_duration)
+    return Form(read, form, allowed=allowed, write=write_duration)
 
 
 def duration_s(text: str) -> float | None:
@@ -264,12 +265,13 @@ def _seconds(text: str) -> Decimal:
     return Decimal(match[1]) * _UNIT_S[match[2]]
 
 
-def _write_ratio(share: float) -> str:
+def write_ratio(share: float) -> str:
+    """A share as it is written in policies, such as ``99.5%``."""
     return f"{_plain(round(Decimal(share) * 100, 9))}%"
 
 
-def _write_duration(seconds: float) -> str:
-    """In the largest unit that needs no fraction."""
+def write_duration(seconds: float) -> str:
+    """Seconds as they are written in policies, in the largest unit that needs no fraction."""
     exact = round(Decimal(seconds), 3)
     unit, length = next((name, size) for name, size in reversed(_UNIT_S.items()) if exact % size == 0)
     return f"{_plain(exact / length)}{unit}" if exact else "0s"

@@ -6,10 +6,13 @@ import argparse
 import json
 import sys
 
+from tests.bench.agreement import agreement
 from tests.bench.figures import machine
 from tests.bench.isolation import hostile, isolation
+from tests.bench.lag import lag
 from tests.bench.loop import overhead, reaction, warm
 from tests.bench.policies import check
+from tests.bench.replay import replay
 from tests.bench.tick import tick
 from tests.bench.trust import crash, recovery
 
@@ -17,8 +20,11 @@ BENCHMARKS = {
     "reaction": reaction,
     "warm": warm,
     "overhead": overhead,
+    "lag": lag,
+    "agreement": agreement,
     "tick": tick,
     "check": check,
+    "replay": replay,
     "isolation": isolation,
     "hostile": hostile,
     "recovery": recovery,

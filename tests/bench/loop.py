@@ -29,6 +29,8 @@ CALM_VCPUS, HIGH_VCPUS, NEEDED = 0.2, 1.8, 3
 OVERHEAD_GUESTS = 5
 OVERHEAD_RUNS = 6
 OVERHEAD_RUN_S = 10.0
+NO_BRAKE = HostLimits(overcommit=64.0, delay_below_ratio=1.0, pressure_below_ratio=1.0)
+"""Where how long a change takes is what is measured, a brake of the host would count as that."""
 _STAGES = ("accepted", "present", "online")
 
 Say = Callable[[str], None]
@@ -76,13 +78,13 @@ def reaction(say: Say) -> list[Figure]:
     phase = random.Random(1)
     found: list[dict[str, float]] = []
     image = build_image(say)
-    with _watched() as watched:
+    with watched() as at_work:
         for step in range(STEPS):
             name = f"cold-{step}"
-            with _guest(image, watched.guests, name) as guest:
-                watched.wait(name, lambda online: online == 1, 30)
+            with calm_guest(GuestSpec(name=name), image, at_work.guests) as guest:
+                at_work.wait(name, lambda online: online == 1, 30)
                 time.sleep(1 + phase.random())
-                found.append(_step(watched, guest))
+                found.append(load_step(at_work, guest))
             say(f"reaction {step + 1} of {STEPS}: {found[-1]['online']:.2f} s")
     return _figures("reaction", found)
 
@@ -92,14 +94,14 @@ def warm(say: Say) -> list[Figure]:
     phase = random.Random(2)
     found: list[dict[str, float]] = []
     image = build_image(say)
-    with _watched() as watched, _guest(image, watched.guests, "warm") as guest:
-        watched.wait("warm", lambda online: online == 1, 30)
-        _step(watched, guest)
+    with watched() as at_work, calm_guest(GuestSpec(name="warm"), image, at_work.guests) as guest:
+        at_work.wait("warm", lambda online: online == 1, 30)
+        load_step(at_work, guest)
         for step in range(STEPS):
             guest.load(CALM_VCPUS)
-            watched.wait("warm", lambda online: online == 1, 60)
+            at_work.wait("warm", lambda online: online == 1, 60)
             time.sleep(1 + phase.random())
-            found.append(_step(watched, guest))
+            found.append(load_step(at_work, guest))
             say(f"warm {step + 1} of {STEPS}: {found[-1]['online']:.2f} s")
     return _figures("warm", found)
 
@@ -111,7 +113,7 @@ def overhead(say: Say) -> list[Figure]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vcpu-bench-")))
         for number in range(OVERHEAD_GUESTS):
-            stack.enter_context(_guest(image, folder / "guests", f"idle-{number}"))
+            stack.enter_context(calm_guest(GuestSpec(name=f"idle-{number}"), image, folder / "guests"))
             say(f"guest {number + 1} of {OVERHEAD_GUESTS} is up")
         service = stack.enter_context(running_service(folder, f"qmp: {folder}/guests"))
         service.wait_for_tick()
@@ -131,7 +133,8 @@ def overhead(say: Say) -> list[Figure]:
     ]
 
 
-def _step(watched: Watched, guest: QemuGuest) -> dict[str, float]:
+def load_step(watched: Watched, guest: QemuGuest) -> dict[str, float]:
+    """Seconds from a load step to each stage of the growth that it leads to."""
     since_wall_s = time.time()
     guest.load(HIGH_VCPUS)
     watched.wait(guest.name, lambda online: online is not None and online >= NEEDED, 60)
@@ -145,7 +148,8 @@ def _figures(name: str, found: list[dict[str, float]]) -> list[Figure]:
 
 
 @contextlib.contextmanager
-def _watched() -> Iterator[Watched]:
+def watched(limits: HostLimits = HostLimits(overcommit=64.0)) -> Iterator[Watched]:  # noqa: B008 - frozen
+    """The service over an empty folder of guests, under the quick policy."""
     with tempfile.TemporaryDirectory(prefix="vcpu-bench-") as name:
         folder = Path(name)
         (folder / "guests").mkdir()
@@ -157,7 +161,7 @@ def _watched() -> Iterator[Watched]:
                 state=folder / "state",
                 interval_s=1.0,
                 listen=Listen("127.0.0.1", 0),
-                host=HostLimits(overcommit=64.0),
+                host=limits,
             )
         )
         thread = threading.Thread(target=service.run, daemon=True)
@@ -170,8 +174,9 @@ def _watched() -> Iterator[Watched]:
 
 
 @contextlib.contextmanager
-def _guest(image: Image, folder: Path, name: str) -> Iterator[QemuGuest]:
-    with QemuGuest.start(GuestSpec(name=name), image, folder) as guest:
+def calm_guest(spec: GuestSpec, image: Image, folder: Path) -> Iterator[QemuGuest]:
+    """A guest of this kind that is up and hardly busy."""
+    with QemuGuest.start(spec, image, folder) as guest:
         # The agent serves one client at a time, and that is the service: nobody else asks whether it is up.
         guest.wait_up()
         guest.load(CALM_VCPUS)

@@ -38,6 +38,8 @@ COMMANDS = (
         "plan",
         "events",
         "demo",
+        "replay",
+        "advise",
     ),
     *("lab up", "lab load", "lab down", "lab list"),
 )
