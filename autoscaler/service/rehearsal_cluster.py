@@ -10,11 +10,11 @@ that is not there, or no longer.
 from __future__ import annotations
 
 import threading
-import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from autoscaler.ports import AutoscalerError
+from autoscaler.service.clock import SystemClock
 from autoscaler.service.rehearsal_chunks import Chunk, chunks, put_together
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def rehearse_on_cluster(
         CannotRehearse, RehearsalFault: as `rehearse`.
         ClusterUnavailable: there is no such cluster, it has no workers, or it was lost.
     """
+    clock = SystemClock()
     with _connected(scheduler) as client:
         threads = _threads(client, scheduler)
         parts = chunks(traces, policies, circumstances, workers=max(1, threads))
@@ -64,7 +65,7 @@ def rehearse_on_cluster(
                     done[number] = found
                     if progress is not None:
                         progress(parts[number].domain_steps)
-            now_s = time.monotonic()
+            now_s = clock.monotonic_s()
             alone_since_s = None if _threads(client, scheduler) else alone_since_s or now_s
             if alone_since_s is not None and now_s - alone_since_s > WITHOUT_WORKERS_S:
                 raise ClusterUnavailable(
