@@ -10,11 +10,11 @@ that is not there, or no longer.
 from __future__ import annotations
 
 import threading
-import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from autoscaler.ports import AutoscalerError
+from autoscaler.service.clock import SystemClock
 from autoscaler.service.rehearsal_chunks import chunks, put_together
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from autoscaler.replay.circumstances import Circumstances
     from autoscaler.replay.course import Course
     from autoscaler.replay.trace import Trace
-    from autoscaler.service.rehearsal_chunks import Part
+    from autoscaler.service.clock import SystemClock
+from autoscaler.service.rehearsal_chunks import Part
 
 T = TypeVar("T")
 
@@ -71,6 +72,7 @@ def on_cluster(
         AutoscalerError: what a part raised.
         ClusterUnavailable: there is no such cluster, it has no workers, or it was lost.
     """
+    clock = SystemClock()
     with _connected(scheduler) as client:
         threads = _threads(client, scheduler)
         parts = parts_for(max(1, threads))
@@ -85,7 +87,7 @@ def on_cluster(
                     done[number] = found[0]
                     if progress is not None:
                         progress(parts[number].domain_steps)
-            now_s = time.monotonic()
+            now_s = clock.monotonic_s()
             alone_since_s = None if _threads(client, scheduler) else alone_since_s or now_s
             if alone_since_s is not None and now_s - alone_since_s > WITHOUT_WORKERS_S:
                 raise ClusterUnavailable(

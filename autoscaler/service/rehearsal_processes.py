@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -140,8 +139,9 @@ def _begin(over: Synchronized[int], stop: Synchronized[int], parent: int) -> Non
 
 def _end_with(parent: int) -> None:
     """A worker whose parent was killed would wait for work for ever."""
+    pause = threading.Event()
     while os.getppid() == parent:
-        time.sleep(_LOOK_EVERY_S)
+        pause.wait(_LOOK_EVERY_S)
     os._exit(1)
 
 
