@@ -113,6 +113,9 @@ class SimulatedHost:
         """The host itself: no task of its own ever waits."""
         return HostView(at_s=self._clock.monotonic_s(), cpus=self._vcpus, pressure_ratio=0.0)
 
+    def hear_firmware(self) -> None:
+        """What guests' firmware reports stands in every view."""
+
     def troubles(self) -> Mapping[str, str]:
         """Every guest is shown."""
         return {}
