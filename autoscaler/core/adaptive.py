@@ -1,11 +1,12 @@
 """The adaptive strategy: run each guest as tight as its own error budget and history allow.
 
-The target utilisation follows the budget: each bad slice cools it, good ones warm it slowly. How long a vCPU
-is kept is learned per level (`learned_hold`). Neither needs training, and each is explained in one sentence.
-A vCPU without which the present demand would break the promise counts as wanted while it is online: else a
-steady demand would lose it and get it back, over and over, as the target warms and cools.
+How demand goes on from each level of it is learned (`learned_growth`), and a guest has enough for all but a
+share of those ways. That share, the risk, follows the budget: each bad slice cuts it, good ones raise it
+slowly. How long a vCPU is kept is learned per level (`learned_hold`). None needs training, and each is
+explained in one sentence. A vCPU without which the present demand would break the promise counts as wanted
+while it is online: else a steady demand would lose it and get it back, over and over, as the risk changes.
 
-Invariant: the target stays within its limits; more bad slices never make it warmer; what is missing or
+Invariant: risk and target stay within their limits; more bad slices never raise them; what is missing or
 unknown changes nothing.
 """
 
@@ -13,10 +14,11 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from math import ceil, floor, log2
+from math import ceil, exp, floor, log
 from typing import TYPE_CHECKING, Self
 
 from autoscaler.core.dumped import LONGEST_S, ago_s, branch, number, number_or_none, whole, wholes
+from autoscaler.core.learned_growth import LearnedGrowth
 from autoscaler.core.learned_hold import LearnedHolds
 from autoscaler.core.model import MOST_VCPUS
 from autoscaler.core.policy import Indicator
@@ -28,22 +30,23 @@ if TYPE_CHECKING:
     from autoscaler.core.demand import Load
     from autoscaler.core.policy import AdaptiveStrategy, Sla
 
-COLDEST = 0.40
+LEAST_RISK, MOST_RISK = 0.001, 0.92
+_LEAST_ODDS, _MOST_ODDS = log(LEAST_RISK / (1 - LEAST_RISK)), log(MOST_RISK / (1 - MOST_RISK))
+_START_ODDS = log(0.25 / 0.75)
+"""A new guest's risk. It runs at .74 of a limit of .80, then; odds are kept as their logarithm."""
+_STEP = 0.08
+"""By how much a bad minute cuts the odds, once the first days have passed."""
+_BUDGET_SHARE = 0.9
+"""Bad slices aimed at, as a share of those that the objective allows."""
 WARMEST = 1.05
 """Over 1: a guest whose budget allows it may queue a little."""
-_START = 0.74
-_COLDEST_START = 0.50
-_STEP = 0.006
-"""What one bad minute cools, once the first day has passed."""
-_BUDGET_SHARE = 0.8
-"""Bad slices aimed at, as a share of those that the objective allows."""
+_LIMIT = 0.80
+"""The utilisation not to be exceeded where the promise is made by another measure."""
 _YOUNG_S = 12 * 3600.0
-"""A new guest learns twice as fast; that halves in so long."""
+"""A new guest learns four times as fast; that halves in so long."""
 _FULL_RATIO = 0.97
 _FULL_MARGIN = 1.15
 """Demand of a guest that used all it had, over what it used."""
-_MOVES_WEIGHT = 1.4
-"""How much more than their price the two moves weigh against keeping a vCPU; found best in simulation."""
 _HOUR_S = 3600.0
 _MOST_NEEDED = 4096
 _MOST_SLICES = 1 << 31
@@ -58,6 +61,14 @@ class AdaptiveTrace:
     demand_vcpus: float | None
     """None: nothing was measured yet."""
     target_utilization_ratio: float
+    risk_ratio: float
+    """Share of the ways on from here that the want does not reach for."""
+    growth_ratio: float
+    """How many times as much demand came to, or less, in all the others."""
+    reckoned_vcpus: float
+    """The demand that this is a multiple of."""
+    outlook_s: float
+    """How far ahead that looks."""
     want: int
     target: int
     hold_s: float | None
@@ -72,7 +83,6 @@ class AdaptiveTrace:
     """None: there was none."""
     clean_s: float
     """Time of good slices since the last bad one."""
-    start_utilization_ratio: float
 
 
 class Adaptive:
@@ -80,15 +90,16 @@ class Adaptive:
 
     __slots__ = (
         *("_bad_hours", "_born_s", "_clean_s", "_demand", "_holds", "_hour_s"),
-        *("_last_bad_s", "_needed", "_rho", "_sla", "_start"),
+        *("_growth", "_last_bad_s", "_limit", "_needed", "_odds", "_sla"),
     )
 
     def __init__(self, strategy: AdaptiveStrategy, sla: Sla, now_s: float, lag_s: float) -> None:
         """`lag_s`: seconds from a decision to the vCPU online, as seen so far."""
         prices = strategy.prices
         self._sla = sla
-        self._start = _start(lag_s)
-        self._rho = self._start
+        self._limit = sla.below if sla.indicator is Indicator.UTILIZATION else _LIMIT
+        self._odds = _START_ODDS
+        self._growth = LearnedGrowth(lag_s, now_s)
         self._born_s = now_s
         self._demand: float | None = None
         self._needed = 0
@@ -98,24 +109,25 @@ class Adaptive:
         """Bad slices by hour, the hour since `_hour_s` first."""
         self._hour_s = now_s
         moves = (prices.add + prices.remove) / prices.vcpu_minute
-        self._holds = LearnedHolds(60.0 * _MOVES_WEIGHT * moves, now_s)
+        self._holds = LearnedHolds(60.0 * moves, now_s)
 
-    def take(self, load: Load, now_s: float) -> None:  # noqa: ARG002 - as every strategy's
+    def take(self, load: Load, now_s: float) -> None:
         """A new measurement. A guest that used all it had would have used more."""
         full = load.busy_vcpus >= _FULL_RATIO * load.online
         self._demand = load.busy_vcpus * (_FULL_MARGIN if full else 1.0)
+        self._growth.take(self._demand, now_s)
         if self._sla.indicator is Indicator.UTILIZATION:
             self._needed = min(floor(self._demand / self._sla.below) + 1, load.online)
             self._holds.reach(self._needed)
 
     def judge(self, outcome: SliceOutcome, now_s: float) -> None:
-        """Let the target follow the budget by one closed slice; an unknown one says nothing."""
+        """Let the risk follow the budget by one closed slice; an unknown one says nothing."""
         if outcome is SliceOutcome.UNKNOWN:
             return
         bad = outcome is SliceOutcome.BAD
-        step = _STEP * max(1.0, 2.0 * 2.0 ** (-(now_s - self._born_s) / _YOUNG_S)) * self._sla.slice_s / 60.0
+        step = _STEP * max(1.0, 4.0 * 2.0 ** (-(now_s - self._born_s) / _YOUNG_S)) * self._sla.slice_s / 60.0
         aim = _BUDGET_SHARE * (1.0 - self._sla.objective_ratio)
-        self._rho = min(max(self._rho + step * (aim - bad), COLDEST), WARMEST)
+        self._odds = min(max(self._odds + step * (aim - bad), _LEAST_ODDS), _MOST_ODDS)
         if bad:
             self._turn_hours(now_s)
             self._bad_hours[0] += 1
@@ -127,7 +139,14 @@ class Adaptive:
         """The vCPUs that demand asks for at the target utilisation, within these bounds."""
         if self._demand is None:
             return lower
-        return min(max(ceil(self._demand / self._rho - _ROUNDING), lower), upper)
+        reckoned = self._growth.reckoned_vcpus
+        return min(max(ceil(reckoned * self._growth_ratio() / self._limit - _ROUNDING), lower), upper)
+
+    def _growth_ratio(self) -> float:
+        return max(self._growth.growth(self._risk()), self._limit / WARMEST)
+
+    def _risk(self) -> float:
+        return 1.0 / (1.0 + exp(-self._odds))
 
     def note(self, want: int, now_s: float) -> None:
         """Remember that so many are wanted now, or needed."""
@@ -146,9 +165,14 @@ class Adaptive:
         target = self.target(want, now_s)
         kept = want < target <= self._holds.levels
         hours = int((now_s - self._hour_s) / _HOUR_S)
+        growth = self._growth_ratio()
         return AdaptiveTrace(
             demand_vcpus=self._demand,
-            target_utilization_ratio=self._rho,
+            target_utilization_ratio=self._limit / growth,
+            risk_ratio=self._risk(),
+            growth_ratio=growth,
+            reckoned_vcpus=self._growth.reckoned_vcpus,
+            outlook_s=self._growth.outlook_s,
             want=want,
             target=target,
             hold_s=self._holds.hold_s(target) if kept else None,
@@ -157,7 +181,6 @@ class Adaptive:
             bad_slices=sum(self._bad_hours[: max(0, 24 - hours)]),
             last_bad_ago_s=None if self._last_bad_s is None else now_s - self._last_bad_s,
             clean_s=self._clean_s,
-            start_utilization_ratio=self._start,
         )
 
     def _turn_hours(self, now_s: float) -> None:
@@ -170,8 +193,7 @@ class Adaptive:
     def dump(self, now_s: float) -> dict[str, object]:
         """Plain JSON values; times as ages."""
         return {
-            "start": self._start,
-            "rho": self._rho,
+            "odds": self._odds,
             "age_s": ago_s(now_s, self._born_s),
             "demand": self._demand,
             "needed": self._needed,
@@ -179,6 +201,7 @@ class Adaptive:
             "last_bad_s": None if self._last_bad_s is None else ago_s(now_s, self._last_bad_s),
             "hour_s": ago_s(now_s, self._hour_s),
             "bad_hours": list(self._bad_hours),
+            "growth": self._growth.dump(now_s),
             "holds": self._holds.dump(now_s),
         }
 
@@ -198,8 +221,7 @@ class Adaptive:
         """
         then_s = now_s - max(away_s, 0.0)
         adaptive = cls(strategy, sla, now_s, 0.0)
-        adaptive._start = number(dumped, "start", _COLDEST_START, _START)
-        adaptive._rho = number(dumped, "rho", COLDEST, WARMEST)
+        adaptive._odds = number(dumped, "odds", _LEAST_ODDS, _MOST_ODDS)
         adaptive._born_s = then_s - number(dumped, "age_s", 0.0, LONGEST_S)
         adaptive._demand = number_or_none(dumped, "demand", 0.0, MOST_VCPUS)
         needed = whole(dumped, "needed", 0, _MOST_NEEDED)
@@ -209,17 +231,9 @@ class Adaptive:
         adaptive._hour_s = then_s - number(dumped, "hour_s", 0.0, LONGEST_S)
         bad_hours = wholes(dumped, "bad_hours", 24, _MOST_SLICES)
         adaptive._bad_hours[: len(bad_hours)] = array("I", bad_hours)
+        adaptive._growth.load(branch(dumped, "growth"), then_s)
         adaptive._holds.load(branch(dumped, "holds"), then_s)
         if sla.indicator is Indicator.UTILIZATION:
             adaptive._needed = needed
             adaptive._holds.reach(needed)
         return adaptive
-
-
-def _start(lag_s: float) -> float:
-    """Where a new guest's target starts: .74 was simulated with vCPUs that come within 10 s.
-
-    Where they take longer each burst goes unserved for longer, and a guest starts colder: by 3 points
-    per doubling, a choice that only a replay of longer lags can better. The budget corrects it.
-    """
-    return max(_COLDEST_START, _START - 0.03 * max(0.0, log2(max(lag_s, 10.0) / 10.0)))

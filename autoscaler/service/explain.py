@@ -94,7 +94,7 @@ def _strategy(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[
     yield Step("target", _learned_target(trace, record))
     yield Step(
         "want",
-        f"{trace['demand_vcpus']:.2f} vCPUs at {trace['target_utilization_ratio']:.0%} make "
+        f"{trace['reckoned_vcpus']:.2f} vCPUs at {trace['target_utilization_ratio']:.0%} make "
         f"{_vcpus(proposed)} wanted.",
     )
     if held > proposed and trace["needed"] >= held:
@@ -106,17 +106,20 @@ def _strategy(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[
 
 
 def _learned_target(trace: Mapping[str, Any], record: Mapping[str, Any]) -> str:
-    rho, start = trace["target_utilization_ratio"], trace["start_utilization_ratio"]
     moves = []
     if trace["bad_slices"]:
         last = ""
         if trace["last_bad_ago_s"] is not None:
             last = f", the last at {_time(record['until_wall_s'] - trace['last_bad_ago_s'])}"
-        moves.append(f"cooled by {_counted(trace['bad_slices'], 'bad slice')} in 24 h{last}")
+        moves.append(f"cut by {_counted(trace['bad_slices'], 'bad slice')} in 24 h{last}")
     if trace["clean_s"] > 0:
-        moves.append(f"warmed by {_span(trace['clean_s'])} of good slices since the last bad one")
+        moves.append(f"raised by {_span(trace['clean_s'])} of good slices since the last bad one")
     how = " and ".join(moves) or "nothing was learned yet"
-    return f"This guest may be run at {rho:.0%}: it began at {start:.0%}, {how}."
+    ahead = f"more than {trace['growth_ratio']:.2f} times as much within {_span(trace['outlook_s'])}"
+    return (
+        f"This guest may be run at {trace['target_utilization_ratio']:.0%}: its demand comes to {ahead} from "
+        f"here in {trace['risk_ratio']:.1%} of cases, the risk that its error budget leaves it: {how}."
+    )
 
 
 def _learned_hold(trace: Mapping[str, Any], held: int, online: int) -> str:

@@ -6,12 +6,12 @@ import json
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import cos, pi
+from math import cos, exp, log, pi
 from random import Random
 
 import pytest
 
-from autoscaler.core.adaptive import COLDEST, WARMEST, Adaptive
+from autoscaler.core.adaptive import LEAST_RISK, MOST_RISK, WARMEST, Adaptive
 from autoscaler.core.demand import Load
 from autoscaler.core.model import CpuSource
 from autoscaler.core.policy import AdaptiveStrategy, Indicator, Prices, Sla
@@ -20,7 +20,7 @@ from autoscaler.core.slo import SliceOutcome, Slo, SloReport
 GOOD, BAD, UNKNOWN = SliceOutcome.GOOD, SliceOutcome.BAD, SliceOutcome.UNKNOWN
 HOUR_S, DAY_S = 3600.0, 86400.0
 SLA = Sla(objective_ratio=0.99, slice_s=60.0)
-MOVES_S = (1 + 4) * 60 * 1.4
+MOVES_S = (1 + 4) * 60
 """What the two moves of a vCPU cost by default, in seconds of keeping it."""
 
 
@@ -44,70 +44,87 @@ def utilization(of: Adaptive) -> float:
     return of.trace(1, 0.0).target_utilization_ratio
 
 
+def odds(of: Adaptive) -> float:
+    """The logarithm of the risk's odds."""
+    risk = of.trace(1, 0.0).risk_ratio
+    return log(risk / (1 - risk))
+
+
+def test_a_guest_that_is_not_known_starts_at_the_risk_and_target_of_all() -> None:
+    trace = adaptive().trace(1, 0.0)
+    assert trace.risk_ratio == pytest.approx(0.25)
+    assert trace.target_utilization_ratio == pytest.approx(0.74, abs=0.001)
+
+
+@pytest.mark.parametrize(("lag_s", "outlook_s"), [(0.0, 30.0), (10.0, 40.0), (86400.0, 630.0)])
+def test_it_looks_as_far_ahead_as_vcpus_take_to_come_and_half_a_minute(
+    lag_s: float, outlook_s: float
+) -> None:
+    assert adaptive(lag_s=lag_s).trace(1, 0.0).outlook_s == outlook_s
+
+
 @pytest.mark.parametrize(
-    ("lag_s", "start"),
+    ("sla", "target"),
     [
-        pytest.param(0.0, 0.74, id="at once"),
-        pytest.param(10.0, 0.74, id="in simulation"),
-        pytest.param(20.0, 0.71, id="twice as long"),
-        pytest.param(80.0, 0.65, id="eight times as long"),
-        pytest.param(86400.0, 0.50, id="never below half"),
+        pytest.param(SLA, 0.74, id="the limit of the promise"),
+        pytest.param(replace(SLA, below=0.6), 0.555, id="a lower one"),
+        pytest.param(Sla(indicator=Indicator.PRESSURE, below=0.1), 0.74, id="none"),
     ],
 )
-def test_a_guest_starts_the_colder_the_longer_its_vcpus_take_to_come(lag_s: float, start: float) -> None:
-    assert utilization(adaptive(lag_s=lag_s)) == pytest.approx(start)
-    assert adaptive(lag_s=lag_s).trace(1, 0.0).start_utilization_ratio == pytest.approx(start)
+def test_the_margin_is_taken_from_the_utilisation_that_is_promised(sla: Sla, target: float) -> None:
+    assert utilization(adaptive(sla=sla)) == pytest.approx(target, abs=0.001)
 
 
 @pytest.mark.parametrize(
     ("sla", "outcome", "age_s", "change"),
     [
-        pytest.param(SLA, BAD, 5 * DAY_S, 0.006 * (0.008 - 1), id="a bad minute cools by 0.6 points"),
-        pytest.param(SLA, GOOD, 5 * DAY_S, 0.006 * 0.008, id="a good one warms by what a day's share is"),
-        pytest.param(SLA, BAD, 0.0, 0.012 * (0.008 - 1), id="a new guest learns twice as fast"),
-        pytest.param(SLA, BAD, 6 * HOUR_S, 0.006 * 2**0.5 * (0.008 - 1), id="which wears off"),
-        pytest.param(SLA, BAD, 12 * HOUR_S, 0.006 * (0.008 - 1), id="within twelve hours"),
+        pytest.param(SLA, BAD, 5 * DAY_S, 0.08 * (0.009 - 1), id="a bad minute cuts the odds by 8 %"),
+        pytest.param(SLA, GOOD, 5 * DAY_S, 0.08 * 0.009, id="a good one raises them by its share"),
+        pytest.param(SLA, BAD, 0.0, 0.32 * (0.009 - 1), id="a new guest learns four times as fast"),
+        pytest.param(SLA, BAD, 6 * HOUR_S, 0.32 * 0.5**0.5 * (0.009 - 1), id="which wears off"),
+        pytest.param(SLA, BAD, 24 * HOUR_S, 0.08 * (0.009 - 1), id="within a day"),
         pytest.param(SLA, UNKNOWN, 5 * DAY_S, 0.0, id="an unknown one says nothing"),
         pytest.param(
-            replace(SLA, slice_s=300.0), BAD, 5 * DAY_S, 5 * 0.006 * (0.008 - 1), id="five minutes count five"
+            replace(SLA, slice_s=300.0), BAD, 5 * DAY_S, 5 * 0.08 * (0.009 - 1), id="five minutes count five"
         ),
         pytest.param(
             replace(SLA, objective_ratio=0.95),
             GOOD,
             5 * DAY_S,
-            0.006 * 0.04,
-            id="a wider budget warms faster",
+            0.08 * 0.045,
+            id="a wider budget raises them faster",
         ),
     ],
 )
-def test_each_slice_moves_the_target_by_its_share_of_the_budget(
+def test_each_slice_moves_the_risk_by_its_share_of_the_budget(
     sla: Sla, outcome: SliceOutcome, age_s: float, change: float
 ) -> None:
     one = adaptive(sla=sla)
     one.judge(outcome, age_s)
-    assert utilization(one) - 0.74 == pytest.approx(change)
+    assert odds(one) - odds(adaptive()) == pytest.approx(change)
 
 
-def test_a_clean_day_warms_by_about_seven_points() -> None:
+def test_a_clean_day_nearly_triples_the_odds() -> None:
     one = adaptive()
     for minute in range(1440):
         one.judge(GOOD, 5 * DAY_S + minute * 60)
-    assert utilization(one) == pytest.approx(0.74 + 0.069, abs=0.001)
+    assert exp(odds(one) - odds(adaptive())) == pytest.approx(2.8, abs=0.03)
 
 
-@pytest.mark.parametrize(("outcome", "limit"), [(GOOD, WARMEST), (BAD, COLDEST)])
-def test_the_target_stays_within_its_limits(outcome: SliceOutcome, limit: float) -> None:
+@pytest.mark.parametrize(("outcome", "limit"), [(GOOD, MOST_RISK), (BAD, LEAST_RISK)])
+def test_the_risk_stays_within_its_limits(outcome: SliceOutcome, limit: float) -> None:
     one = adaptive(sla=replace(SLA, objective_ratio=0.95))
     for minute in range(5 * 1440):
         one.judge(outcome, minute * 60.0)
-    assert utilization(one) == limit
+    assert one.trace(1, 0.0).risk_ratio == pytest.approx(limit)
+    assert utilization(one) <= WARMEST
 
 
 @pytest.mark.parametrize(
     ("measured", "lower", "upper", "want"),
     [
         pytest.param(load(2.0), 1, 8, 3, id="demand over the target, rounded up"),
-        pytest.param(load(2.22), 1, 8, 3, id="what is whole but for its last bit is whole"),
+        pytest.param(load(2.21), 1, 8, 3, id="just three"),
         pytest.param(load(2.23), 1, 8, 4, id="a little more"),
         pytest.param(load(0.0), 1, 8, 1, id="idle"),
         pytest.param(load(0.0), 3, 8, 3, id="not below the minimum"),
@@ -177,7 +194,7 @@ def test_two_returns_are_not_yet_a_history() -> None:
     ("gaps_s", "at_least_s", "at_most_s"),
     [
         pytest.param([60.0] * 10, 60, 65, id="it comes back within a minute"),
-        pytest.param([300.0] * 25, 300, 410, id="it comes back within five minutes"),
+        pytest.param([240.0] * 25, 240, 284, id="it comes back within four minutes"),
         pytest.param([7200.0] * 10, 0, 0, id="it stays away for longer than keeping it is worth"),
         pytest.param([60.0] * 10 + [7200.0] * 10, 60, 65, id="often soon, else late"),
         pytest.param([30.0, *[7200.0] * 20], 0, 0, id="seldom soon, mostly late"),
@@ -218,7 +235,7 @@ def test_levels_are_given_back_as_their_holds_end() -> None:
     one.note(6, 0.0)
     one.note(3, 200.0)
     one.note(1, 400.0)
-    targets = [one.target(1, at_s) for at_s in (0.0, 420.0, 421.0, 620.0, 621.0)]
+    targets = [one.target(1, at_s) for at_s in (0.0, 300.0, 301.0, 500.0, 501.0)]
     assert targets == [6, 6, 3, 3, 1]
 
 
@@ -318,9 +335,9 @@ def test_a_restart_goes_on_with_the_time_away_gone_by() -> None:
     one.judge(BAD, 60.0)
     one.note(6, 100.0)
     one.note(1, 110.0)
-    again = Adaptive.load(AdaptiveStrategy(), SLA, one.dump(110.0), 5.0, 300.0)
+    again = Adaptive.load(AdaptiveStrategy(), SLA, one.dump(110.0), 5.0, 180.0)
     assert again.want(1, 8) == one.want(1, 8)
-    assert again.trace(1, 5.0).last_bad_ago_s == 350.0
+    assert again.trace(1, 5.0).last_bad_ago_s == 230.0
     assert again.target(1, 115.0) == 6
     assert again.target(1, 116.0) == 4, "what the demand of then needs is kept until there is another"
 
@@ -336,15 +353,16 @@ def test_a_wall_clock_that_was_set_back_is_no_time_away() -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        pytest.param("rho", True, id="no number"),
-        pytest.param("rho", float("nan"), id="nothing"),
-        pytest.param("rho", 1.06, id="warmer than any"),
+        pytest.param("odds", True, id="no number"),
+        pytest.param("odds", float("nan"), id="nothing"),
+        pytest.param("odds", 3.0, id="a greater risk than any"),
         pytest.param("demand", -1, id="less than none"),
         pytest.param("age_s", None, id="no age"),
         pytest.param("bad_hours", [0] * 25, id="more hours than a day has"),
         pytest.param("bad_hours", [0.5], id="half a slice"),
         pytest.param("bad_hours", [True], id="no count"),
         pytest.param("holds", [], id="no mapping"),
+        pytest.param("growth", [], id="no mapping either"),
     ],
 )
 def test_a_state_file_that_cannot_be_is_refused(key: str, value: object) -> None:
@@ -367,10 +385,10 @@ def test_a_history_as_long_as_it_can_be_goes_on() -> None:
 
 def test_other_prices_are_weighed_against_the_same_history() -> None:
     one = adaptive()
-    now_s = came_and_went(one, [300.0] * 25)
+    now_s = came_and_went(one, [240.0] * 25)
     cheap = AdaptiveStrategy(prices=Prices(add=0.1, remove=0.4))
     again = Adaptive.load(cheap, SLA, one.dump(now_s), now_s, 0.0)
-    assert kept_for_s(one, now_s) >= 300
+    assert kept_for_s(one, now_s) >= 240
     assert kept_for_s(again, now_s) == 0
 
 

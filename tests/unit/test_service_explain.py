@@ -36,7 +36,10 @@ RECORD: dict[str, Any] = {
             "strategy": "adaptive",
             "demand_vcpus": 2.25,
             "target_utilization_ratio": 0.79,
-            "start_utilization_ratio": 0.74,
+            "risk_ratio": 0.31,
+            "growth_ratio": 1.01,
+            "reckoned_vcpus": 2.25,
+            "outlook_s": 31.0,
             "bad_slices": 3,
             "last_bad_ago_s": 79_200.0,
             "clean_s": 79_200.0,
@@ -70,11 +73,12 @@ def test_a_growth_is_told_from_what_was_measured_to_what_was_done() -> None:
     assert found["action"] == "It is grown from 2 to 3 vCPUs: demand needs more vCPUs."
 
 
-def test_a_learned_target_tells_what_cooled_and_what_warmed_it() -> None:
+def test_a_learned_target_tells_the_risk_taken_and_what_cut_and_raised_it() -> None:
     text = told()["target"]
-    assert "may be run at 79%: it began at 74%" in text
-    assert "cooled by 3 bad slices" in text
-    assert "warmed by 22 h" in text
+    assert "may be run at 79%" in text
+    assert "more than 1.01 times as much within 31 s from here in 31.0% of cases" in text
+    assert "cut by 3 bad slices" in text
+    assert "raised by 22 h" in text
 
 
 def test_a_kept_vcpu_tells_how_often_it_was_wanted_again_in_time() -> None:
