@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from autoscaler.replay.circumstances import Circumstances
     from autoscaler.replay.course import Course
     from autoscaler.replay.trace import Trace
-    from autoscaler.service.clock import SystemClock
-from autoscaler.service.rehearsal_chunks import Part
+    from autoscaler.service.rehearsal_chunks import Part
 
 T = TypeVar("T")
 
