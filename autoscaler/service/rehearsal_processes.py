@@ -88,8 +88,10 @@ def on_all_cpus(
             "a process of the replay ended before its work: it was killed, or memory ran out (see `dmesg`); "
             "replay fewer domains at a time, or in fewer processes"
         ) from error
+    except BaseException:
+        stop.value = 1
+        raise
     finally:
-        stop.value = 1  # Where all went well nobody is left to heed it.
         pool.shutdown(cancel_futures=True)
 
 
@@ -122,37 +124,28 @@ def _gathered(
     return [done[number] for number in sorted(done)]
 
 
-class _Stopped(AutoscalerError):
-    """Nobody waits for this work any more."""
-
-
-_shared: tuple[Synchronized[int], Synchronized[int]]
-"""In a worker: steps that are over in all of them, and whether to stop."""
+_over: Synchronized[int]
+"""In a worker: steps that are over in all of them."""
 
 
 def _begin(over: Synchronized[int], stop: Synchronized[int], parent: int) -> None:
     """Make a process a worker."""
-    global _shared  # noqa: PLW0603 - what a pool's initializer is for
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _shared = (over, stop)
+    global _over  # noqa: PLW0603 - what a pool's initializer is for
+    threading.Thread(target=_end_with, args=(parent, stop), daemon=True).start()
+    _over = over
 
 
-def _end_with(parent: int) -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    pause = threading.Event()
-    while os.getppid() == parent:
-        pause.wait(_LOOK_EVERY_S)
+def _end_with(parent: int, stop: Synchronized[int]) -> None:
+    """End a worker that nobody waits for any more, whatever it is at."""
+    never = threading.Event()
+    while os.getppid() == parent and not stop.value:
+        never.wait(_LOOK_EVERY_S)
     os._exit(1)
 
 
 def _run(part: Part[T]) -> T:
-    over, stop = _shared
-
     def progress(domain_steps: int) -> None:
-        if stop.value:
-            raise _Stopped("the replay was ended")
-        with over.get_lock():
-            over.value += domain_steps
+        with _over.get_lock():
+            _over.value += domain_steps
 
-    progress(0)
     return part.run(progress)
