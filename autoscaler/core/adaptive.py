@@ -36,6 +36,7 @@ _START_ODDS = log(0.25 / 0.75)
 """A new guest's risk. It runs at .74 of a limit of .80, then; odds are kept as their logarithm."""
 _STEP = 0.08
 """By how much a bad minute cuts the odds, once the first days have passed."""
+_ODDS_STEP = 0.02
 _BUDGET_SHARE = 0.9
 """Bad slices aimed at, as a share of those that the objective allows."""
 WARMEST = 1.05
@@ -143,10 +144,9 @@ class Adaptive:
         return min(max(ceil(reckoned * self._growth_ratio() / self._limit - _ROUNDING), lower), upper)
 
     def _growth_ratio(self) -> float:
-        return max(self._growth.growth(self._risk()), self._limit / WARMEST)
-
-    def _risk(self) -> float:
-        return 1.0 / (1.0 + exp(-self._odds))
+        # In steps, so that what was reckoned at one risk serves for a while.
+        stepped = floor(self._odds / _ODDS_STEP) * _ODDS_STEP
+        return max(self._growth.growth(_risk(stepped)), self._limit / WARMEST)
 
     def note(self, want: int, now_s: float) -> None:
         """Remember that so many are wanted now, or needed."""
@@ -169,7 +169,7 @@ class Adaptive:
         return AdaptiveTrace(
             demand_vcpus=self._demand,
             target_utilization_ratio=self._limit / growth,
-            risk_ratio=self._risk(),
+            risk_ratio=_risk(self._odds),
             growth_ratio=growth,
             reckoned_vcpus=self._growth.reckoned_vcpus,
             outlook_s=self._growth.outlook_s,
@@ -237,3 +237,8 @@ class Adaptive:
             adaptive._needed = needed
             adaptive._holds.reach(needed)
         return adaptive
+
+
+def _risk(odds: float) -> float:
+    """The share that these odds, a logarithm, stand for."""
+    return 1.0 / (1.0 + exp(-odds))
