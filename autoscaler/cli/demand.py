@@ -11,11 +11,13 @@ import typer
 from autoscaler.cli.progress import progress
 from autoscaler.policyfile.problem import printable
 from autoscaler.policyfile.values import duration_s
+from autoscaler.ports import JournalUnavailable
 from autoscaler.replay.findings import TraceError
 from autoscaler.replay.generate import Kind, generate
 from autoscaler.replay.halves import halves
 from autoscaler.replay.reading.prometheus import from_prometheus
 from autoscaler.replay.reading.read import Reading, read_traces
+from autoscaler.service.journal_traces import journal_traces
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +33,7 @@ class Sources:
     """The options that say where it comes from, as they were given."""
 
     paths: list[Path]
+    journal: Path | None
     prometheus: str | None
     since: str
     metric: str | None
@@ -59,15 +62,16 @@ def read_demand(sources: Sources, half: str = _ALL) -> Demand:
     """The traces of one half of the domains; what is wrong with them is printed and ends the command."""
     if half not in _HALVES:
         raise typer.BadParameter(f"choose one of {', '.join(_HALVES)}", param_hint="--half")
-    ways = [bool(sources.paths), sources.prometheus is not None, sources.generate is not None]
-    if sum(ways) != 1:
+    asked = (sources.journal, sources.prometheus, sources.generate)
+    if bool(sources.paths) + sum(way is not None for way in asked) != 1:
         raise typer.BadParameter(
-            "say where the demand comes from: TRACE, --from-prometheus or --generate, one of them"
+            "say where the demand comes from: TRACE, --from-journal, --from-prometheus or --generate, "
+            "one of them"
         )
     step_s = _seconds(sources.step, "--step")
     try:
         reading = _read(sources, step_s)
-    except TraceError as error:
+    except (TraceError, JournalUnavailable) as error:
         for line in str(error).splitlines():
             typer.echo(f"autoscaler: {printable(line)}", err=True)
         raise typer.Exit(1) from error
@@ -85,6 +89,8 @@ def _read(sources: Sources, step_s: float) -> Reading:
         return Reading(_made_up(sources, step_s), ())
     if sources.prometheus is not None:
         return _asked(sources.prometheus, sources, step_s)
+    if sources.journal is not None:
+        return _remembered(sources.journal, sources, step_s)
     absent = [path for path in sources.paths if not path.exists()]
     for path in absent:
         typer.echo(f"autoscaler: there is no {printable(str(path))}; name a file or a folder", err=True)
@@ -121,6 +127,20 @@ def _asked(url: str, sources: Sources, step_s: float) -> Reading:
         )
 
 
+def _remembered(journal: Path, sources: Sources, step_s: float) -> Reading:
+    since_s = _seconds(sources.since, "--since", longest="3650d")
+    try:
+        traces = journal_traces(journal, step_s=step_s, from_wall_s=time.time() - since_s)
+    except ValueError as error:
+        raise TraceError(f"{journal}: {error}") from error
+    if not traces:
+        raise TraceError(
+            f"{journal}: it tells of no demand in that time: a service writes what it measured after ten "
+            "minutes, and when it ends"
+        )
+    return Reading(traces, ())
+
+
 def _seconds(text: str, option: str, *, longest: str = "1h") -> float:
     found, most_s = duration_s(text), duration_s(longest)
     if found is None or most_s is None or not 1 <= found <= most_s:
@@ -148,6 +168,8 @@ def _made_up(sources: Sources, step_s: float) -> tuple[Trace, ...]:
 def _told(sources: Sources) -> str:
     if sources.generate is not None:
         return f"made up: {sources.generate}, seed {sources.seed}"
+    if sources.journal is not None:
+        return f"the journal {sources.journal}"
     if sources.prometheus is not None:
         return f"the Prometheus server {sources.prometheus}"
     return ", ".join(path.name or str(path) for path in sources.paths)

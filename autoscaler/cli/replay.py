@@ -58,6 +58,7 @@ def replay(  # noqa: PLR0913 - each is an option of the command
     cost_per_request: options.RequestCostOption = None,
     leave_out: options.LeaveOutOption = None,
     step: options.StepOption = "10s",
+    journal: options.JournalOption = None,
     prometheus: options.PrometheusOption = None,
     since: options.SinceOption = "7d",
     metric: options.MetricOption = None,
@@ -68,6 +69,14 @@ def replay(  # noqa: PLR0913 - each is an option of the command
     seed: options.SeedOption = 0,
     jobs: options.JobsOption = None,
     scheduler: options.SchedulerOption = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="With --from-journal: simulate nothing; make the very decisions again that were made live, "
+            "from the tape (the key tape_mib of journal).",
+        ),
+    ] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Run the service's own controller over recorded demand, and score what it would have done.
@@ -75,10 +84,16 @@ def replay(  # noqa: PLR0913 - each is an option of the command
     Guests are simulated: demand that finds no vCPU waits, utilisation ends at the vCPUs that there are, and a
     vCPU takes its time to come. Beside the policies run an optimum that knows the future and the usual rules.
 
-    Exit code 0: done, and no promise newly broken; 1: the demand or the policies have errors; 2: the new
-    policy breaks an SLA that the one given by --against kept, or the command was used wrongly; 130:
-    interrupted.
+    With --strict it is shown instead that this version decides as the one did that ran.
+
+    Exit code 0: done, and no promise newly broken; 1: the demand or the policies have errors, or with
+    --strict a decision came out otherwise; 2: the new policy breaks an SLA that the one given by --against
+    kept, or the command was used wrongly; 130: interrupted.
     """
+    if strict:
+        from autoscaler.cli.strict import run_strict  # noqa: PLC0415 - as below
+
+        raise typer.Exit(run_strict(journal, output))
     with needs_extra("replay"):
         # What follows needs the extra, and the service is not to load it.
         from autoscaler.cli.demand import Sources  # noqa: PLC0415
@@ -92,6 +107,7 @@ def replay(  # noqa: PLR0913 - each is an option of the command
                 full_scale_vcpus=full_scale,
                 cost_per_request_vcpu_s=cost_per_request,
                 step=step,
+                journal=journal,
                 prometheus=prometheus,
                 since=since,
                 metric=metric,

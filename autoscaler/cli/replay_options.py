@@ -36,8 +36,20 @@ PrometheusOption = Annotated[
     str | None,
     typer.Option("--from-prometheus", metavar="URL", help="Read the demand from this Prometheus server."),
 ]
+JournalOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--from-journal",
+        metavar="FILE",
+        help="Read the demand from the service's journal, journal.sqlite in its state directory.",
+        show_default=False,
+    ),
+]
 SinceOption = Annotated[
-    str, typer.Option("--since", metavar="TIME", help="With --from-prometheus: how far back to read.")
+    str,
+    typer.Option(
+        "--since", metavar="TIME", help="With --from-prometheus or --from-journal: how far back to read."
+    ),
 ]
 MetricOption = Annotated[
     str | None,

@@ -80,6 +80,17 @@ def tape_of(path: Path) -> Iterator[bytes]:
             yield row["packed"]
 
 
+def tape_length(path: Path) -> int:
+    """How many pieces the tape has.
+
+    Raises:
+        JournalUnavailable: the file cannot be read.
+    """
+    with _opened(path) as db:
+        length: int = db.execute("SELECT count(*) FROM tape").fetchone()[0]
+        return length
+
+
 def history_of(path: Path, *, from_wall_s: float, to_wall_s: float) -> Iterator[Row]:
     """The blocks of the history that begin between two moments, by domain and time; see `history.block_of`.
 

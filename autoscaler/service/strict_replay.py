@@ -17,7 +17,7 @@ from autoscaler.service.controller import Controller
 from autoscaler.service.fleet import Fleet
 from autoscaler.service.host import Host, Versions
 from autoscaler.service.instruments import Instruments
-from autoscaler.service.journal_reader import tape_of
+from autoscaler.service.journal_reader import tape_length, tape_of
 from autoscaler.service.recorder import Recorder
 from autoscaler.service.tape import entries_of, essence
 from autoscaler.service.tape_values import from_plain
@@ -195,17 +195,17 @@ class _Silent:
         return asked
 
 
-def strict_replay(path: Path, *, progress: Callable[[int], None] = lambda _: None) -> StrictReplay:
-    """Make every decision of a journal's tape again; `progress` is told of each entry's number.
+def strict_replay(path: Path, *, progress: Callable[[int, int], None] = lambda _, __: None) -> StrictReplay:
+    """Make every decision of a journal's tape again; `progress` is told which piece of how many is next.
 
     Raises:
         JournalUnavailable: the journal cannot be read.
         ValueError: it holds no tape, or one that is damaged or of another version.
     """
-    player = _Player(entries_of(tape_of(path)))
+    player = _Player(entries_of(_counted(path, progress)))
     difference = ""
     try:
-        _play(player, progress)
+        _play(player)
     except _Parted as parted:
         difference = str(parted)
     return StrictReplay(
@@ -217,7 +217,14 @@ def strict_replay(path: Path, *, progress: Callable[[int], None] = lambda _: Non
     )
 
 
-def _play(player: _Player, progress: Callable[[int], None]) -> None:
+def _counted(path: Path, progress: Callable[[int, int], None]) -> Iterator[bytes]:
+    length = tape_length(path)
+    for number, piece in enumerate(tape_of(path)):
+        progress(number, length)
+        yield piece
+
+
+def _play(player: _Player) -> None:
     start = player.next()
     if start is None or start[0] != "start":
         raise ValueError(
@@ -226,11 +233,7 @@ def _play(player: _Player, progress: Callable[[int], None]) -> None:
         )
     settings = from_plain(start[1])
     controller = _controller(settings, player)
-    for number in count():
-        progress(number)
-        entry = player.next()
-        if entry is None:
-            return
+    while (entry := player.next()) is not None:
         kind, name, *arguments = entry
         if kind == "back":
             player.back(name, from_plain(arguments[0]))

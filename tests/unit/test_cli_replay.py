@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
+from autoscaler.cli.extra import needs_extra
 from autoscaler.cli.main import app
+
+ROOT = Path(__file__).parents[2]
 
 STANDS = "version: 1\npolicies:\n  - {name: all, match: {name: ['*']}, vcpus: {min: 4, max: 8}}\n"
 MEAN = STANDS.replace("min: 4, max: 8", "max: 1")
@@ -178,3 +184,21 @@ def test_policies_that_govern_none_of_the_domains_are_a_mistake(folder: Path) ->
     result = replay("demand.csv", "--policy", "other.yaml")
     assert result.exit_code == 2
     assert "no domain is left that the policies govern" in result.stderr
+
+
+def test_the_command_line_of_the_service_loads_nothing_of_it() -> None:
+    code = (
+        "import sys, autoscaler.cli.main\n"
+        "heavy = ('autoscaler.replay', 'numpy', 'matplotlib')\n"
+        "print([name for name in sys.modules if name.startswith(heavy)])"
+    )
+    ran = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ran.stdout == "[]\n"
+
+
+def test_what_is_not_installed_is_named_with_what_installs_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, needs_extra("replay"):
+        raise ModuleNotFoundError("No module named 'matplotlib.dates'", name="matplotlib.dates")
+    assert ended.value.exit_code == 1
+    said = capsys.readouterr().err
+    assert said == "autoscaler replay: this needs matplotlib: pip install 'vcpu-autoscaler[replay]'\n"
