@@ -25,7 +25,7 @@ def test_every_example_is_a_trace_without_a_fault(tmp_path: Path, example: str) 
 
 def table(heading: str) -> dict[str, str]:
     """The first two columns of the table under a heading."""
-    text = MANUAL.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    text = re.split(r"\n#+ ", MANUAL.partition(f"# {heading}\n")[2])[0]
     cells = [line.split("|")[1:3] for line in text.splitlines() if line.startswith("| `")]
     return {name.strip().strip("`"): value.strip().strip("`") for name, value in cells}
 
