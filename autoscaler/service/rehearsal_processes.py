@@ -8,10 +8,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, TypeVar
 
 from autoscaler.ports import AutoscalerError
@@ -19,7 +18,8 @@ from autoscaler.service.rehearsal_chunks import chunks, put_together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from concurrent.futures import Future
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnContext, SpawnProcess
     from multiprocessing.sharedctypes import Synchronized
 
     from autoscaler.core.policy import PolicySet
@@ -70,29 +70,34 @@ def on_all_cpus(
         AutoscalerError: what a part raised.
         WorkerLost: a process was killed, or ran out of memory.
     """
-    count = cpus(processes)
-    if count == 1 or len(parts) <= 1:
+    count = min(cpus(processes), len(parts))
+    if count <= 1:
         return [part.run(progress) for part in parts]
     # A process that is forked would inherit locks that threads of this one hold.
     context = get_context("spawn")
-    over, stop = context.Value("q", 0), context.Value("b", 0)
-    pool = ProcessPoolExecutor(
-        min(count, len(parts)), mp_context=context, initializer=_begin, initargs=(over, stop, os.getpid())
-    )
+    over = context.Value("q", 0)
+    with _workers(context, count, over) as workers:
+        return _gathered(parts, workers, over, progress or (lambda _: None))
+
+
+@contextmanager
+def _workers(context: SpawnContext, count: int, over: Synchronized[int]) -> Iterator[list[Connection]]:
+    """So many processes, each at the other end of a connection; at the end of the block they are no more."""
+    began: list[tuple[SpawnProcess, Connection]] = []
     try:
         with _deaf_to_interrupts():
-            work = {pool.submit(_run, part): number for number, part in enumerate(parts)}
-        return _gathered(work, over, progress or (lambda _: None))
-    except BrokenProcessPool as error:
-        raise WorkerLost(
-            "a process of the replay ended before its work: it was killed, or memory ran out (see `dmesg`); "
-            "replay fewer domains at a time, or in fewer processes"
-        ) from error
-    except BaseException:
-        stop.value = 1
-        raise
+            for _ in range(count):
+                here, there = context.Pipe()
+                process = context.Process(target=_work, args=(there, over, os.getpid()), daemon=True)
+                process.start()
+                there.close()  # So that the end of the process is the end of the connection.
+                began.append((process, here))
+        yield [connection for _, connection in began]
     finally:
-        pool.shutdown(cancel_futures=True)
+        for process, connection in began:
+            process.kill()
+            process.join()
+            connection.close()
 
 
 @contextmanager
@@ -109,43 +114,68 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 
 def _gathered(
-    work: dict[Future[T], int], over: Synchronized[int], progress: Callable[[int], None]
+    parts: Sequence[Part[T]],
+    workers: Sequence[Connection],
+    over: Synchronized[int],
+    progress: Callable[[int], None],
 ) -> list[T]:
-    """What came of each part, by its number; tells how far all are meanwhile."""
-    left, told = set(work), 0
+    """What came of each part, in their order; tells how far all are meanwhile."""
+    left, told = iter(enumerate(parts)), 0
+    at_work: dict[Connection, int] = {}
     done: dict[int, T] = {}
-    while left:
-        ready, left = wait(left, timeout=_LOOK_EVERY_S, return_when=FIRST_COMPLETED)
-        for future in ready:
-            done[work.pop(future)] = future.result()
+    idle = list(workers)
+    while True:
+        with _naming_loss():
+            for worker, (number, part) in zip(idle, left, strict=False):
+                worker.send(part)
+                at_work[worker] = number
+            if not at_work:
+                return [done[number] for number in sorted(done)]
+            idle = [worker for worker in wait(list(at_work), _LOOK_EVERY_S) if worker in at_work]
+            for worker in idle:
+                result, error = worker.recv()
+                if error is not None:
+                    raise error
+                done[at_work.pop(worker)] = result
         now = over.value
         progress(now - told)
         told = now
-    return [done[number] for number in sorted(done)]
 
 
-_over: Synchronized[int]
-"""In a worker: steps that are over in all of them."""
+@contextmanager
+def _naming_loss() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, ConnectionError) as error:
+        raise WorkerLost(
+            "a process of the replay ended before its work: it was killed, or memory ran out (see `dmesg`); "
+            "replay fewer domains at a time, or in fewer processes"
+        ) from error
 
 
-def _begin(over: Synchronized[int], stop: Synchronized[int], parent: int) -> None:
-    """Make a process a worker."""
-    global _over  # noqa: PLW0603 - what a pool's initializer is for
-    threading.Thread(target=_end_with, args=(parent, stop), daemon=True).start()
-    _over = over
+def _work(connection: Connection, over: Synchronized[int], parent: int) -> None:
+    """Be a worker: run each part that comes, until none comes any more."""
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+    def progress(domain_steps: int) -> None:
+        with over.get_lock():
+            over.value += domain_steps
+
+    while True:
+        try:
+            part = connection.recv()
+        except EOFError:
+            return
+        try:
+            outcome: tuple[object, Exception | None] = (part.run(progress), None)
+        except Exception as error:  # noqa: BLE001 - it is raised where somebody waits for the part
+            outcome = (None, error)
+        connection.send(outcome)
 
 
-def _end_with(parent: int, stop: Synchronized[int]) -> None:
+def _end_with(parent: int) -> None:
     """End a worker that nobody waits for any more, whatever it is at."""
     never = threading.Event()
-    while os.getppid() == parent and not stop.value:
+    while os.getppid() == parent:
         never.wait(_LOOK_EVERY_S)
     os._exit(1)
-
-
-def _run(part: Part[T]) -> T:
-    def progress(domain_steps: int) -> None:
-        with _over.get_lock():
-            _over.value += domain_steps
-
-    return part.run(progress)

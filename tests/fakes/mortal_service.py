@@ -35,8 +35,8 @@ class MortalJournal(SqliteJournal):
 
     dies_at: int | None = None
 
-    def __init__(self, path: Path, *, keep_s: float) -> None:
-        super().__init__(path, keep_s=keep_s)
+    def __init__(self, path: Path, *, keep_s: float, history_s: float) -> None:
+        super().__init__(path, keep_s=keep_s, history_s=history_s)
         self._steps = 0
         self._db.set_trace_callback(lambda _: self._step())
 

@@ -120,7 +120,7 @@ def test_another_way_to_decide_is_found_out(site: Site, monkeypatch: pytest.Monk
     site.run(3)
     site.web.set(demand=2.0)
     site.run(30)
-    monkeypatch.setattr(adaptive, "_START", 0.5)
+    monkeypatch.setattr(adaptive, "_START_ODDS", -4.0)
     difference = site.replayed().difference
     assert "decided live: domain web-1" in difference or "for domain 'web-1'" in difference
 

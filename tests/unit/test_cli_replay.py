@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from autoscaler.cli.extra import needs_extra
 from autoscaler.cli.main import app
+from autoscaler.replay.circumstances import LAB
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,7 +60,7 @@ def test_the_default_policy_is_tried_on_every_domain_beside_the_baselines_and_th
     result = replay("demand.csv")
     assert result.exit_code == 0, result.output
     assert "Domains: 2 (all of them" in result.stdout
-    assert "Lag: 1 s" in result.stdout
+    assert f"Lag: {LAB.plugged.at(0.5):g} s" in result.stdout
     first = [line.partition("  ")[0] for line in result.stdout.splitlines()]
     assert {"default policy", "optimum"} <= set(first)
     assert len(document("demand.csv")["policies"]) > len(document("demand.csv", "--no-baselines")["policies"])

@@ -53,9 +53,7 @@ ORDER = Order(domain=EVERY, name="", kind=OrderKind.PAUSE, by_uid=0, at_wall_s=1
         pytest.param(Sweep([RICH_VIEW], HostView(at_s=1.0, cpus=2)), id="sweep"),
         pytest.param(GuestVcpus((GuestVcpu(logical_id=0, online=True, can_offline=False),)), id="vcpus"),
         pytest.param(Requested(3), id="requested"),
-        pytest.param(
-            PolicySet((replace(POLICY, schedules=(NIGHT,), strategy=TargetStrategy()),)), id="policies"
-        ),
+        pytest.param(PolicySet((replace(POLICY, strategy=TargetStrategy()),)), id="policies"),
         pytest.param([ORDER], id="orders"),
         pytest.param(Kept(1.0, {"levels": [{"gaps": [1, 2]}], "rho": 0.5, "none": None}), id="kept"),
         pytest.param([OPERATION], id="operations"),
@@ -64,6 +62,12 @@ ORDER = Order(domain=EVERY, name="", kind=OrderKind.PAUSE, by_uid=0, at_wall_s=1
 )
 def test_a_value_comes_back_from_the_tape_as_it_was(value: object) -> None:
     assert from_plain(json.loads(json.dumps(to_plain(value)))) == value
+
+
+def test_a_schedule_comes_back_in_its_time_zone() -> None:
+    schedule = from_plain(json.loads(json.dumps(to_plain(NIGHT))))
+    assert schedule.timezone.key == "Europe/Berlin"
+    assert replace(schedule, timezone=NIGHT.timezone) == NIGHT
 
 
 def test_an_error_comes_back_as_one_of_its_kind_with_its_text() -> None:
