@@ -34,8 +34,8 @@ class Setbacks:
         self._denied_at: tuple[int, int] | None = None
         self._failed: dict[Direction, Operation] = {}
         """The last change of each direction, where it did not end well."""
-        self._left_behind: Operation | None = None
-        """What a run before began and did not see the end of, while it may still come true."""
+        self._left_behind: list[Operation] = []
+        """What runs before began and did not see the end of, while it may still come true."""
         self._trouble: dict[Direction, tuple[Condition, str]] = {}
         """What is to be said of it."""
 
@@ -50,7 +50,7 @@ class Setbacks:
 
     def may_bring(self, before: int, after: int) -> bool:
         """Whether a count that goes from one to the other may be a failed change that comes true late."""
-        late = [*self._failed.values(), *([] if self._left_behind is None else [self._left_behind])]
+        late = (*self._failed.values(), *self._left_behind)
         return any(operation.leads(before, after) for operation in late)
 
     def inherit(self, operation: Operation, last_s: float, now_s: float) -> None:
@@ -60,8 +60,10 @@ class Setbacks:
             self._back_off[direction] = BackOff()
         elif outcome in {Outcome.FAILED, Outcome.STUCK}:
             self._back_off[direction] = self._back_off[direction].failed(self._view.id.uuid, last_s)
-        unseen = outcome in {None, Outcome.ABANDONED}
-        self._left_behind = operation if unseen and now_s - operation.requested_s < LATE_S else None
+        if outcome in {None, Outcome.ABANDONED}:
+            # Not only the last one: runs may be killed faster than their requests are carried out.
+            self._left_behind.append(operation)
+            self._forget_late(None, now_s)
 
     def took(self, operation: Operation, outcome: Outcome, detail: str, now_s: float) -> None:
         """A change came to such an end."""
@@ -92,11 +94,15 @@ class Setbacks:
         if online is not None:
             for direction in [way for way, failed in self._failed.items() if failed.reached(online)]:
                 self.forgive(direction)
-        left = self._left_behind
-        if left is not None and (
-            now_s - left.requested_s >= LATE_S or (online is not None and left.reached(online))
-        ):
-            self._left_behind = None
+        if self._left_behind:
+            self._forget_late(online, now_s)
+
+    def _forget_late(self, online: int | None, now_s: float) -> None:
+        self._left_behind = [
+            left
+            for left in self._left_behind
+            if now_s - left.requested_s < LATE_S and not (online is not None and left.reached(online))
+        ]
 
     def forgive(self, direction: Direction) -> None:
         """The guest went this way after all."""

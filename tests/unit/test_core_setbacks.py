@@ -76,3 +76,15 @@ def test_what_a_run_before_left_open_may_come_true_for_a_minute() -> None:
     assert setbacks.may_bring(1, 3)
     setbacks.look(VIEW, 1, GROWTH.requested_s + LATE_S)
     assert not setbacks.may_bring(1, 3)
+
+
+def test_of_several_runs_that_were_killed_each_may_have_left_something() -> None:
+    setbacks = Setbacks(VIEW)
+    shrink = replace(GROWTH, from_vcpus=3, to_vcpus=1, requested_s=GROWTH.requested_s + 0.2)
+    for left in (GROWTH, shrink):
+        setbacks.inherit(replace(left, outcome=Outcome.ABANDONED), left.requested_s, AT_S)
+    assert setbacks.may_bring(1, 3)
+    assert setbacks.may_bring(3, 1)
+    setbacks.look(VIEW, 3, AT_S)
+    assert not setbacks.may_bring(1, 3)
+    assert setbacks.may_bring(3, 1)
