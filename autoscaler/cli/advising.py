@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autoscaler.cli.tried_policies import TriedPolicies
-    from autoscaler.replay.advise import Advice, Proposal, Tried
+    from autoscaler.replay.proposal import Advice, Proposal, Tried
     from autoscaler.replay.trace import Trace
 
 _START = Policy(name="advised", match=Match())

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from autoscaler.core.policy import AdaptiveStrategy, Prices, Sla
 from autoscaler.replay.prescribed import prescribed
+from autoscaler.replay.proposal import Advice, Measured, Proposal, Tried
 from autoscaler.replay.score import cost, slices_of
 from autoscaler.replay.slices import BAD, UNKNOWN, needed_vcpus, steps_of_slice
 
@@ -47,78 +48,6 @@ MOST_CANDIDATES = 6
 MOVE_AVERSE = Prices(vcpu_minute=1.0, add=4.0, remove=16.0)
 _QUIET_RATIO = 0.25
 """Share of the hours that counts as quiet."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """What is proposed of a policy; the rest of it is another's business."""
-
-    min_vcpus: int
-    max_vcpus: int
-    objective_ratio: float
-    prices: Prices
-
-    def policy(self, base: Policy) -> Policy:
-        """The base with this instead of its own."""
-        return replace(
-            base,
-            min_vcpus=self.min_vcpus,
-            max_vcpus=self.max_vcpus,
-            sla=replace(base.sla, objective_ratio=self.objective_ratio),
-            strategy=AdaptiveStrategy(prices=self.prices),
-            schedules=(),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What one part of a course cost and kept; J at the prices of the base."""
-
-    days: float
-    j: float
-    vcpu_hours: float
-    adds: int
-    removals: int
-    bad: int
-    known: int
-    kept: bool
-
-    @property
-    def attained_ratio(self) -> float | None:
-        """Good share of the known slices; None: none is known."""
-        return 1 - self.bad / self.known if self.known else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
-    """One candidate, in both parts of the history."""
-
-    name: str
-    proposal: Proposal | None
-    """None: what is there already."""
-    choosing: Measured
-    verifying: Measured
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advice:
-    """For one domain."""
-
-    domain: str
-    proposal: Proposal | None
-    """None: leave it."""
-    why: str
-    as_it_is: Tried | None
-    """None: there was too little history to try anything."""
-    tried: tuple[Tried, ...]
-    """Every candidate, in the order of trying."""
-
-    @property
-    def best(self) -> Tried | None:
-        """The candidate that is proposed."""
-        return next(
-            (tried for tried in self.tried if self.proposal and tried.proposal == self.proposal), None
-        )
 
 
 Rehearsing = Generator["Policy", "Course", T]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autoscaler.core.policy import Match, PolicySet
-from autoscaler.replay.advise import MOST_CANDIDATES, Advice, advise
+from autoscaler.replay.advise import MOST_CANDIDATES, advise
 from autoscaler.replay.simulated_guest import uuid_of
 from autoscaler.service.rehearsal import rehearse
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from autoscaler.core.policy import Policy
     from autoscaler.replay.circumstances import Circumstances
+    from autoscaler.replay.proposal import Advice
     from autoscaler.replay.trace import Trace
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from autoscaler.core.policy import AdaptiveStrategy, Match, Policy
-from autoscaler.replay.advise import MOVE_AVERSE, Advice, advise
+from autoscaler.replay.advise import MOVE_AVERSE, advise
 from autoscaler.replay.course import Course
+from autoscaler.replay.proposal import Advice
 from autoscaler.replay.trace import Trace
 from tests.fakes.courses import MONDAY_S, Floats
 from tests.fakes.courses import course as course_of
