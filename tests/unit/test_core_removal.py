@@ -217,6 +217,16 @@ def test_a_lost_answer_is_looked_at_before_the_guest_is_asked_again() -> None:
     assert removal.next_action(106.0) == Unplug(expect=3, target=2)
 
 
+def test_a_removal_that_a_growth_ended_is_not_called_unknown() -> None:
+    removal = begun()
+    handed_out(removal, 100.0)
+    removal.guest_shows(guest_vcpus(present=3, online=2), 100.1)
+    handed_out(removal, 100.1)
+    removal.unknown("the link broke", 100.2)
+    removal.give_way()
+    assert removal.conditions == {}
+
+
 def test_a_vcpu_that_goes_while_the_hypervisor_waits_for_it_is_ours() -> None:
     removal = begun()
     handed_out(removal, 100.0)

@@ -76,6 +76,13 @@ def test_a_denial_that_ends_takes_only_itself_with_it() -> None:
     assert set(setbacks.conditions) == {Condition.STUCK}
 
 
+def test_what_was_said_since_a_denial_stands_when_that_ends() -> None:
+    setbacks = after(Outcome.DENIED)
+    setbacks.blame(Direction.UP, Condition.STUCK, "the next request has not come back")
+    setbacks.look(replace(VIEW, plugged=VIEW.plugged + 1), None, AT_S + 2 * LONGEST_S)
+    assert set(setbacks.conditions) == {Condition.STUCK}
+
+
 def test_failures_before_a_denial_are_not_forgotten_with_it() -> None:
     setbacks = Setbacks(VIEW)
     for _ in range(8):
