@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.core.condition import Condition, stuck, unanswered
+from autoscaler.core.condition import Condition, stuck, unanswered, unknown
 from autoscaler.core.deadlines import Deadlines, Patience, Stage
 from autoscaler.core.operation import Action, Direction, Operation, Outcome, Plug, SetOnline, Wait
 from autoscaler.core.reason import Reason
@@ -60,7 +60,8 @@ class Actuation:
     @property
     def conditions(self) -> Mapping[Condition, str]:
         """What the last changes left behind, each with its sentence."""
-        return self._setbacks.conditions
+        lost = {} if self._unknown_since_s is None else {Condition.UNKNOWN: unknown(self._view.name)}
+        return {**self._setbacks.conditions, **lost}
 
     def may_bring(self, before: int, after: int) -> bool:
         """Whether what was begun here can be why a count changed: it is under way, or failed and late."""
@@ -81,7 +82,7 @@ class Actuation:
         """Why no change of this direction can begin now; None: it can."""
         if self.busy:
             return Reason.IN_PROGRESS
-        return Reason.BACK_OFF if self._setbacks.wait(direction, now_s) else None
+        return self._setbacks.obstacle(direction, now_s)
 
     def inherit(self, operation: Operation, now_s: float) -> None:
         """Know of a change that was made before this state was; to be told of all, the oldest first.

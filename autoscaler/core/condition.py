@@ -30,7 +30,11 @@ class Condition(StrEnum):
     STUCK = "stuck"
     """The guest does not follow an accepted change."""
     FAILED = "failed"
-    """The last change was refused or went wrong."""
+    """The last change went wrong."""
+    DENIED = "denied"
+    """The hypervisor denied the last change for a stated reason."""
+    UNKNOWN = "unknown"
+    """The reply to a change was lost, and no look since has shown whether it was made."""
     HELD = "held"
     """A job or a freeze of its filesystems holds the domain: it is left as it is meanwhile."""
     NOT_GIVEN_BACK = "not-given-back"
@@ -45,6 +49,7 @@ class Condition(StrEnum):
     """An administrator ordered a count, and the domain is held at it."""
 
 
+_MINUTE_S = 60
 AS_ORDERED = frozenset({Condition.PAUSED, Condition.ORDERED})
 """What is as an administrator wants it: to be shown, and no trouble."""
 
@@ -91,8 +96,16 @@ def by_hand(view: DomainView, online: int, left_s: float) -> str:
     """That somebody else changed a domain, and how long that is left alone."""
     return (
         f"somebody else changed the vCPUs of domain {view.name!r} ({online} online, {view.plugged} plugged): "
-        f"they stay as they are for {max(left_s, 0.0) / 60:.0f} minutes more (manual_change.respect_for)"
+        f"they stay as they are for {_lasting(left_s)} more (manual_change.respect_for)"
     )
+
+
+def _lasting(seconds: float) -> str:
+    """A time to wait, as people say it."""
+    if seconds < _MINUTE_S:
+        return "less than a minute"
+    minutes = round(seconds / _MINUTE_S)
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"
 
 
 def headroom(view: DomainView, policy: Policy, proposed: int) -> str | None:
@@ -131,6 +144,22 @@ def stuck(name: str, operation: Operation, online: int | None, deadline_s: float
     )
 
 
+def denied(detail: str) -> str:
+    """What the hypervisor denied, in its words, and when it is tried again."""
+    return (
+        f"{detail}; it is tried again when the plugged vCPUs or the maximum are others, in 5 minutes at most"
+    )
+
+
+def unknown(name: str) -> str:
+    """That a reply was lost, what is done about it, and where to look meanwhile."""
+    return (
+        f"the reply to a change of domain {name!r} was lost, so whether it was made is not known: nothing is "
+        f"asked again before a look shows it; if none does, see whether `virsh domstate {quote(name)}` "
+        "answers"
+    )
+
+
 def unanswered(name: str, operation: Operation, deadline_s: float) -> str:
     """A request that is still out and cannot be taken back, and what would end it."""
     return (
@@ -164,7 +193,7 @@ def refused_back(name: str, slot: int, meaning: str, wait_s: float) -> str:
     """A guest that does not give a vCPU back, and what to do."""
     return (
         f"the guest of domain {name!r} was asked for the vCPU in slot {slot} and says of its {meaning}; it "
-        f"is asked again in {wait_s / 60:.0f} minutes: see its kernel log, or set reclaim: offline"
+        f"is asked again in {_lasting(wait_s)}: see its kernel log, or set reclaim: offline"
     )
 
 

@@ -58,11 +58,15 @@ class Order:
         """Whether nothing may be begun while it stands."""
         return self.kind is OrderKind.PAUSE
 
+    @property
+    def effect(self) -> str:
+        """What becomes of a domain under it, part of a sentence: ``held at 2 vCPUs``."""
+        return "paused" if self.vcpus is None else f"held at {self.vcpus} vCPUs"
+
     def __str__(self) -> str:
         """Part of a sentence: ``paused until 2026-03-01 14:30:00 UTC by uid 0``."""
-        what = "paused" if self.vcpus is None else f"held at {self.vcpus} vCPUs"
         until = "resumed" if self.until_wall_s is None else _time(self.until_wall_s)
-        return f"{what} until {until} by uid {self.by_uid}"
+        return f"{self.effect} until {until} by uid {self.by_uid}"
 
     @property
     def sentence(self) -> str:

@@ -63,7 +63,9 @@ class Reason(StrEnum):
     IDLE = "idle"
     """A vCPU that is plugged and offline was not needed: it goes back to the host."""
     BACK_OFF = "back-off"
-    """The last change failed; it is tried again later."""
+    """The last change failed, or met that of somebody else again; it is tried again later."""
+    DENIED = "denied"
+    """The hypervisor denied the last change; it is tried again when what that was about is another."""
     IN_PROGRESS = "in-progress"
     """Another change of this domain is under way."""
     UNRECORDED = "unrecorded"
@@ -103,7 +105,11 @@ SENTENCES: dict[Reason, str] = {
     Reason.HOST_RATE: "the host has had its changes for this minute",
     Reason.TAKEN_BACK: "a domain of higher priority needs it",
     Reason.IDLE: "a vCPU that is offline is not needed, it goes back to the host",
-    Reason.BACK_OFF: "the last change failed, it is tried again later",
+    Reason.BACK_OFF: "the last change failed or met somebody else's, it is tried again later",
+    Reason.DENIED: (
+        "the hypervisor denied the last change, it is tried again when the plugged vCPUs or the maximum are "
+        "others, in 5 minutes at most"
+    ),
     Reason.IN_PROGRESS: "another change is under way",
     Reason.UNRECORDED: "the journal cannot be written, and what is not recorded is not done",
     Reason.HELD: "a job such as a migration, backup or snapshot holds the domain",
@@ -115,6 +121,7 @@ OUT_OF_PLAY = frozenset(
     {
         Reason.BACK_OFF,
         Reason.BY_HAND,
+        Reason.DENIED,
         Reason.DOUBTED,
         Reason.FROZEN,
         Reason.HELD,

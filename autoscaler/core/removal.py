@@ -19,13 +19,13 @@ from autoscaler.core.condition import (
     few_descriptors,
     in_use,
     kept_back,
-    refused_back,
+    unknown,
     unplug_unanswered,
 )
 from autoscaler.core.deadlines import Deadlines, Patience, Stage
 from autoscaler.core.operation import Action, LookAtGuest, Operation, Outcome, Requested, Unplug, Wait
 from autoscaler.core.reason import Reason
-from autoscaler.core.slot_setbacks import KEPT, SlotSetbacks
+from autoscaler.core.slot_setbacks import REMEMBERED, SlotSetbacks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,14 +62,15 @@ class Removal:
         self._again_s = _AGAIN_S
         self._patience = Patience()
         self._unknown_since_s: float | None = None
-        self._setbacks = SlotSetbacks(view.id.uuid)
-        self._trouble = ""
+        self._setbacks = SlotSetbacks(view)
         self._last_error = ""
 
     @property
     def conditions(self) -> Mapping[Condition, str]:
         """What the last removals left behind, and what keeps further ones from being asked for."""
-        found = {Condition.NOT_GIVEN_BACK: self._trouble} if self._trouble else {}
+        found = dict(self._setbacks.conditions)
+        if self.operation is not None and self._unknown_since_s is not None:
+            found[Condition.UNKNOWN] = unknown(self._view.name)
         descriptors = self._view.descriptors
         if descriptors is not None and descriptors.open > FULL_RATIO * descriptors.limit:
             found[Condition.FEW_DESCRIPTORS] = few_descriptors(self._view.name, descriptors)
@@ -81,7 +82,7 @@ class Removal:
             return Reason.IN_PROGRESS
         if Condition.FEW_DESCRIPTORS in self.conditions:
             return Reason.BACK_OFF
-        return Reason.BACK_OFF if self._setbacks.wait(self._asked.highest, now_s) else None
+        return self._setbacks.obstacle(self._asked.highest, now_s)
 
     def inherit(self, operation: Operation) -> None:
         """Know of a removal that was begun before this state was; to be told of all, the oldest first.
@@ -92,10 +93,10 @@ class Removal:
         self.last_change_s = operation.gone_s or operation.accepted_s or self.last_change_s
         if operation.gone_s is None and self._view.plugged == operation.from_vcpus:
             slot = self._asked.highest
-            self._asked.add(slot)
-            if operation.outcome in KEPT:
-                asked_s = operation.accepted_s or operation.requested_s
-                self._setbacks.took(slot, operation.outcome, self._view, asked_s)
+            if operation.outcome is not Outcome.DENIED:
+                self._asked.add(slot)
+            if operation.outcome in REMEMBERED:
+                self._setbacks.note(slot, operation.outcome, operation.accepted_s or operation.requested_s)
 
     def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
         """Start the removal that `decision` asks for."""
@@ -173,7 +174,8 @@ class Removal:
             self._slot = answer.slot
             self._asked.add(answer.slot)
         if self.operation is not None:
-            self.operation, self._trouble = self.operation.accepted(now_s), ""
+            self.operation = self.operation.accepted(now_s)
+            self._setbacks.pass_over()
             self._patience.begin(now_s)
 
     def unknown(self, detail: str, now_s: float) -> None:
@@ -204,7 +206,6 @@ class Removal:
         gone = self._asked.look(view)
         for slot in gone:
             self._setbacks.forgive(slot)
-            self._trouble = ""
         self._setbacks.look(view)
         if self.operation is not None:
             self._follow(self.operation, view, now_s)
@@ -213,7 +214,8 @@ class Removal:
     def mind_spare(self, used: int, now_s: float) -> None:
         """Note whether more vCPUs are plugged than the domain uses, with those that a growth will bring."""
         if self._view.plugged <= used:
-            self.spare_since_s, self._trouble = None, ""
+            self.spare_since_s = None
+            self._setbacks.pass_over()
         elif self.spare_since_s is None:
             self.spare_since_s = now_s
 
@@ -275,18 +277,14 @@ class Removal:
         if self._patience.waited_s <= deadline_s:
             return
         if self._in_flight is not None:
-            self._trouble = unplug_unanswered(self._view.name, deadline_s)
+            self._setbacks.blame(unplug_unanswered(self._view.name, deadline_s))
         else:
             detail = kept_back(self._view.name, self._slot, deadline_s, self._last_error)
             self._end(operation, Outcome.STUCK, detail, now_s)
 
     def _end(self, operation: Operation, outcome: Outcome, detail: str, now_s: float) -> None:
         """End a removal that did not come true, and remember that for its slot."""
-        wait_s = self._setbacks.took(self._slot, outcome, self._view, now_s)
-        if outcome is Outcome.REFUSED:
-            detail = refused_back(self._view.name, self._slot, detail, wait_s)
-        if outcome is not Outcome.CONFLICT:
-            self._trouble = detail
+        detail = self._setbacks.took(self._slot, outcome, detail, now_s)
         if operation.accepted_s is not None:
             self.last_change_s = now_s
         self._close(operation.ended(outcome, detail))

@@ -1,26 +1,30 @@
-"""What changes leave behind that did not end well, and how long each kind of failure is left alone.
+"""What a domain's growths and shrinks leave behind that did not end well, and what is to be said of it.
 
-* *denied*: until what the refusal was about, the plugged vCPUs or the maximum, is another; 5 minutes at most;
-* *failed*, *stuck*: exponentially longer, with jitter; either way a condition says what is wrong;
-* *conflict*: not at all, for what is needed is decided anew on what is there;
-* *unknown* is no end: the change goes on after a fresh look (`actuation`).
+How long each is left alone says `setback`. Conditions tell *denied*, *failed* and *stuck* apart; a *conflict*
+is nobody's fault and has none. *Unknown* is no end: the change goes on after a fresh look (`actuation`).
 
-Invariant: a setback delays further changes in its own direction only.
+Invariant: a setback delays further changes in its own direction only, and ends for its own direction only.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from autoscaler.core.backoff import LONGEST_S, BackOff
-from autoscaler.core.condition import Condition
+from autoscaler.core.condition import Condition, denied
 from autoscaler.core.operation import Direction, Operation, Outcome
+from autoscaler.core.setback import Setback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from autoscaler.core.model import DomainView
+    from autoscaler.core.reason import Reason
 
+_CONDITIONS = {Outcome.DENIED: Condition.DENIED, Outcome.STUCK: Condition.STUCK}
+"""What an end is called where it is not simply `Condition.FAILED`."""
+_SET_BACK = frozenset({Outcome.DENIED, Outcome.FAILED, Outcome.STUCK, Outcome.CONFLICT})
+"""The outcomes of a run before that this one goes on from."""
 LATE_S = 60.0
 """A change that a run before left behind is over after this time, seen or not."""
 
@@ -30,8 +34,7 @@ class Setbacks:
 
     def __init__(self, view: DomainView) -> None:
         self._view = view
-        self._back_off = {Direction.UP: BackOff(), Direction.DOWN: BackOff()}
-        self._denied_at: tuple[int, int] | None = None
+        self._left = {Direction.UP: Setback(), Direction.DOWN: Setback()}
         self._failed: dict[Direction, Operation] = {}
         """The last change of each direction, where it did not end well."""
         self._left_behind: list[Operation] = []
@@ -44,9 +47,9 @@ class Setbacks:
         """What is wrong, each with its sentence; of two alike the newer one."""
         return dict(self._trouble.values())
 
-    def wait(self, direction: Direction, now_s: float) -> bool:
-        """Whether it is too early for another change of this direction."""
-        return self._back_off[direction].waiting(now_s)
+    def obstacle(self, direction: Direction, now_s: float) -> Reason | None:
+        """Why it is too early for another change of this direction; None: it is not."""
+        return self._left[direction].obstacle(now_s)
 
     def may_bring(self, before: int, after: int) -> bool:
         """Whether a count that goes from one to the other may be a failed change that comes true late."""
@@ -54,12 +57,17 @@ class Setbacks:
         return any(operation.leads(before, after) for operation in late)
 
     def inherit(self, operation: Operation, last_s: float, now_s: float) -> None:
-        """Know of a change that a run before made, and when it was last heard of; the oldest comes first."""
+        """Know of a change that a run before made, and when it was last heard of; the oldest comes first.
+
+        What a denial was about is not on record: it stands for the domain as it is now.
+        """
         direction, outcome = operation.direction, operation.outcome
         if operation.online_s is not None:
-            self._back_off[direction] = BackOff()
-        elif outcome in {Outcome.FAILED, Outcome.STUCK}:
-            self._back_off[direction] = self._back_off[direction].failed(self._view.id.uuid, last_s)
+            self._left[direction] = Setback()
+        elif outcome in _SET_BACK:
+            self._note(direction, outcome, last_s)
+        else:
+            self._left[direction] = replace(self._left[direction], denial=None)
         if outcome in {None, Outcome.ABANDONED}:
             # Not only the last one: runs may be killed faster than their requests are carried out.
             self._left_behind.append(operation)
@@ -69,16 +77,15 @@ class Setbacks:
         """A change came to such an end."""
         direction = operation.direction
         self._trouble.pop(direction, None)
+        self._note(direction, outcome, now_s)
         if outcome is Outcome.CONFLICT:
             return
-        if outcome is Outcome.DENIED:
-            self._denied_at = (self._view.plugged, self._view.maximum)
-            back_off = BackOff(self._back_off[direction].failures + 1, now_s + LONGEST_S)
-        else:
-            back_off = self._back_off[direction].failed(self._view.id.uuid, now_s)
-        self._back_off[direction] = back_off
-        self.blame(direction, Condition.STUCK if outcome is Outcome.STUCK else Condition.FAILED, detail)
+        sentence = denied(detail) if outcome is Outcome.DENIED else detail
+        self.blame(direction, _CONDITIONS.get(outcome, Condition.FAILED), sentence)
         self._failed[direction] = operation
+
+    def _note(self, direction: Direction, outcome: Outcome, now_s: float) -> None:
+        self._left[direction] = self._left[direction].took(outcome, self._view, self._view.id.uuid, now_s)
 
     def blame(self, direction: Direction, condition: Condition, sentence: str) -> None:
         """Have this said of a direction, in place of what was said before."""
@@ -88,9 +95,11 @@ class Setbacks:
     def look(self, view: DomainView, online: int | None, now_s: float) -> None:
         """Let go of what a fresh look puts right; `online` is None where the guest was not seen."""
         self._view = view
-        if self._denied_at is not None and self._denied_at != (view.plugged, view.maximum):
-            self._denied_at = None
-            self._back_off = dict.fromkeys(self._back_off, BackOff())
+        for direction, before in self._left.items():
+            self._left[direction] = before.seen(view)
+            said = self._trouble.get(direction)
+            if self._left[direction] is not before and said is not None and said[0] is Condition.DENIED:
+                del self._trouble[direction]
         if online is not None:
             for direction in [way for way, failed in self._failed.items() if failed.reached(online)]:
                 self.forgive(direction)
@@ -106,7 +115,7 @@ class Setbacks:
 
     def forgive(self, direction: Direction) -> None:
         """The guest went this way after all."""
-        self._back_off[direction] = BackOff()
+        self._left[direction] = Setback()
         self._failed.pop(direction, None)
         self._trouble.pop(direction, None)
 

@@ -1,60 +1,87 @@
 """How long a slot is left alone whose vCPU was asked for in vain: the counterpart of `setbacks` for removals.
 
-A refusal, or a guest that did not follow, is remembered longest, for asking again seldom helps; a denial ends
-when what it was about is another; a conflict is no setback at all.
+A refusal, or a guest that did not follow, is remembered longest, for asking again seldom helps; all else as
+`setback` says.
 
-Invariant: a setback of one slot delays no other slot, and no growth.
+Invariant: a setback of one slot delays no other slot, and no growth, and ends for its own slot only.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.core.backoff import LONGEST_S, BackOff
+from autoscaler.core.backoff import FIRST_S, LONGEST_S
+from autoscaler.core.condition import Condition, denied, refused_back
 from autoscaler.core.operation import Outcome
+from autoscaler.core.setback import Setback
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from autoscaler.core.model import DomainView
+    from autoscaler.core.reason import Reason
 
 REFUSED_FIRST_S, REFUSED_LONGEST_S = 60.0, 3600.0
 """Back-off of a slot that the guest does not give back."""
 KEPT = frozenset({Outcome.REFUSED, Outcome.STUCK})
 """The outcomes by which a guest keeps a vCPU."""
+REMEMBERED = KEPT | {Outcome.DENIED}
+"""The outcomes that count over a restart too."""
 
 
 class SlotSetbacks:
     """Those of one domain's slots."""
 
-    def __init__(self, uuid: str) -> None:
-        self._uuid = uuid
-        self._back_off: dict[int, BackOff] = {}
-        self._denied_at: tuple[int, int] | None = None
+    def __init__(self, view: DomainView) -> None:
+        self._view = view
+        self._left: dict[int, Setback] = {}
+        self._trouble: tuple[Condition, str] | None = None
+        """What is to be said of the last removal that did not end well."""
 
-    def wait(self, slot: int, now_s: float) -> bool:
-        """Whether it is too early to ask for the vCPU of this slot."""
-        back_off = self._back_off.get(slot)
-        return back_off is not None and back_off.waiting(now_s)
+    @property
+    def conditions(self) -> Mapping[Condition, str]:
+        """What is wrong, with its sentence."""
+        return dict([self._trouble]) if self._trouble is not None else {}
 
-    def took(self, slot: int, outcome: Outcome, view: DomainView, now_s: float) -> float:
-        """A removal came to such an end; returns in how many seconds the slot may be asked for again."""
-        before, who = self._back_off.get(slot, BackOff()), f"{self._uuid}/{slot}"
-        if outcome in KEPT:
-            back_off = before.failed(who, now_s, first_s=REFUSED_FIRST_S, longest_s=REFUSED_LONGEST_S)
-        elif outcome is Outcome.DENIED:
-            self._denied_at = (view.plugged, view.maximum)
-            back_off = BackOff(before.failures + 1, now_s + LONGEST_S)
-        elif outcome is Outcome.CONFLICT:
-            return 0.0
-        else:
-            back_off = before.failed(who, now_s)
-        self._back_off[slot] = back_off
-        return back_off.until_s - now_s
+    def obstacle(self, slot: int, now_s: float) -> Reason | None:
+        """Why it is too early to ask for the vCPU of this slot; None: it is not."""
+        return self._left.get(slot, Setback()).obstacle(now_s)
+
+    def note(self, slot: int, outcome: Outcome, now_s: float) -> None:
+        """Leave a slot alone for how a removal ended, of this run or of one before."""
+        first_s, longest_s = (REFUSED_FIRST_S, REFUSED_LONGEST_S) if outcome in KEPT else (FIRST_S, LONGEST_S)
+        before, who = self._left.get(slot, Setback()), f"{self._view.id.uuid}/{slot}"
+        self._left[slot] = before.took(outcome, self._view, who, now_s, first_s=first_s, longest_s=longest_s)
+
+    def took(self, slot: int, outcome: Outcome, detail: str, now_s: float) -> str:
+        """A removal of this run came to such an end; returns what it is to be recorded with."""
+        self.note(slot, outcome, now_s)
+        if outcome is Outcome.REFUSED:
+            wait_s = self._left[slot].failures.until_s - now_s
+            detail = refused_back(self._view.name, slot, detail, wait_s)
+        if outcome is Outcome.DENIED:
+            self._trouble = Condition.DENIED, denied(detail)
+        elif outcome is not Outcome.CONFLICT:
+            self.blame(detail)
+        return detail
+
+    def blame(self, sentence: str) -> None:
+        """Have this said of a vCPU that does not come back, in place of what was said before."""
+        self._trouble = Condition.NOT_GIVEN_BACK, sentence
 
     def look(self, view: DomainView) -> None:
-        """Let go of a denial whose cause has changed."""
-        if self._denied_at is not None and self._denied_at != (view.plugged, view.maximum):
-            self._denied_at, self._back_off = None, {}
+        """Let go of the denials whose cause has changed."""
+        self._view = view
+        for slot, before in self._left.items():
+            self._left[slot] = before.seen(view)
+            if self._left[slot] is not before and Condition.DENIED in self.conditions:
+                self.pass_over()
 
     def forgive(self, slot: int) -> None:
         """Its vCPU is gone after all."""
-        self._back_off.pop(slot, None)
+        self._left.pop(slot, None)
+        self.pass_over()
+
+    def pass_over(self) -> None:
+        """What went wrong is of no concern now; how long to wait stays as it is."""
+        self._trouble = None

@@ -119,7 +119,7 @@ class Driving:
         now = self._fleet.get(domain)
         if now is None:
             return
-        now.tally.called(result)
+        now.tally.acted(action, result)
         if now is governed:
             self._contained(now, partial(take_in, now.state, action, result, self._clock.monotonic_s()))
         if now in self._fleet:

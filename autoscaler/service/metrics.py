@@ -181,7 +181,7 @@ def _of_tallies(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
     )
     failures = CounterMetricFamily(
         f"{PREFIX}_scaling_failures",
-        "Changes that did not end well.",
+        "Changes that did not end well, and (outcome unknown) replies to one that were lost.",
         labels=("domain", "direction", "outcome"),
     )
     errors = CounterMetricFamily(

@@ -62,7 +62,7 @@ class OrderBook:
         order = self._orders.own(domain)
         if order is not None:
             self._orders.end(domain)
-            _log.warning("%s: no longer %s", _called(order), order)
+            _log.warning("%s: no longer %s", _called(order), order.effect)
         return self._record(domain)
 
     def follow(self, present: Collection[DomainId]) -> None:

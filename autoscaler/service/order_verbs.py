@@ -86,7 +86,7 @@ class OrderVerbs:
             notes = [_STILL_PAUSED] if EVERY in orders else []
         recorded = self.end(domain)
         order = orders.get(domain)
-        ended = f"no longer {order}" if order is not None else "under no order, and was not before"
+        ended = f"no longer {order.effect}" if order is not None else "under no order, and was not before"
         return _answer(f"{name} is {ended}", notes, recorded=recorded, order=None)
 
     def set(self, request: Request, peer: Peer) -> Mapping[str, object]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from autoscaler.core.decision import Decision, Verdict
     from autoscaler.core.demand import Load
     from autoscaler.core.model import CpuSource, DomainId, DomainView
-    from autoscaler.core.operation import Direction, Operation, Outcome
+    from autoscaler.core.operation import Direction, Operation
     from autoscaler.core.orders import Order
     from autoscaler.core.policy import Policy
     from autoscaler.core.reason import Reason
@@ -31,7 +31,8 @@ class Tally:
 
     decisions: Mapping[tuple[Verdict, Reason], int] = field(default_factory=dict)
     operations: Mapping[Direction, int] = field(default_factory=dict)
-    failures: Mapping[tuple[Direction, Outcome], int] = field(default_factory=dict)
+    failures: Mapping[tuple[Direction, str], int] = field(default_factory=dict)
+    """By their outcome; `autoscaler.service.tally.UNKNOWN` counts the replies that were lost."""
     agent_errors: Mapping[str, int] = field(default_factory=dict)
     """Calls that the guest's agent did not answer as it should, by the name of its error."""
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from autoscaler.core.demand import Dropped
-from autoscaler.core.operation import Direction, Outcome
+from autoscaler.core.operation import Direction, Outcome, Plug, Unplug
 from autoscaler.ports import (
     AgentAbsent,
     AgentBlocked,
@@ -16,15 +16,20 @@ from autoscaler.ports import (
     AgentRefused,
     AgentUnresponsive,
     AutoscalerError,
+    OutcomeUnknown,
 )
 from autoscaler.service.snapshot import Tally
 
 if TYPE_CHECKING:
     from autoscaler.core.decision import Decision, Verdict
-    from autoscaler.core.operation import Operation
+    from autoscaler.core.operation import Action, Operation
     from autoscaler.core.reason import Reason
 
 _WELL = frozenset({Outcome.DONE, Outcome.SUPERSEDED})
+UNKNOWN = "unknown"
+"""Counted beside the outcomes where the reply to a change was lost; it goes on after a look."""
+_WAYS: dict[type[Action], Direction] = {Plug: Direction.UP, Unplug: Direction.UNPLUG}
+"""The direction of a change whose reply may be lost; a guest is simply asked again."""
 _NAMES: tuple[tuple[type[AgentError], str], ...] = (
     (AgentAbsent, "agent-absent"),
     (AgentBlocked, "agent-blocked"),
@@ -41,7 +46,7 @@ class TallyCounter:
     def __init__(self) -> None:
         self._decisions: Counter[tuple[Verdict, Reason]] = Counter()
         self._operations: Counter[Direction] = Counter()
-        self._failures: Counter[tuple[Direction, Outcome]] = Counter()
+        self._failures: Counter[tuple[Direction, str]] = Counter()
         self._agent_errors: Counter[str] = Counter()
 
     def decided(self, decision: Decision) -> None:
@@ -54,6 +59,12 @@ class TallyCounter:
         for kind, name in _NAMES:
             if isinstance(error, kind):
                 self._agent_errors[name] += 1
+
+    def acted(self, action: Action, result: object) -> None:
+        """Count how an action came out, where that was an error of the agent's or is not known."""
+        self.called(result)
+        if isinstance(result, OutcomeUnknown) and type(action) in _WAYS:
+            self._failures[_WAYS[type(action)], UNKNOWN] += 1
 
     def sampled(self, error: AutoscalerError | None, dropped: Dropped | None) -> None:
         """Count how a sample failed, or that its counters ran backwards without a boot of the guest."""

@@ -9,7 +9,7 @@ import pytest
 
 from autoscaler.core.condition import Condition
 from autoscaler.core.model import MissingReason, RunState
-from autoscaler.core.operation import Outcome
+from autoscaler.core.operation import Direction, Outcome
 from autoscaler.core.policy import (
     DownLimits,
     Fallback,
@@ -24,6 +24,7 @@ from autoscaler.core.policy import (
 from autoscaler.core.reason import Reason
 from autoscaler.ports import AgentUnresponsive, BackendUnavailable, Denied, OutcomeUnknown
 from autoscaler.service.journal_reader import events
+from autoscaler.service.tally import UNKNOWN
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
 POLICY = Policy(
@@ -145,7 +146,8 @@ def test_a_guest_that_never_lists_its_vcpu_is_told_from_one_that_does_not_online
 def test_a_refused_plug_waits_until_its_cause_changes(story: Story) -> None:
     story.guest.set(plug_error=Denied("no"), demand=1.8)
     story.run(10)
-    assert story.conditions[Condition.FAILED] == "no"
+    assert story.conditions[Condition.DENIED].startswith("no; it is tried again when")
+    assert story.reason is Reason.DENIED
     story.guest.set(plug_error=None)
     story.run(10)
     assert story.guest.plugs == []
@@ -157,6 +159,24 @@ def test_a_refused_plug_waits_until_its_cause_changes(story: Story) -> None:
 def test_a_lost_reply_is_looked_at_and_not_repeated(story: Story) -> None:
     story.guest.set(plug_reply_lost=OutcomeUnknown("the connection broke"))
     grown(story)
+    assert story.guest.plugs == [3]
+    assert story.simulation.domain("web-1").tally.failures == {(Direction.UP, UNKNOWN): 1}
+    assert Condition.UNKNOWN not in story.conditions
+
+
+def test_what_became_of_a_plug_is_told_as_unknown_until_a_look_shows_it(story: Story) -> None:
+    story.run(3)
+    story.guest.set(plug_reply_lost=OutcomeUnknown("the connection broke"), demand=1.8)
+    while not story.guest.plugs:
+        story.run(0.05)
+    story.host.down = "the daemon is away"
+    story.run(5)
+    assert "was lost" in story.conditions[Condition.UNKNOWN]
+    assert story.outcomes() == [None], "it is no end"
+    story.host.down = None
+    story.run(15)
+    assert Condition.UNKNOWN not in story.conditions
+    assert len(story.guest.online) == 3
     assert story.guest.plugs == [3]
 
 
@@ -339,7 +359,7 @@ def test_a_change_that_failed_and_is_wanted_no_more_is_no_condition_any_longer(s
     story.run(3)
     story.guest.set(plug_error=Denied("no"), demand=1.8)
     story.run(5)
-    assert Condition.FAILED in story.conditions
+    assert Condition.DENIED in story.conditions
     story.guest.set(demand=0.2)
     story.run(15)
     assert story.conditions == {}

@@ -121,7 +121,7 @@ def test_a_paused_domain_is_decided_and_not_touched_and_goes_on_when_resumed(sit
     )
     assert "by uid 1000" in site.conditions()[Condition.PAUSED]
     answer = site.order("resume", domain="web-1")
-    assert answer["sentence"] == "domain 'web-1' is no longer paused until resumed by uid 1000"
+    assert answer["sentence"] == "domain 'web-1' is no longer paused"
     site.run(4)
     assert len(site.guest.online) == 3
     assert site.conditions() == {}

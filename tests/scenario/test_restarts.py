@@ -10,7 +10,7 @@ from autoscaler.core.model import DomainId, GuestVcpus
 from autoscaler.core.operation import Outcome
 from autoscaler.core.policy import DownLimits, Match, Policy, Reclaim, TargetStrategy
 from autoscaler.core.reason import Reason
-from autoscaler.ports import AgentUnresponsive, BackendUnavailable
+from autoscaler.ports import AgentUnresponsive, BackendUnavailable, Denied
 from autoscaler.service.journal_reader import events
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
@@ -159,6 +159,22 @@ def test_a_kill_does_not_end_a_back_off(tmp_path: Path) -> None:
     machine.guest.set(plug_error=None)
     machine.run(60)
     assert len(machine.guest.online) == 3
+
+
+def test_a_kill_does_not_end_a_denial_and_another_maximum_does(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.run(3)
+    machine.guest.set(plug_error=Denied("no"), demand=1.8)
+    machine.run(5)
+    assert machine.outcomes() == [Outcome.DENIED]
+    machine.guest.set(plug_error=None)
+    machine.start()
+    machine.run(20)
+    assert machine.guest.plugs == []
+    assert machine.reason is Reason.DENIED
+    machine.guest.set(maximum=8)
+    machine.run(3)
+    assert machine.guest.plugs == [3]
 
 
 def test_a_shrink_that_the_kill_cut_off_is_decided_anew(tmp_path: Path) -> None:

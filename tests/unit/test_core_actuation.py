@@ -90,7 +90,9 @@ def test_a_lost_plug_is_not_repeated_before_a_look_that_is_younger_than_the_loss
     assert actuation.next_action(109.0) is None
     actuation.observed(replace(VIEW, at_s=100.5), 1, None, 109.0)
     assert actuation.next_action(109.0) is None
+    assert set(actuation.conditions) == {Condition.UNKNOWN}
     actuation.observed(replace(VIEW, at_s=101.0), 1, None, 109.0)
+    assert actuation.conditions == {}
     assert actuation.next_action(109.0) == Plug(expect=1, target=3)
 
 
@@ -222,7 +224,8 @@ def test_a_failure_delays_its_own_direction_and_more_each_time() -> None:
 def test_a_refusal_stands_until_the_domain_is_another(change: dict[str, int]) -> None:
     actuation = refused(Outcome.DENIED)
     actuation.observed(VIEW, 1, None, 200.0)
-    assert actuation.obstacle(Direction.UP, 200.0) is Reason.BACK_OFF
+    assert actuation.obstacle(Direction.UP, 200.0) is Reason.DENIED
+    assert "it is tried again when" in actuation.conditions[Condition.DENIED]
     actuation.observed(
         replace(VIEW, plugged=change.get("plugged", 1), maximum=change.get("maximum", 4)), 1, None, 200.0
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from autoscaler.core.condition import headroom, stuck
+from autoscaler.core.condition import by_hand, headroom, stuck, unknown
 from autoscaler.core.model import DomainView
 from autoscaler.core.policy import Policy
 from tests.fakes.examples import OPERATION, POLICY, VIEW
@@ -54,10 +54,24 @@ def test_a_hostile_name_does_not_turn_the_advice_into_another_command() -> None:
     for sentence in (
         headroom(replace(VIEW, name=name), replace(POLICY, max_vcpus=8), 1),
         stuck(name, DOWN, 3, 30.0, ""),
+        unknown(name),
     ):
         assert sentence is not None
         line = sentence[sentence.index("virsh") :]
         assert shlex.split(line.rpartition("`")[0])[2] == name
+
+
+@pytest.mark.parametrize(
+    ("left_s", "part"),
+    [
+        (-1.0, "for less than a minute more"),
+        (29.0, "for less than a minute more"),
+        (60.0, "for 1 minute more"),
+        (600.0, "for 10 minutes more"),
+    ],
+)
+def test_the_time_that_is_left_is_told_as_people_say_it(left_s: float, part: str) -> None:
+    assert part in by_hand(VIEW, 2, left_s)
 
 
 def test_a_stuck_change_names_what_is_missing() -> None:

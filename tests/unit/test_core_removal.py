@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from autoscaler.core.acpi import SlotReport, SlotReports
+from autoscaler.core.backoff import LONGEST_S
 from autoscaler.core.condition import Condition
 from autoscaler.core.deadlines import Deadlines, DeadlineSettings, Stage
 from autoscaler.core.model import DomainView, GuestVcpu, GuestVcpus
@@ -132,6 +133,23 @@ def test_a_report_of_something_else_is_not_taken_for_an_answer(report: SlotRepor
     assert "acknowledged" not in removal.operation.stages_s()
 
 
+def test_a_guest_that_is_heard_before_the_reply_is_waited_for_from_then_on() -> None:
+    removal = begun()
+    handed_out(removal, 100.0)
+    removal.guest_shows(guest_vcpus(present=3, online=2), 100.1)
+    handed_out(removal, 100.1)
+    removal.unknown("the link broke", 100.2)
+    offline_s = Deadlines().of(Stage.OFFLINE)
+    heard_s = 100.0 + offline_s - 1.0
+    report = SlotReport(source=0x103, status=0x84, at_s=heard_s)
+    removal.observed(at(FULL, heard_s, report), heard_s)
+
+    removal.observed(at(FULL, heard_s + GONE_S - 0.5, report), heard_s + GONE_S - 0.5)
+    assert removal.operation is not None, "all of the time to give it back counts from the acknowledgement"
+    removal.observed(at(FULL, heard_s + GONE_S + 0.5, report), heard_s + GONE_S + 0.5)
+    assert only_closed(removal).outcome is Outcome.STUCK
+
+
 def test_a_refusal_backs_off_for_its_slot_only() -> None:
     removal = asked()
     removal.observed(at(FULL, 101.0, SlotReport(source=0x103, status=0x82, at_s=100.8)), 101.0)
@@ -193,8 +211,20 @@ def test_a_lost_answer_is_looked_at_before_the_guest_is_asked_again() -> None:
     removal.unknown("the link broke", 100.2)
     assert isinstance(removal.next_action(100.3), Wait)
     assert removal.next_action(105.0) is None
+    assert set(removal.conditions) == {Condition.UNKNOWN}
     removal.observed(at(FULL, 106.0), 106.0)
+    assert removal.conditions == {}
     assert removal.next_action(106.0) == Unplug(expect=3, target=2)
+
+
+def test_a_removal_that_a_growth_ended_is_not_called_unknown() -> None:
+    removal = begun()
+    handed_out(removal, 100.0)
+    removal.guest_shows(guest_vcpus(present=3, online=2), 100.1)
+    handed_out(removal, 100.1)
+    removal.unknown("the link broke", 100.2)
+    removal.give_way()
+    assert removal.conditions == {}
 
 
 def test_a_vcpu_that_goes_while_the_hypervisor_waits_for_it_is_ours() -> None:
@@ -224,9 +254,30 @@ def test_what_was_denied_was_not_asked_for() -> None:
     removal.guest_shows(guest_vcpus(present=3, online=2), 100.1)
     handed_out(removal, 100.1)
     removal.failed(Outcome.DENIED, "no vCPU can go", 100.2)
+    assert removal.obstacle(100.3) is Reason.DENIED
+    assert set(removal.conditions) == {Condition.DENIED}
 
     assert not removal.observed(at(LESS, 101.0), 101.0)
     assert removal.obstacle(101.0) is None, "the domain is another"
+    assert removal.conditions == {}
+
+
+def test_a_denial_of_a_run_before_stands_and_leaves_its_vcpu_not_asked_for() -> None:
+    removal = Removal(FULL, Deadlines())
+    removal.inherit(
+        Operation(
+            decision_id=1,
+            from_vcpus=3,
+            to_vcpus=2,
+            reason=Reason.IDLE,
+            requested_s=100.0,
+            unplugs=True,
+            outcome=Outcome.DENIED,
+        )
+    )
+    assert removal.obstacle(100.0 + LONGEST_S - 1.0) is Reason.DENIED
+    assert not removal.observed(at(LESS, 101.0), 101.0)
+    assert removal.obstacle(101.0) is None
 
 
 def test_growth_ends_a_removal_and_a_late_eject_stays_ours() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from autoscaler.core.demand import Dropped
 from autoscaler.core.model import GuestVcpus
+from autoscaler.core.operation import Action, Direction, Plug, SetOnline, Unplug
 from autoscaler.ports import (
     AgentAbsent,
     AgentBlocked,
@@ -19,8 +20,9 @@ from autoscaler.ports import (
     DomainBusy,
     DomainGone,
     NoChannel,
+    OutcomeUnknown,
 )
-from autoscaler.service.tally import TallyCounter
+from autoscaler.service.tally import UNKNOWN, TallyCounter
 from tests.fakes.examples import SAMPLE
 
 
@@ -66,6 +68,21 @@ def test_what_is_not_the_agents_error_is_not_counted(result: object) -> None:
     tally = TallyCounter()
     tally.called(result)
     assert tally.frozen().agent_errors == {}
+
+
+@pytest.mark.parametrize(
+    ("action", "direction"),
+    [(Plug(expect=1, target=2), Direction.UP), (Unplug(expect=2, target=1), Direction.UNPLUG)],
+)
+def test_a_lost_reply_to_a_change_is_counted_beside_the_outcomes(
+    action: Action, direction: Direction
+) -> None:
+    tally = TallyCounter()
+    tally.acted(action, OutcomeUnknown("the link broke"))
+    tally.acted(action, DomainBusy("x"))
+    tally.acted(SetOnline(target=2), AgentUnresponsive("x"))
+    assert tally.frozen().failures == {(direction, UNKNOWN): 1}
+    assert tally.frozen().agent_errors == {"agent-unresponsive": 1}
 
 
 @pytest.mark.parametrize("dropped", Dropped)
