@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 
 def isolation(say: Say) -> list[Figure]:
-    """How much later guests are sampled while others of the 100 hang, in % of the interval."""
+    """How much later guests are sampled while others of the 100 hang, in %; then what `hostile` measures."""
     found: dict[str, list[float]] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vcpu-bench-")))
@@ -48,7 +48,8 @@ def isolation(say: Say) -> list[Figure]:
                 found.setdefault(name, []).append(mean)
                 found.setdefault(f"{name}.p99", []).append(worst)
                 say(f"isolation {run + 1} of {RUNS}, {len(hung)} hung: {mean:+.2f} %, p99 {worst:+.2f} %")
-    return [figure(f"isolation.{name}", "% of interval", values) for name, values in found.items()]
+    figures = [figure(f"isolation.{name}", "% of interval", values) for name, values in found.items()]
+    return [*figures, *hostile(say)]
 
 
 def _delays(row: GuestRow, hung: set[int]) -> tuple[float, float]:

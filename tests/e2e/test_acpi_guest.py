@@ -143,7 +143,7 @@ def test_a_refusal_is_heard_with_its_meaning(hypervisor: QmpHypervisor, qemu: Ac
 
 
 @needs_ejects
-def test_of_three_vcpus_that_were_asked_for_the_one_that_goes_is_seen(
+def test_of_two_vcpus_that_were_asked_for_in_turn_the_one_that_goes_is_seen(
     hypervisor: QmpHypervisor, qemu: AcpiQemu
 ) -> None:
     view = grown(hypervisor, qemu, 4)

@@ -149,7 +149,7 @@ def test_a_domain_that_is_undefined_while_it_runs_is_served_until_it_ends(
     assert id_ not in {view.id for view in hypervisor.domains()}
 
 
-def test_vcpus_that_an_administrator_adds_and_takes_are_seen_at_the_next_look(
+def test_vcpus_that_an_administrator_adds_are_seen_at_the_next_look(
     administrator: libvirt.virConnect, hypervisor: LibvirtHypervisor
 ) -> None:
     domain, id_ = started(administrator, "by-hand")

@@ -2,34 +2,27 @@
 
 Every guest keeps a record of its own of what was done to it. Against that, and against the journal, the
 invariants are checked: no act without an intent that was written before it, none done twice, none taken for
-somebody else's, the bounds and the day's shrinks kept, and in the end the vCPUs that the load needs.
+somebody else's, the bounds and the day's shrinks kept, no vCPU asked back beside another one, and in the end
+the vCPUs that the load needs, whatever was asked back before.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import random
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-from uuid import NAMESPACE_URL, uuid5
 
 from autoscaler.service.journal_schema import schema_of
+from tests.fakes.crash_guests import MOST_VCPUS, UTILIZATION_RATIO, Act, Inhabitant
 from tests.fakes.mortal_service import MortalService
-from tests.fakes.scripted_agent import ScriptedAgent
-from tests.fakes.scripted_guest import Arguments, ScriptedGuest
-from tests.fakes.scripted_qmp import ScriptedQmp
 
-MAXIMUM = 8
-MOST_VCPUS = 6
-UTILIZATION_RATIO = 0.7
-TOLERANCE_RATIO = 0.1
 SHRINKS_PER_DAY = 4
 LOADS = (0.2, 1.2, 2.4, 3.6)
 _CONVERGED_WITHIN_S = 20.0
@@ -49,86 +42,27 @@ policies:
     vcpus: {{min: 1, max: {MOST_VCPUS}}}
     strategy: {{target: {{utilization: {UTILIZATION_RATIO:.0%}, tolerance: 10%, hold: 0s}}}}
     limits: {{up: {{cooldown: 0s}}, down: {{step: 1, cooldown: 0s, per_day: 10000}}}}
+  - name: giving
+    match: {{name: ["giving"]}}
+    vcpus: {{min: 1, max: {MOST_VCPUS}}}
+    strategy: {{target: {{utilization: {UTILIZATION_RATIO:.0%}, tolerance: 10%, hold: 0s}}}}
+    limits: {{up: {{cooldown: 0s}}, down: {{step: 1, cooldown: 0s, per_day: 10000, reclaim: unplug}}}}
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """Something that a guest or its QEMU did because it was asked to."""
-
-    wall_s: float
-    kind: str
-    """``plug`` or ``online``."""
-    before: int
-    after: int
-
-
-class RecordingGuest(ScriptedGuest):
-    """A guest that notes every change of its online vCPUs."""
-
-    acts: list[Act]
-
-    def execute(self, command: str, arguments: Arguments) -> object:
-        before = len(self.online)
-        answer = super().execute(command, arguments)
-        if len(self.online) != before:
-            self.acts.append(Act(time.time(), "online", before, len(self.online)))
-        return answer
-
-
-@dataclass
-class Inhabitant:
-    """One domain through all its boots."""
-
-    name: str
-    folder: Path
-    acts: list[Act] = field(default_factory=list)
-    booted_wall_s: float = 0.0
-
-    @property
-    def uuid(self) -> str:
-        return str(uuid5(NAMESPACE_URL, self.name))
-
-    def boot(self) -> None:
-        """Start with one vCPU, the first time or anew."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.acts.clear()
-        self.booted_wall_s = time.time()
-        self.guest = RecordingGuest()
-        self.guest.acts = self.acts
-        self.qemu = ScriptedQmp(
-            path=self.folder / "qmp.sock", uuid=self.uuid, maximum=MAXIMUM, on_plug=self._plugged
-        )
-        self.agent = ScriptedAgent(path=self.folder / "agent.sock", guest=self.guest)
-        self.qemu.start()
-        self.agent.start()
-
-    def stop(self) -> None:
-        self.agent.stop()
-        self.qemu.stop()
-
-    def load(self, vcpus: float) -> None:
-        self.guest.proc_stat()  # what was wanted so far is accounted for first
-        self.guest.load_vcpus = vcpus
-
-    @property
-    def has_what_it_needs(self) -> bool:
-        online, load = len(self.guest.online), self.guest.load_vcpus
-        needed = min(MOST_VCPUS, max(1, math.ceil(load / UTILIZATION_RATIO)))
-        tolerated = abs(load / online - UTILIZATION_RATIO) <= TOLERANCE_RATIO * UTILIZATION_RATIO
-        return online == needed or tolerated or (self.name == "thrifty" and online > needed)
-
-    def _plugged(self, plugged: int) -> None:
-        self.acts.append(Act(time.time(), "plug", plugged - 1, plugged))
-        self.guest.plug(plugged)
+GIVES_BACK_RATIO = 0.7
+"""Of the lives, those in which the guest that is asked for vCPUs lets them go."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Intent:
     wall_s: float
     to_vcpus: int
-    up: bool
+    direction: str
+    """``up``, ``down`` or ``unplug``."""
     open: bool
+
+
+class LifeEnded(Exception):
+    """A life came to its end by itself, and so shows nothing of what a kill breaks."""
 
 
 class CrashLab:
@@ -139,11 +73,14 @@ class CrashLab:
         self.folder = folder
         self.guests = [
             Inhabitant(name, folder / "guests" / name)
-            for name in ("thrifty", *(f"quick-{number}" for number in range(1, guests)))
+            for name in ("thrifty", *(f"quick-{number}" for number in range(1, guests - 1)), "giving")
         ]
+        self.giving = self.guests[-1]
         (folder / "policy.yaml").write_text(_POLICY)
         self.acts = 0
         """How many acts were checked so far."""
+        self.asked_back = 0
+        """How many of them were vCPUs asked back."""
         self.killed = False
         """Whether the last life was killed, and not asked to end."""
         self._lives: list[float] = []
@@ -177,12 +114,17 @@ class CrashLab:
     def live(
         self, *, for_s: float, dies_at: int | None = None, ends_by: signal.Signals = signal.SIGKILL
     ) -> list[str]:
-        """One life under another load, ended at a step of its journal or after a time; what it broke."""
+        """One life under another load, ended at a step of its journal or after a time; what it broke.
+
+        Raises:
+            LifeEnded: nothing that was done here ended it.
+        """
         for guest in self.guests:
             guest.load(self.chance.choice(LOADS))
+        self.giving.gives_back = self.chance.random() < GIVES_BACK_RATIO
         self._lives.append(time.time())
         self.service.begin(dies_at=dies_at)
-        self.killed = os.WIFSIGNALED(self.service.end(ends_by, after_s=for_s))
+        self._end(ends_by, after_s=for_s)
         time.sleep(0.02)  # what was sent before the kill is carried out by those that it was sent to
         found = list(self.violations())
         for guest in self.guests:
@@ -192,20 +134,47 @@ class CrashLab:
         return found
 
     def converge(self) -> list[str]:
-        """A last life that is not killed: what it broke, and which guest it left without what it needs."""
+        """A last life that is not killed: what it broke, and which guest it left without what it needs.
+
+        One guest is asked for a vCPU, keeps it, and needs it again: an open removal is to block no growth.
+
+        Raises:
+            LifeEnded: not in order.
+        """
+        giving = self.giving
+        giving.gives_back = False
         self._lives.append(time.time())
         self.service.begin()
-        end_s = time.monotonic() + _CONVERGED_WITHIN_S
-        while time.monotonic() < end_s and not all(guest.has_what_it_needs for guest in self.guests):
-            time.sleep(0.05)
-        found = [
+        giving.load(LOADS[-1])
+        self._wait(lambda: giving.has_what_it_needs)
+        giving.load(LOADS[0])
+        asked = self._wait(lambda: giving.is_asked)
+        giving.load(LOADS[-1])
+        self._wait(lambda: all(guest.has_what_it_needs for guest in self.guests))
+        found = [] if asked else [f"{giving.name} was never asked for a vCPU"]
+        found += [
             f"{guest.name} runs {sorted(guest.guest.online)} of {guest.qemu.plugged} vCPUs under a load of "
             f"{guest.guest.load_vcpus}"
             for guest in self.guests
             if not guest.has_what_it_needs
         ]
-        self.service.end(signal.SIGTERM)
+        self._end(signal.SIGTERM)
         return [*found, *self.violations()]
+
+    def _wait(self, holds: Callable[[], bool]) -> bool:
+        """Whether it came to hold in time, and while the service lived."""
+        end_s = time.monotonic() + _CONVERGED_WITHIN_S
+        while time.monotonic() < end_s and not holds() and not self.service.is_over:
+            time.sleep(0.05)
+        return holds()
+
+    def _end(self, by: signal.Signals, *, after_s: float = 0.0) -> None:
+        """End a life, unless a step of its journal does."""
+        status = self.service.end(by, after_s=after_s)
+        self.killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        asked_to = by is signal.SIGTERM and status in {0, signal.SIGTERM}  # or before it could listen
+        if not (self.killed or asked_to):
+            raise LifeEnded(f"with wait status {status}: {self.service.log.read_text()[-2000:]}")
 
     def violations(self) -> Iterator[str]:
         """What does not hold now, a sentence each."""
@@ -233,15 +202,16 @@ class CrashLab:
         if not 1 <= online <= plugged <= MOST_VCPUS:
             yield f"{online} online of {plugged} plugged"
         added = [arguments for command, arguments in guest.qemu.heard if command == "device_add"]
-        if len(added) != plugged - 1:
-            yield f"{len(added)} device_add for {plugged - 1} vCPUs"
-        shrinks = sum(not intent.up for intent in intents)
+        if len(added) - guest.gone != plugged - 1:
+            yield f"{len(added)} device_add for {plugged - 1} vCPUs, and {guest.gone} that went"
+        shrinks = sum(intent.direction != "up" for intent in intents)
         if guest.name == "thrifty" and shrinks > SHRINKS_PER_DAY:
             yield f"{shrinks} shrinks in a day"
         if any(intent.open for intent in intents[:-1]):
             yield "an operation was left open before another began"
         for act in list(guest.acts):
             self.acts += 1
+            self.asked_back += act.kind == "ask back"
             if not self._is_intended(act, guest, intents):
                 yield f"{act} was not intended by any of {intents[-3:]}"
         guest.acts.clear()
@@ -254,9 +224,15 @@ class CrashLab:
         if not before:
             return False
         newest = before[-1]
+        if act.kind == "ask back":
+            alone = act.beside_since_s is None or any(
+                intent.direction == "up" and act.beside_since_s < intent.wall_s <= act.wall_s
+                for intent in intents
+            )
+            return alone and newest.direction == "unplug" and act.after >= newest.to_vcpus
         if act.after > act.before:
-            return newest.up and act.after <= newest.to_vcpus
-        return not newest.up and act.after >= newest.to_vcpus
+            return newest.direction == "up" and act.after <= newest.to_vcpus
+        return newest.direction == "down" and act.after >= newest.to_vcpus
 
 
 def _intents(db: sqlite3.Connection, uuid: str) -> list[_Intent]:
@@ -265,4 +241,4 @@ def _intents(db: sqlite3.Connection, uuid: str) -> list[_Intent]:
         " JOIN decisions d ON d.id = o.decision_id WHERE d.uuid = ? ORDER BY d.id",
         (uuid,),
     )
-    return [_Intent(at_s, to, direction == "up", outcome is None) for at_s, to, direction, outcome in rows]
+    return [_Intent(at_s, to, direction, outcome is None) for at_s, to, direction, outcome in rows]

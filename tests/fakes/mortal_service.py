@@ -135,6 +135,11 @@ class MortalService:
         self._answers.send(_Order(self._connection, self._folder, self.log, dies_at))
         self._pid = self._answer()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the life has come to an end."""
+        return self._answers.poll()
+
     def end(self, number: int, *, after_s: float = 0.0) -> int:
         """End the life by a signal, unless it is over within that time; returns its wait status."""
         assert self._pid is not None

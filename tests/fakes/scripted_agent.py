@@ -85,6 +85,8 @@ class ScriptedAgent:
     """Command -> what goes wrong with it, for as long as it stands here."""
     asked: list[str] = field(default_factory=list)
     """Every command that came, syncs left out."""
+    requests: int = 0
+    """How many came, syncs included."""
     connections: int = 0
     """How many were served so far."""
 
@@ -161,6 +163,7 @@ class ScriptedAgent:
                 self._answer(client, request["execute"], request.get("arguments", {}))
 
     def _answer(self, client: socket.socket, command: str, arguments: dict[str, object]) -> None:
+        self.requests += 1
         if command != "guest-sync-delimited":
             self.asked.append(command)
         fault = self.faults.get(command, self.faults.get(ANY))

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.crash_lab import CrashLab
+from tests.bench import trust
+from tests.fakes.crash_lab import CrashLab, LifeEnded
 
 LABS = 5
 """Side by side: a service spends nearly all of its life waiting for the next tick."""
@@ -24,19 +25,23 @@ FEWEST_STEPS = 25
 """So many the start makes alone; a whole life makes about a hundred, on a busy machine fewer."""
 
 
-def side_by_side(folder: Path, kill: Callable[[int, CrashLab], Iterable[str]]) -> tuple[list[str], int]:
-    """Have each of some labs kill its share; what that broke in any of them, and how many acts there were."""
+def side_by_side(folder: Path, kill: Callable[[int, CrashLab], Iterable[str]]) -> tuple[list[str], int, int]:
+    """Have each of some labs kill its share.
 
-    def share(number: int) -> tuple[list[str], int]:
+    Returns what that broke in any of them, how many acts there were, and how many of those asked a vCPU back.
+    """
+
+    def share(number: int) -> tuple[list[str], int, int]:
         home = folder / str(number)
         home.mkdir()
         with CrashLab(home, seed=number) as lab:
             found = [*kill(number, lab), *lab.converge()]
-            return [f"lab {number}: {broken}" for broken in found], lab.acts
+            return [f"lab {number}: {broken}" for broken in found], lab.acts, lab.asked_back
 
     with ThreadPoolExecutor(LABS) as pool:
         shares = list(pool.map(share, range(LABS)))
-    return [broken for found, _ in shares for broken in found], sum(acts for _, acts in shares)
+    broken, acts, asked_back = zip(*shares, strict=True)
+    return [each for found in broken for each in found], sum(acts), sum(asked_back)
 
 
 @pytest.mark.timeout(240)
@@ -53,10 +58,11 @@ def test_a_service_killed_at_each_step_of_its_journal_doubles_and_loses_nothing(
             step += LABS
         steps.append(step)
 
-    broken, acts = side_by_side(tmp_path, kill_at_each)
+    broken, acts, asked_back = side_by_side(tmp_path, kill_at_each)
     assert broken == []
     assert min(steps) > FEWEST_STEPS
     assert acts > FEWEST_STEPS
+    assert asked_back > 0
 
 
 @pytest.mark.timeout(240)
@@ -67,9 +73,10 @@ def test_a_service_killed_at_random_moments_doubles_and_loses_nothing(tmp_path: 
             for found in lab.live(for_s=lab.chance.uniform(0.05, longest_s)):
                 yield f"kill {number}: {found}"
 
-    broken, acts = side_by_side(tmp_path, kill)
+    broken, acts, asked_back = side_by_side(tmp_path, kill)
     assert broken == []
     assert acts > KILLS / 4
+    assert asked_back > KILLS / 20
 
 
 def test_an_act_without_an_intent_would_be_noticed(tmp_path: Path) -> None:
@@ -83,3 +90,37 @@ def test_an_act_without_an_intent_would_be_noticed(tmp_path: Path) -> None:
             db.execute("DELETE FROM operations")
         lab.guests[1].guest.execute("guest-set-vcpus", {"vcpus": [{"logical-id": 1, "online": False}]})
         assert any("was not intended" in found for found in lab.violations())
+
+
+def asked_back_wrongly(lab: CrashLab) -> list[str]:
+    return [found for found in lab.violations() if "ask back" in found]
+
+
+def test_a_vcpu_asked_back_without_an_intent_or_beside_another_would_be_noticed(tmp_path: Path) -> None:
+    with CrashLab(tmp_path, seed=7) as lab:
+        assert lab.converge() == []
+        lab.giving.qemu.on_unplug(4)
+        assert asked_back_wrongly(lab)
+        with closing(sqlite3.connect(tmp_path / "state/journal.sqlite")) as db, db:
+            db.execute("UPDATE operations SET direction = 'unplug', to_vcpus = 1")
+        lab.giving.qemu.on_unplug(3)
+        assert asked_back_wrongly(lab)
+        lab.giving.forget_requests()
+        lab.giving.qemu.on_unplug(2)
+        assert not asked_back_wrongly(lab)
+
+
+def test_a_life_that_ends_by_itself_is_an_error_and_not_a_life_that_broke_nothing(tmp_path: Path) -> None:
+    with CrashLab(tmp_path, seed=8) as lab:
+        (tmp_path / "policy.yaml").write_text("version: none\n")
+        with pytest.raises(LifeEnded, match=r"policy\.yaml"):
+            lab.live(for_s=10.0)
+        with pytest.raises(LifeEnded):
+            lab.converge()
+
+
+def test_the_benchmark_has_no_figure_of_lives_that_changed_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trust, "KILLS", 1)
+    monkeypatch.setattr(trust, "LONGEST_LIFE_S", 0.05)
+    with pytest.raises(RuntimeError, match="nothing was changed in 1 lives"):
+        trust.crash(lambda _: None)

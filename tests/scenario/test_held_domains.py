@@ -73,6 +73,18 @@ def test_a_job_holds_its_domain_says_so_and_is_over(
     assert story.domain.conditions == {}
 
 
+def test_a_migration_that_is_aborted_was_a_pause_and_growth_comes_right_after(story: Story) -> None:
+    plugs, operations = list(story.guest.plugs), dict(story.domain.tally.operations)
+    story.guest.set(job="migration", demand=3.5)
+    story.run(60)
+    assert (story.guest.plugs, story.domain.tally.operations) == (plugs, operations)
+    assert story.domain.operation is None
+    story.guest.set(job="")
+    story.run(5)
+    assert (story.guest.plugs, len(story.guest.online)) == ([*plugs, 4], 4)
+    assert story.domain.tally.failures == {}
+
+
 def test_a_job_that_holds_a_domain_keeps_what_it_wants_in_sight(story: Story) -> None:
     story.guest.set(job="backup", demand=3.5)
     story.run(5)
