@@ -240,6 +240,8 @@ class DomainState:
         elif self.by_hand.since_s is not None and not is_by_hand(self.by_hand.since_s, self.policy, now_s):
             self.by_hand.since_s = None
             self.learned.recommender.first_saw(self.online, now_s)
+            # What is plugged is adopted, too: idle from here on, and left for a cooldown as after a change.
+            self.removal.spare_since_s, self.removal.last_change_s = None, now_s
 
     def _see_online(self, online: int, ids: frozenset[int], at_s: float) -> None:
         """Note what the guest runs; what it ran when first seen counts as wanted, for nobody knows better."""

@@ -21,13 +21,18 @@ _NOW_S = 0.001
 """Least timeout of a socket: 0 would mean not to wait, and to fail in another way."""
 
 
+class _TwiceError(ValueError):
+    """Which of the two is meant nobody knows."""
+
+
 def receive(connection: socket.socket, *, most_bytes: int, until: Deadline) -> dict[str, object]:
     """The object that the other side sends; what it sends after the line is not looked at.
 
     Raises:
         TimeoutError: the line was not whole in time.
         EOFError: the other side hung up without a word.
-        ValueError: what came is no object, or longer than allowed; its text is a part of a sentence.
+        ValueError: what came is no object, has a key twice or is longer than allowed; its text is a part of a
+            sentence.
         OSError: the connection broke.
     """
     received = bytearray()
@@ -43,12 +48,21 @@ def receive(connection: socket.socket, *, most_bytes: int, until: Deadline) -> d
     if not line:
         raise EOFError
     try:
-        message = json.loads(line)
+        message = json.loads(line, object_pairs_hook=_each_key_once)
+    except _TwiceError:
+        raise
     except (ValueError, RecursionError):
         raise ValueError("no JSON") from None
     if not isinstance(message, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 - for the caller both are one thing
     return message
+
+
+def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _TwiceError("JSON with a key that stands twice in one object")
+    return found
 
 
 def send(connection: socket.socket, line: bytes, *, until: Deadline) -> None:

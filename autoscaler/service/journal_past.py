@@ -5,12 +5,12 @@ Invariant: a damaged entry costs only itself.
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Direction, Operation, Outcome
 from autoscaler.core.reason import Reason
+from autoscaler.service.journal_rows import stages_s
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 
 def growths_s(db: sqlite3.Connection, host: str, most: int) -> list[float]:
-    """How long the newest growths of one host took; see `autoscaler.ports.Journal`."""
+    """How long the newest growths of one host took that nothing held; see `autoscaler.ports.Journal`."""
     rows = db.execute(
         "SELECT json_extract(stages, '$.online') AS online_s"
         " FROM operations JOIN decisions ON decisions.id = decision_id"
         " WHERE host = ? AND direction = ? AND json_valid(stages) AND typeof(online_s) = 'real'"
+        " AND json_extract(stages, '$.held') IS NULL"
         " ORDER BY decision_id DESC LIMIT ?",
         (host, Direction.UP, most),
     ).fetchall()
@@ -37,7 +38,7 @@ def changes(
     """The changes of one domain that were begun of late; see `autoscaler.ports.Journal`."""
     rows = db.execute(
         "SELECT d.at_wall_s, d.host, o.decision_id, o.from_vcpus, o.to_vcpus, o.reason, o.stages, o.outcome,"
-        " o.direction"
+        " o.direction, json_valid(o.stages) AND json_extract(o.stages, '$.held')"
         " FROM decisions d LEFT JOIN operations o ON o.decision_id = d.id"
         " WHERE d.uuid = ? ORDER BY d.id DESC",
         (domain.uuid,),
@@ -49,7 +50,7 @@ def _changes(
     rows: sqlite3.Cursor, host: str, now_s: float, wall_s: float, within_s: float
 ) -> Iterator[Operation]:
     """The newest first; the cursor is read no further than it has to be."""
-    for at_wall_s, of_host, decision_id, from_vcpus, to_vcpus, reason, stages, outcome, way in rows:
+    for at_wall_s, of_host, decision_id, from_vcpus, to_vcpus, reason, stages, outcome, way, held in rows:
         ago_s = max(0.0, wall_s - at_wall_s)
         if ago_s > within_s:
             return
@@ -57,7 +58,7 @@ def _changes(
             continue
         with suppress(ValueError):
             requested_s = now_s - ago_s
-            at_s = {stage: requested_s + after_s for stage, after_s in _stages(stages).items()}
+            at_s = {stage: requested_s + after_s for stage, after_s in stages_s(stages).items()}
             yield Operation(
                 unplugs=way == Direction.UNPLUG,
                 decision_id=decision_id,
@@ -69,17 +70,6 @@ def _changes(
                 present_s=at_s.get("present"),
                 online_s=at_s.get("online"),
                 gone_s=at_s.get("gone"),
+                held=bool(held),
                 outcome=None if outcome is None else Outcome(outcome),
             )
-
-
-def _stages(text: str) -> dict[str, float]:
-    """Seconds from the request to each stage that was reached, by its name.
-
-    Raises:
-        ValueError: the text is damaged.
-    """
-    stages = json.loads(text)
-    if not isinstance(stages, dict) or not all(isinstance(after_s, float) for after_s in stages.values()):
-        raise ValueError(f"these are no stages: {text[:40]!r}")
-    return stages

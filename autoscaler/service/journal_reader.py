@@ -12,6 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from autoscaler.ports import JournalUnavailable
+from autoscaler.service.journal_rows import stages_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,7 +164,7 @@ def _event(row: sqlite3.Row) -> dict[str, object]:
             "direction": row["direction"],
             "from_vcpus": row["from_vcpus"],
             "to_vcpus": row["to_vcpus"],
-            "stages_s": json.loads(row["stages"]),
+            "stages_s": stages_s(row["stages"]),
             "outcome": row["outcome"],
             "detail": row["detail"],
         }

@@ -64,10 +64,29 @@ def write_ended(db: sqlite3.Connection, operations: Iterable[Operation]) -> None
     db.executemany(
         "UPDATE operations SET stages = ?, outcome = ?, detail = ? WHERE decision_id = ?",
         [
-            (json.dumps(operation.stages_s()), operation.outcome, operation.detail, operation.decision_id)
+            (_stages_of(operation), operation.outcome, operation.detail, operation.decision_id)
             for operation in operations
         ],
     )
+
+
+def _stages_of(operation: Operation) -> str:
+    """The stages as JSON; ``held`` among them says that their times tell nothing of the host."""
+    return json.dumps({**operation.stages_s(), **({"held": True} if operation.held else {})})
+
+
+def stages_s(text: str) -> dict[str, float]:
+    """Seconds from the request to each stage that was reached, by its name.
+
+    Raises:
+        ValueError: the text is damaged.
+    """
+    stages = json.loads(text)
+    if isinstance(stages, dict):
+        stages.pop("held", None)
+    if not isinstance(stages, dict) or not all(isinstance(after_s, float) for after_s in stages.values()):
+        raise ValueError(f"these are no stages: {text[:40]!r}")
+    return stages
 
 
 def write_learned(db: sqlite3.Connection, rows: Iterable[tuple[DomainId, str | None, float, str]]) -> None:

@@ -8,7 +8,6 @@ newest snapshot, on the socket's thread; the order itself is taken on the contro
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     Request = Mapping[str, object]
 
-_LONGEST_S = 366 * 86400.0
+_SHORTEST_S, _LONGEST_S = 1.0, 366 * 86400.0
 _UNRECORDED = (
     "this is in force and could not be written to the journal, so that a restart of the service now would "
     "forget it: `autoscaler status` says what is wrong with the journal, and the service goes on trying"
@@ -132,7 +131,7 @@ class OrderVerbs:
     ) -> Order:
         for_s = request.get("for_s")
         if for_s is not None and not _is_span(for_s):
-            raise OrderRefused("'for_s' is a number of seconds, of 366 days at most")
+            raise OrderRefused("'for_s' is a number of seconds, from 1 to 366 days")
         wall_s = self.clock.wall_s()
         return Order(
             domain=EVERY if known is None else known.id,
@@ -180,7 +179,8 @@ def _is_for_all(request: Request) -> bool:
 def _is_span(value: object) -> bool:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
-    return isfinite(value) and 0 < value <= _LONGEST_S
+    # Compared as it is: a whole number of hundreds of digits is no float. NaN is in no range.
+    return _SHORTEST_S <= value <= _LONGEST_S
 
 
 def _answer(sentence: str, notes: list[str], *, recorded: bool, order: Order | None) -> Mapping[str, object]:

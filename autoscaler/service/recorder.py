@@ -55,7 +55,8 @@ class Recorder:
 
     def order_ended(self, domain: DomainId) -> bool:
         """Record that the order for a domain stands no more; returns whether it could be."""
-        return self._done(lambda: self._journal.order_ended(domain))
+        # Where there was nothing to delete nothing was written: that it went says nothing of the journal.
+        return self._done(lambda: self._journal.order_ended(domain), writes=False)
 
     def orders(self) -> Sequence[Order]:
         """Every order on record.
@@ -95,12 +96,12 @@ class Recorder:
         """Put on disk what has only been counted or collected."""
         self._attempt(self._journal.flush)
 
-    def _done(self, entry: Callable[[], None]) -> bool:
+    def _done(self, entry: Callable[[], None], *, writes: bool = True) -> bool:
         def done() -> bool:
             entry()
             return True
 
-        return self._attempt(done) or False
+        return self._attempt(done, writes=writes) or False
 
     def _attempt(self, entry: Callable[[], T], *, writes: bool = True) -> T | None:
         """`writes`: whether it is known, where this succeeds, that the journal can be written."""

@@ -73,7 +73,7 @@ class Shares:
     def learn(self, operation: Operation) -> None:
         """Take in how long a change took that ended."""
         self.deadlines.note_all(operation)
-        if operation.direction is Direction.UP and operation.online_s is not None:
+        if operation.direction is Direction.UP and operation.online_s is not None and not operation.held:
             self.delay.note(operation.online_s - operation.requested_s)
 
     def see(self, label: str, machine: HostView | None, *, others_vcpus: int) -> None:

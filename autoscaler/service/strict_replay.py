@@ -208,6 +208,11 @@ def strict_replay(path: Path, *, progress: Callable[[int, int], None] = lambda _
         _play(player)
     except _Parted as parted:
         difference = str(parted)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(
+            "the tape cannot be played, it is damaged or of another version "
+            f"({type(error).__name__}: {error})"
+        ) from error
     return StrictReplay(
         decisions=player.decisions,
         acting=player.acting,

@@ -28,6 +28,7 @@ from autoscaler.service.tape_values import to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from types import UnionType
 
     from autoscaler.core.decision import Decision
     from autoscaler.core.policy import PolicySet
@@ -42,6 +43,16 @@ _log = logging.getLogger("autoscaler")
 
 _PIECE = 1 << 18
 """Bytes of entries that make a piece."""
+_SHAPES: dict[str, tuple[type | UnionType, ...]] = {
+    "start": (dict,),
+    "call": (str,),
+    "back": (int, object),
+    "mono": (int | float,),
+    "wall": (int | float,),
+    "told": (object,),
+    "decided": (object, list),
+}
+"""What follows the kind of an entry at least."""
 
 
 def start_of(hosts: Iterable[Host], policies: PolicySet, config: Config) -> object:
@@ -183,8 +194,21 @@ def entries_of(pieces: Iterable[bytes]) -> Iterator[list[Any]]:
     """
     for piece in pieces:
         try:
-            text = zlib.decompress(piece).decode()
-        except zlib.error as error:
+            lines = zlib.decompress(piece).decode().split("\n")
+            yield from map(_entry, lines)
+        except (zlib.error, ValueError, RecursionError) as error:
             raise ValueError(f"the tape is damaged ({error})") from None
-        for line in text.split("\n"):
-            yield json.loads(line)
+
+
+def _entry(line: str) -> list[Any]:
+    """One entry, of a kind that there is and with all that such a one has.
+
+    Raises:
+        ValueError: it is none.
+    """
+    entry = json.loads(line)
+    if isinstance(entry, list) and entry and isinstance(entry[0], str):
+        shape = _SHAPES.get(entry[0], ())
+        if len(entry) > len(shape) > 0 and all(map(isinstance, entry[1:], shape)):
+            return entry
+    raise ValueError(f"{line[:40]!r} is no entry")

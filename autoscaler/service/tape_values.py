@@ -86,6 +86,13 @@ def from_plain(plain: Any) -> Any:  # noqa: ANN401 - as above
     Raises:
         ValueError: it is none.
     """
+    try:
+        return _value_of(plain)
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise ValueError(f"the tape holds a damaged value ({type(error).__name__}: {error})") from error
+
+
+def _value_of(plain: Any) -> Any:  # noqa: ANN401 - as above
     if not isinstance(plain, dict):
         return plain
     (kind, content), *rest = plain.items()
@@ -94,13 +101,13 @@ def from_plain(plain: Any) -> Any:  # noqa: ANN401 - as above
     if kind == "zone":
         return ZoneInfo(content)
     if kind == "map":
-        return MappingProxyType({from_plain(key): from_plain(held) for key, held in content})
-    return _MANY[kind](from_plain(held) for held in content)
+        return MappingProxyType({_value_of(key): _value_of(held) for key, held in content})
+    return _MANY[kind](_value_of(held) for held in content)
 
 
 def _of_type(found: type | None, content: Any) -> object:  # noqa: ANN401 - as above
     if found is None:
         raise ValueError("the tape holds a type that this version does not know")
     if is_dataclass(found) or found is DomainId:
-        return found(**{name: from_plain(held) for name, held in content.items()})
+        return found(**{name: _value_of(held) for name, held in content.items()})
     return found(content)

@@ -278,6 +278,25 @@ def test_an_eject_that_nobody_asked_for_is_somebody_elses_change(tmp_path: Path)
     assert len(story.guest.online) == 3
 
 
+@pytest.mark.parametrize("reclaim", [Reclaim.UNPLUG, Reclaim.OFFLINE_THEN_UNPLUG])
+def test_what_somebody_else_plugged_is_idle_only_from_when_it_is_adopted(
+    tmp_path: Path, reclaim: Reclaim
+) -> None:
+    down = replace(UNPLUG.down, reclaim=reclaim, cooldown_s=100, unplug_after_s=100)
+    manual = ManualChange(respect_for_s=300)
+    story = Story(tmp_path, replace(UNPLUG, down=down, manual_change=manual))
+    story.guest.set(onlines=False)
+    story.run(3)
+    story.guest.plug(3)
+    story.run(2)
+    assert Condition.BY_HAND in story.conditions
+    story.run(380)
+    assert Condition.BY_HAND not in story.conditions
+    assert story.guest.unplugs == []
+    story.run(60)
+    assert story.guest.unplugs != []
+
+
 def test_a_pending_removal_that_fires_after_a_reboot_is_ours(story: GivingBack) -> None:
     story.guest.set(ejects_after_s=float("inf"))
     story.run(45)

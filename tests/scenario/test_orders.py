@@ -432,6 +432,17 @@ def test_an_order_goes_with_its_domain_to_another_host_of_the_service(tmp_path: 
     assert arriving.plugs == [3]
 
 
+@pytest.mark.parametrize(
+    "for_s",
+    [0, 0.5, -1, 10**400, 1e400, float("nan"), 367 * 86400, True, "60"],
+    ids=lambda for_s: str(for_s)[:8],
+)
+def test_an_order_stands_from_a_second_to_a_year(site: Site, for_s: object) -> None:
+    site.run(1)
+    assert "'for_s' is a number" in refused(lambda: site.order("pause", domain="web-1", for_s=for_s))
+    assert site.order("pause", domain="web-1", for_s=1)["recorded"]
+
+
 def test_orders_that_make_no_sense_are_refused_with_what_to_mend(tmp_path: Path) -> None:
     site = Site(tmp_path, "web-1", "other")
     site.run(2)

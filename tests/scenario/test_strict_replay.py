@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,6 +15,7 @@ from autoscaler.core.model import RunState
 from autoscaler.core.orders import Order, OrderKind
 from autoscaler.core.policy import DownLimits, Match, Policy, PolicySet, Reclaim, Schedule, TargetStrategy
 from autoscaler.ports import AgentUnresponsive, OutcomeUnknown
+from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.strict_replay import StrictReplay, strict_replay
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
@@ -131,6 +134,24 @@ def test_a_tape_that_was_full_is_replayed_to_its_end(tmp_path: Path) -> None:
     replayed = site.replayed()
     assert replayed.difference == ""
     assert 0 < replayed.seconds < 1900
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        pytest.param([["start", {"map": []}]], id="no settings"),
+        pytest.param([["start", {"map": [["hosts", 3]]}]], id="settings of another kind"),
+        pytest.param([["start", {"bag": []}]], id="a value that is none"),
+        pytest.param([["start"]], id="an entry that is none"),
+    ],
+)
+def test_a_damaged_tape_is_told_of_in_a_sentence(tmp_path: Path, entries: list[object]) -> None:
+    path = tmp_path / "journal.sqlite"
+    journal = SqliteJournal(path)
+    journal.wind_on(zlib.compress("\n".join(map(json.dumps, entries)).encode()))
+    journal.close()
+    with pytest.raises(ValueError, match=r"the tape .*damaged"):
+        strict_replay(path)
 
 
 def test_a_journal_without_a_tape_says_how_to_get_one(tmp_path: Path) -> None:

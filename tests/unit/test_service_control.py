@@ -162,6 +162,8 @@ def test_a_fault_in_a_verb_is_answered_logged_and_survived(
         pytest.param(b'["echo"]\n', "this was no JSON object$", id="no object"),
         pytest.param(b"[" * 200_000 + b"\n", "this was no JSON$", id="too deep"),
         pytest.param(b'{"verb": ' + b"9" * 10_000 + b"}\n", "this was no JSON$", id="too large a number"),
+        pytest.param(b'{"verb": "echo", "verb": "echo"}\n', "with a key that stands twice", id="a key twice"),
+        pytest.param(b'{"verb": "echo", "a": {"b": 1, "b": 2}}\n', "stands twice", id="a key twice within"),
         pytest.param(b'{"domain": "web"}\n', "no verb 'None'", id="no verb"),
         pytest.param(b'{"verb": ["echo"]}\n', "no verb", id="a verb that is no word"),
         pytest.param(b'{"verb": "stop"}\n', "no verb 'stop'; there are echo, refuse", id="unknown verb"),

@@ -433,6 +433,22 @@ def test_how_long_the_newest_growths_of_a_host_took_is_told_the_oldest_first(jou
     assert journal.growths_s("another", 9) == []
 
 
+def test_a_growth_that_something_held_tells_nothing_of_how_long_growth_takes(
+    journal: SqliteJournal, path: Path
+) -> None:
+    for took_s, held in ((0.5, False), (900.0, True)):
+        operation = replace(OPERATION, decision_id=decided(journal, GROWTH), held=held)
+        journal.ended(replace(operation, online_s=operation.requested_s + took_s, outcome=Outcome.DONE))
+    assert journal.growths_s(DOMAIN.host, 9) == [0.5]
+    past = journal.changes(DOMAIN, now_s=5.0, wall_s=1000.0, within_s=60.0)
+    assert [change.held for change in past] == [False, True]
+    stages = [
+        event["operation"]["stages_s"] for event in events(path) if isinstance(event["operation"], dict)
+    ]
+    assert sorted(taken["online"] for taken in stages) == [0.5, 900.0]
+    assert all("held" not in taken for taken in stages)
+
+
 def test_a_damaged_entry_costs_only_itself(journal: SqliteJournal, path: Path) -> None:
     decided(journal, GROWTH)
     with closing(sqlite3.connect(path)) as db, db:

@@ -118,6 +118,16 @@ def test_what_is_only_collected_or_read_does_not_end_the_journals_trouble() -> N
     assert recorder.troubles == {}
 
 
+def test_the_end_of_an_order_that_was_never_on_record_does_not_end_the_journals_trouble() -> None:
+    journal = MemoryJournal()
+    recorder = Recorder(journal)
+    journal.full = True
+    recorder.flush()
+    journal.full = False  # to delete nothing writes nothing: it goes on a full disk, too
+    assert recorder.order_ended(DOMAIN)
+    assert recorder.troubles == {"journal": "the disk is full"}
+
+
 def test_growths_that_cannot_be_read_are_none() -> None:
     journal = MemoryJournal()
     recorder = Recorder(journal)

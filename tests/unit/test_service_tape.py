@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import zlib
 from dataclasses import replace
 from math import inf
 from typing import Any
@@ -111,11 +112,11 @@ def test_a_new_tape_forgets_the_one_before_and_keeps_the_order() -> None:
     memory = Memory()
     tape = Tape(memory, most_bytes=1 << 20)
     for number in range(3):
-        tape.put("call", number)
+        tape.put("call", str(number))
     tape.wind()
-    tape.put("call", 3)
+    tape.put("call", "3")
     tape.wind()
-    assert memory.entries() == [["call", number] for number in range(4)]
+    assert memory.entries() == [["call", str(number)] for number in range(4)]
 
 
 def test_a_piece_ends_only_where_a_call_is_over() -> None:
@@ -145,16 +146,16 @@ def test_a_tape_that_cannot_go_on_says_so_once_and_ends(
 ) -> None:
     memory = Memory()
     tape = Tape(memory, most_bytes=1 << 20 if full else 50)
-    tape.put("call", 1)
+    tape.put("call", "1")
     tape.wind()
     memory.full = full
     for number in range(3):
         tape.put("call", f"{number} of many that are not alike: {AutoscalerError(str(number))!r}" * 2)
         tape.wind()
     memory.full = False
-    tape.put("call", 9)
+    tape.put("call", "9")
     tape.wind()
-    assert memory.entries() == [["call", 1]]
+    assert memory.entries() == [["call", "1"]]
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert ("no space left" if full else "tape_mib") in caplog.text
 
@@ -162,3 +163,33 @@ def test_a_tape_that_cannot_go_on_says_so_once_and_ends(
 def test_a_damaged_piece_is_told_of() -> None:
     with pytest.raises(ValueError, match="the tape is damaged"):
         list(entries_of([b"nonsense"]))
+
+
+@pytest.mark.parametrize(
+    "line", ["{}", "[]", "3", "no JSON", "[" * 100_000, '["mono"]', '["mono", "noon"]', '["rewind", 1]']
+)
+def test_an_entry_that_is_none_is_told_of(line: str) -> None:
+    with pytest.raises(ValueError, match="the tape is damaged"):
+        list(entries_of([zlib.compress(line.encode())]))
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"bag": [1]}, id="unknown kind"),
+        pytest.param({"type": "DomainId", "is": {"host": "h"}}, id="field missing"),
+        pytest.param({"type": "DomainId", "is": 3}, id="no fields"),
+        pytest.param({"type": "DomainId", "was": {}}, id="no content"),
+        pytest.param({"type": ["DomainId"], "is": {}}, id="name of no type"),
+        pytest.param({"enum": "Reason", "is": "whim"}, id="no member"),
+        pytest.param({"zone": "Europe/Atlantis"}, id="no zone"),
+        pytest.param({"zone": 3}, id="zone of no name"),
+        pytest.param({"map": [1]}, id="no pairs"),
+        pytest.param({"map": [[{"list": []}, 1]]}, id="key that is none"),
+        pytest.param({"set": [{"list": []}]}, id="member that can be none"),
+    ],
+)
+def test_a_damaged_value_is_told_of(plain: object) -> None:
+    with pytest.raises(ValueError, match="the tape holds a damaged value"):
+        from_plain(plain)
