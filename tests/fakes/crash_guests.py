@@ -20,6 +20,7 @@ MAXIMUM = 8
 MOST_VCPUS = 6
 UTILIZATION_RATIO = 0.7
 TOLERANCE_RATIO = 0.1
+FIRST_BOOT_S = 1_700_000_000
 EJECT_S = 0.15
 """From the request for a vCPU until it is gone."""
 
@@ -62,6 +63,7 @@ class Inhabitant:
     booted_wall_s: float = 0.0
     gives_back: bool = True
     """Whether it lets a vCPU go that it is asked for."""
+    boots: int = 0
     gone: int = 0
     """How many it let go since it was booted."""
 
@@ -75,7 +77,8 @@ class Inhabitant:
         self.acts.clear()
         self.booted_wall_s = time.time()
         self.gone, self._ejects, self._asked_wall_s = 0, list[threading.Timer](), dict[int, float]()
-        self.guest = RecordingGuest()
+        self.boots += 1
+        self.guest = RecordingGuest(boot_s=FIRST_BOOT_S + 1000 * self.boots)
         self.guest.acts, self.guest.turn = self.acts, threading.Lock()
         self.qemu = ScriptedQmp(
             path=self.folder / "qmp.sock",
