@@ -6,7 +6,7 @@ ran backwards) gives no figure at all, never a wrong one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -91,9 +91,16 @@ class DemandMeter:
 
     def __init__(self) -> None:
         self._last: tuple[Sample, DomainView] | None = None
+        self.over_change: Load | None = None
+        """Where the last interval was dropped for a change of the vCPUs: what it shows of the service level.
+
+        It is told of the fewer vCPUs that the guest ran in it. A growth ends the worst of a slice, and would
+        hide it if its interval counted for nothing.
+        """
 
     def feed(self, sample: Sample, view: DomainView) -> Load | Dropped:
         """Compare with the last sample; `view` supplies how long the vCPU threads waited for a host CPU."""
+        self.over_change = None
         last, self._last = self._last, (sample, view)
         if last is None:
             return Dropped.FIRST
@@ -101,30 +108,43 @@ class DemandMeter:
         dropped = _incomparable(before, sample)
         if dropped is Dropped.TOO_SHORT:
             self._last = last
+        if dropped is Dropped.VCPUS:
+            self.over_change = _over_change(_load(before, view_before, sample, view), before)
         if dropped is not None:
             return dropped
-        span_s = sample.at_s - before.at_s
-        host_span_s = view.at_s - view_before.at_s
-        online = len(sample.online)
-        busy = min((sample.busy_s - before.busy_s) / span_s, float(online))
-        steal = max((sample.steal_s - before.steal_s) / span_s, _host_delay_vcpus(view_before, view))
-        return Load(
-            at_s=sample.at_s,
-            span_s=span_s,
-            source=sample.source,
-            online=online,
-            busy_vcpus=busy,
-            steal_vcpus=min(steal, float(online)),
-            demand_vcpus=_demand(busy, online, sample.runnable),
-            pressure_ratio=_pressure_ratio(before, sample),
-            runnable=sample.runnable,
-            host_vcpus=None if sample.source is CpuSource.HOST else _host_vcpus(view_before, view),
-            host_span_s=host_span_s,
-        )
+        return _load(before, view_before, sample, view)
 
     def reset(self) -> None:
         """Forget the last sample: the next one starts anew."""
         self._last = None
+
+
+def _load(before: Sample, view_before: DomainView, sample: Sample, view: DomainView) -> Load:
+    """What happened between two samples, of the vCPUs that the later one has."""
+    span_s = sample.at_s - before.at_s
+    online = len(sample.online)
+    busy = min((sample.busy_s - before.busy_s) / span_s, float(max(online, len(before.online))))
+    steal = max((sample.steal_s - before.steal_s) / span_s, _host_delay_vcpus(view_before, view))
+    return Load(
+        at_s=sample.at_s,
+        span_s=span_s,
+        source=sample.source,
+        online=online,
+        busy_vcpus=busy,
+        steal_vcpus=min(steal, float(online)),
+        demand_vcpus=_demand(busy, online, sample.runnable),
+        pressure_ratio=_pressure_ratio(before, sample),
+        runnable=sample.runnable,
+        host_vcpus=None if sample.source is CpuSource.HOST else _host_vcpus(view_before, view),
+        host_span_s=view.at_s - view_before.at_s,
+    )
+
+
+def _over_change(load: Load, before: Sample) -> Load:
+    """The same of the fewer vCPUs; the run queue was read with the later ones and says nothing of these."""
+    online = min(load.online, len(before.online))
+    demand = min(load.busy_vcpus, DEMAND_CAP * online)
+    return replace(load, online=online, demand_vcpus=demand, runnable=None)
 
 
 def _incomparable(before: Sample, after: Sample) -> Dropped | None:

@@ -165,7 +165,8 @@ class DomainState:
                 if observation.source is not CpuSource.HOST:
                     seen_online = self.online
         self._mind_others(now_s, changed=others)
-        self.closed_slices = self.learned.take(self.load, now_s)
+        over_change = self._meter.over_change if self.missing is None else None
+        self.closed_slices = self.learned.take(self.load, now_s, over_change=over_change)
         self.actuation.observed(view, seen_online, self.load, now_s, held=held)
         self.removal.mind_spare(self.committed, now_s)
 

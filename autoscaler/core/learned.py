@@ -51,11 +51,14 @@ class Learned:
         if policy.strategy != before.strategy or isinstance(policy.strategy, AdaptiveStrategy):
             self.recommender = after.recommender
 
-    def take(self, load: Load | None, now_s: float) -> int:
-        """Take in what a tick measured, None: nothing; returns how many slices closed by it."""
+    def take(self, load: Load | None, now_s: float, *, over_change: Load | None = None) -> int:
+        """Take in what a tick measured, None: nothing; returns how many slices closed by it.
+
+        `over_change`: what it measured over a change of the vCPUs, which only the service level goes by.
+        """
         if load is not None and not load.starved:
             self.recommender.take(load, now_s)
-        closed = self.slo.feed(load, now_s)
+        closed = self.slo.feed(load or over_change, now_s)
         for outcome in closed:
             self.recommender.judge(outcome, now_s)
         return len(closed)

@@ -181,3 +181,20 @@ def test_two_samples_almost_at_once_are_measured_against_the_one_before_them() -
     assert isinstance(load, Load)
     assert load.span_s == pytest.approx(1.0)
     assert load.busy_vcpus == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 4), (4, 2)], ids=["growth", "shrink"])
+def test_over_a_change_of_the_vcpus_the_service_level_goes_by_the_fewer_of_them(
+    before: int, after: int
+) -> None:
+    meter = DemandMeter()
+    meter.feed(replace(SAMPLE, online=frozenset(range(before))), VIEW)
+    changed = replace(
+        SAMPLE, at_s=SAMPLE.at_s + 10, busy_s=SAMPLE.busy_s + 25, online=frozenset(range(after)), runnable=9
+    )
+    assert meter.feed(changed, VIEW) is Dropped.VCPUS
+    load = meter.over_change
+    assert load is not None
+    assert (load.online, load.busy_vcpus, load.demand_vcpus, load.runnable) == (2, 2.5, 2.5, None)
+    meter.feed(replace(changed, at_s=changed.at_s + 10), VIEW)
+    assert meter.over_change is None
