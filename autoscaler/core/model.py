@@ -67,7 +67,7 @@ class DomainView:
     maximum: int
     """The domain's maxcpus: no change of the running guest goes beyond it."""
     at_s: float
-    """`Clock.monotonic_s` when this was read."""
+    """`Clock.monotonic_s` when this began to be read: what happened later may not be in it."""
     vcpu_time_s: float | None = None
     """CPU seconds that all vCPU threads have used since they started; None: the backend cannot see them."""
     vcpu_delay_s: float | None = None

@@ -101,8 +101,9 @@ class LibvirtHypervisor:
         if self._late.out or self._labels.waits or self._jobs.waits:
             self._reader.leave()
         try:
-            records = self._statistics()
+            # Before they are counted: what is newer than these views may not be in them.
             at_s = self._clock.monotonic_s()
+            records = self._statistics()
             domains = [domain for domain, _ in records]
             labels = self._labels.of(domains, now_s=at_s)
             owners = {uuid: who for uuid, who in self._labels.owners.items() if who not in self._adopt}

@@ -97,7 +97,7 @@ class DomainViews:
             labels: UUID -> the domain's labels, empty where it has none.
             jobs: UUID -> the job that the domain is in, where it is in one.
             owners: UUID -> who runs the domain and lets nobody else govern it.
-            at_s: when the reply came.
+            at_s: when it was asked.
             reports_of: what the guest of a domain with this UUID has reported of its slots.
             descriptors_of: the file descriptors of the QEMU of a domain of this name, at a time.
 

@@ -182,10 +182,11 @@ class QmpLink:
 
     async def _read(self, session: QmpSession, identity: QemuIdentity) -> DomainView:
         status = await session.ask("query-status", replies.STATUS)
-        cpus = await session.ask("query-cpus-fast", replies.CPUS)
         self.agent_listens = await self._listens(session, identity)
         job = await job_of(session)
+        # Before they are counted: what is newer than this view may not be in it.
         now_s = self._clock.monotonic_s()
+        cpus = await session.ask("query-cpus-fast", replies.CPUS)
         times = self._threads.read(cpu.thread_id for cpu in cpus) if self._threads else None
         return DomainView(
             id=identity.domain,
