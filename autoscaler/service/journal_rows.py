@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from autoscaler.core.operation import Direction
+from autoscaler.core.operation import Direction, Outcome
 from autoscaler.service.decision_record import inputs_of
 
 if TYPE_CHECKING:
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from autoscaler.core.decision import Decision
     from autoscaler.core.model import DomainId
     from autoscaler.core.operation import Operation
+
+
+_SUPERSEDES = {
+    Direction.UP: (Direction.UP, Direction.DOWN, Direction.UNPLUG),
+    Direction.DOWN: (Direction.UP, Direction.DOWN, Direction.DOWN),
+    Direction.UNPLUG: (Direction.UNPLUG,) * 3,
+}
+"""Which open changes end by one that begins: a growth also ends a removal, which no shrink does."""
 
 
 def insert_decision(db: sqlite3.Connection, decision: Decision, wall_s: float, digest: str) -> int:
@@ -46,12 +54,20 @@ def insert_decision(db: sqlite3.Connection, decision: Decision, wall_s: float, d
 
 
 def insert_operation(db: sqlite3.Connection, row: int, decision: Decision, wall_s: float) -> None:
-    """Add the operation that the decision of this id begins."""
+    """Add the operation that the decision of this id begins; what was open in its way is superseded by it.
+
+    Both at once: a service that is killed then leaves none open behind another.
+    """
     if decision.unplug_to is not None:
         change = (Direction.UNPLUG, decision.plugged, decision.unplug_to)
     else:
         up = decision.next_vcpus > decision.online
         change = (Direction.UP if up else Direction.DOWN, decision.online, decision.next_vcpus)
+    db.execute(
+        "UPDATE operations SET outcome = ? WHERE outcome IS NULL AND direction IN (?, ?, ?)"
+        " AND decision_id IN (SELECT id FROM decisions WHERE host = ? AND uuid = ?)",
+        (Outcome.SUPERSEDED, *_SUPERSEDES[change[0]], decision.domain.host, decision.domain.uuid),
+    )
     db.execute(
         "INSERT INTO operations (decision_id, at_wall_s, domain, direction, from_vcpus, to_vcpus, reason)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",

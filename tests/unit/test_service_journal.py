@@ -486,3 +486,12 @@ def test_what_is_kept_at_once_outlives_a_kill(journal: SqliteJournal, path: Path
     journal.keep(DomainId("h", "u"), {"rho": 1}, wall_s=1000.0)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT uuid FROM learned").fetchall() == [(DOMAIN.uuid,)]
+
+
+def test_what_is_begun_supersedes_what_was_open_at_once(journal: SqliteJournal, path: Path) -> None:
+    decided(journal, GROWTH)
+    decided(journal, replace(GROWTH, domain=DomainId("h", "another")))
+    decided(journal, replace(GROWTH, next_vcpus=GROWTH.next_vcpus + 1))
+    operations = [event["operation"] for event in events(path)]
+    outcomes = [operation["outcome"] for operation in operations if isinstance(operation, dict)]
+    assert outcomes == [Outcome.SUPERSEDED, None, None]
