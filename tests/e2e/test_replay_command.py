@@ -12,7 +12,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tests.fakes.running_service import COMMAND
+from tests.fakes.running_service import AS_FROM_A_TERMINAL, COMMAND
 
 HOSTILE = "<script>alert(1)</script>$x$|`a`"
 FIGURES = (
@@ -105,22 +105,27 @@ def ended(group: int) -> bool:
 def test_an_interrupt_ends_it_and_its_processes_with_130_and_writes_nothing(folder: Path, jobs: str) -> None:
     arguments = ("--generate", "bursty", "--domains", "40", "--days", "30", "--report", "report")
     running = subprocess.Popen(
-        (COMMAND, "replay", *arguments, "--jobs", jobs),
+        (*AS_FROM_A_TERMINAL, COMMAND, "replay", *arguments, "--jobs", jobs),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=folder,
         start_new_session=True,
     )
-    end_s = time.monotonic() + 60
-    while not (folder / "report").exists():
-        assert time.monotonic() < end_s, "it did not begin"
-        time.sleep(0.1)
-    # By now it reads, starts its processes, or replays: whatever it is at has to end.
-    time.sleep(3)
-    assert running.poll() is None
-    os.killpg(running.pid, signal.SIGINT)
-    out, err = running.communicate(timeout=60)
+    try:
+        end_s = time.monotonic() + 60
+        while not (folder / "report").exists():
+            assert time.monotonic() < end_s, "it did not begin"
+            time.sleep(0.1)
+        # By now it reads, starts its processes, or replays: whatever it is at has to end.
+        time.sleep(3)
+        assert running.poll() is None
+        os.killpg(running.pid, signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
     assert running.returncode == 130, err
     assert out == ""
     assert err.splitlines()[-1] == "autoscaler replay: interrupted; nothing was written"
