@@ -65,7 +65,7 @@ def insert_operation(db: sqlite3.Connection, row: int, decision: Decision, wall_
         change = (Direction.UP if up else Direction.DOWN, decision.online, decision.next_vcpus)
     db.execute(
         "UPDATE operations SET outcome = ? WHERE outcome IS NULL AND direction IN (?, ?, ?)"
-        " AND decision_id IN (SELECT id FROM decisions WHERE host = ? AND uuid = ?)",
+        " AND EXISTS (SELECT 1 FROM decisions WHERE id = decision_id AND host = ? AND uuid = ?)",
         (Outcome.SUPERSEDED, *_SUPERSEDES[change[0]], decision.domain.host, decision.domain.uuid),
     )
     db.execute(

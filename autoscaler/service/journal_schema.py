@@ -83,7 +83,7 @@ CREATE TABLE orders (
 pause, `until_wall_s` for one without an end.
 """
 
-_HISTORY_AND_TAPE = """
+_HISTORY_TAPE_AND_OPEN_CHANGES = """
 CREATE TABLE history (
     host TEXT NOT NULL,
     uuid TEXT NOT NULL,
@@ -96,11 +96,13 @@ CREATE TABLE tape (
     id INTEGER PRIMARY KEY,
     packed BLOB NOT NULL
 ) STRICT;
+CREATE INDEX operations_open ON operations (decision_id) WHERE outcome IS NULL;
 """
 """`history` is what domains wanted and had, `tape` all that reached the controller: see those modules.
+The index is of the few changes that are open: each that begins looks among them.
 """
 
-_STEPS = (_DECISIONS_AND_OPERATIONS, _LEARNED_AND_NEWEST_INPUTS, _ORDERS, _HISTORY_AND_TAPE)
+_STEPS = (_DECISIONS_AND_OPERATIONS, _LEARNED_AND_NEWEST_INPUTS, _ORDERS, _HISTORY_TAPE_AND_OPEN_CHANGES)
 """What leads from each schema to the next. A new file has schema 0 and takes them all."""
 
 SCHEMA_VERSION = len(_STEPS)
