@@ -37,7 +37,7 @@ def advise(  # noqa: PLR0913 - each is an option of the command
     step: options.StepOption = "10s",
     journal: options.JournalOption = None,
     prometheus: options.PrometheusOption = None,
-    since: options.SinceOption = "14d",
+    since: options.HowFarBackOption = "14d",
     metric: options.MetricOption = None,
     timeout: options.TimeoutOption = "2m",
     generate: options.GenerateOption = None,

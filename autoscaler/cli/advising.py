@@ -20,7 +20,7 @@ from autoscaler.policyfile.written import pattern_of, written
 from autoscaler.replay.advise import CHOOSING_RATIO, GAIN_RATIO
 from autoscaler.replay.report.blocks import Grid
 from autoscaler.replay.report.tables import percent
-from autoscaler.replay.simulated_guest import uuid_of
+from autoscaler.replay.simulated_guest import policy_of
 from autoscaler.service.advice import AdvicePart
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _base(trace: Trace, policies: TriedPolicies | None) -> Policy | None:
     """The policy in force; None: none governs the domain."""
     if policies is None or not policies.governs(trace.domain):
         return None
-    return policies.policies.governing(trace.domain, uuid_of(trace.domain))
+    return policy_of(trace.domain, policies.policies)
 
 
 def _advise(traces: Sequence[Trace], bases: Mapping[str, Policy | None], asked: Asked) -> list[Advice]:

@@ -60,7 +60,7 @@ def replay(  # noqa: PLR0913 - each is an option of the command
     step: options.StepOption = "10s",
     journal: options.JournalOption = None,
     prometheus: options.PrometheusOption = None,
-    since: options.SinceOption = "7d",
+    since: options.HowFarBackOption = "7d",
     metric: options.MetricOption = None,
     timeout: options.TimeoutOption = "2m",
     generate: options.GenerateOption = None,

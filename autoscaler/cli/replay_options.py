@@ -45,7 +45,7 @@ JournalOption = Annotated[
         show_default=False,
     ),
 ]
-SinceOption = Annotated[
+HowFarBackOption = Annotated[
     str,
     typer.Option(
         "--since", metavar="TIME", help="With --from-prometheus or --from-journal: how far back to read."

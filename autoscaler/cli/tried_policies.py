@@ -10,7 +10,7 @@ import typer
 from autoscaler.core.policy import Match, Mode, Policy, PolicySet
 from autoscaler.policyfile import load_policies
 from autoscaler.policyfile.problem import printable, shown
-from autoscaler.replay.simulated_guest import uuid_of
+from autoscaler.replay.simulated_guest import policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ class TriedPolicies:
 
     def governs(self, domain: str) -> bool:
         """Whether a policy of these decides for the domain."""
-        policy = self.policies.governing(domain, uuid_of(domain))
+        policy = policy_of(domain, self.policies)
         return policy is not None and policy.mode is not Mode.OFF
 
 
@@ -80,9 +80,7 @@ def _acts(mode: Mode) -> Mode:
 def unmatched(tried: TriedPolicies, traces: Sequence[Trace]) -> tuple[str, ...]:
     """What matches nothing: policies without a domain, and domains without a policy; a sentence each."""
     used = {
-        policy.name
-        for trace in traces
-        if (policy := tried.policies.governing(trace.domain, uuid_of(trace.domain))) is not None
+        policy.name for trace in traces if (policy := policy_of(trace.domain, tried.policies)) is not None
     }
     idle = [policy for policy in tried.policies.policies if policy.name not in used]
     by_label = [policy.name for policy in idle if policy.match.metadata or policy.match.uuid]

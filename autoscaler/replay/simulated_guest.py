@@ -15,6 +15,7 @@ from autoscaler.core.model import DomainId, DomainView, GuestVcpu, GuestVcpus, R
 from autoscaler.ports import AgentRefused, AgentUnresponsive, Conflict, Denied
 
 if TYPE_CHECKING:
+    from autoscaler.core.policy import Policy, PolicySet
     from autoscaler.replay.circumstances import Circumstances
     from autoscaler.replay.plant import Plant
     from autoscaler.replay.trace import Trace
@@ -131,6 +132,11 @@ class SimulatedGuest:
 def uuid_of(domain: str) -> str:
     """The UUID of a domain that is known by its name alone."""
     return str(uuid5(NAMESPACE_DNS, domain))
+
+
+def policy_of(domain: str, policies: PolicySet) -> Policy | None:
+    """The policy that governs such a domain; None: none does."""
+    return policies.governing(domain, uuid_of(domain))
 
 
 @lru_cache(maxsize=4096)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from autoscaler.ports import AutoscalerError
 from autoscaler.replay.plant import Plant
 from autoscaler.replay.readings import Readings
-from autoscaler.replay.simulated_guest import SimulatedGuest, uuid_of
+from autoscaler.replay.simulated_guest import SimulatedGuest, policy_of
 from autoscaler.replay.start import start_vcpus
 from autoscaler.service.rehearsal_host import HERE, RehearsalHost
 
@@ -137,7 +137,7 @@ def _grid(trace: Trace) -> _Grid:
 
 def _policy(trace: Trace, policies: PolicySet) -> Policy:
     """The policy that governs a domain."""
-    policy = policies.governing(trace.domain, uuid_of(trace.domain))
+    policy = policy_of(trace.domain, policies)
     if policy is None:
         raise CannotRehearse(
             f"no policy matches domain {trace.domain!r}: add its name to a policy's match, or leave it out"

@@ -19,7 +19,7 @@ from autoscaler.replay.judged import Judged, Spending, Tried
 from autoscaler.replay.optimum import every_slice_kept
 from autoscaler.replay.result import AGAINST, OPTIMUM, POLICY
 from autoscaler.replay.score import domain_score, slices_of
-from autoscaler.replay.simulated_guest import uuid_of
+from autoscaler.replay.simulated_guest import policy_of
 from autoscaler.service.rehearsal import rehearse
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Trial:
 
     def governing(self, name: str, domain: str) -> Policy:
         """The policy of this name's set that governs a domain."""
-        policy = self.policies[name].governing(domain, uuid_of(domain))
+        policy = policy_of(domain, self.policies[name])
         assert policy is not None, "a domain that no policy governs was to be left out"
         return policy
 

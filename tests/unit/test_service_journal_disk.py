@@ -27,7 +27,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a file system of one'
 
 
 needs_library = pytest.mark.skipif(
-    read_only_disk.library() is None, reason="this interpreter's SQLite is no library of its own"
+    read_only_disk.library() is None, reason="SQLite is built into this interpreter"
 )
 
 
