@@ -24,9 +24,9 @@ from tests.fakes.guest_homes import GuestHome, guest_home
 from tests.fakes.quick_policy import quick_policy
 from tests.fakes.running_service import RunningService, running_service
 
-POLICY = quick_policy(utilization="20%")
+POLICY = quick_policy(utilization="20%", max_vcpus=3)
 LOAD = 0.55
-"""Needs three vCPUs under that policy, and so little of the host that it seldom withholds any: growth would
+"""Needs all three vCPUs that the policy allows, and so little of the host that it seldom withholds any: growth would
 rightly be held back while it does."""
 
 TAPE = "journal: {tape_mib: 64}\n"
