@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.condition import Condition, stuck, unanswered, unknown
 from autoscaler.core.deadlines import Deadlines, Patience, Stage
+from autoscaler.core.left_behind import LeftBehind
 from autoscaler.core.operation import Action, Direction, Operation, Outcome, Plug, SetOnline, Wait
 from autoscaler.core.reason import Reason
 from autoscaler.core.setbacks import Setbacks
@@ -50,6 +51,7 @@ class Actuation:
         self._unknown_since_s: float | None = None
         self._patience = Patience()
         self._setbacks = Setbacks(view)
+        self._left_behind = LeftBehind()
         self._last_error = ""
 
     @property
@@ -64,9 +66,10 @@ class Actuation:
         return {**self._setbacks.conditions, **lost}
 
     def may_bring(self, before: int, after: int) -> bool:
-        """Whether what was begun here can be why a count changed: it is under way, or failed and late."""
+        """Whether what was begun here can be why a count changed: it is under way, or comes true late."""
         begun = self.operation is not None and self.busy and self.operation.leads(before, after)
-        return begun or self._setbacks.may_bring(before, after)
+        late = self._setbacks.may_bring(before, after) or self._left_behind.may_bring(before, after)
+        return begun or late
 
     def is_ours(self, view: DomainView, given_back: int) -> bool:
         """Whether the vCPUs that this view finds plugged are those left here, or fewer by `given_back`."""
@@ -96,7 +99,9 @@ class Actuation:
         last_s = operation.online_s or operation.accepted_s or last_s
         if unseen or operation.accepted_s is not None or outcome is Outcome.STUCK:
             self.last_change_s = last_s
-        self._setbacks.inherit(operation, last_s, now_s)
+        self._setbacks.inherit(operation, last_s)
+        if unseen:
+            self._left_behind.add(operation, now_s)
 
     def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
         """Start the move that `decision` asks for; it must say ``act``, and none may be under way."""
@@ -104,6 +109,7 @@ class Actuation:
         assert not self.busy, self.operation
         if self.operation is not None:
             self._close(self.operation.ended(Outcome.SUPERSEDED))
+        self._closed += self._left_behind.supersede()
         self._not_before_s, self._look_again_s, self._last_error = now_s, LOOK_AGAIN_S, ""
         self._patience.begin(now_s)
         self.operation = Operation(
@@ -178,7 +184,11 @@ class Actuation:
             self._see_taken_away(now_s)
         if self._unknown_since_s is not None and view.at_s > self._unknown_since_s:
             self._unknown_since_s = None
-        self._setbacks.look(view, online, now_s)
+        self._setbacks.look(view, online)
+        for operation in self._left_behind.look(online, now_s):
+            self._closed.append(operation)
+            if operation.outcome is Outcome.DONE:
+                self._setbacks.forgive(operation.direction)
         if self.operation is None:
             return  # Nothing was begun that could be followed.
         if online is not None:
@@ -199,6 +209,7 @@ class Actuation:
             self._close(
                 self.operation.ended(Outcome.DONE if settled else Outcome.ABANDONED, "" if settled else why)
             )
+        self._closed += self._left_behind.abandon(why)
 
     def take_closed(self) -> list[Operation]:
         """Hand over the operations that ended since the last call."""

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, cast
 
 from autoscaler.core.demand import SAME_BOOT_S
+from autoscaler.core.left_behind import LATE_S
 from autoscaler.core.operation import Outcome
-from autoscaler.core.setbacks import LATE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -68,7 +68,7 @@ class DomainState:
         self.removal = Removal(view, deadlines)
         for operation in past:
             if operation.unplugs:
-                self.removal.inherit(operation)
+                self.removal.inherit(operation, now_s)
             else:
                 self.actuation.inherit(operation, now_s)
             if operation.direction is not Direction.UP:

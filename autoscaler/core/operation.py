@@ -122,7 +122,8 @@ class Operation:
     gone_s: float | None = None
     """QEMU has the vCPU no longer."""
     held: bool = False
-    """Whether a job, a freeze or a pause held the domain meanwhile: its times say nothing of its host."""
+    """Whether a job, a freeze or a pause held the domain meanwhile, or the service was away: its times say
+    nothing of its host."""
     outcome: Outcome | None = None
     detail: str = ""
     """Where it did not end well: one sentence for the administrator."""
@@ -186,6 +187,13 @@ class Operation:
         if reached and self.online_s is None:
             operation = replace(operation.accepted(now_s), online_s=now_s)
         return operation
+
+    def found_done(self, count: int, now_s: float) -> Operation:
+        """The service that began it is gone, and the domain is found with the vCPUs that it asked for."""
+        found = self.delayed()
+        if found.unplugs:
+            return found.gone(now_s)
+        return found.seen(present=None, online=count, now_s=now_s).ended(Outcome.DONE)
 
     def relieved(self, now_s: float) -> Operation:
         """The load fits now: the operation is over."""

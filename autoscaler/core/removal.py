@@ -23,6 +23,7 @@ from autoscaler.core.condition import (
     unplug_unanswered,
 )
 from autoscaler.core.deadlines import Deadlines, Patience, Stage
+from autoscaler.core.left_behind import LeftBehind
 from autoscaler.core.operation import Action, LookAtGuest, Operation, Outcome, Requested, Unplug, Wait
 from autoscaler.core.reason import Reason
 from autoscaler.core.slot_setbacks import REMEMBERED, SlotSetbacks
@@ -63,6 +64,7 @@ class Removal:
         self._patience = Patience()
         self._unknown_since_s: float | None = None
         self._setbacks = SlotSetbacks(view)
+        self._left_behind = LeftBehind()
         self._last_error = ""
 
     @property
@@ -84,13 +86,15 @@ class Removal:
             return Reason.BACK_OFF
         return self._setbacks.obstacle(self._asked.highest, now_s)
 
-    def inherit(self, operation: Operation) -> None:
+    def inherit(self, operation: Operation, now_s: float) -> None:
         """Know of a removal that was begun before this state was; to be told of all, the oldest first.
 
         A guest that did not give the vCPU back then may still do so, and is asked again as late as it would
         have been.
         """
         self.last_change_s = operation.gone_s or operation.accepted_s or self.last_change_s
+        if operation.outcome in {None, Outcome.ABANDONED}:
+            self._left_behind.add(operation, now_s)
         if operation.gone_s is None and self._view.plugged == operation.from_vcpus:
             slot = self._asked.highest
             if operation.outcome is not Outcome.DENIED:
@@ -107,6 +111,7 @@ class Removal:
         self._not_before_s, self._again_s, self._last_error = now_s, _AGAIN_S, ""
         self._unknown_since_s = None
         self._patience.begin(now_s)
+        self._closed += self._left_behind.supersede()
         self.operation = Operation(
             decision_id=decision_id,
             from_vcpus=decision.plugged,
@@ -203,6 +208,7 @@ class Removal:
         self._patience.look(now_s, held=held)
         if held and self.operation is not None:
             self.operation = self.operation.delayed()
+        self._closed += self._left_behind.look(view.plugged, now_s)
         gone = self._asked.look(view)
         for slot in gone:
             self._setbacks.forgive(slot)
@@ -243,11 +249,13 @@ class Removal:
         self._asked.growth_begins()
         if self.operation is not None:
             self._close(self.operation.ended(Outcome.SUPERSEDED))
+        self._closed += self._left_behind.supersede()
 
     def abandon(self, why: str) -> None:
         """Nobody will see how the removal goes on."""
         if self.operation is not None:
             self._close(self.operation.ended(Outcome.ABANDONED, why))
+        self._closed += self._left_behind.abandon(why)
 
     def take_closed(self) -> list[Operation]:
         """Hand over the removals that ended since the last call."""

@@ -25,8 +25,6 @@ _CONDITIONS = {Outcome.DENIED: Condition.DENIED, Outcome.STUCK: Condition.STUCK}
 """What an end is called where it is not simply `Condition.FAILED`."""
 _SET_BACK = frozenset({Outcome.DENIED, Outcome.FAILED, Outcome.STUCK, Outcome.CONFLICT})
 """The outcomes of a run before that this one goes on from."""
-LATE_S = 60.0
-"""A change that a run before left behind is over after this time, seen or not."""
 
 
 class Setbacks:
@@ -37,8 +35,6 @@ class Setbacks:
         self._left = {Direction.UP: Setback(), Direction.DOWN: Setback()}
         self._failed: dict[Direction, Operation] = {}
         """The last change of each direction, where it did not end well."""
-        self._left_behind: list[Operation] = []
-        """What runs before began and did not see the end of, while it may still come true."""
         self._trouble: dict[Direction, tuple[Condition, str]] = {}
         """What is to be said of it."""
 
@@ -53,10 +49,9 @@ class Setbacks:
 
     def may_bring(self, before: int, after: int) -> bool:
         """Whether a count that goes from one to the other may be a failed change that comes true late."""
-        late = (*self._failed.values(), *self._left_behind)
-        return any(operation.leads(before, after) for operation in late)
+        return any(operation.leads(before, after) for operation in self._failed.values())
 
-    def inherit(self, operation: Operation, last_s: float, now_s: float) -> None:
+    def inherit(self, operation: Operation, last_s: float) -> None:
         """Know of a change that a run before made, and when it was last heard of; the oldest comes first.
 
         What a denial was about is not on record: it stands for the domain as it is now.
@@ -68,10 +63,6 @@ class Setbacks:
             self._note(direction, outcome, last_s)
         else:
             self._left[direction] = replace(self._left[direction], denial=None)
-        if outcome in {None, Outcome.ABANDONED}:
-            # Not only the last one: runs may be killed faster than their requests are carried out.
-            self._left_behind.append(operation)
-            self._forget_late(None, now_s)
 
     def took(self, operation: Operation, outcome: Outcome, detail: str, now_s: float) -> None:
         """A change came to such an end."""
@@ -92,7 +83,7 @@ class Setbacks:
         self._trouble.pop(direction, None)  # the newest stands last
         self._trouble[direction] = (condition, sentence)
 
-    def look(self, view: DomainView, online: int | None, now_s: float) -> None:
+    def look(self, view: DomainView, online: int | None) -> None:
         """Let go of what a fresh look puts right; `online` is None where the guest was not seen."""
         self._view = view
         for direction, before in self._left.items():
@@ -103,15 +94,6 @@ class Setbacks:
         if online is not None:
             for direction in [way for way, failed in self._failed.items() if failed.reached(online)]:
                 self.forgive(direction)
-        if self._left_behind:
-            self._forget_late(online, now_s)
-
-    def _forget_late(self, online: int | None, now_s: float) -> None:
-        self._left_behind = [
-            left
-            for left in self._left_behind
-            if now_s - left.requested_s < LATE_S and not (online is not None and left.reached(online))
-        ]
 
     def forgive(self, direction: Direction) -> None:
         """The guest went this way after all."""

@@ -76,7 +76,9 @@ class Instruments:
         Info(f"{PREFIX}_build", "The running version.", registry=registry).info({"version": __version__})
 
     def operation_ended(self, operation: Operation) -> None:
-        """Note how long each stage of a change took."""
+        """Note how long each stage of a change took that nothing held."""
+        if operation.held:
+            return
         for stage, seconds in operation.stages_s().items():
             self._stage_duration.labels(operation.direction, stage).observe(seconds)
 

@@ -6,8 +6,9 @@ A decision that repeats the last one of its domain and moves nothing is folded i
 transaction: a killed service loses what it learned since, and nothing that it decided.
 
 Invariants: a decision to act is committed together with the operation that it begins, before the first
-action: a killed service finds what it began, and what cannot be written is not begun. An administrator's
-order is on the disk, not only with the kernel, once it was taken.
+action: a killed service finds what it began, and what cannot be written is not begun. The row of an operation
+is open until its end was seen, by this run or by a later one. An administrator's order is on the disk, not
+only with the kernel, once it was taken.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
-from autoscaler.core.operation import Outcome
 from autoscaler.ports import JournalUnavailable, Kept
 from autoscaler.service import journal_past
 from autoscaler.service.decision_record import inputs_of
@@ -28,9 +28,11 @@ from autoscaler.service.history import History
 from autoscaler.service.journal_errors import MOVE_AWAY, naming_errors
 from autoscaler.service.journal_pruning import Pruning
 from autoscaler.service.journal_rows import (
+    give_up,
     insert_decision,
     insert_history,
     insert_operation,
+    look_over,
     write_ended,
     write_learned,
 )
@@ -52,7 +54,6 @@ _LOCK_PATIENCE_S = 0.1
 """The writer is the controller's thread: somebody else's lock costs an entry, not the tick of every guest."""
 _FOLD_WITHIN_S = 3600.0
 """A domain that was not decided for so long is gone: its last row is not folded into any more."""
-_ABANDONED = "the service ended before this change did"
 
 
 @dataclass(slots=True)
@@ -105,11 +106,7 @@ class SqliteJournal:
             )
         if schema < SCHEMA_VERSION:
             bring_up(self._db)
-        with self._db:
-            self._db.execute(
-                "UPDATE operations SET outcome = ?, detail = ? WHERE outcome IS NULL",
-                (Outcome.ABANDONED, _ABANDONED),
-            )
+        look_over(self._db)
 
     def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
         """Record a decision; see `autoscaler.ports.Journal`."""
@@ -237,6 +234,7 @@ class SqliteJournal:
             for last in self._last.values():
                 self._write_fold(last)
             write_ended(self._db, self._ended.values())
+            give_up(self._db, newest_s - _FOLD_WITHIN_S, self._last)
             self._write_learned(self._learned)
             self._history.end(newest_s)
             insert_history(self._db, self._history.whole)

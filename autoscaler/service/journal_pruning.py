@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import sqlite3
 
 LOOKED_AT = 500
+"""Decisions that one step looks at; at a step a minute, 720,000 a day."""
 _BLOCKS = 1000
 """Blocks of the history that one step forgets at most."""
-"""Decisions that one step looks at; at a step a minute, 720,000 a day."""
 _LEARNED_EVERY_S = 3600.0
 
 

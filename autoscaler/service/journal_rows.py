@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from autoscaler.core.model import DomainId
 from autoscaler.core.operation import Direction, Outcome
 from autoscaler.service.decision_record import inputs_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from autoscaler.core.decision import Decision
-    from autoscaler.core.model import DomainId
     from autoscaler.core.operation import Operation
 
 
@@ -23,6 +23,7 @@ _SUPERSEDES = {
     Direction.UNPLUG: (Direction.UNPLUG,) * 3,
 }
 """Which open changes end by one that begins: a growth also ends a removal, which no shrink does."""
+_NOT_SEEN_AGAIN = "the service ended before this change did, and the domain was not governed any more"
 
 
 def insert_decision(db: sqlite3.Connection, decision: Decision, wall_s: float, digest: str) -> int:
@@ -82,6 +83,35 @@ def write_ended(db: sqlite3.Connection, operations: Iterable[Operation]) -> None
         [
             (_stages_of(operation), operation.outcome, operation.detail, operation.decision_id)
             for operation in operations
+        ],
+    )
+
+
+def look_over(db: sqlite3.Connection) -> None:
+    """Read a little of what will be written to, so that a damaged file shows at the start and not in a tick.
+
+    Raises:
+        sqlite3.Error: it is damaged.
+    """
+    db.execute(
+        "SELECT d.*, o.* FROM operations o JOIN decisions d ON d.id = decision_id"
+        " WHERE outcome IS NULL OR d.id = (SELECT max(id) FROM decisions)"
+    ).fetchall()
+
+
+def give_up(db: sqlite3.Connection, before_wall_s: float, governed: Collection[DomainId]) -> None:
+    """Close what was begun before this time for domains that are governed no more: nobody sees its end."""
+    rows = db.execute(
+        "SELECT decision_id, host, uuid FROM operations JOIN decisions ON decisions.id = decision_id"
+        " WHERE outcome IS NULL AND operations.at_wall_s < ?",
+        (before_wall_s,),
+    )
+    db.executemany(
+        "UPDATE operations SET outcome = ?, detail = ? WHERE decision_id = ?",
+        [
+            (Outcome.ABANDONED, _NOT_SEEN_AGAIN, decision_id)
+            for decision_id, host, uuid in rows.fetchall()
+            if DomainId(host, uuid) not in governed
         ],
     )
 

@@ -26,8 +26,8 @@ from tests.fakes.running_service import RunningService, running_service
 
 POLICY = quick_policy(utilization="20%", max_vcpus=3)
 LOAD = 0.55
-"""Needs all three vCPUs that the policy allows, and so little of the host that it seldom withholds any: growth would
-rightly be held back while it does."""
+"""Needs all three vCPUs that the policy allows, and so little of the host that it seldom withholds any:
+growth would rightly be held back while it does."""
 
 TAPE = "journal: {tape_mib: 64}\n"
 

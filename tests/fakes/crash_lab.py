@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Self
 
@@ -207,8 +208,8 @@ class CrashLab:
         shrinks = sum(intent.direction != "up" for intent in intents)
         if guest.name == "thrifty" and shrinks > SHRINKS_PER_DAY:
             yield f"{shrinks} shrinks in a day"
-        if any(intent.open for intent in intents[:-1]):
-            yield "an operation was left open before another began"
+        if any(_ends(later, intent) for intent, later in combinations(intents, 2) if intent.open):
+            yield "an operation was left open though another began in its way"
         for act in list(guest.acts):
             self.acts += 1
             self.asked_back += act.kind == "ask back"
@@ -233,6 +234,12 @@ class CrashLab:
         if act.after > act.before:
             return newest.direction == "up" and act.after <= newest.to_vcpus
         return newest.direction == "down" and act.after >= newest.to_vcpus
+
+
+def _ends(later: _Intent, earlier: _Intent) -> bool:
+    """Whether a change that begins is in the way of one before it: a shrink leaves a removal alone."""
+    kinds = {earlier.direction == "unplug", later.direction == "unplug"}
+    return len(kinds) == 1 or later.direction == "up"
 
 
 def _intents(db: sqlite3.Connection, uuid: str) -> list[_Intent]:

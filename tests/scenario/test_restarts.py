@@ -67,7 +67,26 @@ def test_vcpus_that_were_plugged_right_before_the_kill_are_brought_online_and_no
     machine.run(6)
     assert len(machine.guest.online) == 3
     assert machine.guest.plugs == [3]
-    assert machine.outcomes() == [Outcome.ABANDONED, Outcome.DONE]
+    assert machine.outcomes() == [Outcome.SUPERSEDED, Outcome.DONE]
+    assert Reason.BY_HAND not in machine.reasons()
+
+
+def test_a_change_that_came_true_without_the_service_is_closed_as_done_when_it_is_seen(
+    tmp_path: Path,
+) -> None:
+    machine = Machine(tmp_path)
+    machine.run(3)
+    machine.guest.set(demand=1.8)
+    while not machine.outcomes():
+        machine.run(0.002)
+    machine.guest.plug(3)
+    machine.guest.set(demand=1.8)
+    machine.guest.online = {0, 1, 2}
+    machine.start()
+    machine.run(3)
+    assert machine.outcomes() == [Outcome.DONE]
+    assert machine.guest.plugs == [3]
+    assert len(machine.guest.online) == 3
     assert Reason.BY_HAND not in machine.reasons()
 
 

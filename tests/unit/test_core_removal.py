@@ -273,7 +273,8 @@ def test_a_denial_of_a_run_before_stands_and_leaves_its_vcpu_not_asked_for() -> 
             requested_s=100.0,
             unplugs=True,
             outcome=Outcome.DENIED,
-        )
+        ),
+        100.5,
     )
     assert removal.obstacle(100.0 + LONGEST_S - 1.0) is Reason.DENIED
     assert not removal.observed(at(LESS, 101.0), 101.0)

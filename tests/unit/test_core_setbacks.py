@@ -12,7 +12,7 @@ from autoscaler.core.model import DomainView
 from autoscaler.core.operation import Direction, Operation, Outcome
 from autoscaler.core.reason import Reason
 from autoscaler.core.setback import CONFLICT_LONGEST_S, CONFLICT_S
-from autoscaler.core.setbacks import LATE_S, Setbacks
+from autoscaler.core.setbacks import Setbacks
 from tests.fakes.examples import VIEW
 
 GROWTH = Operation(
@@ -58,7 +58,7 @@ def test_each_kind_of_failure_has_its_own_back_off_and_condition(
 def test_only_a_denial_ends_when_what_it_was_about_is_another(view: DomainView) -> None:
     for outcome, ended in ((Outcome.DENIED, True), (Outcome.FAILED, False), (Outcome.STUCK, False)):
         setbacks = after(outcome)
-        setbacks.look(view, None, AT_S + 1.0)
+        setbacks.look(view, None)
         assert (setbacks.obstacle(Direction.UP, AT_S + 1.0) is None) is ended
         assert (setbacks.conditions == {}) is ended
 
@@ -69,7 +69,7 @@ def test_a_denial_that_ends_takes_only_itself_with_it() -> None:
         setbacks.took(SHRINK, Outcome.STUCK, "it does not follow", AT_S)
     setbacks.took(GROWTH, Outcome.DENIED, "no", AT_S)
     assert setbacks.obstacle(Direction.UP, AT_S + 1.0) is Reason.DENIED
-    setbacks.look(replace(VIEW, plugged=VIEW.plugged + 1), None, AT_S + 1.0)
+    setbacks.look(replace(VIEW, plugged=VIEW.plugged + 1), None)
 
     assert setbacks.obstacle(Direction.UP, AT_S + 1.0) is None
     assert setbacks.obstacle(Direction.DOWN, AT_S + 200.0) is Reason.BACK_OFF
@@ -79,7 +79,7 @@ def test_a_denial_that_ends_takes_only_itself_with_it() -> None:
 def test_what_was_said_since_a_denial_stands_when_that_ends() -> None:
     setbacks = after(Outcome.DENIED)
     setbacks.blame(Direction.UP, Condition.STUCK, "the next request has not come back")
-    setbacks.look(replace(VIEW, plugged=VIEW.plugged + 1), None, AT_S + 2 * LONGEST_S)
+    setbacks.look(replace(VIEW, plugged=VIEW.plugged + 1), None)
     assert set(setbacks.conditions) == {Condition.STUCK}
 
 
@@ -88,7 +88,7 @@ def test_failures_before_a_denial_are_not_forgotten_with_it() -> None:
     for _ in range(8):
         setbacks.took(GROWTH, Outcome.STUCK, "it does not follow", AT_S)
     setbacks.took(GROWTH, Outcome.DENIED, "no", AT_S)
-    setbacks.look(replace(VIEW, plugged=VIEW.plugged + 1), None, AT_S + 1.0)
+    setbacks.look(replace(VIEW, plugged=VIEW.plugged + 1), None)
 
     assert setbacks.obstacle(Direction.UP, AT_S + 200.0) is Reason.BACK_OFF
 
@@ -99,7 +99,7 @@ def test_a_newer_outcome_takes_the_place_of_a_denial(newer: Outcome) -> None:
     setbacks.took(GROWTH, newer, "otherwise", AT_S)
     assert setbacks.obstacle(Direction.UP, AT_S + 10.0) is None
     setbacks.took(GROWTH, Outcome.FAILED, "again", AT_S)
-    setbacks.look(replace(VIEW, plugged=VIEW.plugged + 1), None, AT_S + 1.0)
+    setbacks.look(replace(VIEW, plugged=VIEW.plugged + 1), None)
     assert setbacks.obstacle(Direction.UP, AT_S + 1.0) is Reason.BACK_OFF
 
 
@@ -120,17 +120,17 @@ def test_conflicts_in_a_row_are_left_alone_ever_longer_though_never_long() -> No
 def test_a_denial_of_a_run_before_stands_until_its_time_or_its_cause_is_over() -> None:
     denied = replace(GROWTH, outcome=Outcome.DENIED, accepted_s=None)
     setbacks = Setbacks(VIEW)
-    setbacks.inherit(denied, AT_S, AT_S + 100.0)
+    setbacks.inherit(denied, AT_S)
     assert setbacks.obstacle(Direction.UP, AT_S + LONGEST_S - 1.0) is Reason.DENIED
     assert setbacks.obstacle(Direction.UP, AT_S + LONGEST_S) is None
-    setbacks.look(replace(VIEW, maximum=VIEW.maximum + 1), None, AT_S + 101.0)
+    setbacks.look(replace(VIEW, maximum=VIEW.maximum + 1), None)
     assert setbacks.obstacle(Direction.UP, AT_S + 101.0) is None
 
 
 def test_a_denial_of_a_run_before_is_over_with_the_next_change_that_was_begun() -> None:
     setbacks = Setbacks(VIEW)
-    setbacks.inherit(replace(GROWTH, outcome=Outcome.DENIED, accepted_s=None), AT_S, AT_S + 5.0)
-    setbacks.inherit(replace(GROWTH, outcome=Outcome.ABANDONED), AT_S + 1.0, AT_S + 5.0)
+    setbacks.inherit(replace(GROWTH, outcome=Outcome.DENIED, accepted_s=None), AT_S)
+    setbacks.inherit(replace(GROWTH, outcome=Outcome.ABANDONED), AT_S + 1.0)
     assert setbacks.obstacle(Direction.UP, AT_S + 5.0) is None
 
 
@@ -138,27 +138,7 @@ def test_a_failure_that_comes_true_late_is_expected_and_forgiven() -> None:
     setbacks = after(Outcome.STUCK)
     assert setbacks.may_bring(1, 2)
     assert not setbacks.may_bring(1, 4)
-    setbacks.look(VIEW, 3, AT_S + 1.0)
+    setbacks.look(VIEW, 3)
     assert setbacks.obstacle(Direction.UP, AT_S + 1.0) is None
     assert setbacks.conditions == {}
     assert not setbacks.may_bring(1, 2)
-
-
-def test_what_a_run_before_left_open_may_come_true_for_a_minute() -> None:
-    setbacks = Setbacks(VIEW)
-    setbacks.inherit(replace(GROWTH, outcome=Outcome.ABANDONED), GROWTH.requested_s, AT_S)
-    assert setbacks.may_bring(1, 3)
-    setbacks.look(VIEW, 1, GROWTH.requested_s + LATE_S)
-    assert not setbacks.may_bring(1, 3)
-
-
-def test_of_several_runs_that_were_killed_each_may_have_left_something() -> None:
-    setbacks = Setbacks(VIEW)
-    shrink = replace(GROWTH, from_vcpus=3, to_vcpus=1, requested_s=GROWTH.requested_s + 0.2)
-    for left in (GROWTH, shrink):
-        setbacks.inherit(replace(left, outcome=Outcome.ABANDONED), left.requested_s, AT_S)
-    assert setbacks.may_bring(1, 3)
-    assert setbacks.may_bring(3, 1)
-    setbacks.look(VIEW, 3, AT_S)
-    assert not setbacks.may_bring(1, 3)
-    assert setbacks.may_bring(3, 1)

@@ -193,13 +193,28 @@ def test_an_operation_shows_how_it_went(journal: SqliteJournal, path: Path) -> N
     }
 
 
-def test_what_a_killed_service_left_under_way_is_closed_at_the_next_start(path: Path) -> None:
-    killed = SqliteJournal(path)
-    decided(killed, GROWTH)
-    SqliteJournal(path).close()
-    (event,) = events(path)
-    assert isinstance(event["operation"], dict)
-    assert event["operation"]["outcome"] == "abandoned"
+def outcome_of_first(path: Path) -> object:
+    operation = events(path)[0]["operation"]
+    assert isinstance(operation, dict)
+    return operation["outcome"]
+
+
+def test_what_a_killed_service_left_under_way_stays_open_until_it_is_seen_or_its_domain_is_gone(
+    path: Path,
+) -> None:
+    decided(killed := SqliteJournal(path), GROWTH)
+    elsewhere = replace(DECISION, domain=DomainId(DECISION.domain.host, "another"))
+    later = SqliteJournal(path)
+    later.decided(DECISION, wall_s=3_600.0, digest="d")
+    later.flush()
+    assert outcome_of_first(path) is None
+    later.close()
+    last = SqliteJournal(path)
+    for wall_s, outcome in ((3_600.0, None), (90_000.0, "abandoned")):
+        last.decided(elsewhere, wall_s=wall_s, digest="d")
+        last.flush()
+        assert outcome_of_first(path) == outcome
+    last.close()
     killed.close()
 
 

@@ -1,0 +1,70 @@
+"""What runs of the service before this one began and did not see the end of: closed by what is seen now.
+
+Invariants: such a change is done only when the domain is seen as it asked for; one that is not seen so by a
+look that comes late enough is abandoned; what begins on its way supersedes it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoscaler.core.operation import Outcome
+
+if TYPE_CHECKING:
+    from autoscaler.core.operation import Operation
+
+LATE_S = 60.0
+"""What was requested is not expected to come true any more after this time."""
+_NOT_SEEN = "the service ended before this change did, and did not find it made when it had started again"
+
+
+class LeftBehind:
+    """Those of one domain's growths and shrinks, or of its removals."""
+
+    def __init__(self) -> None:
+        self._changes: list[Operation] = []
+        """What may still come true; without an outcome while its end is not on record."""
+        self._since_s = 0.0
+        """When the last of them was added."""
+
+    def add(self, operation: Operation, now_s: float) -> None:
+        """Know of a change whose end nobody saw; the oldest is told first.
+
+        Not only the last one counts: runs may be killed faster than their requests are carried out.
+        """
+        if operation.outcome is None or now_s - operation.requested_s < LATE_S:
+            self._changes.append(operation)
+            self._since_s = now_s
+
+    def may_bring(self, before: int, after: int) -> bool:
+        """Whether a count that goes from one to the other may be one of these that comes true late."""
+        return any(operation.leads(before, after) for operation in self._changes)
+
+    def look(self, count: int | None, now_s: float) -> list[Operation]:
+        """Compare with the vCPUs that are there now, None: not seen; returns the changes that this closes."""
+        closed = []
+        for operation in tuple(self._changes):
+            if count is not None and operation.reached(count):
+                closed.append((operation, operation.found_done(count, now_s)))
+            elif now_s - (operation.requested_s if count is not None else self._since_s) >= LATE_S:
+                closed.append((operation, operation.ended(Outcome.ABANDONED, _NOT_SEEN)))
+        for before, _ in closed:
+            self._changes.remove(before)
+        return [after for before, after in closed if before.outcome is None]
+
+    def supersede(self) -> list[Operation]:
+        """A change begins that is in their way; returns what is closed by that."""
+        return self._close_all(Outcome.SUPERSEDED, "")
+
+    def abandon(self, why: str) -> list[Operation]:
+        """Nobody will see what becomes of them; returns what is closed by that."""
+        return self._close_all(Outcome.ABANDONED, why)
+
+    def _close_all(self, outcome: Outcome, detail: str) -> list[Operation]:
+        """Close those on record as open; what they asked for may come true all the same."""
+        closed = []
+        for place, operation in enumerate(self._changes):
+            if operation.outcome is None:
+                self._changes[place] = operation.ended(outcome, detail)
+                closed.append(self._changes[place])
+        return closed
