@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from autoscaler.core.demand import Load
     from autoscaler.core.model import DomainView, GuestVcpus
 
-RELIEF_S = 60.0
-"""A growth whose load has not fallen within this time is closed as done, without relief."""
 LOOK_AGAIN_S = 0.05
 """First wait before a guest that does not list a new vCPU yet is asked again; doubles up to the next."""
 LOOK_AGAIN_MAX_S = 1.0
@@ -49,6 +47,9 @@ class Actuation:
         self._not_before_s = float("-inf")
         self._look_again_s = LOOK_AGAIN_S
         self._unknown_since_s: float | None = None
+        """Since when it is not known whether a `Plug` was made."""
+        self._unheard = False
+        """Whether the guest may have done what it was asked, and did not answer."""
         self._patience = Patience()
         self._setbacks = Setbacks(view)
         self._left_behind = LeftBehind()
@@ -62,8 +63,11 @@ class Actuation:
     @property
     def conditions(self) -> Mapping[Condition, str]:
         """What the last changes left behind, each with its sentence."""
-        lost = {} if self._unknown_since_s is None else {Condition.UNKNOWN: unknown(self._view.name)}
-        return {**self._setbacks.conditions, **lost}
+        lost = self._unheard or self._unknown_since_s is not None
+        return {
+            **self._setbacks.conditions,
+            **({Condition.UNKNOWN: unknown(self._view.name)} if lost else {}),
+        }
 
     def may_bring(self, before: int, after: int) -> bool:
         """Whether what was begun here can be why a count changed: it is under way, or comes true late."""
@@ -95,8 +99,8 @@ class Actuation:
         """
         outcome = operation.outcome
         unseen = outcome in {None, Outcome.ABANDONED}
-        last_s = operation.requested_s + (self._deadline_s(operation) if outcome is Outcome.STUCK else 0.0)
-        last_s = operation.online_s or operation.accepted_s or last_s
+        waited_s = self._deadlines.of(self._awaited(operation)) if outcome is Outcome.STUCK else 0.0
+        last_s = operation.online_s or operation.accepted_s or operation.requested_s + waited_s
         if unseen or operation.accepted_s is not None or outcome is Outcome.STUCK:
             self.last_change_s = last_s
         self._setbacks.inherit(operation, last_s)
@@ -150,14 +154,19 @@ class Actuation:
 
     def guest_shows(self, vcpus: GuestVcpus, now_s: float) -> None:
         """The `SetOnline` in flight came back with what the guest has now."""
-        self._in_flight, self._last_error = None, ""
+        self._in_flight, self._last_error, self._unheard = None, "", False
         self._advance(present=vcpus.present, online=vcpus.online, now_s=now_s)
         self._wait_to_look(now_s)
 
-    def unknown(self, detail: str, now_s: float) -> None:
-        """The action in flight did not come to an answer: look before anything else is done."""
-        if isinstance(self._in_flight, Plug):
+    def unknown(self, detail: str, now_s: float, *, lost: bool) -> None:
+        """The action in flight did not come to an answer: look before anything else is done.
+
+        `lost`: it may have been carried out all the same.
+        """
+        if lost and isinstance(self._in_flight, Plug):
             self._unknown_since_s = now_s
+        elif lost:
+            self._unheard = True
         self._in_flight = None
         self._last_error = detail
         self._wait_to_look(now_s)
@@ -192,6 +201,7 @@ class Actuation:
         if self.operation is None:
             return  # Nothing was begun that could be followed.
         if online is not None:
+            self._unheard = False
             self._advance(present=None, online=online, now_s=now_s)
         if load is not None:
             self._relieve(load)
@@ -248,10 +258,10 @@ class Actuation:
         if operation is None:
             return
         if operation.online_s is not None:
-            if self._in_flight is None and now_s - operation.online_s > RELIEF_S:
+            if self._in_flight is None and now_s - operation.online_s > self._deadlines.of(Stage.RELIEVED):
                 self._close(operation.ended(Outcome.DONE))
             return
-        deadline_s = self._deadline_s(operation)
+        deadline_s = self._deadlines.of(self._awaited(operation))
         if self._patience.waited_s <= deadline_s:
             return
         if self._in_flight is not None:
@@ -261,8 +271,13 @@ class Actuation:
             detail = stuck(self._view.name, operation, online, deadline_s, self._last_error)
             self._give_up(operation, Outcome.STUCK, detail, now_s)
 
-    def _deadline_s(self, operation: Operation) -> float:
-        return self._deadlines.of(Stage.ONLINE if operation.direction is Direction.UP else Stage.OFFLINE)
+    def _awaited(self, operation: Operation) -> Stage:
+        """The stage that a change under way has to come to next."""
+        if operation.direction is Direction.DOWN:
+            return Stage.OFFLINE
+        if operation.accepted_s is None:
+            return Stage.ACCEPTED if self._view.plugged < operation.to_vcpus else Stage.ONLINE
+        return Stage.PRESENT if operation.present_s is None else Stage.ONLINE
 
     def _give_up(self, operation: Operation, outcome: Outcome, detail: str, now_s: float) -> None:
         self._setbacks.took(operation, outcome, detail, now_s)
@@ -276,4 +291,4 @@ class Actuation:
 
     def _close(self, operation: Operation) -> None:
         self._closed.append(operation)
-        self.operation = None
+        self.operation, self._unheard = None, False

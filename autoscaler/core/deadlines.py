@@ -15,6 +15,8 @@ from enum import StrEnum
 from math import ceil
 from typing import TYPE_CHECKING
 
+from autoscaler.core.operation import Direction
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -29,27 +31,47 @@ _LEAST, _MOST = 0.25, 4.0
 
 
 class Stage(StrEnum):
-    """What a change is waited for. A closed set: these are metric labels and configuration keys."""
+    """What a change is waited for. A closed set: these are metric labels and configuration keys.
 
+    The guest's firmware need not say that it deals with a removal, so that stage has no deadline.
+    """
+
+    ACCEPTED = "accepted"
+    """A growth that plugs: from its request until the hypervisor took it."""
+    PRESENT = "present"
+    """A growth that plugs: from its request until the guest lists the vCPUs."""
     ONLINE = "online"
-    """A growth: the guest runs the vCPUs."""
+    """A growth: from its request until the guest runs the vCPUs."""
+    RELIEVED = "relieved"
+    """A growth: from then until its load fits; one without relief is over after that time."""
     OFFLINE = "offline"
-    """A shrink: the guest runs the fewer vCPUs; a removal: it says that it does."""
+    """A shrink: from its request until the guest runs the fewer vCPUs; a removal: until it says that it does
+    and the hypervisor took the request."""
     GONE = "gone"
-    """A removal: from the request until QEMU has the vCPU no longer."""
+    """A removal: from the hypervisor's word until QEMU has the vCPU no longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadlineSettings:
     """The configured deadlines."""
 
+    accepted_s: float = 10.0
+    present_s: float = 20.0
     online_s: float = 30.0
+    relieved_s: float = 60.0
     offline_s: float = 30.0
     gone_s: float = 60.0
 
     def of(self, stage: Stage) -> float:
         """The one of this stage."""
-        return {Stage.ONLINE: self.online_s, Stage.OFFLINE: self.offline_s, Stage.GONE: self.gone_s}[stage]
+        return {
+            Stage.ACCEPTED: self.accepted_s,
+            Stage.PRESENT: self.present_s,
+            Stage.ONLINE: self.online_s,
+            Stage.RELIEVED: self.relieved_s,
+            Stage.OFFLINE: self.offline_s,
+            Stage.GONE: self.gone_s,
+        }[stage]
 
 
 @dataclass(slots=True)
@@ -84,12 +106,16 @@ class Deadlines:
         """Take in what a change that ended shows."""
         if operation.held:
             return
-        if operation.unplugs:
-            if operation.gone_s is not None and operation.accepted_s is not None:
-                self.note(Stage.GONE, operation.gone_s - operation.accepted_s)
-        elif operation.online_s is not None:
-            up = operation.to_vcpus > operation.from_vcpus
-            self.note(Stage.ONLINE if up else Stage.OFFLINE, operation.online_s - operation.requested_s)
+        up = operation.direction is Direction.UP
+        for stage, begun_s, end_s in (
+            (Stage.ACCEPTED, operation.requested_s, operation.accepted_s if up else None),
+            (Stage.PRESENT, operation.requested_s, operation.present_s),
+            (Stage.ONLINE if up else Stage.OFFLINE, operation.requested_s, operation.online_s),
+            (Stage.RELIEVED, operation.online_s, operation.relieved_s),
+            (Stage.GONE, operation.accepted_s, operation.gone_s),
+        ):
+            if begun_s is not None and end_s is not None:
+                self.note(stage, end_s - begun_s)
 
 
 @dataclass(slots=True)

@@ -158,14 +158,14 @@ class Removal:
         if vcpus.online > operation.to_vcpus:
             detail = f"the guest of domain {self._view.name!r} runs {vcpus.online} vCPUs now"
             self._end(operation, Outcome.CONFLICT, detail, now_s)
-        elif self._slot in vcpus.online_ids and self._numbers_slots(vcpus):
+        elif (
+            self._slot in vcpus.online_ids
+            and frozenset(each.logical_id for each in vcpus.vcpus) == self._view.slots
+        ):
+            # Only then the guest's own numbers are surely those of the slots.
             self._end(operation, Outcome.FAILED, in_use(self._view.name, self._slot), now_s)
         else:
             self.operation = operation.offlined(now_s)
-
-    def _numbers_slots(self, vcpus: GuestVcpus) -> bool:
-        """Whether the guest's own numbers are surely those of the slots."""
-        return frozenset(vcpu.logical_id for vcpu in vcpus.vcpus) == self._view.slots
 
     def growth_finds(self, listed: int) -> None:
         """A growth under way found that the guest lists so many vCPUs."""
@@ -183,9 +183,9 @@ class Removal:
             self._setbacks.pass_over()
             self._patience.begin(now_s)
 
-    def unknown(self, detail: str, now_s: float) -> None:
-        """The action in flight did not come to an answer: look before anything else is done."""
-        if isinstance(self._in_flight, Unplug):
+    def unknown(self, detail: str, now_s: float, *, lost: bool) -> None:
+        """The action in flight did not come to an answer; see `Actuation.unknown`."""
+        if lost:
             self._unknown_since_s = now_s
         self._in_flight, self._last_error = None, detail
         self._not_before_s = now_s + self._again_s

@@ -16,6 +16,7 @@ from autoscaler.core.removal import Removal
 from autoscaler.ports import (
     AgentBlocked,
     AgentError,
+    AgentUnresponsive,
     AutoscalerError,
     BackendUnavailable,
     Conflict,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from autoscaler.service.host import Host
 
 _ASK_AGAIN = (AgentError, DomainBusy, BackendUnavailable, OutcomeUnknown)
+_MAY_BE_DONE = (AgentUnresponsive, OutcomeUnknown)
+"""No answer came, but the request may have been carried out."""
 
 
 Machine = Actuation | Removal
@@ -56,6 +59,7 @@ def take_in(state: DomainState, action: Action, result: Answer | AutoscalerError
             f"the agent of domain {state.view.name} lists {result.online} vCPUs online where the domain can "
             f"have {state.view.maximum}: it is not believed",
             now_s,
+            lost=False,
         )
     elif isinstance(result, GuestVcpus) and machine is state.removal:
         state.removal.guest_shows(result, now_s)
@@ -70,7 +74,8 @@ def take_in(state: DomainState, action: Action, result: Answer | AutoscalerError
     elif isinstance(result, Denied):
         machine.failed(Outcome.DENIED, str(result), now_s)
     elif _worth_another_look(action, result):
-        machine.unknown(str(result), now_s)
+        lost = not isinstance(action, LookAtGuest) and isinstance(result, _MAY_BE_DONE)
+        machine.unknown(str(result), now_s, lost=lost)
     else:
         machine.failed(Outcome.FAILED, str(result), now_s)
 

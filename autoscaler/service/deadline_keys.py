@@ -14,8 +14,14 @@ _Deadline = Annotated[float, duration("1s", "1h")]
 class DeadlineKeys(Section):
     """After how long a change is stuck: a start, which the service corrects by what it sees of each host."""
 
+    accepted: _Deadline = _DEFAULT.accepted_s
+    """From the request of a growth until the hypervisor took it."""
+    present: _Deadline = _DEFAULT.present_s
+    """From the request of a growth until the guest lists the vCPUs."""
     online: _Deadline = _DEFAULT.online_s
     """From the request of a growth until the guest runs the vCPUs."""
+    relieved: _Deadline = _DEFAULT.relieved_s
+    """From then until the load fits; a growth without relief is over after that time, and no failure."""
     offline: _Deadline = _DEFAULT.offline_s
     """From the request of a shrink until the guest runs the fewer vCPUs."""
     gone: _Deadline = _DEFAULT.gone_s
@@ -23,4 +29,11 @@ class DeadlineKeys(Section):
 
     def settings(self) -> DeadlineSettings:
         """The same as settings."""
-        return DeadlineSettings(online_s=self.online, offline_s=self.offline, gone_s=self.gone)
+        return DeadlineSettings(
+            accepted_s=self.accepted,
+            present_s=self.present,
+            online_s=self.online,
+            relieved_s=self.relieved,
+            offline_s=self.offline,
+            gone_s=self.gone,
+        )

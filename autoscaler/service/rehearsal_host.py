@@ -152,8 +152,15 @@ class _AsConfigured(Deadlines):
 
 def _patient(longest_s: float) -> Deadlines:
     """Deadlines as of a host that is known to be so slow."""
-    shipped = DeadlineSettings()
-    return _AsConfigured(replace(shipped, online_s=max(shipped.online_s, 2 * longest_s)))
+    shipped, least_s = DeadlineSettings(), 2 * longest_s
+    return _AsConfigured(
+        replace(
+            shipped,
+            accepted_s=max(shipped.accepted_s, least_s),
+            present_s=max(shipped.present_s, least_s),
+            online_s=max(shipped.online_s, least_s),
+        )
+    )
 
 
 def _as_host(simulated: SimulatedHost) -> Host:

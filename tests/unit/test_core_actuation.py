@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from autoscaler.core.actuation import RELIEF_S, Actuation
+from autoscaler.core.actuation import Actuation
 from autoscaler.core.condition import Condition
-from autoscaler.core.deadlines import Deadlines, Stage
+from autoscaler.core.deadlines import Deadlines, DeadlineSettings, Stage
 from autoscaler.core.decision import Decision
 from autoscaler.core.model import DomainView
 from autoscaler.core.operation import Direction, Operation, Outcome, Plug, SetOnline, Wait
@@ -16,6 +16,7 @@ from autoscaler.core.reason import Reason
 from tests.fakes.examples import GROWTH, LOAD, SHRINK, VIEW, guest_vcpus
 
 DEADLINE_S = Deadlines().of(Stage.ONLINE)
+RELIEF_S = Deadlines().of(Stage.RELIEVED)
 WARM = replace(VIEW, plugged=3)
 REST = replace(LOAD, at_s=110.0, span_s=1.0, busy_vcpus=0.5)
 
@@ -86,7 +87,7 @@ def test_a_guest_that_does_not_follow_yet_is_asked_again_ever_more_rarely() -> N
 def test_a_lost_plug_is_not_repeated_before_a_look_that_is_younger_than_the_loss() -> None:
     actuation = begun()
     handed_out(actuation, 100.0)
-    actuation.unknown("the connection broke", 100.5)
+    actuation.unknown("the connection broke", 100.5, lost=True)
     assert actuation.next_action(109.0) is None
     actuation.observed(replace(VIEW, at_s=100.5), 1, None, 109.0)
     assert actuation.next_action(109.0) is None
@@ -99,7 +100,7 @@ def test_a_lost_plug_is_not_repeated_before_a_look_that_is_younger_than_the_loss
 def test_a_lost_plug_that_a_look_shows_as_done_goes_on_with_the_guest() -> None:
     actuation = begun()
     handed_out(actuation, 100.0)
-    actuation.unknown("the connection broke", 100.5)
+    actuation.unknown("the connection broke", 100.5, lost=True)
     actuation.observed(replace(WARM, at_s=101.0), 1, None, 101.0)
     assert actuation.next_action(101.0) == SetOnline(target=3)
 
@@ -188,11 +189,51 @@ def test_a_guest_that_follows_after_all_is_no_longer_called_stuck() -> None:
 def test_an_error_that_is_over_is_not_blamed_for_what_comes_after() -> None:
     actuation = begun(view=WARM)
     handed_out(actuation, 100.0)
-    actuation.unknown("the agent is silent", 101.0)
+    actuation.unknown("the agent is silent", 101.0, lost=True)
     handed_out(actuation, 102.0)
     actuation.guest_shows(guest_vcpus(present=3, online=1), 102.1)
     actuation.observed(WARM, 1, None, 100.1 + DEADLINE_S)
     assert "silent" not in actuation.conditions[Condition.STUCK]
+
+
+def test_each_stage_of_a_growth_has_its_own_deadline() -> None:
+    settings = DeadlineSettings(accepted_s=5.0, present_s=10.0, online_s=20.0)
+    for after, deadline_s, says in (
+        (lambda _: None, 5.0, "has not come back for 5 s"),
+        (lambda growth: growth.plugged(101.0), 10.0, "does not list the vCPUs plugged 10 s ago"),
+        (
+            lambda growth: growth.guest_shows(guest_vcpus(present=3, online=2), 102.0),
+            20.0,
+            "runs 2 vCPUs, not 3",
+        ),
+    ):
+        actuation = Actuation(VIEW, Deadlines(settings))
+        actuation.begin(GROWTH, 7, 100.0)
+        handed_out(actuation, 100.0)
+        after(actuation)
+        actuation.observed(VIEW if deadline_s == 5.0 else WARM, 2, None, 100.0 + deadline_s)
+        assert Condition.STUCK not in actuation.conditions
+        actuation.observed(VIEW if deadline_s == 5.0 else WARM, 2, None, 100.1 + deadline_s)
+        assert says in actuation.conditions[Condition.STUCK]
+
+
+def test_a_guest_whose_answer_was_lost_is_in_an_unknown_state_until_it_is_seen() -> None:
+    actuation = begun(view=WARM)
+    handed_out(actuation, 100.0)
+    actuation.unknown("the agent is silent", 101.0, lost=True)
+    assert Condition.UNKNOWN in actuation.conditions
+    actuation.observed(WARM, None, None, 102.0)
+    assert Condition.UNKNOWN in actuation.conditions
+    handed_out(actuation, 102.0)
+    actuation.guest_shows(guest_vcpus(present=3, online=1), 102.1)
+    assert actuation.conditions == {}
+
+
+def test_a_guest_that_was_not_reached_is_in_no_unknown_state() -> None:
+    actuation = begun(view=WARM)
+    handed_out(actuation, 100.0)
+    actuation.unknown("nothing has the agent channel open", 101.0, lost=False)
+    assert actuation.conditions == {}
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.DENIED, Outcome.CONFLICT])

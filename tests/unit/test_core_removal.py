@@ -101,7 +101,7 @@ def test_a_guest_that_does_not_answer_is_asked_again_ever_more_rarely() -> None:
     removal, now_s, gaps = begun(), 100.0, []
     for _ in range(5):
         handed_out(removal, now_s)
-        removal.unknown("the agent is silent", now_s)
+        removal.unknown("the agent is silent", now_s, lost=False)
         wait = removal.next_action(now_s)
         assert isinstance(wait, Wait)
         gaps.append(wait.until_s - now_s)
@@ -138,7 +138,7 @@ def test_a_guest_that_is_heard_before_the_reply_is_waited_for_from_then_on() -> 
     handed_out(removal, 100.0)
     removal.guest_shows(guest_vcpus(present=3, online=2), 100.1)
     handed_out(removal, 100.1)
-    removal.unknown("the link broke", 100.2)
+    removal.unknown("the link broke", 100.2, lost=True)
     offline_s = Deadlines().of(Stage.OFFLINE)
     heard_s = 100.0 + offline_s - 1.0
     report = SlotReport(source=0x103, status=0x84, at_s=heard_s)
@@ -208,7 +208,7 @@ def test_a_lost_answer_is_looked_at_before_the_guest_is_asked_again() -> None:
     handed_out(removal, 100.0)
     removal.guest_shows(guest_vcpus(present=3, online=2), 100.1)
     handed_out(removal, 100.1)
-    removal.unknown("the link broke", 100.2)
+    removal.unknown("the link broke", 100.2, lost=True)
     assert isinstance(removal.next_action(100.3), Wait)
     assert removal.next_action(105.0) is None
     assert set(removal.conditions) == {Condition.UNKNOWN}
@@ -222,7 +222,7 @@ def test_a_removal_that_a_growth_ended_is_not_called_unknown() -> None:
     handed_out(removal, 100.0)
     removal.guest_shows(guest_vcpus(present=3, online=2), 100.1)
     handed_out(removal, 100.1)
-    removal.unknown("the link broke", 100.2)
+    removal.unknown("the link broke", 100.2, lost=True)
     removal.give_way()
     assert removal.conditions == {}
 
@@ -315,13 +315,28 @@ def test_a_deadline_follows_what_is_seen_within_bounds() -> None:
 def test_a_change_teaches_the_deadline_of_its_own_stage() -> None:
     deadlines = Deadlines()
     grown = Operation(
-        decision_id=1, from_vcpus=1, to_vcpus=2, reason=Reason.DEMAND_HIGH, requested_s=0.0, online_s=20.0
+        decision_id=1,
+        from_vcpus=1,
+        to_vcpus=2,
+        reason=Reason.DEMAND_HIGH,
+        requested_s=0.0,
+        accepted_s=1.0,
+        present_s=12.0,
+        online_s=20.0,
+        relieved_s=30.0,
     )
     for _ in range(20):
         deadlines.note_all(grown)
-        deadlines.note_all(replace(grown, online_s=None))
+        deadlines.note_all(replace(grown, online_s=None, present_s=None, accepted_s=None))
 
-    assert deadlines.in_force_s == {"online": 40.0, "offline": 30.0, "gone": 60.0}
+    assert deadlines.in_force_s == {
+        "accepted": 2.5,
+        "present": 24.0,
+        "online": 40.0,
+        "relieved": 20.0,
+        "offline": 30.0,
+        "gone": 60.0,
+    }
 
 
 def grown_again(removal: Removal, listed: int) -> Unplug | Wait | LookAtGuest | None:
