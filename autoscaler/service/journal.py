@@ -239,6 +239,8 @@ class SqliteJournal:
             self._history.end(newest_s)
             insert_history(self._db, self._history.whole)
             self._pruning.step(self._db, newest_s)
+            # Says the same anew, so that something is written: that went well then says that it can be.
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         self._history.whole.clear()
         self._learned.clear()
         self._ended.clear()

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from typing import TYPE_CHECKING
 
 import libvirt
+import libvirt_qemu
 import pytest
 
 from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
 from autoscaler.backends.libvirt.loop import ensure_event_loop
-from autoscaler.core.model import DomainId, DomainView, RunState
+from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId, DomainView, RunState
 from autoscaler.ports import Denied
 from tests.fakes.libvirt_daemon import LibvirtDaemon, passing_libvirt_daemon
 from tests.fakes.libvirt_domains import RealClock, bare_qemu_domain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a private libvirtd needs root")
 
@@ -66,6 +68,13 @@ def started(
 
 def view_of(hypervisor: LibvirtHypervisor, domain: DomainId) -> DomainView:
     return next(view for view in hypervisor.domains() if view.id == domain)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < end_s, "it did not happen in time"
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +145,38 @@ def test_a_reset_keeps_what_was_plugged_and_a_fresh_start_has_what_is_configured
     domain.destroy()
     domain.create()
     assert view_of(hypervisor, id_).plugged == 1
+
+
+def test_a_guest_that_panicked_and_is_kept_is_seen_so_and_one_that_is_started_again_is_served(
+    administrator: libvirt.virConnect, hypervisor: LibvirtHypervisor
+) -> None:
+    panic_device = ("<devices>", "<on_crash>preserve</on_crash><devices><panic model='isa'/>")
+    domain, id_ = started(administrator, "crashed", panic_device)
+    hypervisor.plug(id_, expect=1, target=2)
+    libvirt_qemu.qemuMonitorCommand(domain, "o /b 0x505 1", libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP)
+    until(lambda: view_of(hypervisor, id_).state is RunState.OTHER)
+    assert domain.state()[0] == libvirt.VIR_DOMAIN_CRASHED
+    assert view_of(hypervisor, id_).plugged == 2
+    domain.destroy()
+    domain.create()
+    assert (view_of(hypervisor, id_).state, view_of(hypervisor, id_).plugged) == (RunState.RUNNING, 1)
+    hypervisor.plug(id_, expect=1, target=3)
+    assert view_of(hypervisor, id_).plugged == 3
+
+
+def test_a_domain_whose_qemu_dies_is_gone_and_one_that_is_started_again_is_served(
+    administrator: libvirt.virConnect, daemon: LibvirtDaemon, hypervisor: LibvirtHypervisor
+) -> None:
+    heard: list[DomainEvent] = []
+    hypervisor.subscribe(heard.append)
+    domain, id_ = started(administrator, "killed")
+    hypervisor.plug(id_, expect=1, target=2)
+    daemon.end_guest("killed")
+    until(lambda: id_ not in {view.id for view in hypervisor.domains()})
+    until(lambda: any(event.domain == id_ and event.kind is DomainEventKind.STOPPED for event in heard))
+    domain.create()
+    hypervisor.plug(id_, expect=1, target=3)
+    assert view_of(hypervisor, id_).plugged == 3
 
 
 def test_a_domain_that_is_undefined_while_it_runs_is_served_until_it_ends(

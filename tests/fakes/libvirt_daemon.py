@@ -129,8 +129,12 @@ class LibvirtDaemon:
     def end_guests(self) -> None:
         """Kill every QEMU that this daemon started."""
         for pidfile in (self.folder / "run/qemu").glob("*.pid"):
-            with contextlib.suppress(ProcessLookupError, FileNotFoundError, ValueError):
-                os.kill(int(pidfile.read_text()), signal.SIGKILL)
+            self.end_guest(pidfile.stem)
+
+    def end_guest(self, name: str) -> None:
+        """Kill the QEMU of a domain, if it runs."""
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError, ValueError):
+            os.kill(int((self.folder / "run/qemu" / f"{name}.pid").read_text()), signal.SIGKILL)
 
     def _await_socket(self) -> None:
         assert self._process is not None

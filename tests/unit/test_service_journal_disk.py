@@ -98,6 +98,18 @@ def test_a_disk_that_is_full_changes_nothing_until_there_is_room(tmp_path: Path)
 
 
 @needs_root
+def test_a_full_disk_is_noticed_by_a_flush_that_has_nothing_to_write(tmp_path: Path) -> None:
+    with file_system(tmp_path / "small", "size=256k") as folder:
+        journal = SqliteJournal(folder / "journal.sqlite")
+        filler = fill(folder)
+        with pytest.raises(JournalUnavailable, match="make room on its file system"):
+            journal.flush()
+        filler.unlink()
+        journal.flush()
+        journal.close()
+
+
+@needs_root
 def test_a_disk_that_fills_up_during_a_change_records_its_end_later(tmp_path: Path) -> None:
     with file_system(tmp_path / "small", "size=1m") as folder:
         machine = Machine(folder)
