@@ -136,6 +136,12 @@ class MortalService:
         self._pid = self._answer()
 
     @property
+    def pid(self) -> int:
+        """Of the life."""
+        assert self._pid is not None
+        return self._pid
+
+    @property
     def is_over(self) -> bool:
         """Whether the life has come to an end."""
         return self._answers.poll()

@@ -113,7 +113,7 @@ class ScriptedAgent:
         self._thread.join()
         self._listener.close()
         if self.path is not None:
-            self.path.unlink()
+            self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         self.start()

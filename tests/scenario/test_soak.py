@@ -1,9 +1,9 @@
 """A month of the controller in a minute: it takes no more of its host on the last day than on the fourth.
 
 Real are the controller, what it keeps of domains, its snapshots and its journal, in one process. Time, guests
-and their host are simulated, and work is done in the test's own thread: not covered here is what
-workers, sockets to agents and hypervisors, libvirt's client, the web address and the order socket take over
-such a time.
+and their host are simulated, and work is done in the test's own thread. What workers, sockets and the web
+address take is in `test_endurance`, over some hundred ticks; what libvirt's client takes over months is not
+covered.
 """
 
 from __future__ import annotations
