@@ -62,8 +62,8 @@ if [ $# -gt 0 ]; then
 else
     # Real guests need the CPUs for themselves: a busy host withholds them, and then nothing grows.
     part "pytest without guests" python -m pytest -o cache_dir="$venv/pytest" --numprocesses auto --dist loadfile \
-        tests/unit tests/property tests/scenario
-    part "pytest with guests" python -m pytest -o cache_dir="$venv/pytest" tests/contract tests/e2e
+        -m "not guest" tests
+    part "pytest with guests" python -m pytest -o cache_dir="$venv/pytest" -m guest tests
 fi
 printf '\n%s: %s\n' "$me" "$ran"
 [ -z "$failed" ]

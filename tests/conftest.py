@@ -27,12 +27,16 @@ if TYPE_CHECKING:
     from autoscaler.lab.libvirt_guest import LibvirtGuest
 
 
+@pytest.hookimpl(tryfirst=True)  # before items are chosen by their markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the contract suite last: its shared guests live on to the end of the run.
+    """Mark what boots a real guest, and run the contract suite last: its shared guests live on to the end.
 
     An emulated vCPU that is offline with an interrupt pending keeps its host's CPU busy for good, and the
     tests that load a guest need that CPU.
     """
+    for item in items:
+        if "contract" in item.path.parts or "lab_image" in getattr(item, "fixturenames", ()):
+            item.add_marker("guest")
     items.sort(key=lambda item: "contract" in item.path.parts)
 
 
