@@ -3,7 +3,7 @@
 The candidates differ in one thing at a time: first the minimum, then the prices, last the objective. Each is
 rehearsed over the whole history; the first two thirds choose, the last third verifies what was chosen.
 
-Invariant: nothing of the last third takes part in choosing, and what it does not confirm is not advised.
+Invariant: the last third ranks nothing, it only strikes out: what it does not confirm is not advised.
 """
 
 from __future__ import annotations
@@ -190,7 +190,9 @@ def _judged(trace: Trace, as_it_is: Tried, tried: tuple[Tried, ...]) -> Advice:
     cheapest = _cheapest(tried)
     most_j = (1 + FREE_RATIO) * cheapest.choosing.j
     near = [one for one in tried if one.choosing.kept and one.choosing.j <= most_j]
-    best = max(near, key=_strictness, default=None)
+    near.sort(key=_strictness, reverse=True)
+    # A stricter promise that is nearly free, but not repeated, is no reason against a weaker one that is.
+    best = next((one for one in near if one.verifying.kept), near[0] if near else None)
     reason = _against_it(best, as_it_is)
     if best is None or reason:
         why, proposal = f"leave it: {reason}", None

@@ -84,6 +84,18 @@ def test_an_objective_that_costs_more_is_not() -> None:
     assert found.proposal.objective_ratio == 0.99
 
 
+def test_of_objectives_that_cost_the_same_the_strictest_that_is_confirmed_is_proposed() -> None:
+    def rehearse(policy: Policy) -> Course:
+        online = np.ceil(DAYS / 0.79)
+        busy_minutes = np.flatnonzero(DAYS == 3.0)
+        online[busy_minutes[-14:]] = 3.0  # of the 2,880 minutes that verify
+        return course(DAYS, np.clip(online, policy.min_vcpus, policy.max_vcpus or 8))
+
+    found = advice(DAYS, rehearse)
+    assert found.proposal is not None
+    assert found.proposal.objective_ratio == 0.995
+
+
 def test_dear_moves_are_proposed_where_they_save_more_moves_than_they_cost_vcpus() -> None:
     restless = np.tile(np.repeat((1.5, 0.5), 3), 3 * 24 * 10)
 
