@@ -62,7 +62,7 @@ if [ $# -gt 0 ]; then
 else
     # Real guests need the CPUs for themselves: a busy host withholds them, and then nothing grows.
     part "pytest without guests" python -m pytest -o cache_dir="$venv/pytest" --numprocesses auto --dist loadfile \
-        tests/unit tests/property tests/scenario
+        tests/unit tests/property tests/scenario tests/browser
     part "pytest with guests" python -m pytest -o cache_dir="$venv/pytest" tests/contract tests/e2e
 fi
 printf '\n%s: %s\n' "$me" "$ran"

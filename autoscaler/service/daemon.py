@@ -37,7 +37,8 @@ from autoscaler.service.schedule import Schedule
 from autoscaler.service.snapshot import Snapshot
 from autoscaler.service.tape import Tape, TapedClock, TapedSubmit, start_of
 from autoscaler.service.taped import TapedController, TapedJournal
-from autoscaler.service.web import Sources, WebServer
+from autoscaler.service.web import Sources
+from autoscaler.service.web_server import WebServer
 
 if TYPE_CHECKING:
     import threading
@@ -98,6 +99,7 @@ class Service:
                 registry=registry,
                 journal=self.journal_path,
                 healthy=self._trouble,
+                interval_s=config.interval_s,
             )
             self.web = WebServer(sources, host=config.listen.host, port=config.listen.port)
             opened.callback(self.web.close)

@@ -109,6 +109,42 @@ def history_of(path: Path, *, from_wall_s: float, to_wall_s: float) -> Iterator[
         )
 
 
+def domain_history(path: Path, *, host: str, uuid: str, from_wall_s: float, to_wall_s: float) -> list[Row]:
+    """The blocks of one domain's history that begin between two moments, by time; see `history.block_of`.
+
+    Raises:
+        JournalUnavailable: the file cannot be read.
+    """
+    with _opened(path) as db:
+        return [
+            tuple(row)
+            for row in db.execute(
+                "SELECT host, uuid, domain, start_wall_s, packed FROM history"
+                " WHERE uuid = ? AND host = ? AND start_wall_s BETWEEN ? AND ? ORDER BY start_wall_s, rowid",
+                (uuid, host, from_wall_s, to_wall_s),
+            )
+        ]
+
+
+def moves(
+    path: Path, *, host: str, uuid: str, from_wall_s: float, to_wall_s: float, limit: int
+) -> list[dict[str, object]]:
+    """The newest changes of one domain that were begun between two moments, oldest first.
+
+    Raises:
+        JournalUnavailable: the file cannot be read.
+    """
+    with _opened(path) as db:
+        rows = db.execute(
+            "SELECT o.decision_id, d.at_wall_s, d.until_wall_s, o.direction, o.from_vcpus, o.to_vcpus,"
+            " o.reason, o.stages, o.outcome, o.detail"
+            " FROM decisions d JOIN operations o ON o.decision_id = d.id"
+            " WHERE d.uuid = ? AND d.host = ? AND d.at_wall_s BETWEEN ? AND ? ORDER BY d.id DESC LIMIT ?",
+            (uuid, host, from_wall_s, to_wall_s, limit),
+        ).fetchall()
+    return [dict(row) | {"stages_s": stages_s(row["stages"])} for row in reversed(rows)]
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     try:
