@@ -15,6 +15,7 @@ from autoscaler.core.operation import Direction, Outcome
 from autoscaler.core.orders import OrderKind
 from autoscaler.core.policy import Mode
 from autoscaler.core.reason import Reason
+from autoscaler.service.settings import Occasion
 
 Schema = dict[str, Any]
 
@@ -284,13 +285,34 @@ ANSWERS: dict[str, Schema] = {
     "events": _list(EVENT, "oldest first; with --follow each is a line of its own, again when it ended"),
     "slo": _list(_object("a domain", name=_NAME, uuid=_UUID, **_SLO_KEYS), "by name"),
     "usage": _list(_USAGE, "by day and name"),
+    "webhook": _object(
+        "what the service sends to webhook.url",
+        version=_whole("1"),
+        delivery=_text("the same if it is sent again"),
+        event=_one_of(Occasion, "what happened"),
+        id=_whole("the decision, as events has it"),
+        at_wall_s=_WALL,
+        domain=_text("the domain's name"),
+        uuid=_UUID,
+        host=_HOST,
+        policy=_text("name of its policy"),
+        mode=_MODE,
+        verdict=_one_of(Verdict, "which way"),
+        from_vcpus=_whole("before"),
+        to_vcpus=_whole("after"),
+        reason=_REASON,
+        sentence=_text("the reason in words"),
+        outcome=_maybe(_one_of(Outcome, "how it ended"), "it did not, or has not yet"),
+        detail=_text("more in words; empty where there is no more"),
+        stages_s=_map(_figure("seconds"), "seconds from the request to each stage, once it ended"),
+    ),
 }
-"""By command."""
+"""By command, and what the service itself sends."""
 
 
 def answer_schema(command: str) -> Schema:
     """The JSON Schema of what a command prints."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"autoscaler {command} --output json",
+        "title": f"autoscaler {command}" if command == "webhook" else f"autoscaler {command} --output json",
     } | ANSWERS[command]

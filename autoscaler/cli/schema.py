@@ -15,10 +15,10 @@ _POLICY = "policy"
 
 def schema(
     what: Annotated[
-        str, typer.Argument(metavar="[WHAT]", help=f"{_POLICY}, or a command: {', '.join(ANSWERS)}.")
+        str, typer.Argument(metavar="[WHAT]", help=f"{_POLICY}, or what is described: {', '.join(ANSWERS)}.")
     ] = _POLICY,
 ) -> None:
-    """Print the JSON Schema of a policy file, or of what a command prints with --output json.
+    """Print the JSON Schema of a policy file, of what a command prints with --output json, or of the webhook.
 
     An editor that speaks to yaml-language-server takes the former from the first line of the file:
     `# yaml-language-server: $schema=schema.json`.

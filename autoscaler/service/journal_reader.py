@@ -15,7 +15,7 @@ from autoscaler.ports import JournalUnavailable
 from autoscaler.service.journal_rows import stages_s
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from autoscaler.service.history import Row
@@ -50,6 +50,36 @@ def events(
             {**named, "after": after, "limit": limit},
         ).fetchall()
     return [_event(row) for row in reversed(rows)]
+
+
+def newest_id(path: Path) -> int:
+    """The id of the newest decision; 0: there is none.
+
+    Raises:
+        JournalUnavailable: the file cannot be read.
+    """
+    with _opened(path) as db:
+        newest: int = db.execute("SELECT coalesce(max(id), 0) FROM decisions").fetchone()[0]
+        return newest
+
+
+def moves_after(path: Path, *, after: int, besides: Collection[int], limit: int) -> list[dict[str, object]]:
+    """The oldest decisions above an id that change something or would, and those of the ids besides.
+
+    By id, and as `events` has them.
+
+    Raises:
+        JournalUnavailable: the file cannot be read.
+    """
+    with _opened(path) as db:
+        rows = db.execute(
+            f"{_DECISIONS} WHERE d.id > :after AND (o.decision_id IS NOT NULL OR d.next_vcpus <> d.online)"
+            " ORDER BY d.id LIMIT :limit",
+            {"after": after, "limit": limit},
+        ).fetchall()
+        for number in besides:
+            rows += db.execute(f"{_DECISIONS} WHERE d.id = ?", (number,)).fetchall()
+    return sorted(map(_event, rows), key=lambda event: int(str(event["id"])))
 
 
 def decision_at(path: Path, *, domain: str, at_wall_s: float | None) -> dict[str, object] | None:
