@@ -123,12 +123,14 @@ def _merged(blocks: Sequence[Block]) -> Block:
 def _add(entry: Usage, block: Block, first: int, behind: int) -> None:
     """Count the steps of a block from `first` on, up to the one before `behind`."""
     entry.name = block.domain
-    seen = sum(1 for online in block.online[first:behind] if online)
-    busy = [mean for mean in block.busy_vcpus[first:behind] if not isnan(mean)]
+    online, busy = block.online[first:behind], block.busy_vcpus[first:behind]
+    seen = len(online) - online.count(0)
+    if isnan(sum(busy)):
+        busy = tuple(mean for mean in busy if not isnan(mean))
     entry.seen_hours += seen * _STEP_HOURS
     entry.allowed_vcpu_hours += sum(block.upper[first:behind]) * _STEP_HOURS
     entry.plugged_vcpu_hours += sum(block.plugged[first:behind]) * _STEP_HOURS
-    entry.provisioned_vcpu_hours += sum(block.online[first:behind]) * _STEP_HOURS
+    entry.provisioned_vcpu_hours += sum(online) * _STEP_HOURS
     entry.used_vcpu_hours += sum(busy) * _STEP_HOURS
     entry.measured_hours += len(busy) * _STEP_HOURS
 
