@@ -78,6 +78,15 @@ def test_a_host_shows_how_much_of_it_is_given_away() -> None:
     assert b'width="750"' in page
 
 
+def test_domains_that_run_without_a_row_are_named_with_the_reason() -> None:
+    others = tuple(
+        replace(VIEW, id=DOMAIN._replace(uuid=str(number)), name=f"<b>{number}") for number in range(9)
+    )
+    page = board(replace(SNAPSHOT, ungoverned=others)).page().decode()
+    assert "Not governed: without a policy: &lt;b&gt;0, &lt;b&gt;1, &lt;b&gt;2" in page
+    assert "and 4 more" in page
+
+
 def test_without_domains_the_page_says_why() -> None:
     page = words(board(replace(SNAPSHOT, domains=(), ungoverned=(VIEW,))).page())
     assert "0 domains governed" in page

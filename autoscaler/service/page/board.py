@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from autoscaler.service.snapshot import DomainSnapshot, Snapshot
 
 _UUID = re.compile("[0-9A-Za-z-]{1,64}")
+_NAMED = 5
+"""Names of domains that have no row, of each kind."""
 _KEPT = 30
 """Changes that are kept for a browser whose connection was interrupted, or is not made yet."""
 
@@ -153,6 +155,7 @@ class Board:
             "trouble@class": "trouble" if wrong else "ok",
             "service": printable("; ".join(service)),
             "news": self._news or "none since the service looks",
+            "others": _others(snapshot),
         }
 
 
@@ -165,6 +168,22 @@ def keys_of(snapshot: Snapshot) -> dict[str, DomainSnapshot]:
         else _digest(domain.label): domain
         for domain in snapshot.domains
     }
+
+
+def _others(snapshot: Snapshot) -> str:
+    """The running domains that have no row, and why; empty: there are none."""
+    status = status_of(snapshot)
+    parts = []
+    for title, key in (("without a policy", "ungoverned"), ("switched off", "switched_off")):
+        names = status[key]
+        assert isinstance(names, list)
+        if names:
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            parts.append(f"{title}: {', '.join(map(named, names[:_NAMED]))}{more}")
+    left_alone = status["left_alone"]
+    assert isinstance(left_alone, dict)
+    parts += [printable(sentence) for sentence in left_alone.values()]
+    return f"Not governed: {'; '.join(parts)}" if parts else ""
 
 
 def _digest(label: str) -> str:
