@@ -201,6 +201,24 @@ def test_it_can_be_read_and_used_without_a_mouse_or_good_eyes(
     assert chromium.run("return document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        ("document.querySelector('caption').remove()", "a table without a caption"),
+        ("document.querySelector('label').remove()", "no label: wanted"),
+        ("document.querySelector('h1').style.color = '#bbb'", "contrast"),
+        ("document.querySelector('svg').removeAttribute('aria-hidden')", "a picture without words"),
+    ],
+)
+def test_the_rules_of_reading_find_a_breach(
+    chromium: Browser, fleet: ShownFleet, harm: str, told: str
+) -> None:
+    chromium.look(f"{fleet.url}/")
+    live(chromium)
+    chromium.run(harm)
+    assert any(told in found for found in chromium.run(ACCESSIBLE))
+
+
 def test_rows_are_filtered_by_what_is_typed_and_by_trouble(chromium: Browser, fleet: ShownFleet) -> None:
     chromium.look(f"{fleet.url}/")
     live(chromium)
