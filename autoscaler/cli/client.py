@@ -51,12 +51,21 @@ def ask(server: str, *path: str, **query: str | int) -> object:
     Raises:
         ServiceUnreachable: with what to do.
     """
+    return ask_within(_TIMEOUT_S, server, *path, **query)
+
+
+def ask_within(timeout_s: float, server: str, *path: str, **query: str | int) -> object:
+    """The same, with so much patience.
+
+    Raises:
+        ServiceUnreachable: with what to do.
+    """
     url = "/".join((server.rstrip("/"), "api/v1", *(quote(part, safe="") for part in path)))
     if query:
         url = f"{url}?{urlencode(query)}"
     try:
         # The service is on this host or named outright: a proxy for the web has no part in it.
-        with build_opener(ProxyHandler({})).open(url, timeout=_TIMEOUT_S) as answer:
+        with build_opener(ProxyHandler({})).open(url, timeout=timeout_s) as answer:
             return json.loads(answer.read(_LONGEST_ANSWER))
     except HTTPError as error:
         raise ServiceUnreachable(_sentence(error)) from error

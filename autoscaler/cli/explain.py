@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from autoscaler.cli.arguments import DomainArgument  # noqa: TC001 - typer reads it
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ask
 from autoscaler.cli.output import Output, OutputOption, print_json
 from autoscaler.policyfile.problem import printable
@@ -57,7 +58,7 @@ def _checked(text: str | None) -> str | None:
 
 
 def explain(
-    domain: Annotated[str, typer.Argument(help="A domain's name or UUID.")],
+    domain: DomainArgument,
     *,
     at: Annotated[
         str | None,

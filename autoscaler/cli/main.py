@@ -21,6 +21,8 @@ from autoscaler.cli.replay import replay
 from autoscaler.cli.run import run
 from autoscaler.cli.schema import schema
 from autoscaler.cli.slo import slo
+from autoscaler.cli.top import top
+from autoscaler.cli.usage import usage
 from autoscaler.policyfile.problem import printable
 from autoscaler.ports import AutoscalerError
 
@@ -58,7 +60,15 @@ _add(
 _add("resume", resume, "End a pause or a held count.", "resume web-1", "resume --all")
 _add(*("set", set_vcpus, "Bring a domain to a count and hold it.", "set web-1 4", "set web-1 4 --hold 8h"))
 _add("check", check, "Find errors in policies and configurations.", "check", "check -c qemu:///system")
-_add("schema", schema, "Print the JSON Schema of policies.", "schema > policies/schema.json")
+_add(
+    *(
+        "schema",
+        schema,
+        "Print JSON Schemas of policies and of answers.",
+        "schema > policies/schema.json",
+        "schema list",
+    )
+)
 _add("status", status, "Say whether the service is well.", "status", "status --output json")
 _add("list", list_domains, "List the governed domains.", "list", "list --server http://127.0.0.1:9753")
 _add("show", show, "Show all that is known of one domain.", "show web-1", "show web-1 --output json")
@@ -66,6 +76,16 @@ _add("explain", explain, "Tell why a domain has its size.", "explain web-1", "ex
 _add("slo", slo, "Show the service levels and their error budgets.", "slo", "slo web-1 --output json")
 _add(
     "plan", plan, "Show what edited policies would change.", "plan ./policies", "plan web.yaml --output json"
+)
+_add("top", top, "Watch all domains on one screen.", "top", "top --sort budget --filter web-")
+_add(
+    *(
+        "usage",
+        usage,
+        "Print vCPU-hours by domain and day.",
+        "usage web-1 --from 2026-03-01 --to 2026-03-31",
+        "usage --output csv",
+    )
 )
 _add("events", events, "Print what was decided, and why.", "events web-1 --limit 50", "events --follow")
 _add(

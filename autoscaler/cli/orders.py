@@ -6,6 +6,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from autoscaler.cli.arguments import DomainArgument, complete_domain
 from autoscaler.cli.configured import DEFAULT_CONFIG, ConfigOption, SocketOption, control_socket
 from autoscaler.cli.output import Output, OutputOption, print_json
 from autoscaler.policyfile.problem import printable
@@ -29,7 +30,10 @@ def span_s(text: str) -> float:
 
 
 _DomainArgument = Annotated[
-    str | None, typer.Argument(help="A domain's name or UUID, or as `autoscaler list` has it.")
+    str | None,
+    typer.Argument(
+        help="A domain's name or UUID, or as `autoscaler list` has it.", autocompletion=complete_domain
+    ),
 ]
 _AllOption = Annotated[bool, typer.Option("--all", help="Every domain of every host.")]
 
@@ -77,7 +81,7 @@ def resume(
 
 
 def set_vcpus(
-    domain: Annotated[str, typer.Argument(help="A domain's name or UUID, or as `autoscaler list` has it.")],
+    domain: DomainArgument,
     vcpus: Annotated[int, typer.Argument(metavar="N", min=1, help="vCPUs that the guest is to run.")],
     *,
     hold: Annotated[str, typer.Option("--hold", metavar="TIME", help="How long: 30m, 2h, 1.5d.")] = "1h",

@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from autoscaler.cli.arguments import DomainArgument, MaybeDomainArgument  # noqa: TC001 - typer reads it
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ask
 from autoscaler.cli.output import Output, OutputOption, print_json, print_table
 from autoscaler.core.condition import AS_ORDERED
@@ -93,7 +94,7 @@ def list_domains(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption 
 
 
 def show(
-    domain: Annotated[str, typer.Argument(help="A domain's name or UUID.")],
+    domain: DomainArgument,
     *,
     server: ServerOption = DEFAULT_SERVER,
     output: OutputOption = Output.TEXT,
@@ -159,7 +160,7 @@ def _report(report: Json | None) -> str:
 
 
 def events(
-    domain: Annotated[str | None, typer.Argument(help="A domain's name; without, all of them.")] = None,
+    domain: MaybeDomainArgument = None,
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as new ones come.")] = False,
     limit: Annotated[

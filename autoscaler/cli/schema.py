@@ -1,15 +1,28 @@
-"""The command `schema`: what an editor needs to complete and check a policy file as it is written."""
+"""The command `schema`: what editors check policy files by, and programs what the commands print."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
+from autoscaler.cli.answers import ANSWERS, answer_schema
 from autoscaler.cli.output import print_json
 from autoscaler.policyfile.json_schema import policy_schema
 
+_POLICY = "policy"
 
-def schema() -> None:
-    """Print the JSON Schema of a policy file.
 
-    An editor that speaks to yaml-language-server takes it from the first line of the file:
+def schema(
+    what: Annotated[
+        str, typer.Argument(metavar="[WHAT]", help=f"{_POLICY}, or what is described: {', '.join(ANSWERS)}.")
+    ] = _POLICY,
+) -> None:
+    """Print the JSON Schema of a policy file, of what a command prints with --output json, or of the webhook.
+
+    An editor that speaks to yaml-language-server takes the former from the first line of the file:
     `# yaml-language-server: $schema=schema.json`.
     """
-    print_json(policy_schema())
+    if what != _POLICY and what not in ANSWERS:
+        raise typer.BadParameter(f"{what!r} is none of {', '.join((_POLICY, *ANSWERS))}", param_hint="WHAT")
+    print_json(policy_schema() if what == _POLICY else answer_schema(what))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
-import typer
-
+from autoscaler.cli.arguments import MaybeDomainArgument  # noqa: TC001 - typer reads it
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ask
 from autoscaler.cli.output import Output, OutputOption, print_json, print_table
 
@@ -17,9 +16,7 @@ _NEVER = "not at this rate"
 
 
 def slo(
-    domain: Annotated[
-        str | None, typer.Argument(help="A domain's name or UUID; without, all of them.")
-    ] = None,
+    domain: MaybeDomainArgument = None,
     *,
     server: ServerOption = DEFAULT_SERVER,
     output: OutputOption = Output.TEXT,

@@ -45,6 +45,7 @@ from autoscaler.service.settings import (
     QmpFolderConnection,
     QmpListConnection,
 )
+from autoscaler.service.webhook_keys import WebhookKeys
 
 __all__ = [
     "Config",
@@ -235,6 +236,8 @@ class ConfigKeys(Section):
     """After how long a change is stuck."""
     web: WebKeys = WebKeys()
     """Metrics, health and the API."""
+    webhook: WebhookKeys | None = None
+    """Whom the service tells of its decisions; nobody unless it is there."""
     log: LogKeys = LogKeys()
     """What the service says of itself."""
 
@@ -253,7 +256,7 @@ def load_config(path: Path) -> LoadedConfig:
         if reading.value is not None:
             config = _config(reading.value, path.absolute().parent)
             errors += _repeated(config, document)
-            warnings += _exposed(config, document)
+            warnings += (*_exposed(config, document), *_unencrypted(config, document))
     return LoadedConfig(
         config=None if errors else config, errors=tuple(sorted(errors)), warnings=tuple(warnings)
     )
@@ -272,6 +275,7 @@ def _config(keys: ConfigKeys, home: Path) -> Config:
         host=keys.host.limits(),
         deadlines=keys.deadlines.settings(),
         listen=keys.web.listen,
+        webhook=None if keys.webhook is None else keys.webhook.settings(),
         log_level=keys.log.level,
     )
 
@@ -291,3 +295,9 @@ def _exposed(config: Config, document: Document) -> Iterator[Problem]:
             f"listen on 127.0.0.1 unless a firewall guards it"
         )
         yield document.problem(("web", "listen"), message)
+
+
+def _unencrypted(config: Config, document: Document) -> Iterator[Problem]:
+    if config.webhook is not None and config.webhook.unencrypted:
+        message = "what is told there goes over the network as it is; write https:// if the receiver takes it"
+        yield document.problem(("webhook", "url"), message)

@@ -37,7 +37,9 @@ from autoscaler.service.schedule import Schedule
 from autoscaler.service.snapshot import Snapshot
 from autoscaler.service.tape import Tape, TapedClock, TapedSubmit, start_of
 from autoscaler.service.taped import TapedController, TapedJournal
-from autoscaler.service.web import Sources, WebServer
+from autoscaler.service.web import Sources
+from autoscaler.service.web_server import WebServer
+from autoscaler.service.webhook import Webhook
 
 if TYPE_CHECKING:
     import threading
@@ -98,6 +100,7 @@ class Service:
                 registry=registry,
                 journal=self.journal_path,
                 healthy=self._trouble,
+                interval_s=config.interval_s,
             )
             self.web = WebServer(sources, host=config.listen.host, port=config.listen.port)
             opened.callback(self.web.close)
@@ -126,6 +129,9 @@ class Service:
             )
             verbs: dict[str, Verb] = {"reload": self._reload.verb, "plan": PlanVerb(self._plan)}
             verbs |= orders.by_name()
+            self._webhook = (
+                None if config.webhook is None else Webhook(config.webhook, self.journal_path, self._clock)
+            )
             self._control = ControlSocket(config.control_socket, verbs)
             opened.callback(self._control.close)
             self._opened = opened.pop_all()
@@ -140,6 +146,9 @@ class Service:
             self._opened.callback(self._schedule.close)
             self._watch.start()
             self._control.start()
+            if self._webhook is not None:
+                self._opened.callback(self._webhook.close)
+                self._webhook.start()
             self._greet()
             self._inbox.run(self._controller)
             self._controller.keep_all()
@@ -210,6 +219,8 @@ class Service:
 
     def _publish(self, snapshot: Snapshot) -> None:
         troubles = {**snapshot.troubles, **self._policies.troubles}
+        if self._webhook is not None:
+            troubles |= self._webhook.troubles
         self.snapshot, self._published_s = replace(snapshot, troubles=troubles), self._clock.monotonic_s()
         if self._tick_over is not None:
             self._tick_over.set()

@@ -15,7 +15,7 @@ from autoscaler.ports import JournalUnavailable
 from autoscaler.service.journal_rows import stages_s
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from autoscaler.service.history import Row
@@ -50,6 +50,36 @@ def events(
             {**named, "after": after, "limit": limit},
         ).fetchall()
     return [_event(row) for row in reversed(rows)]
+
+
+def newest_id(path: Path) -> int:
+    """The id of the newest decision; 0: there is none.
+
+    Raises:
+        JournalUnavailable: the file cannot be read.
+    """
+    with _opened(path) as db:
+        newest: int = db.execute("SELECT coalesce(max(id), 0) FROM decisions").fetchone()[0]
+        return newest
+
+
+def moves_after(path: Path, *, after: int, besides: Collection[int], limit: int) -> list[dict[str, object]]:
+    """The oldest decisions above an id that change something or would, and those of the ids besides.
+
+    By id, and as `events` has them.
+
+    Raises:
+        JournalUnavailable: the file cannot be read.
+    """
+    with _opened(path) as db:
+        rows = db.execute(
+            f"{_DECISIONS} WHERE d.id > :after AND (o.decision_id IS NOT NULL OR d.next_vcpus <> d.online)"
+            " ORDER BY d.id LIMIT :limit",
+            {"after": after, "limit": limit},
+        ).fetchall()
+        for number in besides:
+            rows += db.execute(f"{_DECISIONS} WHERE d.id = ?", (number,)).fetchall()
+    return sorted(map(_event, rows), key=lambda event: int(str(event["id"])))
 
 
 def decision_at(path: Path, *, domain: str, at_wall_s: float | None) -> dict[str, object] | None:
@@ -107,6 +137,42 @@ def history_of(path: Path, *, from_wall_s: float, to_wall_s: float) -> Iterator[
                 (from_wall_s, to_wall_s),
             )
         )
+
+
+def domain_history(path: Path, *, host: str, uuid: str, from_wall_s: float, to_wall_s: float) -> list[Row]:
+    """The blocks of one domain's history that begin between two moments, by time; see `history.block_of`.
+
+    Raises:
+        JournalUnavailable: the file cannot be read.
+    """
+    with _opened(path) as db:
+        return [
+            tuple(row)
+            for row in db.execute(
+                "SELECT host, uuid, domain, start_wall_s, packed FROM history"
+                " WHERE uuid = ? AND host = ? AND start_wall_s BETWEEN ? AND ? ORDER BY start_wall_s, rowid",
+                (uuid, host, from_wall_s, to_wall_s),
+            )
+        ]
+
+
+def moves(
+    path: Path, *, host: str, uuid: str, from_wall_s: float, to_wall_s: float, limit: int
+) -> list[dict[str, object]]:
+    """The newest changes of one domain that were begun between two moments, oldest first.
+
+    Raises:
+        JournalUnavailable: the file cannot be read.
+    """
+    with _opened(path) as db:
+        rows = db.execute(
+            "SELECT o.decision_id, d.at_wall_s, d.until_wall_s, o.direction, o.from_vcpus, o.to_vcpus,"
+            " o.reason, o.stages, o.outcome, o.detail"
+            " FROM decisions d JOIN operations o ON o.decision_id = d.id"
+            " WHERE d.uuid = ? AND d.host = ? AND d.at_wall_s BETWEEN ? AND ? ORDER BY d.id DESC LIMIT ?",
+            (uuid, host, from_wall_s, to_wall_s, limit),
+        ).fetchall()
+    return [dict(row) | {"stages_s": stages_s(row["stages"])} for row in reversed(rows)]
 
 
 @contextmanager

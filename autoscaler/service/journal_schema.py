@@ -102,7 +102,15 @@ CREATE INDEX operations_open ON operations (decision_id) WHERE outcome IS NULL;
 The index is of the few changes that are open: each that begins looks among them.
 """
 
-_STEPS = (_DECISIONS_AND_OPERATIONS, _LEARNED_AND_NEWEST_INPUTS, _ORDERS, _HISTORY_TAPE_AND_OPEN_CHANGES)
+_HISTORY_BY_DOMAIN = """
+CREATE INDEX history_by_domain ON history (uuid, start_wall_s);
+"""
+"""One domain's chart is to be read without looking at what all the others did meanwhile."""
+
+_STEPS = (
+    *(_DECISIONS_AND_OPERATIONS, _LEARNED_AND_NEWEST_INPUTS, _ORDERS, _HISTORY_TAPE_AND_OPEN_CHANGES),
+    _HISTORY_BY_DOMAIN,
+)
 """What leads from each schema to the next. A new file has schema 0 and takes them all."""
 
 SCHEMA_VERSION = len(_STEPS)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from autoscaler.core.deadlines import DeadlineSettings
 
@@ -109,6 +110,40 @@ class HostLimits:
     few connections that changes need: so many leave three of four to growth."""
 
 
+class Occasion(StrEnum):
+    """What somebody wants to be told of."""
+
+    BEGUN = "begun"
+    """A change began."""
+    ENDED = "ended"
+    """It is over, however it ended."""
+    RECOMMENDED = "recommended"
+    """A change would be made, and is not: by the policy's mode, or an order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    """Where decisions are told."""
+
+    url: str
+    occasions: frozenset[Occasion] = frozenset({Occasion.BEGUN, Occasion.ENDED})
+    timeout_s: float = 10.0
+    """Longest that the receiver may be silent."""
+    give_up_s: float = 3600.0
+    """How old something may become before it is told no more."""
+
+    @property
+    def receiver(self) -> str:
+        """Who is told, without the rest of the address, which may hold a secret."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def unencrypted(self) -> bool:
+        """Whether others on the way can read it, as far as the text tells."""
+        parts = urlsplit(self.url)
+        return parts.scheme == "http" and not Listen(parts.hostname or "", 0).is_loopback
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole configuration."""
@@ -134,6 +169,8 @@ class Config:
     deadlines: DeadlineSettings = field(default_factory=DeadlineSettings)
     """After how long a change is stuck; the service corrects them by what it sees."""
     listen: Listen = field(default_factory=lambda: Listen("127.0.0.1", 9752))
+    webhook: WebhookSettings | None = None
+    """None: nobody is told."""
     log_level: LogLevel = LogLevel.INFO
 
     @property

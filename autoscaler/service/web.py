@@ -6,28 +6,21 @@ controller, a guest, or a file that is not the journal.
 
 from __future__ import annotations
 
-import errno
-import logging
-import socket
-import threading
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path  # noqa: TC003 - the dataclass below is resolved at run time
 from typing import TYPE_CHECKING
 
-import uvicorn
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from autoscaler.ports import AutoscalerError, JournalUnavailable
-from autoscaler.service.decision_record import inputs_of
-from autoscaler.service.describe import domain_of, slots_of, status_of, why_ungoverned
-from autoscaler.service.explain import explain
-from autoscaler.service.journal_reader import decision_at, events
-from autoscaler.service.settings import Listen
+from autoscaler.ports import JournalUnavailable
+from autoscaler.service.describe import domain_of, slots_of, status_of
+from autoscaler.service.journal_reader import events
+from autoscaler.service.lookup import explained, meant, why_unknown, why_unrecorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,17 +28,12 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from starlette.requests import Request
 
-    from autoscaler.service.snapshot import DomainSnapshot, Snapshot
+    from autoscaler.service.page.pages import StatusPage
+    from autoscaler.service.snapshot import Snapshot
 
 _MOST_EVENTS = 1000
-_RECORDED_EVERY_S = 120.0
-"""The journal writes once a minute how long a decision has lasted; what is older than this has ended."""
 _MOST_IDS = 1 << 62
 """SQLite's ids are 64-bit; a larger number would not even be compared."""
-
-
-class AddressTaken(AutoscalerError):
-    """The web address cannot be listened on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +45,11 @@ class Sources:
     journal: Path
     healthy: Callable[[], str | None]
     """None, or a sentence why the service is not well."""
+    interval_s: float = 5.0
+    """Between two samples of a guest."""
 
 
-def application(sources: Sources) -> Starlette:
+def application(sources: Sources, page: StatusPage) -> Starlette:
     """The ASGI application."""
     pages = _Pages(sources)
     return Starlette(
@@ -72,6 +62,7 @@ def application(sources: Sources) -> Starlette:
             Route("/api/v1/domains/{domain}", pages.domain),
             Route("/api/v1/domains/{domain}/explain", pages.explain),
             Route("/api/v1/decisions", pages.decisions),
+            *page.routes,
         ]
     )
 
@@ -104,10 +95,10 @@ class _Pages:
 
     async def domain(self, request: Request) -> Response:
         wanted = request.path_params["domain"]
-        for candidate in self._sources.newest().domains:
-            if _is(candidate, wanted):
-                return JSONResponse(domain_of(candidate) | {"slots": slots_of(candidate)})
-        return _problem(404, why_unknown(self._sources.newest(), wanted))
+        domain = meant(self._sources.newest(), wanted)
+        if domain is None:
+            return _problem(404, why_unknown(self._sources.newest(), wanted))
+        return JSONResponse(domain_of(domain) | {"slots": slots_of(domain)})
 
     async def explain(self, request: Request) -> Response:
         wanted, at = request.path_params["domain"], request.query_params.get("at")
@@ -117,23 +108,16 @@ class _Pages:
             return _problem(400, "'at' is a number of seconds since the epoch")
         if at_wall_s is not None and not isfinite(at_wall_s):
             return _problem(400, "'at' is a number of seconds since the epoch")
-        domain = next((known for known in self._sources.newest().domains if _is(known, wanted)), None)
-        key = wanted if domain is None else domain.view.id.uuid
         try:
-            record = await run_in_threadpool(
-                decision_at, self._sources.journal, domain=key, at_wall_s=at_wall_s
+            told = await run_in_threadpool(
+                explained, self._sources.journal, self._sources.newest(), wanted, at_wall_s
             )
         except JournalUnavailable as error:
             return _problem(503, str(error))
-        if record is None:
-            return _problem(404, why_unrecorded(self._sources.newest(), wanted, past=at is not None))
-        if at is None and domain is not None:
-            record = _up_to_date(record, domain, self._sources.newest().wall_s)
-        note = _note(record, at_wall_s)
-        if domain is None:
-            note = f"{why_unknown(self._sources.newest(), wanted)}; this is the last on record"
-        steps = [asdict(step) for step in explain(record)]
-        return JSONResponse({"note": note, "record": record, "steps": steps})
+        if isinstance(told, str):
+            return _problem(404, told)
+        steps = [asdict(step) for step in told.steps]
+        return JSONResponse({"note": told.note, "record": told.record, "steps": steps})
 
     async def decisions(self, request: Request) -> Response:
         query = request.query_params
@@ -154,119 +138,5 @@ class _Pages:
         return JSONResponse(found)
 
 
-def _note(record: dict[str, object], at_wall_s: float | None) -> str:
-    """What is to be known of a record that is not of the moment that was asked for; empty: nothing."""
-    until_wall_s = record["until_wall_s"]
-    assert isinstance(until_wall_s, float)
-    if at_wall_s is None or at_wall_s - until_wall_s <= _RECORDED_EVERY_S:
-        return ""
-    return "nothing is on record of that time: this is the last before it"
-
-
-def _up_to_date(record: dict[str, object], domain: DomainSnapshot, wall_s: float) -> dict[str, object]:
-    """The newest record with what the last tick decided on, where that only repeated it.
-
-    The journal writes repetitions once a minute.
-    """
-    decision = domain.decision
-    if decision is None or (record["reason"], record["online"], record["target"], record["act"]) != (
-        decision.reason,
-        decision.online,
-        decision.target,
-        decision.act,
-    ):
-        return record
-    return record | {
-        "newest_inputs": inputs_of(decision),
-        "proposed": decision.proposed,
-        "until_wall_s": wall_s,
-    }
-
-
-def _is(domain: DomainSnapshot, wanted: str) -> bool:
-    return wanted in {domain.label, domain.view.name, domain.view.id.uuid}
-
-
-def why_unrecorded(snapshot: Snapshot, wanted: str, *, past: bool) -> str:
-    """Why nothing is on record of a domain."""
-    if past and any(_is(domain, wanted) for domain in snapshot.domains):
-        return f"nothing was recorded of domain {wanted!r} before that time: `autoscaler events` has what was"
-    return why_unknown(snapshot, wanted)
-
-
-def why_unknown(snapshot: Snapshot, wanted: str) -> str:
-    """Why a domain is not among the governed ones, as far as the last tick tells."""
-    for view in snapshot.ungoverned:
-        if wanted in {view.name, view.id.uuid}:
-            return why_ungoverned(view, snapshot)
-    for host in snapshot.hosts:
-        if wanted in host.unseen:
-            return f"domain {wanted!r} cannot be seen: {host.unseen[wanted]}"
-    lost = [host.label for host in snapshot.hosts if not host.connected]
-    if lost:
-        return (
-            f"no governed domain is called {wanted!r}, and {lost[0]} does not answer: see `autoscaler status`"
-        )
-    return f"no governed domain is called {wanted!r}: `autoscaler list` has those that are"
-
-
 def _problem(status: int, sentence: str) -> Response:
     return JSONResponse({"error": sentence}, status)
-
-
-class WebServer:
-    """Serves the application on its own thread."""
-
-    def __init__(self, sources: Sources, *, host: str, port: int) -> None:
-        self._socket = _listen(host, port)
-        self.address: tuple[str, int] = self._socket.getsockname()[:2]
-        self.url = f"http://{Listen(*self.address)}"
-        """Where it answers."""
-        config = uvicorn.Config(
-            application(sources),
-            log_config=None,
-            log_level=logging.WARNING,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            timeout_keep_alive=5,
-            timeout_graceful_shutdown=1,
-            limit_concurrency=200,
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._socket]}, name="web", daemon=True
-        )
-
-    def start(self) -> None:
-        """Begin to answer."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop answering and free the address."""
-        self._server.should_exit = True
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
-        self._socket.close()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, made before anything else starts so that a taken port is said at once.
-
-    Raises:
-        AddressTaken: with what to do.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            advice = f"see what uses it with `ss -ltnp 'sport = :{port}'`, or give web.listen another port"
-        else:
-            advice = "give web.listen an address of this host and a port that the service's user may take"
-        raise AddressTaken(f"cannot listen on {Listen(host, port)} ({error.strerror}): {advice}") from error
-    return listener

@@ -13,7 +13,8 @@ present() {
         qemu) command -v qemu-system-x86_64 ;;
         libvirt_driver) libvirt_qemu_driver ;;
         package_lists) ls "$cache"/packages-*/vmlinuz || apt-get indextargets 'Created-By: Packages' | grep . ;;
-        libvirtd | virsh | shellcheck | zstd | debootstrap) command -v "$1" ;;
+        libvirtd | virsh | shellcheck | zstd | zsh | fish | debootstrap | chromium) command -v "$1" ;;
+        chromedriver) command -v chromedriver || command -v chromium.chromedriver ;; # the latter is the snap's
         python) [ -n "$python" ] ;;
         venv) [ -n "$python" ] && "$python" -I -c 'import ensurepip, venv' ;;
         python_headers) [ -n "$python" ] && [ -e "$(ask_python 'sysconfig.get_path("include")')/Python.h" ] ;;
@@ -52,6 +53,10 @@ about() {
         virsh) what="virsh, which the tests use" deb=libvirt-clients rpm=libvirt-client ;;
         shellcheck) what="shellcheck, which reads the scripts" deb=shellcheck rpm=ShellCheck ;;
         zstd) what="zstd, with which the tests pack" deb=zstd rpm=zstd ;;
+        zsh) what="zsh, in which the tests complete the command" deb=zsh rpm=zsh ;;
+        fish) what="fish, in which they do too" deb=fish rpm=fish ;;
+        chromium) what="chromium, in which the tests look at the status page" deb=chromium rpm=chromium ;;
+        chromedriver) what="chromedriver, by which they do" deb=chromium-driver rpm=chromedriver ;;
         debootstrap) what="debootstrap, which makes roots of Debian releases" \
             deb="debootstrap debian-archive-keyring" rpm=debootstrap ;;
         python) what="Python 3.11 or newer" deb=python3 rpm=python3 ;;

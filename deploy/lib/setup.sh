@@ -30,7 +30,7 @@ set_up() {
                 to_run="$to_run libvirt_driver"
                 to_build="$to_build python_headers compiler libvirt_headers"
                 ;;
-            dev) to_run="$to_run libvirtd virsh shellcheck zstd" ;;
+            dev) to_run="$to_run libvirtd virsh shellcheck zstd zsh fish chromium chromedriver" ;;
         esac
     done
     if [ -n "$python" ] && locate_venv && venv_has base "$@"; then

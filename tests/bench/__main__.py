@@ -11,6 +11,7 @@ from tests.bench.figures import machine
 from tests.bench.isolation import hostile, isolation
 from tests.bench.lag import lag
 from tests.bench.loop import overhead, reaction, warm
+from tests.bench.page import page
 from tests.bench.policies import check
 from tests.bench.replay import replay
 from tests.bench.tick import tick
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "isolation": isolation,
     "recovery": recovery,
     "crash": crash,
+    "page": page,
 }
 PARTS = {"hostile": hostile}
 """What belongs to a benchmark above, and can be run alone."""

@@ -36,6 +36,8 @@ COMMANDS = (
         "explain",
         "slo",
         "plan",
+        "top",
+        "usage",
         "events",
         "demo",
         "replay",

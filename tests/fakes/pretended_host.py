@@ -129,7 +129,17 @@ class PretendedHost:
         (self.headers / "Python.h").touch()
         (self.headers / "libvirt_driver_qemu.so").touch()
         self.env |= {"LIBVIRT_DRIVER_DIR": str(self.headers), "CC": "true"}
-        for name in ("pkg-config", "libvirtd", "virsh", "shellcheck", "zstd"):
+        for name in (
+            "pkg-config",
+            "libvirtd",
+            "virsh",
+            "shellcheck",
+            "zstd",
+            "zsh",
+            "fish",
+            "chromium",
+            "chromedriver",
+        ):
             self.program(name)
         for name in ("ruff", "mypy"):
             self.program(name, f'echo "{name} $*"')

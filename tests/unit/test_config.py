@@ -20,6 +20,7 @@ from autoscaler.service.config import (
     QmpListConnection,
     load_config,
 )
+from autoscaler.service.settings import WebhookSettings
 
 LISTEN_RULE = "write HOST:PORT with a port of 1 to 65535, an IPv6 host in brackets"
 LIBVIRT = "version: 1\nconnections: [{libvirt: qemu:///system}]\n"
@@ -255,6 +256,33 @@ def test_connections_have_labels_that_tell_them_apart(tmp_path: Path) -> None:
             id="unknown key of the host",
         ),
         pytest.param(
+            LIBVIRT + "webhook: {}\n", "3:10: the key 'url' is missing here", id="webhook to nobody"
+        ),
+        *(
+            pytest.param(
+                LIBVIRT + f"webhook: {{url: {url!r}}}\n",
+                f"3:16: 'url' cannot be {url!r}; write an address such as https://example.net/hook{more}",
+                id=f"webhook to {url}",
+            )
+            for url, more in (
+                ("example.net/hook", ""),
+                ("file:///etc/passwd", ""),
+                ("https:///hook", ""),
+                ("https://[::1/hook", ""),
+                ("https://joe:secret@example.net/", ", without a user and a password"),
+            )
+        ),
+        pytest.param(
+            LIBVIRT + "webhook: {url: https://example.net, on: [end]}\n",
+            "3:42: 'on[0]' cannot be 'end'; write one of begun, ended, recommended; did you mean 'ended'?",
+            id="unknown occasion",
+        ),
+        pytest.param(
+            LIBVIRT + "webhook: {url: https://example.net, on: []}\n",
+            "3:41: 'on' cannot be empty; it needs at least one entry",
+            id="no occasion",
+        ),
+        pytest.param(
             LIBVIRT + "log: {level: warn}\n",
             "3:14: 'level' cannot be 'warn'; write one of debug, info, warning, error;"
             " did you mean 'warning'?",
@@ -303,6 +331,27 @@ def test_listening_beyond_this_host_is_warned_of(tmp_path: Path, listen: str, *,
     loaded = load(tmp_path, LIBVIRT + f'web: {{listen: "{listen}"}}\n')
     assert loaded.config is not None
     assert str(loaded.config.listen) == listen
+    assert [problem.line for problem in loaded.warnings] == ([3] if warned else [])
+
+
+def test_a_webhook_is_off_unless_it_is_written_and_tells_of_changes_by_default(tmp_path: Path) -> None:
+    off, on = load(tmp_path, LIBVIRT), load(tmp_path, LIBVIRT + "webhook: {url: https://example.net/hook}\n")
+    assert off.config is not None
+    assert on.config is not None
+    assert off.config.webhook is None
+    assert on.config.webhook == WebhookSettings(url="https://example.net/hook")
+    assert on.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [("http://127.0.0.1:8080/", False), ("http://example.net/", True), ("https://a/", False)],
+)
+def test_a_webhook_that_others_on_the_way_can_read_is_warned_of(
+    tmp_path: Path, url: str, *, warned: bool
+) -> None:
+    loaded = load(tmp_path, LIBVIRT + f"webhook: {{url: '{url}'}}\n")
+    assert loaded.config is not None
     assert [problem.line for problem in loaded.warnings] == ([3] if warned else [])
 
 

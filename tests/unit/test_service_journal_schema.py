@@ -106,7 +106,7 @@ def test_a_journal_that_was_taken_over_has_the_shape_of_a_new_one(path: Path, tm
     SqliteJournal(path).close()
     SqliteJournal(tmp_path / "new.sqlite").close()
     assert shape(path) == shape(tmp_path / "new.sqlite")
-    assert shape(path)[0] == 4
+    assert shape(path)[0] == 5
 
 
 def test_a_take_over_that_fails_half_way_leaves_the_old_schema(path: Path) -> None:
@@ -145,13 +145,13 @@ def test_a_service_killed_while_it_takes_over_leaves_the_old_schema(path: Path, 
     assert killed.returncode == -9
     assert shape(path) == before
     SqliteJournal(path).close()
-    assert shape(path)[0] == 4
+    assert shape(path)[0] == 5
 
 
 def test_a_newer_journal_is_refused_and_left_as_it_is(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA user_version = 5")
+        db.execute("PRAGMA user_version = 6")
     before = shape(path)
-    with pytest.raises(JournalUnavailable, match=r"schema 5.*writes 4.*move the file away"):
+    with pytest.raises(JournalUnavailable, match=r"schema 6.*writes 5.*move the file away"):
         SqliteJournal(path)
     assert shape(path) == before

@@ -15,10 +15,10 @@ from autoscaler.ports import AutoscalerError
 from autoscaler.service.assignments import Assignments
 from autoscaler.service.config import load_config
 from autoscaler.service.describe import status_of
+from autoscaler.service.lookup import why_unknown
 from autoscaler.service.narrator import Narrator, idle_sentence
 from autoscaler.service.order_verbs import OrderVerbs
 from autoscaler.service.settings import LibvirtConnection
-from autoscaler.service.web import why_unknown
 from tests.fakes.examples import PEER, POLICY, SNAPSHOT, VIEW
 from tests.fakes.simulated_host import SimulatedClock
 

@@ -16,10 +16,10 @@ from autoscaler.core.policy import Match, Mode, Policy
 from autoscaler.ports import AgentUnresponsive
 from autoscaler.service.describe import status_of
 from autoscaler.service.journal import SqliteJournal
+from autoscaler.service.lookup import why_unknown
 from autoscaler.service.narrator import Narrator, idle_sentence
 from autoscaler.service.recorder import Recorder
 from autoscaler.service.snapshot import HostSnapshot
-from autoscaler.service.web import why_unknown
 from tests.fakes.examples import DECISION, GROWTH, OPERATION, SNAPSHOT, VIEW
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 

@@ -18,7 +18,8 @@ from autoscaler.service.instruments import Instruments
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.metrics import SnapshotCollector
 from autoscaler.service.snapshot import Snapshot
-from autoscaler.service.web import AddressTaken, Sources, WebServer
+from autoscaler.service.web import Sources
+from autoscaler.service.web_server import AddressTaken, WebServer
 from tests.fakes.examples import DECISION, DOMAIN, DOMAIN_SNAPSHOT, GROWTH, LOAD, SNAPSHOT, VIEW
 
 HOSTILE = ["a b", "\u202eevil", "x" * 200, "100%", "ü&?#", "🦆", "..", "a\nb"]
@@ -157,12 +158,33 @@ def test_a_journal_that_cannot_be_read_is_said_and_the_rest_is_served(tmp_path: 
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-@pytest.mark.parametrize("path", ["/metrics", "/api/v1/domains", "/api/v1/domains/web-1"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/metrics",
+        "/api/v1/domains",
+        "/api/v1/domains/web-1",
+        "/",
+        "/live",
+        "/domains/web-1",
+        "/static/page.js",
+    ],
+)
 def test_nothing_can_be_changed_here(site: Site, method: str, path: str) -> None:
     assert site.client.request(method, path).status_code == 405
 
 
-@pytest.mark.parametrize("path", ["/", "/etc/passwd", "/api/v1/domains/../../../etc/passwd", "/metrics/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "/static/",
+        "/static/../web.py",
+        "/domains/web-1/etc",
+        "/api/v1/domains/../../../etc/passwd",
+        "/metrics/",
+    ],
+)
 def test_there_is_nothing_else(site: Site, path: str) -> None:
     assert site.client.get(path, follow_redirects=False).status_code in {307, 404}
 

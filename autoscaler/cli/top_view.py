@@ -1,0 +1,184 @@
+"""How `top` looks: the answer of the service as lines that fit a terminal of any width, coloured or not.
+
+Invariant: nothing is told by colour alone, and no name steers the terminal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from autoscaler.core.condition import AS_ORDERED
+from autoscaler.core.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rich.console import RenderableType
+
+Json = dict[str, Any]
+WIDE = 110
+"""From this width on there is room for sentences."""
+_BAR = 10
+_HOT_RATIO = 0.9
+_LOW_RATIO = 0.25
+_FRAME_LINES = 6
+"""Lines that are not rows of domains, where there is one host."""
+
+
+def _used(domain: Json) -> float:
+    return -1.0 if domain["load"] is None else float(domain["load"]["utilization_ratio"])
+
+
+def in_trouble(domain: Json) -> bool:
+    """Whether something is wrong with it that nobody ordered."""
+    return bool(set(domain["conditions"]) - AS_ORDERED)
+
+
+ORDERS: dict[str, Callable[[Json], Any]] = {
+    "used": lambda domain: -_used(domain),
+    "name": lambda domain: domain["name"],
+    "vcpus": lambda domain: -domain["vcpus"]["online"],
+    "budget": lambda domain: domain["slo"]["budget_remaining_ratio"],
+    "trouble": lambda domain: (not in_trouble(domain), -_used(domain)),
+}
+"""By what rows can be sorted: the first that comes is the one to look at first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What of the answer is looked at, and how."""
+
+    order: str = "used"
+    backwards: bool = False
+    wanted: str = ""
+    """Only domains whose name, policy, state or reason has this in it."""
+    typing: bool = False
+    """Whether what is typed is added to `wanted`."""
+    first: int = 0
+    """How many rows are scrolled past."""
+
+
+def chosen(domains: Sequence[Json], sight: Sight) -> list[Json]:
+    """The domains that are looked at, in their order."""
+    wanted = sight.wanted.lower()
+    found = [domain for domain in domains if wanted in _told(domain).lower()]
+    found.sort(key=lambda domain: str(domain["name"]))
+    return sorted(found, key=ORDERS[sight.order], reverse=sight.backwards)
+
+
+def _told(domain: Json) -> str:
+    return f"{domain['name']} {domain['policy']} {domain['mode']} {_state(domain)} {_reason(domain)}"
+
+
+def picture(
+    status: Json | None, domains: Sequence[Json], sight: Sight, *, width: int, height: int, trouble: str
+) -> RenderableType:
+    """All of it; `trouble` is why the service does not answer now, empty where it does."""
+    rows = chosen(domains, sight)
+    hosts = [] if status is None else [_host(host) for host in status["hosts"]]
+    space = max(height - _FRAME_LINES - max(len(hosts) - 1, 0), 1)
+    first = min(sight.first, max(len(rows) - space, 0))
+    lines: list[RenderableType] = [_heading(status, domains), *hosts]
+    lines.append(Text(f"! {printable(trouble)}" if trouble else "", style="bold red", no_wrap=True))
+    lines.append(_table(rows[first : first + space], wide=width >= WIDE))
+    lines.append(_footing(sight, shown=len(rows), first=first, space=space, of=len(domains)))
+    return Group(*lines)
+
+
+def _heading(status: Json | None, domains: Sequence[Json]) -> Text:
+    text = Text("autoscaler top", style="bold", no_wrap=True, overflow="ellipsis")
+    if status is None:
+        return text.append("  waiting for the service", style="not bold")
+    wrong = sum(map(in_trouble, domains))
+    at = datetime.fromtimestamp(status["at_wall_s"], UTC).astimezone()
+    text.append(f"  {len(domains)} domains, ", style="not bold")
+    text.append(f"{wrong} in trouble" if wrong else "none in trouble", style="red" if wrong else "green")
+    text.append(f"  {at:%H:%M:%S}", style="not bold")
+    for sentence in status["troubles"].values():
+        text.append(f"  ! {printable(sentence)}", style="red")
+    return text
+
+
+def _host(host: Json) -> Text:
+    name, shares = printable(host["label"]), host["shares"]
+    text = Text(f"{name}  ", no_wrap=True, overflow="ellipsis")
+    if host["trouble"]:
+        return text.append(f"! {printable(host['trouble'])}", style="red")
+    if shares is None or not shares["capacity_vcpus"]:
+        return text.append("its capacity is not known yet", style="dim")
+    given, total = shares["committed_vcpus"], shares["capacity_vcpus"]
+    full = round(_BAR * min(given / total, 1))
+    text.append("[" + "#" * full + "." * (_BAR - full) + "]", style="red" if given >= total else "blue")
+    text.append(f" {given} of {total} vCPUs given")
+    if shares["pressed"]:
+        text.append(f"  ! no guest grows: {printable(shares['pressed'])}", style="red")
+    return text
+
+
+def _table(rows: Sequence[Json], *, wide: bool) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, expand=True, header_style="bold")
+    table.add_column("Domain", ratio=3, no_wrap=True, overflow="ellipsis", min_width=8)
+    if wide:
+        table.add_column("Policy", ratio=2, no_wrap=True, overflow="ellipsis")
+    for heading in ("On", "Plug", "Want", "Max", "Used"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("", no_wrap=True, width=_BAR)
+    for heading in ("SLO", "Budget"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("State", ratio=2, no_wrap=True, overflow="ellipsis")
+    table.add_column("Why", ratio=6 if wide else 2, no_wrap=True, overflow="ellipsis")
+    for domain in rows:
+        table.add_row(*_row(domain, wide=wide))
+    return table
+
+
+def _row(domain: Json, *, wide: bool) -> list[Text]:
+    vcpus, slo, used = domain["vcpus"], domain["slo"], _used(domain)
+    hot = "red" if used >= _HOT_RATIO else ""
+    low = slo["budget_remaining_ratio"] < _LOW_RATIO
+    attained = "-" if slo["attained_ratio"] is None else f"{100 * slo['attained_ratio']:.2f}%"
+    share = round(_BAR * min(max(used, 0.0), 1.0))
+    wrong = in_trouble(domain)
+    cells = [
+        Text(printable(domain["name"]), style="bold"),
+        *([Text(printable(f"{domain['policy']} ({domain['mode']})"))] if wide else []),
+        Text(str(vcpus["online"]), style="bold"),
+        Text(str(vcpus["plugged"])),
+        Text(str(vcpus.get("target", "-"))),
+        Text(str(vcpus["max"])),
+        Text("-" if used < 0 else f"{used:.0%}", style=hot),
+        *([Text("#" * share + "." * (_BAR - share), style=hot or "blue")] if wide else []),
+        Text(attained),
+        Text(f"{slo['budget_remaining_ratio']:.0%}", style="red" if low else ""),
+        Text(_state(domain), style="red" if wrong else "yellow" if domain["conditions"] else "green"),
+    ]
+    decision = domain["decision"]
+    sentence = _reason(domain) if decision is None or not wide else decision["sentence"]
+    return [*cells, Text(sentence)]
+
+
+def _state(domain: Json) -> str:
+    return " ".join(domain["conditions"]) or "ok"
+
+
+def _reason(domain: Json) -> str:
+    return "-" if domain["decision"] is None else str(domain["decision"]["reason"])
+
+
+def _footing(sight: Sight, *, shown: int, first: int, space: int, of: int) -> Text:
+    text = Text(no_wrap=True, overflow="ellipsis", style="reverse")
+    if sight.typing:
+        return text.append(f"filter: {printable(sight.wanted)}_  (Enter keeps it, Esc drops it)")
+    text.append(f"q quit  s sort: {sight.order}  r reverse  / filter")
+    if sight.wanted:
+        text.append(f": {printable(sight.wanted)} ({shown} of {of})")
+    if shown > space:
+        text.append(f"  {first + 1} to {min(first + space, shown)} of {shown}, arrows scroll")
+    return text

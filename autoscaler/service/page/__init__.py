@@ -1,0 +1,1 @@
+"""The status page: what a browser is shown of the newest snapshot, and kept up to date with."""

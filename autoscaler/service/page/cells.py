@@ -1,0 +1,166 @@
+"""What the page shows of a domain and of a host, as texts and attributes by the name of their place.
+
+A key is the place's name in the row, with `@` and an attribute where not the text is meant. The first page is
+made from these, and what changes is sent as the entries that differ; so both always say the same.
+
+Invariant: every value is plain text, whatever a domain is called. The page escapes it, its script sets it as
+text, and the attributes are this module's own words and numbers.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from autoscaler.core.condition import AS_ORDERED
+from autoscaler.core.policy import Indicator
+from autoscaler.core.printable import printable
+from autoscaler.core.reason import SENTENCES
+from autoscaler.service.metrics import vcpu_counts
+from autoscaler.service.page.drawing import SPARK_HEIGHT, spark_line, spark_ticks
+from autoscaler.service.page.recent import Judged
+
+if TYPE_CHECKING:
+    from autoscaler.core.decision import Decision
+    from autoscaler.core.operation import Operation
+    from autoscaler.core.policy import Sla
+    from autoscaler.service.page.recent import Recent
+    from autoscaler.service.snapshot import DomainSnapshot, HostSnapshot
+
+Cells = dict[str, str]
+BAR = 120
+"""Width of a bar."""
+_LONGEST_NAME = 200
+_LOW_BUDGET_RATIO = 0.25
+
+
+def sparks_of(domain: DomainSnapshot, recent: Recent) -> Cells:
+    """The small pictures of a domain, which change when a step is over."""
+    steps = recent.steps(domain.view.id)
+    judged = [step.judged for step in steps]
+    return {
+        "used-line@d": spark_line([step.utilization for step in steps]),
+        "good@d": spark_ticks(judged, Judged.GOOD),
+        "bad@d": spark_ticks(judged, Judged.BAD),
+    }
+
+
+def row_of(domain: DomainSnapshot, wall_s: float) -> Cells:
+    """A domain's row, without its small pictures."""
+    slo = domain.slo
+    cells = {
+        "name": named(domain.label),
+        "policy": printable(domain.policy.name),
+        "mode": str(domain.policy.mode if domain.decision is None else domain.decision.mode),
+        "limit@y": _limit_y(domain.policy.sla),
+        "used": "-" if domain.load is None else f"{domain.load.utilization_ratio:.0%}",
+        "attained": "-" if slo.attained_ratio is None else f"{100 * slo.attained_ratio:.2f}%",
+        "budget": f"{_bounded(slo.budget_remaining_ratio):.0%}",
+        "budget@class": "low" if slo.budget_remaining_ratio < _LOW_BUDGET_RATIO else "",
+        "budget-bar@width": f"{BAR / 2 * min(max(slo.budget_remaining_ratio, 0.0), 1.0):.0f}",
+    }
+    return cells | _vcpus(domain) | _state(domain) | _why(domain, wall_s)
+
+
+def host_of(host: HostSnapshot) -> Cells:
+    """A host's row: its capacity bar, in words and as widths."""
+    cells = {"name": named(host.label), "full@width": "0", "full@class": "", "state": "", "state@class": ""}
+    shares = host.shares
+    if host.trouble is not None:
+        cells |= {"state": printable(host.trouble), "state@class": "trouble"}
+    elif shares is not None and shares.pressed:
+        cells |= {"state": f"no guest grows: {printable(shares.pressed)}", "state@class": "trouble"}
+    elif not host.connected:
+        cells["state"] = "connecting"
+    if shares is None or not shares.capacity_vcpus or shares.cpus is None:
+        return cells | {"text": "its capacity is not known yet"}
+    given, total = shares.committed_vcpus, shares.capacity_vcpus
+    cells["full@width"] = f"{1000 * min(given / total, 1):.0f}"
+    cells["full@class"] = "full" if given >= total else ""
+    cells["text"] = (
+        f"{given} of {total} vCPUs given to domains ({given / total:.0%}), "
+        f"{given / shares.cpus:.2f} a CPU of its {shares.cpus}"
+    )
+    return cells
+
+
+def named(label: str) -> str:
+    """A label fit to be shown: nothing in it steers text around it, and it has an end."""
+    text = printable(label)
+    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
+
+
+def clock_time(wall_s: float, form: str = "%H:%M:%S") -> str:
+    """A moment in the service's own time zone."""
+    return f"{datetime.fromtimestamp(wall_s, UTC).astimezone():{form}}"
+
+
+def in_trouble(domain: DomainSnapshot) -> bool:
+    """Whether something is wrong with it that nobody ordered."""
+    return bool(domain.conditions.keys() - AS_ORDERED)
+
+
+def verdict_of(decision: Decision) -> str:
+    """What is done, or, where the policy only recommends, would be."""
+    if decision.next_vcpus == decision.online:
+        if decision.unplug_to is not None:
+            return f"give back {decision.plugged - decision.unplug_to}"
+        return f"stay at {decision.online}"
+    verb = str(decision.verdict) if decision.act else f"would {decision.verdict}"
+    return f"{verb} {decision.online} → {decision.next_vcpus}"
+
+
+def _vcpus(domain: DomainSnapshot) -> Cells:
+    counts = vcpu_counts(domain)
+    unit = BAR / max(counts["maximum"], counts["plugged"], 1)
+    target = counts.get("target", counts["online"])
+    told = f"{counts['plugged']} plugged, target {target}, max {counts['max']}"
+    return {
+        "online": str(counts["online"]),
+        "vcpus": told + ("" if counts["max"] == counts["maximum"] else f" of {counts['maximum']}"),
+        "bar-allowed@width": f"{unit * counts['max']:.1f}",
+        "bar-plugged@width": f"{unit * counts['plugged']:.1f}",
+        "bar-online@width": f"{unit * counts['online']:.1f}",
+        "bar-target@x": f"{max(unit * target - 1.5, 0):.1f}",
+    }
+
+
+def _state(domain: DomainSnapshot) -> Cells:
+    state = "ok" if not domain.conditions else " ".join(domain.conditions)
+    kind = "trouble" if in_trouble(domain) else "ordered" if domain.conditions else "ok"
+    told = " ".join(printable(sentence) for sentence in domain.conditions.values())
+    return {"state": state, "state@class": kind, "state@title": told}
+
+
+def _why(domain: DomainSnapshot, wall_s: float) -> Cells:
+    decision = domain.decision
+    if decision is None:
+        return {"verdict": "not decided yet", "why": "", "move": ""}
+    return {
+        "verdict": verdict_of(decision),
+        "why": SENTENCES[decision.reason],
+        "move": _last_move(domain, wall_s),
+    }
+
+
+def _last_move(domain: DomainSnapshot, wall_s: float) -> str:
+    def begun(operation: Operation) -> str:
+        at_wall_s = wall_s - (domain.view.at_s - operation.requested_s)
+        return f"{operation.from_vcpus} → {operation.to_vcpus} at {clock_time(at_wall_s, '%H:%M')}"
+
+    if domain.operation is not None:
+        return f"moving {begun(domain.operation)}"
+    if domain.last_operation is not None:
+        return f"last move {begun(domain.last_operation)}: {domain.last_operation.outcome}"
+    return ""
+
+
+def _limit_y(sla: Sla) -> str:
+    """Where the promise lies in the picture of utilisation; out of it where something else is promised."""
+    if sla.indicator is not Indicator.UTILIZATION:
+        return "-9"
+    return f"{SPARK_HEIGHT * (1 - sla.below):.1f}"
+
+
+def _bounded(ratio: float) -> float:
+    return max(ratio, -9.99)

@@ -1,0 +1,54 @@
+"""The key `webhook` of the configuration."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator
+
+from autoscaler.policyfile.typed import Section
+from autoscaler.policyfile.values import NotEmpty, duration, one_of, read_text, wrong
+from autoscaler.service.settings import Occasion, WebhookSettings
+
+_RULE = "write an address such as https://example.net/hook"
+_DEFAULT = WebhookSettings(url="")
+
+
+def _read_url(value: object) -> str:
+    text = read_text(value)
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        known = False
+    if not known or not text.isascii() or not text.isprintable() or " " in text:
+        raise wrong(_RULE)
+    if parts.username is not None or parts.password is not None:
+        raise wrong(f"{_RULE}, without a user and a password")
+    return text
+
+
+def _once(occasions: tuple[Occasion, ...]) -> tuple[Occasion, ...]:
+    if len(set(occasions)) < len(occasions):
+        raise wrong("write each occasion once")
+    return occasions
+
+
+class WebhookKeys(Section):
+    """Whom the service tells of its decisions; each is sent as JSON, by POST."""
+
+    url: Annotated[str, BeforeValidator(_read_url)]
+    """Where to."""
+    on: Annotated[tuple[Annotated[Occasion, one_of(Occasion)], ...], NotEmpty, AfterValidator(_once)] = tuple(
+        sorted(_DEFAULT.occasions)
+    )
+    """Of what."""
+    timeout: Annotated[float, duration("1s", "1m")] = _DEFAULT.timeout_s
+    """Longest that the receiver may be silent."""
+    give_up: Annotated[float, duration("1m", "7d")] = _DEFAULT.give_up_s
+    """How old something may become before it is told no more."""
+
+    def settings(self) -> WebhookSettings:
+        """The same as settings."""
+        return WebhookSettings(
+            url=self.url, occasions=frozenset(self.on), timeout_s=self.timeout, give_up_s=self.give_up
+        )

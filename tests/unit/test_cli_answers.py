@@ -1,0 +1,84 @@
+"""What the commands print as JSON is what their schemas say, all of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from typer.testing import CliRunner
+
+from autoscaler.cli.answers import ANSWERS, answer_schema
+from autoscaler.cli.main import app
+from tests.fakes.shown_fleet import ShownFleet, shown_fleet, with_troubles
+
+COMMANDS = {
+    "status": [],
+    "list": [],
+    "show": ["web-1"],
+    "explain": ["web-2"],
+    "events": ["--limit", "500"],
+    "slo": [],
+    "usage": ["--from", "2027-01-01", "--to", "2027-02-01"],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fleet")
+
+
+@pytest.fixture(scope="module")
+def fleet(folder: Path) -> Iterator[ShownFleet]:
+    with shown_fleet(folder, [f"web-{number}" for number in range(1, 6)] + ["db-1"], hours=0.5) as fleet:
+        with_troubles(fleet)
+        fleet.simulation.face.flush()
+        yield fleet
+
+
+def printed(fleet: ShownFleet, folder: Path, command: str) -> Any:  # noqa: ANN401 - JSON
+    where = (
+        ["--from-journal", str(folder / "journal.sqlite")] if command == "usage" else ["--server", fleet.url]
+    )
+    ran = CliRunner().invoke(app, [command, *COMMANDS[command], *where, "--output", "json"])
+    return json.loads(ran.stdout)
+
+
+def strict(schema: Any) -> Any:  # noqa: ANN401 - a schema
+    """The schema, forbidding what it does not name."""
+    if isinstance(schema, list):
+        return [strict(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: strict(part) for name, part in schema.items()}
+    return found | ({"additionalProperties": False} if "properties" in schema else {})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_answer_is_as_its_schema_says_and_has_nothing_that_it_does_not_name(
+    fleet: ShownFleet, folder: Path, command: str
+) -> None:
+    found = printed(fleet, folder, command)
+    assert found
+    jsonschema.Draft202012Validator(strict(answer_schema(command))).validate(found)
+
+
+@pytest.mark.parametrize("command", ANSWERS)
+def test_a_schema_is_printed_and_is_one(command: str) -> None:
+    ran = CliRunner().invoke(app, ["schema", command])
+    schema = json.loads(ran.stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["title"].startswith(f"autoscaler {command}")
+
+
+def test_every_command_that_looks_has_a_schema() -> None:
+    assert set(ANSWERS) == {*COMMANDS, "webhook"}
+
+
+def test_a_schema_of_something_else_is_asked_for_in_vain() -> None:
+    ran = CliRunner().invoke(app, ["schema", "weather"])
+    assert ran.exit_code == 2
+    assert "policy, status, list" in " ".join(ran.output.split())

@@ -1,0 +1,197 @@
+"""`top`: what fits on a screen, what keys do to it, and that the terminal is given back."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from autoscaler.cli.main import app
+from autoscaler.cli.top import pressed
+from autoscaler.cli.top_view import ORDERS, Sight, chosen, picture
+from tests.fakes.shown_fleet import ShownFleet, shown_fleet, with_troubles
+
+NAMES = ["web-1", "web-2", "web-3", "db-1", "x" * 200, "\u202eevil", "\x1b[31mred"]
+PATIENCE_S = 30.0
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShownFleet]:
+    with shown_fleet(tmp_path_factory.mktemp("fleet"), NAMES, hours=0.25) as fleet:
+        with_troubles(fleet)
+        yield fleet
+
+
+@pytest.fixture(scope="module")
+def answers(fleet: ShownFleet) -> tuple[Json, list[Json]]:
+    from autoscaler.cli.top import _look  # noqa: PLC0415 - what the command itself asks
+
+    return _look(fleet.url)
+
+
+def drawn(
+    answers: tuple[Json, list[Json]], sight: Sight, *, width: int = 80, height: int = 24, color: bool = False
+) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=color, no_color=not color, highlight=False)
+    console.print(picture(*answers, sight, width=width, height=height, trouble=""))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("width", [40, 80, 132, 250])
+def test_no_line_is_wider_than_the_terminal_and_each_domain_is_one(
+    answers: tuple[Json, list[Json]], width: int
+) -> None:
+    lines = drawn(answers, Sight(), width=width, height=40).rstrip("\n").split("\n")
+    assert all(len(line) <= width for line in lines)
+    assert len(lines) == len(NAMES) + 5
+
+
+def test_at_80_columns_without_colour_a_row_says_size_use_promise_state_and_why(
+    answers: tuple[Json, list[Json]],
+) -> None:
+    text = drawn(answers, Sight(wanted="db-1"))
+    assert "\x1b" not in text
+    heading, row = text.splitlines()[3:5]
+    assert heading.split() == ["Domain", "On", "Plug", "Want", "Max", "Used", "SLO", "Budget", "State", "Why"]
+    assert re.fullmatch(r"db-1 +1 +1 +\d +8 +\d+% +[\d.]+% +\d+% +ok +[a-z-]+ *", row)
+
+
+def test_trouble_is_said_in_words_and_coloured_where_there_is_colour(
+    answers: tuple[Json, list[Json]],
+) -> None:
+    assert "in trouble" in drawn(answers, Sight())
+    assert "no-sample" in drawn(answers, Sight())
+    assert "\x1b[31m" in drawn(answers, Sight(), color=True)
+
+
+def test_a_name_cannot_steer_the_terminal(answers: tuple[Json, list[Json]]) -> None:
+    text = drawn(answers, Sight(), width=250)
+    assert "\u202e" not in text
+    assert "\\x1b[31mred" in text
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_rows_are_sorted_and_turned_round(answers: tuple[Json, list[Json]], order: str) -> None:
+    rows = chosen(answers[1], Sight(order=order))
+    keys = [ORDERS[order](row) for row in rows]
+    assert keys == sorted(keys)
+    backwards = [ORDERS[order](row) for row in chosen(answers[1], Sight(order=order, backwards=True))]
+    assert backwards == sorted(keys, reverse=True)
+
+
+def test_what_does_not_fit_is_scrolled_to(answers: tuple[Json, list[Json]]) -> None:
+    top = drawn(answers, Sight(order="name"), height=9)
+    assert f"1 to 3 of {len(NAMES)}" in top
+    bottom = drawn(answers, Sight(order="name", first=999), height=9)
+    assert f"{len(NAMES) - 2} to {len(NAMES)} of {len(NAMES)}" in bottom
+
+
+def test_a_service_that_went_away_is_said_and_the_last_picture_stays(
+    answers: tuple[Json, list[Json]],
+) -> None:
+    out = io.StringIO()
+    Console(file=out, width=80).print(
+        picture(*answers, Sight(), width=80, height=30, trouble="no autoscaler answers")
+    )
+    assert "! no autoscaler answers" in out.getvalue()
+    assert "web-2" in out.getvalue()
+
+
+def test_keys_sort_turn_scroll_and_filter() -> None:
+    def after(*keys: str) -> Sight:
+        sight = Sight()
+        for key in keys:
+            sight = pressed(sight, key, rows=20)
+        return sight
+
+    assert after("s").order == "name"
+    assert after(*"s" * len(ORDERS)).order == "used"
+    assert after("r").backwards
+    assert after("down", "page-down").first == 11
+    assert after("end", "page-down").first == 19
+    assert after("up").first == 0
+    assert after("/", "w", "x", "backspace", "q", "enter") == Sight(wanted="wq")
+    assert after("/", "w", "escape") == after("/", "w", "enter", "escape") == Sight()
+    assert after("x", "", "\x1b[Z") == Sight()
+
+
+def test_where_nobody_looks_it_is_printed_once(fleet: ShownFleet) -> None:
+    ran = CliRunner().invoke(app, ["top", "--server", fleet.url, "--sort", "name", "--filter", "web-"])
+    assert ran.exit_code == 0
+    assert [line.split()[0] for line in ran.stdout.splitlines()[4:7]] == ["web-1", "web-2", "web-3"]
+    assert CliRunner().invoke(app, ["top", "--sort", "colour"]).exit_code == 2
+    assert CliRunner().invoke(app, ["top", "--server", "http://127.0.0.1:1"]).exit_code == 1
+
+
+@contextmanager
+def on_a_terminal(fleet: ShownFleet, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The command on a terminal of its own, of 80 by 24."""
+    outer, inner = pty.openpty()
+    termios.tcsetwinsize(inner, (24, 80))
+    code = "import sys; sys.argv[0] = 'autoscaler'; from autoscaler.cli.main import main; main()"
+    environment = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment.pop("NO_COLOR", None)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "top", "--server", fleet.url, *arguments],
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+        env=environment,
+        start_new_session=True,
+    )
+    try:
+        yield process, outer
+        assert termios.tcgetattr(inner)[3] & termios.ECHO, "the terminal does not echo any more"
+    finally:
+        process.kill()
+        process.wait(PATIENCE_S)
+        os.close(inner)
+        os.close(outer)
+
+
+def read_until(outer: int, wanted: str) -> str:
+    """What the terminal was sent, up to when it has these words."""
+    found, end_s = "", time.monotonic() + PATIENCE_S
+    while wanted not in found:
+        assert time.monotonic() < end_s, f"{wanted!r} did not come: {found[-2000:]!r}"
+        if select.select([outer], [], [], 0.2)[0]:
+            found += os.read(outer, 65536).decode(errors="replace")
+    return found
+
+
+def test_q_ends_it_and_gives_the_terminal_back(fleet: ShownFleet) -> None:
+    with on_a_terminal(fleet) as (process, outer):
+        read_until(outer, "q quit")
+        os.write(outer, b"/web-\n")
+        read_until(outer, "filter: web-")
+        os.write(outer, b"q")
+        rest = read_until(outer, "\x1b[?1049l")
+        assert "\x1b[?25h" in rest
+        assert process.wait(PATIENCE_S) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_a_signal_end_it_as_cleanly(fleet: ShownFleet, number: int) -> None:
+    with on_a_terminal(fleet, "--every", "60") as (process, outer):
+        read_until(outer, "q quit")
+        process.send_signal(number)
+        rest = read_until(outer, "\x1b[?1049l")
+        assert process.wait(PATIENCE_S) == (0 if number == signal.SIGINT else 128 + number)
+        assert "Traceback" not in rest
