@@ -38,6 +38,9 @@ class Instruments:
             buckets=_CALL_BUCKETS_S,
             registry=registry,
         )
+        self._interval = Gauge(
+            f"{PREFIX}_tick_interval_seconds", "From one scheduled tick to the next.", registry=registry
+        )
         self._ticks_missed = Counter(
             f"{PREFIX}_ticks_missed",
             "Scheduled ticks that did not run: late beyond use, or the one before was still running.",
@@ -76,15 +79,20 @@ class Instruments:
         Info(f"{PREFIX}_build", "The running version.", registry=registry).info({"version": __version__})
 
     def operation_ended(self, operation: Operation) -> None:
-        """Note how long each stage of a change took that nothing held."""
+        """Note how long each stage of a change took that nothing held, with its decision as an example."""
         if operation.held:
             return
+        example = {"decision_id": str(operation.decision_id)} if operation.decision_id else None
         for stage, seconds in operation.stages_s().items():
-            self._stage_duration.labels(operation.direction, stage).observe(seconds)
+            self._stage_duration.labels(operation.direction, stage).observe(seconds, exemplar=example)
 
     def agent_asked(self, command: str, seconds: float) -> None:
         """Note one request to a guest agent; `command` is one of the few that the service uses."""
         self._agent_requests.labels(command).observe(seconds)
+
+    def scheduled(self, interval_s: float) -> None:
+        """Note how often a tick is scheduled."""
+        self._interval.set(interval_s)
 
     def tick_missed(self, cause: str) -> None:
         """Note a scheduled tick that did not run; `cause` is ``late`` or ``overrun``."""

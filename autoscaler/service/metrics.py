@@ -1,19 +1,24 @@
 """What is, as Prometheus series: made anew at each scrape from the last snapshot.
 
 Invariant: the series of a domain exist exactly as long as the snapshot holds it: a stopped domain vanishes.
-Labels come from closed sets, from the host's configuration, or are a domain's name or a policy's.
+A condition has a series only while it is in force: a thousand domains have little wrong with them, and each
+has many ways to. Labels come from closed sets, from the host's configuration, or are a domain's name or a
+policy's.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
-from autoscaler.core.condition import Condition
+from autoscaler.core.condition import AS_ORDERED
 from autoscaler.core.operation import Direction
+from autoscaler.service.host_metrics import host_families, service_families
 from autoscaler.service.instruments import PREFIX
+from autoscaler.service.metric_family import gauge
 from autoscaler.service.removal_metrics import removal_families
 
 if TYPE_CHECKING:
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
-    from autoscaler.service.snapshot import DomainSnapshot, HostSnapshot, Snapshot
+    from autoscaler.service.snapshot import DomainSnapshot, Example, Snapshot
 
 
 class SnapshotCollector(Collector):
@@ -37,9 +42,10 @@ class SnapshotCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every family of the newest snapshot."""
         snapshot = self._newest()
-        yield from _of_hosts(snapshot.hosts)
-        yield _gauge("policies", "Policies in force.", (), [((), float(snapshot.policies))])
-        yield _gauge(
+        yield from service_families(snapshot)
+        yield from host_families(snapshot.hosts)
+        yield gauge("policies", "Policies in force.", (), [((), float(snapshot.policies))])
+        yield gauge(
             "domains",
             "Running domains, by whether a policy governs them.",
             ("governed",),
@@ -52,38 +58,13 @@ class SnapshotCollector(Collector):
         yield from removal_families(snapshot)
 
 
-def _of_hosts(hosts: Iterable[HostSnapshot]) -> Iterator[Metric]:
-    connected = [((host.label,), float(host.connected)) for host in hosts]
-    yield _gauge("host_connected", "Whether the last sweep of the host was answered.", ("host",), connected)
-    unseen = [((host.label,), float(len(host.unseen))) for host in hosts]
-    yield _gauge("host_unseen_domains", "Domains that are configured but cannot be seen.", ("host",), unseen)
-    shares = [(host.label, host.shares) for host in hosts if host.shares is not None]
-    vcpus = [
-        ((label, state), float(count))
-        for label, share in shares
-        for state, count in (("capacity", share.capacity_vcpus), ("committed", share.committed_vcpus))
-        if count is not None
-    ]
-    yield _gauge("host_vcpus", "vCPUs that the host's guests may run, and do.", ("host", "state"), vcpus)
-    cpus = [((label,), float(share.cpus)) for label, share in shares if share.cpus is not None]
-    yield _gauge("host_cpus", "Online logical CPUs of the host.", ("host",), cpus)
-    pressure = [
-        ((label,), share.pressure_ratio) for label, share in shares if share.pressure_ratio is not None
-    ]
-    yield _gauge(
-        "host_pressure_ratio",
-        "Share of 10 s in which tasks of the host waited for a CPU.",
-        ("host",),
-        pressure,
-    )
-
-
 def _of_domains(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
     info = InfoMetricFamily(
         f"{PREFIX}_domain", "What governs the domain and how its load is read.", labels=("domain",)
     )
     vcpus: list[tuple[tuple[str, ...], float]] = []
     conditions: list[tuple[tuple[str, ...], float]] = []
+    troubles: list[tuple[tuple[str, ...], float]] = []
     sampled: list[tuple[tuple[str, ...], float]] = []
     for domain in domains:
         name = domain.label
@@ -98,15 +79,22 @@ def _of_domains(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
             },
         )
         vcpus.extend(((name, state), float(count)) for state, count in vcpu_counts(domain).items())
-        conditions.extend(((name, known), float(known in domain.conditions)) for known in Condition)
+        conditions.extend(((name, condition), 1.0) for condition in domain.conditions)
+        troubles.append(((name,), float(len(domain.conditions.keys() - AS_ORDERED))))
         if domain.last_sample_wall_s is not None:
             sampled.append(((name,), domain.last_sample_wall_s))
     yield info
-    yield _gauge("domain_vcpus", "vCPUs of the domain, by state.", ("domain", "state"), vcpus)
-    yield _gauge(
-        "domain_condition", "Whether something is wrong with it.", ("domain", "condition"), conditions
+    yield gauge("domain_vcpus", "vCPUs of the domain, by state.", ("domain", "state"), vcpus)
+    yield gauge(
+        "domain_condition",
+        "What is wrong with it or was ordered for it: 1 as long as that is so.",
+        ("domain", "condition"),
+        conditions,
     )
-    yield _gauge("domain_last_sample_timestamp_seconds", "When its load was last read.", ("domain",), sampled)
+    yield gauge(
+        "domain_troubles", "How much is wrong with it: conditions but those ordered.", ("domain",), troubles
+    )
+    yield gauge("domain_last_sample_timestamp_seconds", "When its load was last read.", ("domain",), sampled)
 
 
 def vcpu_counts(domain: DomainSnapshot) -> dict[str, int]:
@@ -137,7 +125,7 @@ def _of_loads(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
     )
     for metric, text, field in figures:
         values = [(labels, float(getattr(load, field))) for labels, load in loads]
-        yield _gauge(metric, text, ("domain",), values)
+        yield gauge(metric, text, ("domain",), values)
 
 
 def _of_service_levels(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
@@ -147,6 +135,7 @@ def _of_service_levels(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
         labels=("domain", "outcome"),
     )
     objective: list[tuple[tuple[str, ...], float]] = []
+    attained: list[tuple[tuple[str, ...], float]] = []
     budget: list[tuple[tuple[str, ...], float]] = []
     burn: list[tuple[tuple[str, ...], float]] = []
     for domain in domains:
@@ -155,16 +144,19 @@ def _of_service_levels(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
             slices.add_metric((name, outcome), count)
         objective.append(((name,), slo.objective_ratio))
         budget.append(((name,), slo.budget_remaining_ratio))
+        if slo.attained_ratio is not None:
+            attained.append(((name,), slo.attained_ratio))
         burn.extend(((name, window), rate) for window, rate in slo.burn_rates.items() if rate is not None)
     yield slices
-    yield _gauge("slo_objective_ratio", "Share of slices that are to be good.", ("domain",), objective)
-    yield _gauge(
+    yield gauge("slo_objective_ratio", "Share of slices that are to be good.", ("domain",), objective)
+    yield gauge("slo_attained_ratio", "Good share of the window's known slices.", ("domain",), attained)
+    yield gauge(
         "slo_error_budget_remaining_ratio",
         "Share of the window's bad slices that is still allowed; negative: overspent.",
         ("domain",),
         budget,
     )
-    yield _gauge(
+    yield gauge(
         "slo_burn_rate",
         "Bad share of the known slices over the share that is allowed, by window.",
         ("domain", "window"),
@@ -194,7 +186,11 @@ def _of_tallies(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
         for (verdict, reason), count in tally.decisions.items():
             decisions.add_metric((name, verdict, reason), count)
         for direction in Direction:
-            operations.add_metric((name, direction), tally.operations.get(direction, 0))
+            begun, example = tally.operations.get(direction, 0), tally.examples.get(direction)
+            if begun or direction is not Direction.UNPLUG or domain.policy.down.idle_s is not None:
+                operations.add_metric(
+                    (name, direction), begun, exemplar=None if example is None else _exemplar(example)
+                )
         for (direction, outcome), count in tally.failures.items():
             failures.add_metric((name, direction, outcome), count)
         for error, count in tally.agent_errors.items():
@@ -202,10 +198,8 @@ def _of_tallies(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
     yield from (decisions, operations, failures, errors)
 
 
-def _gauge(
-    name: str, text: str, labels: tuple[str, ...], values: Iterable[tuple[tuple[str, ...], float]]
-) -> Metric:
-    family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=labels)
-    for label_values, value in values:
-        family.add_metric(label_values, value)
-    return family
+def _exemplar(example: Example | None) -> Exemplar | None:
+    """The decision behind a count; None: there is none, or it was not recorded."""
+    if example is None or not example.decision_id:
+        return None
+    return Exemplar({"decision_id": str(example.decision_id)}, 1.0, example.wall_s)

@@ -42,8 +42,9 @@ def removal_families(snapshot: Snapshot) -> Iterator[Metric]:
     for domain in snapshot.domains:
         name, view = domain.label, domain.view
         pending.add_metric((name,), float(domain.removal is not None))
-        reports.add_metric((name, "taken"), view.reports.taken)
-        reports.add_metric((name, "dropped"), view.reports.dropped)
+        if view.reports.taken or view.reports.dropped:  # most firmware never says anything
+            reports.add_metric((name, "taken"), view.reports.taken)
+            reports.add_metric((name, "dropped"), view.reports.dropped)
         if view.descriptors is not None:
             descriptors.add_metric((name, "open"), float(view.descriptors.open))
             descriptors.add_metric((name, "limit"), float(view.descriptors.limit))

@@ -18,7 +18,7 @@ PROJECT = Path(__file__).parents[2]
 
 TOOLS = (
     *("bash", "cat", "chmod", "cut", "date", "dirname", "env", "flock", "grep", "mkdir"),
-    *("rm", "sed", "sh", "sha256sum", "sleep", "tail"),
+    *("mv", "rm", "sed", "sh", "sha256sum", "sleep", "tail"),
 )
 """The host's own programs that a set-up may count on."""
 
@@ -60,6 +60,11 @@ else:
     print("python", *args)
 """
 
+DPKG = """\
+cat "$2" >/dev/null && mkdir -p "$3/usr/bin"
+for name in prometheus promtool; do echo >"$3/usr/bin/$name"; chmod +x "$3/usr/bin/$name"; done
+"""
+
 APT_GET = """\
 #!/bin/sh
 [ "$1" != indextargets ] || exec cat {lists}
@@ -67,6 +72,7 @@ echo "apt-get $* as ${{SUDO:-self}} $DEBIAN_FRONTEND" >>{journal}
 echo "chatter of apt"
 [ ! -e {journal}.offline ] || exit 100
 case " $* " in
+    *" download prometheus "*) echo prometheus >prometheus_1_amd64.deb ;;
     *" qemu-system-x86 "*) echo >{bin}/qemu-system-x86_64; chmod +x {bin}/qemu-system-x86_64 ;;
 esac
 """
@@ -123,13 +129,15 @@ class PretendedHost:
         values = {"journal": self.journal, "bin": self.bin, "lists": self.package_lists}
         self._executable("apt-get", APT_GET.format(**values))
 
+        self.program("dpkg", DPKG)
+
     def install_all(self) -> None:
         """Have all that any of the scripts needs."""
         self.headers.mkdir()
         (self.headers / "Python.h").touch()
         (self.headers / "libvirt_driver_qemu.so").touch()
         self.env |= {"LIBVIRT_DRIVER_DIR": str(self.headers), "CC": "true"}
-        for name in ("pkg-config", "libvirtd", "virsh", "shellcheck", "zstd"):
+        for name in ("pkg-config", "libvirtd", "virsh", "shellcheck", "zstd", "prometheus", "promtool"):
             self.program(name)
         for name in ("ruff", "mypy"):
             self.program(name, f'echo "{name} $*"')
