@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Gauge, Histogram, Info, disable_created_metrics
 
 from autoscaler import __version__
+from autoscaler.core.operation import STAGES
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -56,6 +57,9 @@ class Instruments:
             buckets=_STAGE_BUCKETS_S,
             registry=registry,
         )
+        for direction, stages in STAGES.items():
+            for stage in stages:
+                self._stage_duration.labels(direction, stage)
         self._agent_requests = Histogram(
             f"{PREFIX}_guest_agent_request_duration_seconds",
             "Time of one request to a guest agent, failed ones included.",
