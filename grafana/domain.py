@@ -213,11 +213,20 @@ def _promise() -> Sequence[AnyPanel]:
             "Burn rate",
             "How fast the budget is spent, by the time looked at: at 1 it lasts just for the SLO window. "
             "Above 14.4 in an hour somebody is woken up.",
-            [Ask(of_domains("slo_burn_rate", ', window=~"1h|6h|3d"'), "{{window}}")],
+            [Ask(_burn_rate(window), window) for window in ("1h", "6h")],
             see=_FLEET,
             width=6,
             steps=((None, "green"), (1, "yellow"), (14.4, "red")),
         ),
+    )
+
+
+def _burn_rate(window: str) -> str:
+    bad = of_domains("slo_slices_total", ', outcome="bad"')
+    known = of_domains("slo_slices_total", ', outcome=~"good|bad"')
+    return (
+        f"sum(increase({bad}[{window}])) / sum(increase({known}[{window}])) "
+        f"/ (1 - max({of_domains('slo_objective_ratio')}))"
     )
 
 

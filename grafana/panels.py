@@ -65,6 +65,8 @@ class Ask:
     legend: str = ""
 
 
+_SPANNED_MS = 60_000.0
+"""A load is not known for a moment after each change of the vCPUs; that is no gap to look at."""
 _Panel = TypeVar("_Panel", timeseries.Panel, stat.Panel, table.Panel, statetimeline.Panel, bargauge.Panel)
 
 
@@ -102,6 +104,7 @@ def lines(
         .tooltip(common.VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
         .line_width(2)
         .show_points(VisibilityMode.NEVER)
+        .span_nulls(_SPANNED_MS)
         .axis_soft_min(0)
     )
     if len(steps) > 1:

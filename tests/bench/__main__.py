@@ -13,6 +13,7 @@ from tests.bench.lag import lag
 from tests.bench.loop import overhead, reaction, warm
 from tests.bench.policies import check
 from tests.bench.replay import replay
+from tests.bench.scrape import scrape
 from tests.bench.tick import tick
 from tests.bench.trust import crash, recovery
 
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "isolation": isolation,
     "recovery": recovery,
     "crash": crash,
+    "scrape": scrape,
 }
 PARTS = {"hostile": hostile}
 """What belongs to a benchmark above, and can be run alone."""

@@ -78,14 +78,15 @@ def _place(figure: Figure, panel: Panel, back: str, sheet: Sheet) -> None:
 
 
 def _lines(axes: Axes, panel: Panel) -> None:
-    number, stacked = 0, panel.plain["fieldConfig"]["defaults"]["custom"].get("drawStyle") == "bars"
+    custom = panel.plain["fieldConfig"]["defaults"]["custom"]
+    number, stacked = 0, custom.get("drawStyle") == "bars"
     floor: dict[float, float] = {}
     for answer in panel.answers:
         for series in answer.series:
             legend = name_of(series, answer)
             wanted = overrides(panel, legend)
             color = color_of(wanted.get("color", {}).get("fixedColor", PALETTE[number % len(PALETTE)]))
-            points = series.points if stacked else _with_gaps(series)
+            points = series.points if stacked else _with_gaps(series, custom.get("spanNulls", 0.0) / 1000)
             at, values = [_date(at_s) for at_s, _ in points], [value for _, value in points]
             if stacked:
                 base = [floor.get(at_s, 0.0) for at_s, _ in series.points]
@@ -113,7 +114,7 @@ def _lines(axes: Axes, panel: Panel) -> None:
     _times(axes)
     low, high = axes.get_ylim()
     values = [value for answer in panel.answers for series in answer.series for _, value in series.points]
-    least = panel.plain["fieldConfig"]["defaults"]["custom"].get("axisSoftMax", 0.0 if any(values) else 1.0)
+    least = custom.get("axisSoftMax", 0.0 if any(values) else 1.0)
     axes.set_ylim(0.0 if min(values, default=0.0) >= 0 else low, max(high, 1.05 * least))
     axes.grid(alpha=0.15)
     axes.spines[["top", "right"]].set_visible(False)
@@ -176,12 +177,12 @@ def _states(axes: Axes, panel: Panel) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
 
 
-def _with_gaps(series: Series) -> list[tuple[float, float]]:
-    """The points, with no value between two that are more than a step apart."""
+def _with_gaps(series: Series, spanned_s: float) -> list[tuple[float, float]]:
+    """The points, with no value between two that are further apart than is spanned."""
     step_s = min((after[0] - before[0] for before, after in pairwise(series.points)), default=1.0)
     found = list(series.points[:1])
     for before, after in pairwise(series.points):
-        if after[0] - before[0] > 1.5 * step_s:
+        if after[0] - before[0] > max(1.5 * step_s, spanned_s):
             found.append((before[0] + step_s, float("nan")))
         found.append(after)
     return found
