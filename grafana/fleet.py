@@ -169,7 +169,7 @@ def _vcpus() -> Sequence[AnyPanel]:
             steps=((None, "green"), (1, "red")),
         ),
         lines(
-            "What holds guests back",
+            "What holds guests back, a minute",
             (
                 "Decisions a minute that would have grown a guest, or kept it, and could not, by what "
                 "stood in the way."

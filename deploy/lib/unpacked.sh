@@ -1,7 +1,7 @@
 # shellcheck shell=sh
-# Programs that are used where they lie and never installed: Debian's package `prometheus` has the server and
-# promtool, and its own service, which would start with it and take a port. Unpacked it starts nothing, and
-# needs no root. Invariant: the folder is whole or not there, since it is given its name last.
+# Programs that are used where they lie and never installed: Debian's package `prometheus` has the server, and
+# before Debian 13 promtool, and a service that would start with it and take a port. Unpacked it starts nothing,
+# and needs no root. Invariant: the folder is whole or not there, since it is given its name last.
 
 # Puts prometheus and promtool into PATH: the host's own where it has them, else from the cache.
 find_prometheus() {
@@ -30,6 +30,9 @@ find_prometheus() {
 unpack_prometheus() {
     (
         cd "$unpacked.new"
-        apt-get download prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb
+        for package in prometheus promtool; do
+            [ ! -x "usr/bin/$package" ] || continue
+            apt-get download "$package" && dpkg -x "$package"_*.deb . && rm "$package"_*.deb || exit
+        done
     )
 }

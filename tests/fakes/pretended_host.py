@@ -61,8 +61,8 @@ else:
 """
 
 DPKG = """\
-cat "$2" >/dev/null && mkdir -p "$3/usr/bin"
-for name in prometheus promtool; do echo >"$3/usr/bin/$name"; chmod +x "$3/usr/bin/$name"; done
+name=$(cat "$2") && mkdir -p "$3/usr/bin"
+echo >"$3/usr/bin/$name" && chmod +x "$3/usr/bin/$name"
 """
 
 APT_GET = """\
@@ -72,7 +72,7 @@ echo "apt-get $* as ${{SUDO:-self}} $DEBIAN_FRONTEND" >>{journal}
 echo "chatter of apt"
 [ ! -e {journal}.offline ] || exit 100
 case " $* " in
-    *" download prometheus "*) echo prometheus >prometheus_1_amd64.deb ;;
+    *" download "*) echo "$2" >"$2_1_amd64.deb" ;;
     *" qemu-system-x86 "*) echo >{bin}/qemu-system-x86_64; chmod +x {bin}/qemu-system-x86_64 ;;
 esac
 """
