@@ -1,7 +1,7 @@
 """Families of a snapshot's series, each made while it is written: a thousand domains have tens of thousands.
 
-Invariant: a family's samples are made one by one as they are asked for, once. Held all at once they would have
-the garbage collector look through everything that the service knows, in the middle of a scrape.
+Invariant: a family's samples are made one by one as they are asked for, once. Held all at once they would
+have the garbage collector look through everything that the service knows, in the middle of a scrape.
 """
 
 from __future__ import annotations

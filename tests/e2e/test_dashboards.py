@@ -21,6 +21,7 @@ import pytest
 from tests.fakes.attacks import ATTACKS
 from tests.fakes.contact_sheet import THEMES, draw
 from tests.fakes.dashboard_answers import NAMES, Panel, Span, answered, dashboard, filled, sheet
+from tests.fakes.promtool import promtool
 from tests.fakes.running_prometheus import RunningPrometheus, running_prometheus
 from tests.fakes.running_service import running_service
 from tests.fakes.scripted_folder import FolderGuest
@@ -48,6 +49,8 @@ class Watched:
 
     prometheus: RunningPrometheus
     span: Span
+    metrics: str
+    """What the service served in the end."""
 
     def panels(self, name: str, domain: str) -> list[Panel]:
         return list(answered(self.prometheus, name, domain=domain, span=self.span))
@@ -72,7 +75,8 @@ def watched() -> Iterator[Watched]:
             from_s = time.time()
             service.ask("pause", "batch-1", "--config.file", str(service.config))
             _live(guests)
-            yield Watched(prometheus, Span(from_s=from_s, to_s=time.time(), step_s=STEP_S))
+            span = Span(from_s=from_s, to_s=time.time(), step_s=STEP_S)
+            yield Watched(prometheus, span, service.get("/metrics"))
     finally:
         shutil.rmtree(folder)
 
@@ -132,6 +136,11 @@ def test_prometheus_keeps_the_decision_behind_a_change(watched: Watched) -> None
     exemplars = [exemplar for series in found for exemplar in series["exemplars"]]
     assert exemplars
     assert all(int(exemplar["labels"]["decision_id"]) > 0 for exemplar in exemplars)
+
+
+def test_promtool_finds_nothing_to_say_of_what_the_service_serves(watched: Watched) -> None:
+    found = promtool("check", "metrics", stdin=watched.metrics)
+    assert (found.returncode, found.stdout + found.stderr) == (0, "")
 
 
 def test_the_shipped_rules_are_evaluated_without_an_error(watched: Watched) -> None:
