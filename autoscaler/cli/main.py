@@ -18,6 +18,7 @@ from autoscaler.cli.plan import plan
 from autoscaler.cli.queries import events, list_domains, show, status
 from autoscaler.cli.reload import reload
 from autoscaler.cli.replay import replay
+from autoscaler.cli.rules import rules
 from autoscaler.cli.run import run
 from autoscaler.cli.schema import schema
 from autoscaler.cli.slo import slo
@@ -107,6 +108,13 @@ _add(
         "advise demand.csv",
         "advise traces/ --policy current.yaml --yaml proposed.yaml",
     )
+)
+_add(
+    "rules",
+    rules,
+    "Print Prometheus rules for the policies.",
+    "rules",
+    "rules ./policies --runbooks https://wiki.example.net/vcpus",
 )
 _add("demo", demo, "Watch it work on a real guest.", "demo", "demo --backend qmp --keep")
 app.add_typer(lab_app, name="lab")

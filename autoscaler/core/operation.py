@@ -29,6 +29,14 @@ class Direction(StrEnum):
     """A vCPU that the guest does not run goes back to the host."""
 
 
+STAGES: dict[Direction, tuple[str, ...]] = {
+    Direction.UP: ("accepted", "present", "online", "relieved"),
+    Direction.DOWN: ("accepted", "online"),
+    Direction.UNPLUG: ("offlined", "requested", "acknowledged", "gone"),
+}
+"""The stages of each kind of change, in their order. A closed set: these are metric labels."""
+
+
 class Outcome(StrEnum):
     """How an operation ended. A closed set: these are metric labels."""
 

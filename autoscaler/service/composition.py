@@ -112,6 +112,7 @@ class _Composer:
             place=_HERE if is_local(connection.uri) else connection.uri,
             forget=forget,
             versions=versions,
+            libvirt=True,
         )
 
     def _machine(self, uri: str) -> HostProbe:

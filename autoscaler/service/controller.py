@@ -295,7 +295,7 @@ class Controller:
                 shares.used(1, now_s)
             else:
                 shares.unplugs(now_s)
-            governed.tally.begun(operation)
+            governed.tally.begun(operation, wall_s)
             self._narrator.begun(decision, operation)
         self._driving.drive(governed)
         if self._sampling.trouble(state.view.id.host) is None:  # else the host's own trouble says it all

@@ -83,7 +83,7 @@ class Service:
         self.snapshot = Snapshot(wall_s=self._clock.wall_s(), tick=0)
         self._tick_over: threading.Event | None = None
         self._published_s = self._clock.monotonic_s()
-        registry = _registry(lambda: self.snapshot)
+        registry = registry_of(lambda: self.snapshot)
         self._instruments = Instruments(registry)
         self._policies = PolicyFiles(config.policies, instruments=self._instruments, clock=self._clock)
         with ExitStack() as opened:
@@ -236,7 +236,7 @@ class Service:
         return f"no tick was finished for {silent_s:.0f} s" if silent_s > limit_s else None
 
 
-def _registry(newest: Callable[[], Snapshot]) -> CollectorRegistry:
+def registry_of(newest: Callable[[], Snapshot]) -> CollectorRegistry:
     """Every metric of this service and of its process."""
     registry = CollectorRegistry()
     registry.register(SnapshotCollector(newest))

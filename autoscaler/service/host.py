@@ -36,6 +36,9 @@ class Host:
     versions: Callable[[DomainId], Versions]
     """May ask the host; never the guest."""
 
+    libvirt: bool = False
+    """Whether it is reached through libvirt."""
+
     @property
     def label(self) -> str:
         """The connection's name, as in the configuration."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Gauge, Histogram, Info, disable_created_metrics
 
 from autoscaler import __version__
+from autoscaler.core.operation import STAGES
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -38,6 +39,9 @@ class Instruments:
             buckets=_CALL_BUCKETS_S,
             registry=registry,
         )
+        self._interval = Gauge(
+            f"{PREFIX}_tick_interval_seconds", "From one scheduled tick to the next.", registry=registry
+        )
         self._ticks_missed = Counter(
             f"{PREFIX}_ticks_missed",
             "Scheduled ticks that did not run: late beyond use, or the one before was still running.",
@@ -53,6 +57,9 @@ class Instruments:
             buckets=_STAGE_BUCKETS_S,
             registry=registry,
         )
+        for direction, stages in STAGES.items():
+            for stage in stages:
+                self._stage_duration.labels(direction, stage)
         self._agent_requests = Histogram(
             f"{PREFIX}_guest_agent_request_duration_seconds",
             "Time of one request to a guest agent, failed ones included.",
@@ -76,15 +83,20 @@ class Instruments:
         Info(f"{PREFIX}_build", "The running version.", registry=registry).info({"version": __version__})
 
     def operation_ended(self, operation: Operation) -> None:
-        """Note how long each stage of a change took that nothing held."""
+        """Note how long each stage of a change took that nothing held, with its decision as an example."""
         if operation.held:
             return
+        example = {"decision_id": str(operation.decision_id)} if operation.decision_id else None
         for stage, seconds in operation.stages_s().items():
-            self._stage_duration.labels(operation.direction, stage).observe(seconds)
+            self._stage_duration.labels(operation.direction, stage).observe(seconds, exemplar=example)
 
     def agent_asked(self, command: str, seconds: float) -> None:
         """Note one request to a guest agent; `command` is one of the few that the service uses."""
         self._agent_requests.labels(command).observe(seconds)
+
+    def scheduled(self, interval_s: float) -> None:
+        """Note how often a tick is scheduled."""
+        self._interval.set(interval_s)
 
     def tick_missed(self, cause: str) -> None:
         """Note a scheduled tick that did not run; `cause` is ``late`` or ``overrun``."""

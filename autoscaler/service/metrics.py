@@ -1,27 +1,33 @@
 """What is, as Prometheus series: made anew at each scrape from the last snapshot.
 
 Invariant: the series of a domain exist exactly as long as the snapshot holds it: a stopped domain vanishes.
-Labels come from closed sets, from the host's configuration, or are a domain's name or a policy's.
+A condition has a series only while it is in force: a thousand domains have little wrong with them, and each
+has many ways to. Labels come from closed sets, from the host's configuration, or are a domain's name or a
+policy's.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 
-from autoscaler.core.condition import Condition
+from autoscaler.core.condition import AS_ORDERED
 from autoscaler.core.operation import Direction
-from autoscaler.service.instruments import PREFIX
+from autoscaler.service.host_metrics import host_families, service_families
+from autoscaler.service.metric_family import counter, gauge, info
 from autoscaler.service.removal_metrics import removal_families
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from prometheus_client import Metric
 
-    from autoscaler.service.snapshot import DomainSnapshot, HostSnapshot, Snapshot
+    from autoscaler.service.metric_family import Labels
+    from autoscaler.service.snapshot import DomainSnapshot, Example, Snapshot
+
+_OF_ONE = ("domain",)
 
 
 class SnapshotCollector(Collector):
@@ -37,9 +43,10 @@ class SnapshotCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every family of the newest snapshot."""
         snapshot = self._newest()
-        yield from _of_hosts(snapshot.hosts)
-        yield _gauge("policies", "Policies in force.", (), [((), float(snapshot.policies))])
-        yield _gauge(
+        yield from service_families(snapshot)
+        yield from host_families(snapshot.hosts)
+        yield gauge("policies", "Policies in force.", (), [((), float(snapshot.policies))])
+        yield gauge(
             "domains",
             "Running domains, by whether a policy governs them.",
             ("governed",),
@@ -52,61 +59,51 @@ class SnapshotCollector(Collector):
         yield from removal_families(snapshot)
 
 
-def _of_hosts(hosts: Iterable[HostSnapshot]) -> Iterator[Metric]:
-    connected = [((host.label,), float(host.connected)) for host in hosts]
-    yield _gauge("host_connected", "Whether the last sweep of the host was answered.", ("host",), connected)
-    unseen = [((host.label,), float(len(host.unseen))) for host in hosts]
-    yield _gauge("host_unseen_domains", "Domains that are configured but cannot be seen.", ("host",), unseen)
-    shares = [(host.label, host.shares) for host in hosts if host.shares is not None]
-    vcpus = [
-        ((label, state), float(count))
-        for label, share in shares
-        for state, count in (("capacity", share.capacity_vcpus), ("committed", share.committed_vcpus))
-        if count is not None
-    ]
-    yield _gauge("host_vcpus", "vCPUs that the host's guests may run, and do.", ("host", "state"), vcpus)
-    cpus = [((label,), float(share.cpus)) for label, share in shares if share.cpus is not None]
-    yield _gauge("host_cpus", "Online logical CPUs of the host.", ("host",), cpus)
-    pressure = [
-        ((label,), share.pressure_ratio) for label, share in shares if share.pressure_ratio is not None
-    ]
-    yield _gauge(
-        "host_pressure_ratio",
-        "Share of 10 s in which tasks of the host waited for a CPU.",
-        ("host",),
-        pressure,
+def _of_domains(domains: Sequence[DomainSnapshot]) -> Iterator[Metric]:
+    yield info("domain", "What governs the domain and how its load is read.", map(_told, domains))
+    yield gauge(
+        "domain_vcpus",
+        "vCPUs of the domain, by state.",
+        ("domain", "state"),
+        (
+            ((domain.label, state), float(count))
+            for domain in domains
+            for state, count in vcpu_counts(domain).items()
+        ),
+    )
+    yield gauge(
+        "domain_condition",
+        "What is wrong with it or was ordered for it: 1 as long as that is so.",
+        ("domain", "condition"),
+        (((domain.label, condition), 1.0) for domain in domains for condition in domain.conditions),
+    )
+    yield gauge(
+        "domain_troubles",
+        "How much is wrong with it: conditions but those ordered.",
+        _OF_ONE,
+        (((domain.label,), float(len(domain.conditions.keys() - AS_ORDERED))) for domain in domains),
+    )
+    yield gauge(
+        "domain_last_sample_timestamp_seconds",
+        "When its load was last read.",
+        _OF_ONE,
+        (
+            ((domain.label,), domain.last_sample_wall_s)
+            for domain in domains
+            if domain.last_sample_wall_s is not None
+        ),
     )
 
 
-def _of_domains(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
-    info = InfoMetricFamily(
-        f"{PREFIX}_domain", "What governs the domain and how its load is read.", labels=("domain",)
-    )
-    vcpus: list[tuple[tuple[str, ...], float]] = []
-    conditions: list[tuple[tuple[str, ...], float]] = []
-    sampled: list[tuple[tuple[str, ...], float]] = []
-    for domain in domains:
-        name = domain.label
-        info.add_metric(
-            (name,),
-            {
-                "uuid": domain.view.id.uuid,
-                "host": domain.view.id.host,
-                "policy": domain.policy.name,
-                "mode": domain.policy.mode,
-                "cpu_source": domain.source or "none",
-            },
-        )
-        vcpus.extend(((name, state), float(count)) for state, count in vcpu_counts(domain).items())
-        conditions.extend(((name, known), float(known in domain.conditions)) for known in Condition)
-        if domain.last_sample_wall_s is not None:
-            sampled.append(((name,), domain.last_sample_wall_s))
-    yield info
-    yield _gauge("domain_vcpus", "vCPUs of the domain, by state.", ("domain", "state"), vcpus)
-    yield _gauge(
-        "domain_condition", "Whether something is wrong with it.", ("domain", "condition"), conditions
-    )
-    yield _gauge("domain_last_sample_timestamp_seconds", "When its load was last read.", ("domain",), sampled)
+def _told(domain: DomainSnapshot) -> Mapping[str, str]:
+    return {
+        "domain": domain.label,
+        "uuid": domain.view.id.uuid,
+        "host": domain.view.id.host,
+        "policy": domain.policy.name,
+        "mode": domain.policy.mode,
+        "cpu_source": domain.source or "none",
+    }
 
 
 def vcpu_counts(domain: DomainSnapshot) -> dict[str, int]:
@@ -127,7 +124,7 @@ def vcpu_counts(domain: DomainSnapshot) -> dict[str, int]:
     return counts
 
 
-def _of_loads(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
+def _of_loads(domains: Sequence[DomainSnapshot]) -> Iterator[Metric]:
     loads = [((domain.label,), domain.load) for domain in domains if domain.load is not None]
     figures = (
         ("domain_busy_vcpus", "vCPU-seconds per second that the guest used.", "busy_vcpus"),
@@ -137,75 +134,90 @@ def _of_loads(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
     )
     for metric, text, field in figures:
         values = [(labels, float(getattr(load, field))) for labels, load in loads]
-        yield _gauge(metric, text, ("domain",), values)
+        yield gauge(metric, text, _OF_ONE, values)
 
 
-def _of_service_levels(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
-    slices = CounterMetricFamily(
-        f"{PREFIX}_slo_slices",
+def _of_service_levels(domains: Sequence[DomainSnapshot]) -> Iterator[Metric]:
+    yield counter(
+        "slo_slices",
         "Slices of the service level, by how they came out.",
-        labels=("domain", "outcome"),
+        ("domain", "outcome"),
+        (
+            ((domain.label, outcome), count, None)
+            for domain in domains
+            for outcome, count in domain.slo.slices_total.items()
+        ),
     )
-    objective: list[tuple[tuple[str, ...], float]] = []
-    budget: list[tuple[tuple[str, ...], float]] = []
-    burn: list[tuple[tuple[str, ...], float]] = []
-    for domain in domains:
-        name, slo = domain.label, domain.slo
-        for outcome, count in slo.slices_total.items():
-            slices.add_metric((name, outcome), count)
-        objective.append(((name,), slo.objective_ratio))
-        budget.append(((name,), slo.budget_remaining_ratio))
-        burn.extend(((name, window), rate) for window, rate in slo.burn_rates.items() if rate is not None)
-    yield slices
-    yield _gauge("slo_objective_ratio", "Share of slices that are to be good.", ("domain",), objective)
-    yield _gauge(
+    yield gauge(
+        "slo_objective_ratio",
+        "Share of slices that are to be good.",
+        _OF_ONE,
+        (((domain.label,), domain.slo.objective_ratio) for domain in domains),
+    )
+    yield gauge(
+        "slo_attained_ratio",
+        "Good share of the window's known slices.",
+        _OF_ONE,
+        (
+            ((domain.label,), domain.slo.attained_ratio)
+            for domain in domains
+            if domain.slo.attained_ratio is not None
+        ),
+    )
+    yield gauge(
         "slo_error_budget_remaining_ratio",
         "Share of the window's bad slices that is still allowed; negative: overspent.",
-        ("domain",),
-        budget,
-    )
-    yield _gauge(
-        "slo_burn_rate",
-        "Bad share of the known slices over the share that is allowed, by window.",
-        ("domain", "window"),
-        burn,
+        _OF_ONE,
+        (((domain.label,), domain.slo.budget_remaining_ratio) for domain in domains),
     )
 
 
-def _of_tallies(domains: Iterable[DomainSnapshot]) -> Iterator[Metric]:
-    decisions = CounterMetricFamily(
-        f"{PREFIX}_decisions", "Decisions, by what they said and why.", labels=("domain", "action", "reason")
+def _of_tallies(domains: Sequence[DomainSnapshot]) -> Iterator[Metric]:
+    yield counter(
+        "decisions",
+        "Decisions, by what they said and why.",
+        ("domain", "action", "reason"),
+        (
+            ((domain.label, verdict, reason), count, None)
+            for domain in domains
+            for (verdict, reason), count in domain.tally.decisions.items()
+        ),
     )
-    operations = CounterMetricFamily(
-        f"{PREFIX}_scaling_operations", "Changes begun.", labels=("domain", "direction")
-    )
-    failures = CounterMetricFamily(
-        f"{PREFIX}_scaling_failures",
+    yield counter("scaling_operations", "Changes begun.", ("domain", "direction"), _begun(domains))
+    yield counter(
+        "scaling_failures",
         "Changes that did not end well, and (outcome unknown) replies to one that were lost.",
-        labels=("domain", "direction", "outcome"),
+        ("domain", "direction", "outcome"),
+        (
+            ((domain.label, direction, outcome), count, None)
+            for domain in domains
+            for (direction, outcome), count in domain.tally.failures.items()
+        ),
     )
-    errors = CounterMetricFamily(
-        f"{PREFIX}_guest_agent_errors",
+    yield counter(
+        "guest_agent_errors",
         "Calls to the guest's agent that it did not answer as it should, by the name of its error.",
-        labels=("domain", "error"),
+        ("domain", "error"),
+        (
+            ((domain.label, error), count, None)
+            for domain in domains
+            for error, count in domain.tally.agent_errors.items()
+        ),
     )
+
+
+def _begun(domains: Iterable[DomainSnapshot]) -> Iterator[tuple[Labels, float, Exemplar | None]]:
+    """Counts of changes, from nought on where such a change may come."""
     for domain in domains:
-        name, tally = domain.label, domain.tally
-        for (verdict, reason), count in tally.decisions.items():
-            decisions.add_metric((name, verdict, reason), count)
+        tally = domain.tally
         for direction in Direction:
-            operations.add_metric((name, direction), tally.operations.get(direction, 0))
-        for (direction, outcome), count in tally.failures.items():
-            failures.add_metric((name, direction, outcome), count)
-        for error, count in tally.agent_errors.items():
-            errors.add_metric((name, error), count)
-    yield from (decisions, operations, failures, errors)
+            count, example = tally.operations.get(direction, 0), tally.examples.get(direction)
+            if count or direction is not Direction.UNPLUG or domain.policy.down.idle_s is not None:
+                yield (domain.label, direction), count, _exemplar(example)
 
 
-def _gauge(
-    name: str, text: str, labels: tuple[str, ...], values: Iterable[tuple[tuple[str, ...], float]]
-) -> Metric:
-    family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=labels)
-    for label_values, value in values:
-        family.add_metric(label_values, value)
-    return family
+def _exemplar(example: Example | None) -> Exemplar | None:
+    """The decision behind a count; None: there is none, or it was not recorded."""
+    if example is None or not example.decision_id:
+        return None
+    return Exemplar({"decision_id": str(example.decision_id)}, 1.0, example.wall_s)

@@ -73,6 +73,7 @@ class Publisher:
     def _host(self, label: str) -> HostSnapshot:
         return HostSnapshot(
             label=label,
+            libvirt=self._fleet.hosts[label].libvirt,
             trouble=self._sampling.trouble(label),
             unseen=self._fleet.hosts[label].hypervisor.troubles(),
             heard=self._sampling.heard(label),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-
-from autoscaler.service.instruments import PREFIX
+from autoscaler.service.metric_family import counter, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,34 +15,53 @@ if TYPE_CHECKING:
 
 
 def removal_families(snapshot: Snapshot) -> Iterator[Metric]:
-    """Deadlines of the hosts; reports, file descriptors and removals under way of the domains."""
-    deadlines = GaugeMetricFamily(
-        f"{PREFIX}_host_stage_deadline_seconds",
+    """Deadlines of the hosts; reports, file descriptors and removals under way of the domains.
+
+    A domain whose policy asks for no vCPU back, and one whose firmware never said anything, has no series.
+    """
+    domains = snapshot.domains
+    yield gauge(
+        "host_stage_deadline_seconds",
         "After how long a change is stuck that has not come to this stage.",
-        labels=("host", "stage"),
+        ("host", "stage"),
+        (
+            ((host.label, stage), seconds)
+            for host in snapshot.hosts
+            if host.shares is not None
+            for stage, seconds in host.shares.deadlines_s.items()
+        ),
     )
-    for host in snapshot.hosts:
-        for stage, seconds in ({} if host.shares is None else host.shares.deadlines_s).items():
-            deadlines.add_metric((host.label, stage), seconds)
-    pending = GaugeMetricFamily(
-        f"{PREFIX}_domain_removal_pending", "Whether the guest was asked for a vCPU.", labels=("domain",)
+    yield gauge(
+        "domain_removal_pending",
+        "Whether the guest was asked for a vCPU.",
+        ("domain",),
+        (
+            ((domain.label,), float(domain.removal is not None))
+            for domain in domains
+            if domain.removal is not None or domain.policy.down.idle_s is not None
+        ),
     )
-    reports = CounterMetricFamily(
-        f"{PREFIX}_acpi_reports",
+    yield counter(
+        "acpi_reports",
         "What the guest's firmware reported of its slots, by whether it was looked at.",
-        labels=("domain", "fate"),
+        ("domain", "fate"),
+        (
+            ((domain.label, fate), count, None)
+            for domain in domains
+            for reports in (domain.view.reports,)
+            if reports.taken or reports.dropped
+            for fate, count in (("taken", reports.taken), ("dropped", reports.dropped))
+        ),
     )
-    descriptors = GaugeMetricFamily(
-        f"{PREFIX}_domain_qemu_descriptors",
+    yield gauge(
+        "domain_qemu_descriptors",
         "File descriptors that the domain's QEMU has open, and may have.",
-        labels=("domain", "state"),
+        ("domain", "state"),
+        (
+            ((domain.label, state), float(count))
+            for domain in domains
+            for files in (domain.view.descriptors,)
+            if files is not None
+            for state, count in (("open", files.open), ("limit", files.limit))
+        ),
     )
-    for domain in snapshot.domains:
-        name, view = domain.label, domain.view
-        pending.add_metric((name,), float(domain.removal is not None))
-        reports.add_metric((name, "taken"), view.reports.taken)
-        reports.add_metric((name, "dropped"), view.reports.dropped)
-        if view.descriptors is not None:
-            descriptors.add_metric((name, "open"), float(view.descriptors.open))
-            descriptors.add_metric((name, "limit"), float(view.descriptors.limit))
-    yield from (deadlines, pending, reports, descriptors)

@@ -47,6 +47,7 @@ class Schedule:
         self._tick = tick
         self._clock = clock
         self._instruments = instruments
+        instruments.scheduled(interval_s)
         self._last_scheduled_s: float | None = None
         """When the last tick was planned, on the monotonic clock."""
         self._overruns = 0

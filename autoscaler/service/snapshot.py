@@ -25,12 +25,23 @@ if TYPE_CHECKING:
     from autoscaler.service.shares import HostShares
 
 
+@dataclass(frozen=True, slots=True)
+class Example:
+    """The last of the things that were counted: which decision it was of."""
+
+    decision_id: int
+    wall_s: float
+    """Seconds since the epoch."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """What has happened to one domain since the service first saw it; kept only while the domain runs."""
 
     decisions: Mapping[tuple[Verdict, Reason], int] = field(default_factory=dict)
     operations: Mapping[Direction, int] = field(default_factory=dict)
+    examples: Mapping[Direction, Example] = field(default_factory=dict)
+    """The last operation of each direction."""
     failures: Mapping[tuple[Direction, str], int] = field(default_factory=dict)
     """By their outcome; `autoscaler.service.tally.UNKNOWN` counts the replies that were lost."""
     agent_errors: Mapping[str, int] = field(default_factory=dict)
@@ -76,6 +87,8 @@ class HostSnapshot:
     """Why it cannot be used; None: it answered the last sweep."""
     unseen: Mapping[str, str] = field(default_factory=dict)
     """Domains that are configured but cannot be seen: name to a sentence."""
+    libvirt: bool = False
+    """Whether it is reached through libvirt."""
     heard: bool = True
     """Whether it has ever answered a sweep: until then, nobody knows what runs there."""
     shares: HostShares | None = None

@@ -18,7 +18,7 @@ from autoscaler.ports import (
     AutoscalerError,
     OutcomeUnknown,
 )
-from autoscaler.service.snapshot import Tally
+from autoscaler.service.snapshot import Example, Tally
 
 if TYPE_CHECKING:
     from autoscaler.core.decision import Decision, Verdict
@@ -46,6 +46,7 @@ class TallyCounter:
     def __init__(self) -> None:
         self._decisions: Counter[tuple[Verdict, Reason]] = Counter()
         self._operations: Counter[Direction] = Counter()
+        self._examples: dict[Direction, Example] = {}
         self._failures: Counter[tuple[Direction, str]] = Counter()
         self._agent_errors: Counter[str] = Counter()
 
@@ -72,9 +73,10 @@ class TallyCounter:
         if dropped is Dropped.BACKWARDS:
             self._agent_errors["counters-backwards"] += 1
 
-    def begun(self, operation: Operation) -> None:
-        """Count one operation."""
+    def begun(self, operation: Operation, wall_s: float) -> None:
+        """Count one operation, which begins at this time."""
         self._operations[operation.direction] += 1
+        self._examples[operation.direction] = Example(operation.decision_id, wall_s)
 
     def ended(self, operation: Operation) -> None:
         """Count an operation that did not end well."""
@@ -86,6 +88,7 @@ class TallyCounter:
         return Tally(
             decisions=dict(self._decisions),
             operations=dict(self._operations),
+            examples=dict(self._examples),
             failures=dict(self._failures),
             agent_errors=dict(self._agent_errors),
         )

@@ -6,12 +6,12 @@ controller, a guest, or a file that is not the journal.
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path  # noqa: TC003 - the dataclass below is resolved at run time
 from typing import TYPE_CHECKING
 
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from autoscaler.ports import JournalUnavailable
 from autoscaler.service.describe import domain_of, slots_of, status_of
+from autoscaler.service.exposition import exposition
 from autoscaler.service.journal_reader import events
 from autoscaler.service.lookup import explained, meant, why_unknown, why_unrecorded
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from prometheus_client import CollectorRegistry
+    from starlette.datastructures import Headers
     from starlette.requests import Request
 
     from autoscaler.service.page.pages import StatusPage
@@ -74,9 +76,8 @@ class _Pages:
         self._sources = sources
 
     async def metrics(self, request: Request) -> Response:
-        encoder, content_type = choose_encoder(request.headers.get("accept", ""))
-        body = await run_in_threadpool(encoder, self._sources.registry)
-        return Response(body, headers={"content-type": content_type})
+        body, headers = await run_in_threadpool(_scraped, self._sources.registry, request.headers)
+        return Response(body, headers=headers)
 
     async def healthy(self, _: Request) -> Response:
         trouble = self._sources.healthy()
@@ -136,6 +137,15 @@ class _Pages:
         if query.get("domain") and not found and not after:
             return _problem(404, why_unrecorded(self._sources.newest(), query["domain"], past=False))
         return JSONResponse(found)
+
+
+def _scraped(registry: CollectorRegistry, asked: Headers) -> tuple[bytes, dict[str, str]]:
+    """The metrics as the scraper wants them, and what to say of them."""
+    body, content_type = exposition(registry, asked.get("accept", ""))
+    headers = {"content-type": content_type, "vary": "accept, accept-encoding"}
+    if "gzip" in asked.get("accept-encoding", ""):
+        body, headers["content-encoding"] = gzip.compress(body, compresslevel=1), "gzip"
+    return body, headers
 
 
 def _problem(status: int, sentence: str) -> Response:

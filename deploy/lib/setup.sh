@@ -14,6 +14,8 @@
 . "$repo/deploy/lib/cache.sh"
 # shellcheck source=deploy/lib/host.sh
 . "$repo/deploy/lib/host.sh"
+# shellcheck source=deploy/lib/unpacked.sh
+. "$repo/deploy/lib/unpacked.sh"
 # shellcheck source=deploy/lib/venv.sh
 . "$repo/deploy/lib/venv.sh"
 
@@ -38,6 +40,9 @@ set_up() {
     fi
     # shellcheck disable=SC2086 # lists of needs
     ensure $to_run $to_build
+    case " $* " in
+        *" dev "*) find_prometheus ;;
+    esac
     locate_venv
     make_venv base "$@"
     use_venv

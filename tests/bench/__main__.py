@@ -14,6 +14,7 @@ from tests.bench.loop import overhead, reaction, warm
 from tests.bench.page import page
 from tests.bench.policies import check
 from tests.bench.replay import replay
+from tests.bench.scrape import scrape
 from tests.bench.tick import tick
 from tests.bench.trust import crash, recovery
 
@@ -30,6 +31,7 @@ BENCHMARKS = {
     "recovery": recovery,
     "crash": crash,
     "page": page,
+    "scrape": scrape,
 }
 PARTS = {"hostile": hostile}
 """What belongs to a benchmark above, and can be run alone."""

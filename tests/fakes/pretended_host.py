@@ -18,7 +18,7 @@ PROJECT = Path(__file__).parents[2]
 
 TOOLS = (
     *("bash", "cat", "chmod", "cut", "date", "dirname", "env", "flock", "grep", "mkdir"),
-    *("rm", "sed", "sh", "sha256sum", "sleep", "tail"),
+    *("mv", "rm", "sed", "sh", "sha256sum", "sleep", "tail"),
 )
 """The host's own programs that a set-up may count on."""
 
@@ -60,6 +60,11 @@ else:
     print("python", *args)
 """
 
+DPKG = """\
+name=$(cat "$2") && mkdir -p "$3/usr/bin"
+echo >"$3/usr/bin/$name" && chmod +x "$3/usr/bin/$name"
+"""
+
 APT_GET = """\
 #!/bin/sh
 [ "$1" != indextargets ] || exec cat {lists}
@@ -67,6 +72,7 @@ echo "apt-get $* as ${{SUDO:-self}} $DEBIAN_FRONTEND" >>{journal}
 echo "chatter of apt"
 [ ! -e {journal}.offline ] || exit 100
 case " $* " in
+    *" download "*) echo "$2" >"$2_1_amd64.deb" ;;
     *" qemu-system-x86 "*) echo >{bin}/qemu-system-x86_64; chmod +x {bin}/qemu-system-x86_64 ;;
 esac
 """
@@ -123,6 +129,8 @@ class PretendedHost:
         values = {"journal": self.journal, "bin": self.bin, "lists": self.package_lists}
         self._executable("apt-get", APT_GET.format(**values))
 
+        self.program("dpkg", DPKG)
+
     def install_all(self) -> None:
         """Have all that any of the scripts needs."""
         self.headers.mkdir()
@@ -139,6 +147,8 @@ class PretendedHost:
             "fish",
             "chromium",
             "chromedriver",
+            "prometheus",
+            "promtool",
         ):
             self.program(name)
         for name in ("ruff", "mypy"):

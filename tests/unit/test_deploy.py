@@ -30,6 +30,32 @@ def full_host(host: PretendedHost) -> PretendedHost:
     return host
 
 
+def test_prometheus_is_unpacked_and_its_service_is_never_installed(full_host: PretendedHost) -> None:
+    for name in ("prometheus", "promtool"):
+        (full_host.bin / name).unlink()
+    full_host.install_apt()
+    full_host.become_user()
+
+    code, _, err = full_host.run("deploy/bench.sh", "tick")
+
+    assert code == 0, err
+    assert full_host.notes("apt-get") == [
+        f"apt-get download {package} as self " for package in ("prometheus", "promtool")
+    ]
+    assert (full_host.cache / "prometheus" / "usr" / "bin" / "promtool").exists()
+    full_host.run("deploy/bench.sh", "tick")
+    assert len(full_host.notes("apt-get")) == 2
+
+
+def test_without_apt_it_is_said_where_prometheus_is_to_be_had(full_host: PretendedHost) -> None:
+    (full_host.bin / "promtool").unlink()
+
+    code, _, err = full_host.run("deploy/test.sh")
+
+    assert code == 2
+    assert "missing: prometheus and promtool" in err
+
+
 @pytest.mark.parametrize("script", ["demo.sh", "test.sh", "bench.sh"])
 def test_help_is_printed_and_nothing_is_set_up(host: PretendedHost, script: str) -> None:
     code, out, err = host.run(f"deploy/{script}", "--help")

@@ -38,11 +38,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core": {"core"},
     "ports": {"core"},
     "backends": {"core", "ports", "backends"},
+    "rules": {"core", "rules"},
     "policyfile": {"core", "ports", "policyfile"},
     "replay": {"core", "ports", "replay"},
     "service": {"core", "ports", "backends", "policyfile", "replay", "service"},
     "lab": {"core", "ports", "backends", "policyfile", "replay", "service", "lab"},
-    "cli": {"core", "ports", "backends", "policyfile", "replay", "service", "lab", "cli"},
+    "cli": {"core", "ports", "backends", "policyfile", "replay", "rules", "service", "lab", "cli"},
 }
 ONLY_IN = {
     "apscheduler": ("service/schedule.py",),

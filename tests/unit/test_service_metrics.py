@@ -13,14 +13,18 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from autoscaler.core.acpi import SlotReports
 from autoscaler.core.condition import Condition
+from autoscaler.core.deadlines import DeadlineSettings
 from autoscaler.core.decision import Verdict
 from autoscaler.core.model import Descriptors, DomainId
 from autoscaler.core.operation import Direction, Outcome
 from autoscaler.core.reason import Reason
+from autoscaler.service.exposition import exposition
 from autoscaler.service.instruments import Instruments
 from autoscaler.service.metrics import SnapshotCollector
-from autoscaler.service.snapshot import DomainSnapshot, HostSnapshot, Snapshot, Tally, labels_of
-from tests.fakes.examples import DOMAIN, DOMAIN_SNAPSHOT, OPERATION, SNAPSHOT, VIEW
+from autoscaler.service.settings import HostLimits
+from autoscaler.service.shares import Shares
+from autoscaler.service.snapshot import DomainSnapshot, Example, HostSnapshot, Snapshot, Tally, labels_of
+from tests.fakes.examples import DOMAIN, DOMAIN_SNAPSHOT, LOAD, OPERATION, SNAPSHOT, VIEW
 
 NAMES = [
     pytest.param("plain", id="plain"),
@@ -34,9 +38,11 @@ NAMES = [
     pytest.param("", id="empty"),
     pytest.param("🦆\t\r", id="emoji and control"),
 ]
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8, text/plain;q=0.5"
 BUSY = Tally(
     decisions={(Verdict.GROW, Reason.DEMAND_HIGH): 2, (Verdict.HOLD, Reason.STEADY): 9},
     operations={Direction.UP: 2},
+    examples={Direction.UP: Example(decision_id=17, wall_s=1_800_000_100.5)},
     failures={(Direction.UP, Outcome.STUCK): 1},
     agent_errors={"agent-unresponsive": 3},
 )
@@ -57,12 +63,11 @@ def registry_of(snapshot: Snapshot) -> CollectorRegistry:
 
 
 def openmetrics_of(snapshot: Snapshot) -> str:
-    encode, _ = choose_encoder("application/openmetrics-text; version=1.0.0")
-    return encode(registry_of(snapshot)).decode()
+    return exposition(registry_of(snapshot), OPENMETRICS)[0].decode()
 
 
 def families(snapshot: Snapshot) -> dict[str, Metric]:
-    text = generate_latest(registry_of(snapshot)).decode()
+    text = exposition(registry_of(snapshot), "")[0].decode()
     return {family.name: family for family in text_string_to_metric_families(text)}
 
 
@@ -93,8 +98,33 @@ def test_the_other_format_is_valid_as_well(name: str) -> None:
     assert list(openmetrics_parser.text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
 
 
+@pytest.mark.parametrize("accept", [pytest.param("", id="text"), pytest.param(OPENMETRICS, id="openmetrics")])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_bytes_are_those_that_the_library_writes(name: str, accept: str) -> None:
+    host = replace(SNAPSHOT.hosts[0], label=name, libvirt=True)
+    registry = registry_of(replace(named(name), hosts=(host,)))
+    encode, content_type = choose_encoder(accept)
+    assert exposition(registry, accept) == (encode(registry), content_type)
+
+
+def test_counts_and_stages_of_changes_name_the_decision_behind_them() -> None:
+    text = openmetrics_of(named("web-1"))
+    (counted,) = [line for line in text.splitlines() if "scaling_operations_total" in line and '"up"' in line]
+    assert counted.endswith(' 2.0 # {decision_id="17"} 1.0 1800000100.5')
+    stages = [line for line in text.splitlines() if "stage_duration_seconds_bucket" in line and "#" in line]
+    assert stages
+    assert all(f'# {{decision_id="{OPERATION.decision_id}"}}' in line for line in stages)
+
+
+def test_a_change_that_is_on_no_record_names_no_decision() -> None:
+    tally = replace(BUSY, examples={Direction.UP: Example(decision_id=0, wall_s=1.0)})
+    domain = replace(DOMAIN_SNAPSHOT, tally=tally)
+    lines = openmetrics_of(replace(SNAPSHOT, domains=(domain,))).splitlines()
+    assert not [line for line in lines if "scaling_operations_total" in line and "decision_id" in line]
+
+
 def test_every_family_has_a_help_and_a_type_and_appears_once() -> None:
-    text = generate_latest(registry_of(named("web-1"))).decode()
+    text = exposition(registry_of(named("web-1")), "")[0].decode()
     helps = Counter(line.split()[2] for line in text.splitlines() if line.startswith("# HELP"))
     types = Counter(line.split()[2] for line in text.splitlines() if line.startswith("# TYPE"))
     assert helps == types
@@ -175,7 +205,7 @@ def test_figures_are_those_of_the_snapshot() -> None:
     assert value(found, "domain_busy_vcpus", domain="web-1") == 1.0
     assert value(found, "domain_utilization_ratio", domain="web-1") == 0.5
     assert value(found, "domain_condition", domain="web-1", condition="stuck") == 1.0
-    assert value(found, "domain_condition", domain="web-1", condition="failed") == 0.0
+    assert value(found, "domain_troubles", domain="web-1") == 1.0
     assert value(found, "decisions_total", domain="web-1", action="hold", reason="steady") == 9.0
     assert value(found, "scaling_operations_total", domain="web-1", direction="up") == 2.0
     assert value(found, "scaling_operations_total", domain="web-1", direction="down") == 0.0
@@ -187,6 +217,42 @@ def test_figures_are_those_of_the_snapshot() -> None:
     assert value(found, "domains", governed="false") == 2.0
     assert value(found, "scaling_stage_duration_seconds_count", direction="up", stage="relieved") == 1.0
     assert value(found, "ticks_missed_total", cause="overrun") == 0.0
+
+
+def test_a_condition_has_a_series_only_while_it_is_in_force() -> None:
+    assert families(SNAPSHOT)["vcpu_autoscaler_domain_condition"].samples == []
+    assert value(families(SNAPSHOT), "domain_troubles", domain="web-1") == 0.0
+
+
+def test_what_an_administrator_ordered_is_no_trouble() -> None:
+    paused = replace(DOMAIN_SNAPSHOT, conditions={Condition.PAUSED: "it is paused"})
+    found = families(replace(SNAPSHOT, domains=(paused,)))
+    assert value(found, "domain_condition", domain="web-1", condition="paused") == 1.0
+    assert value(found, "domain_troubles", domain="web-1") == 0.0
+
+
+def test_hosts_that_are_reached_through_libvirt_are_told_apart() -> None:
+    hosts = (
+        HostSnapshot(label="qemu:///system", trouble="gone", libvirt=True),
+        HostSnapshot(label="qmp:/run/guests", trouble=None),
+    )
+    found = families(replace(SNAPSHOT, hosts=hosts))
+    assert value(found, "libvirt_connected", host="qemu:///system") == 0.0
+    assert len(found["vcpu_autoscaler_libvirt_connected"].samples) == 1
+
+
+def test_a_host_tells_what_it_withholds_and_whether_that_stops_growth() -> None:
+    shares = Shares(HostLimits(), DeadlineSettings())
+    shares.feel([replace(LOAD, online=2, steal_vcpus=0.5)])
+    hosts = (replace(SNAPSHOT.hosts[0], shares=shares.now([2])),)
+    found = families(replace(SNAPSHOT, hosts=hosts))
+    assert value(found, "host_steal_ratio", host=DOMAIN.host) == 0.25
+    assert value(found, "host_growth_stopped", host=DOMAIN.host) == 1.0
+
+
+def test_a_journal_that_cannot_be_written_is_seen() -> None:
+    assert value(families(SNAPSHOT), "journal_writable") == 1.0
+    assert value(families(replace(SNAPSHOT, troubles={"journal": "it is full"})), "journal_writable") == 0.0
 
 
 def test_removals_are_counted_timed_and_watched() -> None:

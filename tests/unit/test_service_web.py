@@ -81,6 +81,15 @@ def test_metrics_are_in_the_format_that_was_asked_for(site: Site) -> None:
     assert other.text.endswith("# EOF\n")
 
 
+def test_metrics_are_compressed_for_who_takes_them_so(site: Site) -> None:
+    plain = site.client.get("/metrics", headers={"accept-encoding": "identity"})
+    packed = site.client.get("/metrics", headers={"accept-encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.text == plain.text
+    assert int(packed.headers["content-length"]) < len(plain.content) / 2
+
+
 def test_health_says_what_is_wrong(site: Site) -> None:
     assert (site.get("/-/healthy").status_code, site.get("/-/healthy").text) == (200, "OK\n")
     site.trouble = "no tick was finished for 99 s"

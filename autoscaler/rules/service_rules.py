@@ -1,0 +1,153 @@
+"""Alerts on the service, its hosts and what stands in the way of domains: the same for every policy."""
+
+from __future__ import annotations
+
+from autoscaler.rules.rule import PREFIX, Alert, Group, Severity, quoted
+
+_EXPLAIN = "`autoscaler explain {{ $labels.domain }}`"
+
+
+def service_groups(job: str) -> tuple[Group, ...]:
+    """The alerts; `job` is the scrape job's name, by which a service is missed that is not there at all."""
+    return (
+        Group("vcpu-autoscaler-service", _of_service(job)),
+        Group("vcpu-autoscaler-hosts", _of_hosts()),
+        Group("vcpu-autoscaler-domains", _of_domains()),
+    )
+
+
+def _of_service(job: str) -> tuple[Alert, ...]:
+    up = f"up{{job={quoted(job)}}}"
+    missed = f"sum without (cause) (increase({PREFIX}_ticks_missed_total[10m]))"
+    return (
+        Alert(
+            name="VcpuAutoscalerDown",
+            expr=f"{up} == 0\nor\nabsent({up})",
+            for_s=120,
+            severity=Severity.CRITICAL,
+            summary="the vCPU autoscaler {{ $labels.instance }} does not answer",
+            description="No guest is grown or shrunk while it is down; every guest stays as it is.",
+        ),
+        Alert(
+            name="VcpuAutoscalerReloadFailed",
+            expr=f"{PREFIX}_policy_reload_successful == 0",
+            for_s=300,
+            severity=Severity.WARNING,
+            summary="the policy files on {{ $labels.instance }} have errors and are not in force",
+            description="The last good policies stay in force: `autoscaler check` has file, line and column.",
+        ),
+        Alert(
+            name="VcpuAutoscalerTicksLate",
+            expr=(
+                f"{missed}\n/\n(increase({PREFIX}_tick_duration_seconds_count[10m]) + {missed}) > 0.1\n"
+                f"or\ntime() - {PREFIX}_snapshot_timestamp_seconds > "
+                f"clamp_min(5 * {PREFIX}_tick_interval_seconds, 60)"
+            ),
+            for_s=300,
+            severity=Severity.WARNING,
+            summary="the vCPU autoscaler on {{ $labels.instance }} does not keep up with its interval",
+            description="Guests are looked at more seldom than configured, and grow later.",
+        ),
+        Alert(
+            name="VcpuAutoscalerJournalNotWritable",
+            expr=f"{PREFIX}_journal_writable == 0",
+            for_s=60,
+            severity=Severity.CRITICAL,
+            summary="the journal on {{ $labels.instance }} cannot be written: no guest is changed",
+            description="What cannot be recorded is not done: see `autoscaler status` and the disk.",
+        ),
+    )
+
+
+def _of_hosts() -> tuple[Alert, ...]:
+    return (
+        Alert(
+            name="VcpuAutoscalerHostLost",
+            expr=f"{PREFIX}_host_connected == 0",
+            for_s=120,
+            severity=Severity.CRITICAL,
+            summary="{{ $labels.host }} does not answer the vCPU autoscaler on {{ $labels.instance }}",
+            description="Its guests stay as they are until libvirt, or their QEMU, answers again.",
+        ),
+        Alert(
+            name="VcpuAutoscalerHostFull",
+            expr=(
+                f'{PREFIX}_host_vcpus{{state="committed"}} >= ignoring (state) '
+                f'{PREFIX}_host_vcpus{{state="capacity"}}\n'
+                "and on (job, instance)\n"
+                f'sum by (job, instance) (increase({PREFIX}_decisions_total{{reason="host-full"}}[10m])) > 0'
+            ),
+            for_s=600,
+            severity=Severity.WARNING,
+            summary="{{ $labels.host }} has no vCPU left, and guests want more",
+            description=(
+                "{{ $value }} vCPUs are committed, all that host.overcommit and host.reserve allow: move a "
+                "guest away, or lower a min or a priority."
+            ),
+        ),
+    )
+
+
+def _of_domains() -> tuple[Alert, ...]:
+    return (
+        _condition(
+            "VcpuAutoscalerAgentLost",
+            'condition=~"no-sample|agent-left-alone"',
+            for_s=600,
+            severity=Severity.WARNING,
+            summary="the load of {{ $labels.domain }} cannot be read",
+            description=f"It is not shrunk, and grows only as `missing` in its policy says: {_EXPLAIN}.",
+        ),
+        _condition(
+            "VcpuAutoscalerChangeFailed",
+            'condition=~"stuck|failed|denied|unknown"',
+            for_s=600,
+            severity=Severity.WARNING,
+            summary="a change of {{ $labels.domain }} did not come true",
+            description=f"It may lack the vCPUs that it needs: {_EXPLAIN} says at which stage it stands.",
+        ),
+        _condition(
+            "VcpuAutoscalerRemovalStuck",
+            'condition="not-given-back"',
+            for_s=900,
+            severity=Severity.WARNING,
+            summary="{{ $labels.domain }} does not give a vCPU back",
+            description="It stays plugged and counts against the host: see the guest's kernel log.",
+        ),
+        Alert(
+            name="VcpuAutoscalerFlapping",
+            expr=(
+                f'increase({PREFIX}_scaling_operations_total{{direction="up"}}[1h]) > 10\n'
+                "and ignoring (direction)\n"
+                f'increase({PREFIX}_scaling_operations_total{{direction="down"}}[1h]) > 10'
+            ),
+            for_s=600,
+            severity=Severity.WARNING,
+            summary="{{ $labels.domain }} grows and shrinks over and over",
+            description=(
+                "It grew {{ $value | humanize }} times in an hour and shrank as often: a longer cooldown or "
+                "hold, or a higher min, keeps it at rest."
+            ),
+        ),
+        _condition(
+            "VcpuAutoscalerChangedByHand",
+            'condition="externally_modified"',
+            for_s=60,
+            severity=Severity.INFO,
+            summary="somebody else changed the vCPUs of {{ $labels.domain }}",
+            description="They are left as they are for as long as manual_change.respect_for says.",
+        ),
+    )
+
+
+def _condition(
+    name: str, matcher: str, *, for_s: float, severity: Severity, summary: str, description: str
+) -> Alert:
+    return Alert(
+        name=name,
+        expr=f"max without (condition) ({PREFIX}_domain_condition{{{matcher}}}) == 1",
+        for_s=for_s,
+        severity=severity,
+        summary=summary,
+        description=description,
+    )

@@ -1,0 +1,103 @@
+"""Alerts on the promises: each policy's domains by that policy's own objective, window and slice.
+
+A domain that has all the vCPUs it may have is told of by other alerts than one that could get more, for what
+is to be done about it is another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoscaler.core.policy import Mode, Policy, Sla
+from autoscaler.rules.burning import FAST, SLOW, Pair, burning, pairs_of, recordings
+from autoscaler.rules.rule import ONE_DOMAIN, PREFIX, Alert, Group, Recording, Severity, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_AT_MAX = f"domain:{PREFIX}_at_max:bool"
+_AT_MAX_EXPR = (
+    f'{PREFIX}_domain_vcpus{{state="online"}} >= bool ignoring (state) {PREFIX}_domain_vcpus{{state="max"}}'
+)
+_MOSTLY_AT_MAX = f"(avg_over_time({_AT_MAX}[15m]) > 0.5)"
+_FOR_S = 120.0
+
+
+def slo_groups(policies: Sequence[Policy] | None) -> tuple[Group, ...]:
+    """The recordings, then the alerts of each policy that governs anything.
+
+    `policies`: None: no policy is known; then one set of alerts goes by what each domain's objective says.
+    """
+    if policies is None:
+        pairs = (*FAST, *SLOW)
+        alerts = _alerts(FAST, SLOW, allowed_ratio=None, policy="", who="", recommends=False)
+        return (_recording_group(pairs), Group(f"{_dashed()}-slo", alerts))
+    governing = [policy for policy in policies if policy.mode is not Mode.OFF]
+    used = [pair for policy in governing for pair in pairs_of(policy.sla, (*FAST, *SLOW))]
+    groups = tuple(Group(f"{_dashed()}-slo-{policy.name}", _alerts_of(policy)) for policy in governing)
+    return (_recording_group(used), *groups)
+
+
+def _dashed() -> str:
+    return PREFIX.replace("_", "-")
+
+
+def _recording_group(pairs: Sequence[Pair]) -> Group:
+    at_max = Recording(record=_AT_MAX, expr=_AT_MAX_EXPR)
+    return Group(f"{_dashed()}-slo-recordings", (at_max, *recordings(pairs)))
+
+
+def _alerts_of(policy: Policy) -> tuple[Alert, ...]:
+    sla: Sla = policy.sla
+    return _alerts(
+        pairs_of(sla, FAST),
+        pairs_of(sla, SLOW),
+        allowed_ratio=1 - sla.objective_ratio,
+        policy=policy.name,
+        who=f"\nand {ONE_DOMAIN}\n{PREFIX}_domain_info{{policy={quoted(policy.name)}}}",
+        recommends=policy.mode is Mode.RECOMMEND,
+    )
+
+
+def _alerts(
+    fast: Sequence[Pair],
+    slow: Sequence[Pair],
+    *,
+    allowed_ratio: float | None,
+    policy: str,
+    who: str,
+    recommends: bool,
+) -> tuple[Alert, ...]:
+    urgent = Severity.WARNING if recommends else Severity.CRITICAL
+    found: list[Alert] = []
+    for speed, pairs, severity in (("Fast", fast, urgent), ("Slow", slow, Severity.WARNING)):
+        if not pairs:
+            continue
+        burns = f"(\n{burning(pairs, allowed_ratio)}\n){who}"
+        found += [
+            Alert(
+                name=f"VcpuAutoscalerAtMaxWhileSlaBurns{speed}",
+                expr=f"{burns}\nand {ONE_DOMAIN}\n{_MOSTLY_AT_MAX}",
+                for_s=_FOR_S,
+                severity=severity,
+                policy=policy,
+                summary=f"{{{{ $labels.domain }}}} is at its maximum and its SLA burns {speed.lower()}",
+                description=(
+                    "{{ $value | humanizePercentage }} of its slices were bad, and it runs as many vCPUs as "
+                    "its policy, schedule and domain allow: only a higher maximum, or less load, helps."
+                ),
+            ),
+            Alert(
+                name=f"VcpuAutoscalerSlaBurns{speed}",
+                expr=f"{burns}\nunless {ONE_DOMAIN}\n{_MOSTLY_AT_MAX}",
+                for_s=_FOR_S,
+                severity=severity,
+                policy=policy,
+                summary=f"the SLA of {{{{ $labels.domain }}}} burns {speed.lower()}, below its maximum",
+                description=(
+                    "{{ $value | humanizePercentage }} of its slices were bad though it may have more vCPUs: "
+                    "`autoscaler explain {{ $labels.domain }}` tells what keeps it from them."
+                ),
+            ),
+        ]
+    return tuple(found)

@@ -1,0 +1,73 @@
+"""Writes metric families as text, in Prometheus' own format or as OpenMetrics.
+
+The same bytes as prometheus_client writes, which tests hold it to, and several times faster: the library
+looks at every letter of every label by itself, which for a thousand domains takes longer than a scrape may.
+Invariant: one family at a time becomes text; nothing is kept between two scrapes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.utils import floatToGoString
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from prometheus_client import CollectorRegistry, Metric
+    from prometheus_client.samples import Exemplar, Sample
+
+_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+_HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
+_TEXT_NAMES = {"counter": "_total", "info": "_info"}
+"""What the older format adds to the name of a family itself."""
+_number: Callable[[float], str] = floatToGoString
+_TEXT_TYPES = {"info": "gauge", "stateset": "gauge", "unknown": "untyped"}
+
+
+def exposition(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
+    """Every metric, in the format that the header ``Accept`` asks for; returns the body and its type."""
+    _, content_type = choose_encoder(accept)
+    openmetrics = content_type.startswith("application/openmetrics-text")
+    lines = list(_lines(registry.collect(), openmetrics=openmetrics))
+    if openmetrics:
+        lines.append("# EOF\n")
+    return "".join(lines).encode(), content_type
+
+
+def _lines(families: Iterable[Metric], *, openmetrics: bool) -> Iterator[str]:
+    escaped: dict[str, str] = {}
+    """Label values, for a domain's name is in most of its lines."""
+    for family in families:
+        name, kind, text = family.name, family.type, family.documentation
+        if openmetrics:
+            text = text.translate(_ESCAPES)
+        else:
+            name, kind = name + _TEXT_NAMES.get(kind, ""), _TEXT_TYPES.get(kind, kind)
+            text = text.translate(_HELP_ESCAPES)
+        yield f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
+        for sample in family.samples:
+            exemplar = sample.exemplar if openmetrics else None
+            yield (
+                f"{sample.name}{_labels(sample, escaped)} {_number(sample.value)}"
+                f"{'' if exemplar is None else _of_exemplar(exemplar)}\n"
+            )
+
+
+def _labels(sample: Sample, escaped: dict[str, str]) -> str:
+    if not sample.labels:
+        return ""
+    parts = []
+    for key, value in sorted(sample.labels.items()):
+        safe = escaped.get(value)
+        if safe is None:
+            safe = escaped[value] = value.translate(_ESCAPES)
+        parts.append(f'{key}="{safe}"')
+    return f"{{{','.join(parts)}}}"
+
+
+def _of_exemplar(exemplar: Exemplar) -> str:
+    labels = ",".join(f'{key}="{value.translate(_ESCAPES)}"' for key, value in exemplar.labels.items())
+    at = "" if exemplar.timestamp is None else f" {exemplar.timestamp}"
+    return f" # {{{labels}}} {_number(exemplar.value)}{at}"

@@ -1,0 +1,274 @@
+"""One domain, and the one question: why is it this size?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoscaler.core.operation import Direction
+from grafana.frame import annotation, board, filled, link
+from grafana.panels import GREY, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask, figure, levels, lines, states
+from grafana.queries import CHANGES, EACH, NONE, RATE, TROUBLES, of_domains, or_zero, stages, vcpus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+    from grafana.frame import AnyPanel
+
+_HOST = link("Its host", "host")
+_FLEET = link("All guests", "fleet")
+_SERVICE = link("The autoscaler itself", "autoscaler")
+
+
+def domain() -> Dashboard:
+    """The dashboard of one domain, its changes marked on every panel over time."""
+    text = "Why is it this size? `autoscaler explain` says it in words."
+    dashboard = filled(
+        board("domain", "vCPU autoscaler / Domain", text, one_domain=True),
+        {
+            "Now": _now(),
+            "Why is it this size?": _why(),
+            "Its promise": _promise(),
+            "Its changes": _changes(),
+        },
+    )
+    changes = of_domains("scaling_operations_total")
+    conditions = of_domains("domain_condition")
+    return dashboard.annotation(
+        annotation(
+            "Changes begun",
+            f"increase({changes}{RATE}) > 0",
+            "{{direction}}",
+            "a change began: {{direction}}",
+            "blue",
+        )
+    ).annotation(
+        annotation("Conditions", f"{conditions} == 1", "{{condition}}", "{{condition}} is in force", "orange")
+    )
+
+
+def _now() -> Sequence[AnyPanel]:
+    return (
+        figure(
+            "Runs",
+            "vCPUs that the guest's kernel runs now, by its own word.",
+            f"max({vcpus('online')})",
+            see=_FLEET,
+            unit=VCPUS,
+        ),
+        figure(
+            "Should run",
+            "The target that the last decision came to, within all bounds.",
+            f"max({vcpus('target')})",
+            see=_FLEET,
+            unit=VCPUS,
+        ),
+        figure(
+            "May run",
+            "The most that policy, schedule and domain allow at this hour.",
+            f"max({vcpus('max')})",
+            see=_FLEET,
+            unit=VCPUS,
+        ),
+        figure(
+            "Utilisation",
+            "Busy share of the vCPUs that it runs.",
+            f"max({of_domains('domain_utilization_ratio')})",
+            see=_HOST,
+            unit=PERCENT,
+            steps=((None, "green"), (0.9, "yellow"), (1, "red")),
+        ),
+        figure(
+            "Budget left",
+            "Share of the bad slices that its SLO window allows which is not spent. Below zero: overspent.",
+            f"min({of_domains('slo_error_budget_remaining_ratio')})",
+            see=_FLEET,
+            unit=PERCENT,
+            steps=((None, "red"), (0, "yellow"), (0.25, "green")),
+        ),
+        figure(
+            "Troubles",
+            "Conditions in force that nobody ordered; the row of changes below names them.",
+            f"max({of_domains('domain_troubles')})",
+            see=_FLEET,
+            steps=ZERO_IS_GOOD,
+            words=TROUBLES,
+        ),
+    )
+
+
+def _why() -> Sequence[AnyPanel]:
+    return (
+        lines(
+            "Demand against vCPUs",
+            "What the guest used and wanted, what it runs and is to run, and the bounds: the target "
+            "stays where demand "
+            "needs it, and between the dashed lines.",
+            [
+                Ask(of_domains("domain_busy_vcpus"), "used"),
+                Ask(of_domains("domain_demand_vcpus"), "wanted"),
+                Ask(vcpus("online"), "runs"),
+                Ask(vcpus("target"), "target"),
+                Ask(vcpus("min"), "min"),
+                Ask(vcpus("max"), "max"),
+            ],
+            see=_HOST,
+            unit=VCPUS,
+            width=24,
+            height=11,
+            stairs=["runs", "target"],
+            dashed=["min", "max"],
+            colors={
+                "used": "blue",
+                "wanted": "purple",
+                "runs": "green",
+                "target": "orange",
+                "min": GREY,
+                "max": GREY,
+            },
+        ),
+        lines(
+            "What decided",
+            "Share of the decisions by the reason that they had: `demand-high` grew it, `hold` and "
+            "`cooldown` kept it, "
+            "`at-max`, `host-full` or `stolen` kept it from growing.",
+            [
+                Ask(
+                    f"sum by (reason) (rate({of_domains('decisions_total')}{RATE})) / ignoring "
+                    f"(reason) group_left "
+                    f"sum(rate({of_domains('decisions_total')}{RATE})) > 0",
+                    "{{reason}}",
+                )
+            ],
+            see=_SERVICE,
+            unit=PERCENT,
+            counts=True,
+        ),
+        lines(
+            "vCPUs by state",
+            "Those plugged into QEMU, those of them that the guest runs, what the strategy asked for "
+            "before any limit, "
+            "and the domain's own maximum.",
+            [
+                Ask(vcpus("plugged"), "plugged"),
+                Ask(vcpus("online"), "online"),
+                Ask(vcpus("proposed"), "proposed"),
+                Ask(vcpus("maximum"), "maximum"),
+            ],
+            see=_HOST,
+            unit=VCPUS,
+            stairs=["plugged", "online", "proposed"],
+            dashed=["maximum"],
+            colors={"plugged": "purple", "online": "green", "proposed": "orange", "maximum": GREY},
+        ),
+    )
+
+
+def _promise() -> Sequence[AnyPanel]:
+    return (
+        lines(
+            "Utilisation and steal",
+            "Busy share of its vCPUs, and the share of their time that the host withheld: above 10 % "
+            "growth would not "
+            "help, and stops.",
+            [
+                Ask(of_domains("domain_utilization_ratio"), "utilisation"),
+                Ask(of_domains("domain_steal_ratio"), "steal"),
+            ],
+            see=_HOST,
+            unit=PERCENT,
+            width=6,
+            steps=((None, "green"), (1, "red")),
+        ),
+        lines(
+            "Slices",
+            (
+                "Slices of its service level as they closed. Unknown ones were not measured, and count "
+                "for neither."
+            ),
+            [
+                Ask(
+                    f"round(sum by (outcome) (increase({of_domains('slo_slices_total')}{EACH})))",
+                    "{{outcome}}",
+                )
+            ],
+            see=_FLEET,
+            width=6,
+            counts=True,
+            colors={"good": "green", "bad": "red", "unknown": GREY},
+        ),
+        lines(
+            "Error budget left",
+            "At zero the promise is broken for this window.",
+            [
+                Ask(of_domains("slo_error_budget_remaining_ratio"), "budget left"),
+            ],
+            see=_FLEET,
+            unit=PERCENT,
+            width=6,
+            steps=((None, "green"), (0, "red")),
+        ),
+        lines(
+            "Burn rate",
+            "How fast the budget is spent, by the time looked at: at 1 it lasts just for the SLO window. "
+            "Above 14.4 in an hour somebody is woken up.",
+            [Ask(_burn_rate(window), window) for window in ("1h", "6h")],
+            see=_FLEET,
+            width=6,
+            steps=((None, "green"), (1, "yellow"), (14.4, "red")),
+        ),
+    )
+
+
+def _burn_rate(window: str) -> str:
+    bad = of_domains("slo_slices_total", ', outcome="bad"')
+    known = of_domains("slo_slices_total", ', outcome=~"good|bad"')
+    return (
+        f"sum(increase({bad}[{window}])) / sum(increase({known}[{window}])) "
+        f"/ (1 - max({of_domains('slo_objective_ratio')}))"
+    )
+
+
+def _changes() -> Sequence[AnyPanel]:
+    return (
+        lines(
+            "Changes",
+            "Changes begun, by direction, and those that did not end well.",
+            [
+                Ask(
+                    f"round(sum by (direction) (increase({of_domains('scaling_operations_total')}{EACH})))",
+                    "{{direction}}",
+                ),
+                Ask(
+                    or_zero(f"round(sum(increase({of_domains('scaling_failures_total')}{EACH})))"),
+                    "went wrong",
+                ),
+            ],
+            see=_SERVICE,
+            width=8,
+            counts=True,
+            colors=CHANGES,
+        ),
+        levels(
+            "Growth: time to each stage",
+            "90 of 100 changes on its host came to a stage within so long of the request: QEMU "
+            "accepted it, the guest "
+            "lists it, the guest runs it, the load fits.",
+            stages(Direction.UP),
+            see=_HOST,
+            unit=SECONDS,
+            words=NONE,
+        ),
+        states(
+            "Conditions",
+            "What was wrong with it, or ordered for it, and when.",
+            [
+                Ask(f"max({of_domains('domain_troubles')})", "troubles"),
+                Ask(f"max by (condition) ({of_domains('domain_condition')})", "{{condition}}"),
+            ],
+            see=_FLEET,
+            words=TROUBLES,
+            width=8,
+        ),
+    )

@@ -1,0 +1,201 @@
+"""The autoscaler itself: does it keep its time, does it reach what it has to, and what does it cost?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grafana.frame import board, filled, link
+from grafana.panels import (
+    BYTES,
+    ONE_IS_GOOD,
+    PER_SECOND,
+    PERCENT,
+    SECONDS,
+    Ask,
+    figure,
+    lines,
+    states,
+)
+from grafana.queries import EACH, RATE, SERVICE, of_domains, of_service, or_zero, quantile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from grafana_foundation_sdk.builders.dashboard import Dashboard
+
+    from grafana.frame import AnyPanel
+
+_FLEET = link("All guests", "fleet")
+_DOMAIN = link("One domain: why is it this size?", "domain")
+_HOST = link("The hosts", "host")
+_YES_NO = {"1": ("yes", "green"), "0": ("no", "red")}
+_PROCESS = f"{{{SERVICE}}}"
+
+
+def health() -> Dashboard:
+    """The dashboard of the service as a program."""
+    return filled(
+        board("autoscaler", "vCPU autoscaler / Health", "Does the autoscaler itself work, and at what cost?"),
+        {
+            "Now": _now(),
+            "Ticks": _ticks(),
+            "Guests' agents and hosts": _agents(),
+            "Cost": _cost(),
+        },
+    )
+
+
+def _now() -> Sequence[AnyPanel]:
+    return (
+        figure(
+            "Answers",
+            "Whether Prometheus reaches every service.",
+            f"min(up{_PROCESS})",
+            see=_FLEET,
+            steps=ONE_IS_GOOD,
+            words=_YES_NO,
+        ),
+        figure(
+            "Last tick",
+            "How long ago the last tick was over, of the service that is furthest behind.",
+            f"max(time() - {of_service('snapshot_timestamp_seconds')})",
+            see=_HOST,
+            unit=SECONDS,
+            steps=((None, "green"), (60, "red")),
+        ),
+        figure(
+            "Policies in force",
+            (
+                "Whether the policy files as last read are in force. If not, the last good ones are: "
+                "`autoscaler check`."
+            ),
+            f"min({of_service('policy_reload_successful')})",
+            see=_FLEET,
+            steps=ONE_IS_GOOD,
+            words=_YES_NO,
+        ),
+        figure(
+            "Journal written",
+            "Whether the journal can be written. If not, no guest is changed.",
+            f"min({of_service('journal_writable')})",
+            see=_FLEET,
+            steps=ONE_IS_GOOD,
+            words=_YES_NO,
+        ),
+        figure(
+            "Hosts reached",
+            "Host connections that answered their last sweep, of all.",
+            f"sum({of_service('host_connected')}) / count({of_service('host_connected')})",
+            see=_HOST,
+            unit=PERCENT,
+            steps=ONE_IS_GOOD,
+        ),
+        figure(
+            "Policies",
+            "Policies in force.",
+            f"max({of_service('policies')})",
+            see=_FLEET,
+        ),
+    )
+
+
+def _ticks() -> Sequence[AnyPanel]:
+    return (
+        lines(
+            "Duration of a tick",
+            "From the start of a tick to the end of its decisions, half of them and 99 of 100 of "
+            "them. It waits for "
+            "guests at most 5 % of the interval.",
+            [
+                Ask(quantile(0.5, "tick_duration_seconds", ""), "half of them"),
+                Ask(quantile(0.99, "tick_duration_seconds", ""), "99 of 100"),
+            ],
+            see=_HOST,
+            unit=SECONDS,
+            width=8,
+        ),
+        lines(
+            "Lateness of ticks",
+            "How much later than scheduled they began.",
+            [
+                Ask(quantile(0.5, "tick_lateness_seconds", ""), "half of them"),
+                Ask(quantile(0.99, "tick_lateness_seconds", ""), "99 of 100"),
+            ],
+            see=_HOST,
+            unit=SECONDS,
+            width=8,
+        ),
+        lines(
+            "Ticks missed",
+            "`late`: the host did not run the service in time; `overrun`: the tick before was not over.",
+            [Ask(f"round(sum by (cause) (increase({of_service('ticks_missed_total')}{EACH})))", "{{cause}}")],
+            see=_HOST,
+            width=8,
+            counts=True,
+            colors={"late": "orange", "overrun": "red"},
+        ),
+    )
+
+
+def _agents() -> Sequence[AnyPanel]:
+    return (
+        lines(
+            "Answer time of agents",
+            "90 of 100 requests to guest agents took at most so long, by command, failed ones included.",
+            [Ask(quantile(0.9, "guest_agent_request_duration_seconds", "command"), "{{command}}")],
+            see=_DOMAIN,
+            unit=SECONDS,
+            width=8,
+        ),
+        lines(
+            "Errors of agents",
+            "Calls that agents did not answer as they should, a second, by the name of the error.",
+            [
+                Ask(or_zero(f"sum(rate({of_domains('guest_agent_errors_total')}{RATE}))"), "all"),
+                Ask(
+                    f"sum by (error) (rate({of_domains('guest_agent_errors_total')}{RATE})) > 0", "{{error}}"
+                ),
+            ],
+            see=_DOMAIN,
+            unit=PER_SECOND,
+            width=8,
+        ),
+        states(
+            "Host connections",
+            "When each host answered.",
+            [Ask(of_service("host_connected"), "{{instance}} {{host}}")],
+            see=_HOST,
+            steps=ONE_IS_GOOD,
+            words={"1": ("connected", "green"), "0": ("lost", "red")},
+            width=8,
+        ),
+    )
+
+
+def _cost() -> Sequence[AnyPanel]:
+    return (
+        lines(
+            "CPU",
+            "Share of one core that the service uses.",
+            [Ask(f"rate(process_cpu_seconds_total{_PROCESS}{RATE})", "{{instance}}")],
+            see=_HOST,
+            unit=PERCENT,
+            width=8,
+        ),
+        lines(
+            "Memory",
+            "Resident memory of the service.",
+            [Ask(f"process_resident_memory_bytes{_PROCESS}", "{{instance}}")],
+            see=_HOST,
+            unit=BYTES,
+            width=8,
+        ),
+        lines(
+            "Decisions",
+            "Decisions a second, repeated ones included: one for each guest and tick.",
+            [Ask(f"sum by (instance) (rate({of_domains('decisions_total')}{RATE}))", "{{instance}}")],
+            see=_FLEET,
+            unit=PER_SECOND,
+            width=8,
+        ),
+    )

@@ -1,0 +1,212 @@
+"""Draws a dashboard's panels from Prometheus' answers, so that a person can look at them without a Grafana.
+
+It is not Grafana's drawing, but has the same titles, units, legends, words, colours, marks and places.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib import dates, ticker
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from tests.fakes.dashboard_answers import Panel, Sheet
+from tests.fakes.panel_text import color_of, name_of, overrides, said, shown, steps_of, unit_of
+from tests.fakes.running_prometheus import Series
+
+COLUMN_IN, ROW_IN, HEAD_IN = 0.75, 0.42, 0.4
+PALETTE = ("#73bf69", "#f2cc0c", "#5794f2", "#ff9830", "#f2495c", "#b877d9", "#8ab8ff", "#c4162a")
+"""The beginning of Grafana's classic palette."""
+THEMES = {"light": ("#f4f5f5", "#ffffff", "#24292e"), "dark": ("#111217", "#181b1f", "#ccccdc")}
+"""Of the page, of a panel, of its text."""
+
+
+def draw(sheet: Sheet, file: Path, *, theme: str) -> None:
+    """Write the sheet as a PNG file."""
+    page, back, ink = THEMES[theme]
+    places = [panel.plain["gridPos"] for panel in sheet.panels]
+    rows = max(place["y"] + place["h"] for place in places)
+    style: dict[Any, Any] = dict.fromkeys(
+        ("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor"), ink
+    )
+    with mpl.rc_context(style | {"font.size": 7, "legend.labelcolor": ink}):
+        figure = Figure(figsize=(24 * COLUMN_IN, rows * ROW_IN + HEAD_IN), facecolor=page)
+        FigureCanvasAgg(figure)
+        high = figure.get_figheight()
+        figure.text(0.008, 1 - 0.28 / high, sheet.title, fontsize=12, weight="bold")
+        for title, row in sheet.rows.items():
+            figure.text(0.008, 1 - ((row + 0.75) * ROW_IN + HEAD_IN) / high, title, fontsize=9)
+        for panel in sheet.panels:
+            _place(figure, panel, back, sheet)
+        figure.savefig(file, dpi=80)
+
+
+def _place(figure: Figure, panel: Panel, back: str, sheet: Sheet) -> None:
+    place, high = panel.plain["gridPos"], figure.get_figheight()
+    left, width, tall = place["x"] / 24, place["w"] / 24, place["h"] * ROW_IN / high
+    bottom = 1 - ((place["y"] + place["h"]) * ROW_IN + HEAD_IN) / high
+    frame = figure.add_axes((left + 0.003, bottom + 0.003, width - 0.006, tall - 0.006))
+    frame.set(xticks=[], yticks=[], facecolor=back)
+    frame.spines[:].set_alpha(0.2)
+    kind = panel.plain["type"]
+    figure.text(left + 0.008, bottom + tall - 0.24 / high, panel.title, fontsize=8, weight="bold")
+    below, above = (0.55 if kind == "timeseries" else 0.3) / high, 0.4 / high
+    inner = 0.085 if kind in {"bargauge", "state-timeline"} else 0.036 if kind == "timeseries" else 0.01
+    axes = figure.add_axes(
+        (left + inner, bottom + below, width - inner - 0.012, tall - below - above), facecolor="none"
+    )
+    _KINDS[kind](axes, panel)
+    if kind == "timeseries":
+        corner = (left + 0.004, bottom + 0.02 / high)
+        axes.legend(
+            loc="lower left",
+            bbox_to_anchor=corner,
+            bbox_transform=figure.transFigure,
+            ncols=3 if place["w"] < 8 else 6,
+            frameon=False,
+            fontsize=6,
+            columnspacing=1.0,
+        )
+        for at_s, color in sheet.marks:
+            axes.axvline(_date(at_s), color=color_of(color), ls=":", lw=0.8, alpha=0.8)
+
+
+def _lines(axes: Axes, panel: Panel) -> None:
+    custom = panel.plain["fieldConfig"]["defaults"]["custom"]
+    number, stacked = 0, custom.get("drawStyle") == "bars"
+    floor: dict[float, float] = {}
+    for answer in panel.answers:
+        for series in answer.series:
+            legend = name_of(series, answer)
+            wanted = overrides(panel, legend)
+            color = color_of(wanted.get("color", {}).get("fixedColor", PALETTE[number % len(PALETTE)]))
+            points = series.points if stacked else _with_gaps(series, custom.get("spanNulls", 0.0) / 1000)
+            at, values = [_date(at_s) for at_s, _ in points], [value for _, value in points]
+            if stacked:
+                base = [floor.get(at_s, 0.0) for at_s, _ in series.points]
+                axes.bar(
+                    at, values, _step_s(series) / 86400 * 0.9, base, color=color, alpha=0.7, label=legend
+                )
+                floor |= {at_s: base[row] + value for row, (at_s, value) in enumerate(series.points)}
+            else:
+                axes.plot(
+                    at,
+                    values,
+                    color=color,
+                    lw=wanted.get("custom.lineWidth", 1.6),
+                    ls="--" if "custom.lineStyle" in wanted else "-",
+                    drawstyle="steps-post" if "custom.lineInterpolation" in wanted else "default",
+                    label=legend,
+                )
+            number += 1
+    top = axes.get_ylim()[1]
+    for step in steps_of(panel)[1:]:
+        if step["value"] <= max(top, 1.0):
+            axes.axhline(step["value"], color=color_of(step["color"]), ls="--", lw=0.8)
+    axes.yaxis.set_major_formatter(lambda value, _: shown(value, unit_of(panel)))
+    axes.yaxis.set_major_locator(ticker.MaxNLocator(5))
+    _times(axes)
+    low, high = axes.get_ylim()
+    values = [value for answer in panel.answers for series in answer.series for _, value in series.points]
+    least = custom.get("axisSoftMax", 0.0 if any(values) else 1.0)
+    axes.set_ylim(0.0 if min(values, default=0.0) >= 0 else low, max(high, 1.05 * least))
+    axes.grid(alpha=0.15)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _figure(axes: Axes, panel: Panel) -> None:
+    axes.set_axis_off()
+    (answer,) = panel.answers
+    text, color = said(panel, answer.series[0].points[-1][1] if answer.series else float("nan"))
+    axes.text(0.5, 0.5, text, fontsize=20, weight="bold", color=color, ha="center", va="center")
+
+
+def _bars(axes: Axes, panel: Panel) -> None:
+    found = [(name_of(series, one), series.points[-1][1]) for one in panel.answers for series in one.series]
+    axes.barh(range(len(found)), [value for _, value in found], color=color_of("blue"), alpha=0.8)
+    for row, (_, value) in enumerate(found):
+        text, color = said(panel, value)
+        axes.text(value, row, f" {text}", va="center", color=color)
+    axes.set_yticks(range(len(found)), [name for name, _ in found], fontsize=6.5)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max([value for _, value in found], default=0.0) * 1.3 or 1.0)
+    axes.xaxis.set_visible(False)
+    axes.spines[:].set_visible(False)
+
+
+def _table(axes: Axes, panel: Panel) -> None:
+    axes.set_axis_off()
+    asked = panel.plain["transformations"][-1]["options"]
+    cells: dict[tuple[str, ...], dict[str, str]] = {}
+    for answer in panel.answers:
+        column = f"Value #{answer.letter}"
+        unit = overrides(panel, asked["renameByName"][column])["unit"]
+        for series in answer.series:
+            key = tuple(series.labels.get(label, "") for label in ("instance", "domain"))
+            cells.setdefault(key, {}).update({**series.labels, column: shown(series.points[-1][1], unit)})
+    order = sorted(asked["indexByName"], key=asked["indexByName"].get)
+    columns = [name for name in order if not asked["excludeByName"].get(name)]
+    text = [[row.get(column, "") for column in columns] for _, row in sorted(cells.items())]
+    heads = [asked["renameByName"][column] for column in columns]
+    drawn = axes.table(text, colLabels=heads, loc="upper center", cellLoc="left")
+    for cell in drawn.get_celld().values():
+        cell.set(facecolor="none", edgecolor="#88888833", height=0.11)
+        cell.get_text().set_color(mpl.rcParams["text.color"])
+
+
+def _states(axes: Axes, panel: Panel) -> None:
+    rows = [(name_of(series, answer), series) for answer in panel.answers for series in answer.series]
+    for row, (_, series) in enumerate(rows):
+        begun_s, before = series.points[0]
+        for at_s, value in (*series.points[1:], (series.points[-1][0] + _step_s(series), float("nan"))):
+            if value != before:
+                text, color = said(panel, before)
+                begun, ended = _date(begun_s), _date(at_s)
+                axes.broken_barh([(begun, ended - begun)], (row - 0.4, 0.8), facecolor=color, alpha=0.7)
+                axes.text((begun + ended) / 2, row, text, ha="center", va="center", fontsize=6.5)
+                begun_s, before = at_s, value
+    axes.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=6.5)
+    axes.invert_yaxis()
+    _times(axes)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _with_gaps(series: Series, spanned_s: float) -> list[tuple[float, float]]:
+    """The points, with no value between two that are further apart than is spanned."""
+    step_s = min((after[0] - before[0] for before, after in pairwise(series.points)), default=1.0)
+    found = list(series.points[:1])
+    for before, after in pairwise(series.points):
+        if after[0] - before[0] > max(1.5 * step_s, spanned_s):
+            found.append((before[0] + step_s, float("nan")))
+        found.append(after)
+    return found
+
+
+def _times(axes: Axes) -> None:
+    axes.xaxis_date()
+    # matplotlib's dates have no types.
+    axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M:%S"))  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(dates.AutoDateLocator(maxticks=4))  # type: ignore[no-untyped-call]
+
+
+def _date(at_s: float) -> float:
+    return float(dates.date2num(datetime.fromtimestamp(at_s, UTC)))  # type: ignore[no-untyped-call]
+
+
+def _step_s(series: Series) -> float:
+    return series.points[1][0] - series.points[0][0] if len(series.points) > 1 else 1.0
+
+
+_KINDS = {
+    "timeseries": _lines,
+    "stat": _figure,
+    "bargauge": _bars,
+    "table": _table,
+    "state-timeline": _states,
+}

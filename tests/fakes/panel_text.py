@@ -1,0 +1,85 @@
+"""What a panel says of its answers: names, values in their units, words and colours, as its JSON has them."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Mapping
+from math import isnan
+from typing import Any
+
+from tests.fakes.dashboard_answers import Answer, Panel
+from tests.fakes.running_prometheus import Series
+
+NAMED = {
+    "green": "#56a64b",
+    "red": "#e02f44",
+    "yellow": "#d9a200",
+    "blue": "#3274d9",
+    "orange": "#ff780a",
+    "purple": "#8f3bb8",
+}
+"""Grafana's colours by their names."""
+
+
+def name_of(series: Series, answer: Answer) -> str:
+    """What a series is called by its query's legend."""
+    named = re.sub(r"\{\{(\w+)\}\}", lambda found: series.labels.get(found[1], ""), answer.legend)
+    return textwrap.shorten(named, 40, placeholder="...") or "value"
+
+
+def shown(value: float, unit: str) -> str:
+    """A value in its unit, about as Grafana writes it."""
+    if isnan(value):
+        return "no data"
+    if unit == "percentunit":
+        return f"{100 * value:.3g} %"
+    if unit == "s":
+        return f"{1000 * value:.3g} ms" if 0 < abs(value) < 1 else f"{value:.3g} s"
+    if unit == "bytes":
+        return f"{value / 1024**2:.3g} MiB"
+    return f"{value:.3g}{unit.removeprefix('suffix:') if unit.startswith('suffix:') else ''}"
+
+
+def unit_of(panel: Panel) -> str:
+    """The unit of a panel's values."""
+    return str(panel.plain["fieldConfig"]["defaults"]["unit"])
+
+
+def said(panel: Panel, value: float) -> tuple[str, str]:
+    """What a panel says for a value, and in which colour."""
+    for mapping in panel.plain["fieldConfig"]["defaults"].get("mappings", ()):
+        word = mapping["options"].get(f"{value:g}")
+        if word is not None:
+            return word["text"], color_of(word["color"])
+    color = steps_of(panel)[0]["color"]
+    for step in steps_of(panel)[1:]:
+        color = step["color"] if value >= step["value"] else color
+    return shown(value, unit_of(panel)), color_of(color)
+
+
+def steps_of(panel: Panel) -> list[dict[str, Any]]:
+    """Its thresholds."""
+    found: list[dict[str, Any]] = panel.plain["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    return found
+
+
+def overrides(panel: Panel, name: str) -> Mapping[str, Any]:
+    """What a series or column of this name has otherwise."""
+    return {
+        entry["id"]: entry["value"]
+        for override in panel.plain["fieldConfig"]["overrides"]
+        if _fits(override["matcher"], name)
+        for entry in override["properties"]
+    }
+
+
+def _fits(matcher: Mapping[str, str], name: str) -> bool:
+    if matcher["id"] == "byRegexp":
+        return re.search(matcher["options"].strip("/"), name) is not None
+    return matcher["options"] == name
+
+
+def color_of(name: str) -> str:
+    """A colour that matplotlib knows."""
+    return NAMED.get(name, name)

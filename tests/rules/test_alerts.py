@@ -1,0 +1,187 @@
+"""Each alert that is shipped or generated: what it fires on, what it keeps quiet on, where its runbook is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from autoscaler.core.policy import Match, Mode, Policy, Sla
+from autoscaler.rules import Options, document
+from tests.fakes.promtool import promtool
+from tests.rules.rule_cases import CASES, QUARTER_BAD, Case, fires, promise, quiet
+
+SHIPPED = Path(__file__).parents[2] / "deploy" / "prometheus"
+RULES = SHIPPED / "vcpu-autoscaler.rules.yaml"
+WEB = Policy(name="web", match=Match(name=("web-*",)))
+ALERTS = {
+    rule["alert"]: rule
+    for group in yaml.safe_load(RULES.read_text())["groups"]
+    for rule in group["rules"]
+    if "alert" in rule
+}
+
+
+def said(rules: Path, folder: Path, case: Case) -> list[str]:
+    """What promtool has the alert say at the time; nothing: it does not fire."""
+    test = {
+        "rule_files": [str(rules)],
+        "evaluation_interval": case.step,
+        "tests": [
+            {
+                "interval": case.step,
+                "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
+                "alert_rule_test": [{"eval_time": case.at, "alertname": case.alert, "exp_alerts": []}],
+            }
+        ],
+    }
+    file = folder / "test.yaml"
+    file.write_text(yaml.safe_dump(test))
+    found = promtool("test", "rules", str(file))
+    if found.returncode == 0:
+        return []
+    text = found.stdout + found.stderr
+    assert "got:" in text, text
+    return re.findall(r"Labels:\{.*?\}\s+Annotations:\{.*?\}(?=\s|\])", text.partition("got:")[2], re.DOTALL)
+
+
+def check(rules: Path, folder: Path, case: Case) -> None:
+    alerts = said(rules, folder, case)
+    assert len(alerts) == case.fires, alerts
+    for alert in alerts:
+        assert "<no value>" not in alert
+        assert "error executing" not in alert
+        assert "error calling" not in alert
+        assert {
+            key: value for key, value in re.findall(r'(\w+)="(.*?)"', alert) if key in case.labels
+        } == dict(case.labels)
+        assert f"#{case.alert.lower()}" in alert
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.alert}: {case.about}")
+def test_an_alert_fires_on_what_it_is_for_and_on_nothing_else(case: Case, tmp_path: Path) -> None:
+    check(RULES, tmp_path, case)
+
+
+def test_every_alert_is_seen_to_fire_and_to_keep_quiet() -> None:
+    assert {case.alert for case in CASES if case.fires} == set(ALERTS)
+    assert {case.alert for case in CASES if not case.fires} == set(ALERTS)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_every_alert_has_a_section_in_the_runbook_where_it_links_to(alert: str) -> None:
+    page, _, anchor = ALERTS[alert]["annotations"]["runbook_url"].partition("#")
+    assert (SHIPPED.parents[1] / page).read_text().count(f"\n### {alert}\n") == 1
+    assert anchor == alert.lower()
+
+
+def test_the_shipped_rules_are_those_that_the_command_prints() -> None:
+    assert document(None, Options()) == RULES.read_text()
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [
+        pytest.param((), id="none"),
+        pytest.param((WEB, replace(WEB, name='say "hi"\\')), id="two, one with an odd name"),
+        pytest.param((replace(WEB, sla=Sla(slice_s=300.0, window_s=86400.0)),), id="few slices in a window"),
+        pytest.param((replace(WEB, sla=Sla(objective_ratio=0.931)),), id="the least objective"),
+        pytest.param((replace(WEB, sla=Sla(objective_ratio=0.9999, slice_s=10.0)),), id="the highest"),
+    ],
+)
+def test_promtool_takes_the_rules_of_any_policies(policies: tuple[Policy, ...], tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text(document(policies, Options()))
+    found = promtool("check", "rules", str(file))
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+@pytest.mark.parametrize(
+    ("policy", "case"),
+    [
+        pytest.param(
+            WEB,
+            fires("VcpuAutoscalerSlaBurnsFast", "", promise(QUARTER_BAD, online=2), "90m"),
+            id="the policy's own domain",
+        ),
+        pytest.param(
+            replace(WEB, name="other"),
+            quiet("VcpuAutoscalerSlaBurnsFast", "", promise(QUARTER_BAD, online=2), "90m"),
+            id="the domain of another policy",
+        ),
+        pytest.param(
+            replace(WEB, sla=Sla(objective_ratio=0.95)),
+            quiet(
+                "VcpuAutoscalerSlaBurnsFast",
+                "",
+                promise(("0+0.85x5000", "0+0.15x5000"), online=2),
+                "90m",
+            ),
+            id="a lower objective, for which 15 % burn slowly",
+        ),
+        pytest.param(
+            replace(WEB, mode=Mode.OFF),
+            quiet("VcpuAutoscalerSlaBurnsFast", "", promise(QUARTER_BAD, online=2), "90m"),
+            id="a policy that governs nothing",
+        ),
+    ],
+)
+def test_a_policy_has_alerts_by_its_own_objective(policy: Policy, case: Case, tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text(document((policy,), Options()))
+    check(file, tmp_path, case)
+
+
+def test_a_policy_that_only_recommends_wakes_nobody() -> None:
+    text = document((replace(WEB, mode=Mode.RECOMMEND),), Options())
+    severities = {
+        rule["labels"]["severity"]
+        for group in yaml.safe_load(text)["groups"]
+        for rule in group["rules"]
+        if rule.get("labels", {}).get("policy") == "web"
+    }
+    assert severities == {"warning"}
+
+
+def test_no_window_is_looked_at_that_is_longer_than_the_promise() -> None:
+    text = document((replace(WEB, sla=Sla(window_s=86400.0)),), Options())
+    assert "ratio_rate1d" in text
+    assert "ratio_rate3d" not in text
+
+
+def test_a_window_has_three_slices_at_least() -> None:
+    text = document((replace(WEB, sla=Sla(slice_s=300.0)),), Options())
+    assert "ratio_rate15m" in text
+    assert "ratio_rate5m" not in text
+
+
+def test_the_configuration_of_prometheus_to_start_from_is_one() -> None:
+    found = promtool("check", "config", str(SHIPPED / "prometheus.yaml"))
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_what_the_libvirt_exporter_says_of_a_domain_joins_what_the_service_says(tmp_path: Path) -> None:
+    (join,) = re.findall(r"```promql\n(.*?)```", (SHIPPED / "README.md").read_text(), re.DOTALL)
+    series = {
+        'libvirt_domain_info_cpu_time_seconds_total{job="libvirt",instance="hv1",domain="web-1"}': "0+60x20",
+        'libvirt_domain_info_cpu_time_seconds_total{job="libvirt",instance="hv2",domain="web-1"}': "0+30x20",
+        'vcpu_autoscaler_domain_vcpus{job="a",instance="hv1",domain="web-1",state="online"}': "2x20",
+        'vcpu_autoscaler_domain_vcpus{job="a",instance="hv1",domain="web-1",state="max"}': "8x20",
+    }
+    expected = [{"labels": '{instance="hv1", domain="web-1"}', "value": 0.5}]
+    test = {
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": name, "values": values} for name, values in series.items()],
+                "promql_expr_test": [{"expr": join, "eval_time": "10m", "exp_samples": expected}],
+            }
+        ]
+    }
+    file = tmp_path / "test.yaml"
+    file.write_text(yaml.safe_dump(test))
+    found = promtool("test", "rules", str(file))
+    assert found.returncode == 0, found.stdout + found.stderr

@@ -1,0 +1,67 @@
+"""The command `rules`: which policies it reads, and what it says when it cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from autoscaler.cli.main import app
+
+POLICY = 'version: 1\npolicies:\n  - name: shop\n    match: {name: ["*"]}\n'
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["rules", *arguments])
+
+
+def policies_in(printed: str) -> set[str]:
+    rules = [rule for group in yaml.safe_load(printed)["groups"] for rule in group["rules"]]
+    return {rule["labels"]["policy"] for rule in rules if "policy" in rule.get("labels", {})}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "shop.yaml").write_text(POLICY)
+    (tmp_path / "config.yaml").write_text("version: 1\nconnections: [{qmp: /run/guests}]\npolicies: [p]\n")
+    return tmp_path
+
+
+def test_the_policies_of_the_configuration_have_rules(folder: Path) -> None:
+    result = run("--config.file", str(folder / "config.yaml"))
+    assert (result.exit_code, policies_in(result.stdout)) == (0, {"shop"})
+
+
+def test_policies_can_be_named_as_files_and_folders(folder: Path) -> None:
+    assert policies_in(run(str(folder / "p")).stdout) == {"shop"}
+    assert policies_in(run(str(folder / "p" / "shop.yaml")).stdout) == {"shop"}
+
+
+def test_the_job_and_the_runbooks_are_the_sites_own() -> None:
+    printed = run("--defaults", "--job", "vcpus", "--runbooks", "https://wiki.example.net/vcpus").stdout
+    assert 'up{job="vcpus"}' in printed
+    assert "runbook_url: https://wiki.example.net/vcpus#vcpuautoscalerdown" in printed
+
+
+def test_policies_with_errors_give_no_rules(folder: Path) -> None:
+    (folder / "p" / "shop.yaml").write_text(POLICY + "    mood: good\n")
+    result = run(str(folder / "p"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "shop.yaml:5:5: error:" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        pytest.param(["no-such.yaml"], "there is no no-such.yaml", id="no such policies"),
+        pytest.param(["--config.file", "no-such.yaml"], "there is no configuration", id="no configuration"),
+        pytest.param(["--defaults", "p"], "not both", id="policies and none"),
+    ],
+)
+def test_what_cannot_be_read_is_said(arguments: list[str], says: str) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert says in result.stderr

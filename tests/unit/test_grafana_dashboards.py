@@ -1,0 +1,111 @@
+"""The committed dashboards: what the modules write, whole, and readable by who has never seen them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import units
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from grafana.boards import BOARDS, json_of
+from grafana.frame import UIDS
+from tests.fakes.dashboard_answers import FOLDER, NAMES, dashboard, panels
+
+PROVISIONING = FOLDER.parent / "provisioning"
+UNITS = {value for name, value in vars(units).items() if isinstance(value, str) and not name.startswith("_")}
+PANELS = [pytest.param(panel, id=f"{name}: {panel['title']}") for name in NAMES for panel in panels(name)]
+
+
+def test_there_is_a_file_for_each_dashboard() -> None:
+    assert set(NAMES) == set(BOARDS) == set(UIDS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_committed_json_is_what_the_module_writes(name: str) -> None:
+    assert (FOLDER / f"{name}.json").read_text() == json_of(name), "write it anew: python -m grafana"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dashboard_is_the_same_after_the_schema_has_read_it(name: str) -> None:
+    plain = dashboard(name)
+    again = json.loads(JSONEncoder().encode(Dashboard.from_json(plain)))
+    assert again == plain
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dashboard_has_its_variables_its_address_and_links_to_the_others(name: str) -> None:
+    plain = dashboard(name)
+    assert [entry["name"] for entry in plain["templating"]["list"]] == [
+        "datasource",
+        "job",
+        "instance",
+        "domain",
+    ]
+    assert plain["uid"] == UIDS[name]
+    assert plain["schemaVersion"] >= 39
+    assert plain["description"]
+    assert [link["tags"] for link in plain["links"]] == [["vcpu-autoscaler"]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_panel_lies_on_another(name: str) -> None:
+    taken = [
+        (x, y)
+        for panel in dashboard(name)["panels"]
+        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+    ]
+    assert len(taken) == len(set(taken))
+    assert all(x < 24 for x, _ in taken)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_panel_has_a_number_and_a_title_of_its_own(name: str) -> None:
+    found = dashboard(name)["panels"]
+    assert len({panel["id"] for panel in found}) == len(found)
+    titles = [panel["title"] for panel in panels(name)]
+    assert len(set(titles)) == len(titles)
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_says_what_it_is_in_which_unit_and_where_to_go_on(panel: dict[str, Any]) -> None:
+    assert panel["description"].endswith(".")
+    assert [link["url"].startswith("/d/vcpu-autoscaler-") for link in panel["links"]] == [True]
+    defaults = panel["fieldConfig"]["defaults"]
+    unit = defaults["unit"]
+    assert unit in UNITS or unit.startswith("suffix:")
+    if panel["type"] != "table":
+        assert defaults["thresholds"]["steps"][0]["value"] is None
+    assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_query_asks_only_what_is_chosen(panel: dict[str, Any]) -> None:
+    letters = [target["refId"] for target in panel["targets"]]
+    assert len(set(letters)) == len(letters) > 0
+    for target in panel["targets"]:
+        selectors = re.findall(r"\w+\{(.*?)\}", target["expr"])
+        assert selectors
+        assert all('job=~"$job", instance=~"$instance"' in selector for selector in selectors)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_lead_to_dashboards_that_there_are(name: str) -> None:
+    text = (FOLDER / f"{name}.json").read_text()
+    assert set(re.findall(r"/d/([\w-]+)", text)) <= set(UIDS.values())
+
+
+def test_what_grafana_is_provisioned_with_names_what_there_is() -> None:
+    (source,) = yaml.safe_load((PROVISIONING / "datasources" / "prometheus.yaml").read_text())["datasources"]
+    assert source["type"] == "prometheus"
+    (provider,) = yaml.safe_load((PROVISIONING / "dashboards" / "vcpu-autoscaler.yaml").read_text())[
+        "providers"
+    ]
+    manual = Path(FOLDER.parent / "README.md").read_text()
+    assert f"install -d {provider['options']['path']}" in manual
