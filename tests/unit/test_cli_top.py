@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 from autoscaler.cli.main import app
 from autoscaler.cli.top import pressed
 from autoscaler.cli.top_view import ORDERS, Sight, chosen, picture
+from tests.fakes.running_service import AS_FROM_A_TERMINAL
 from tests.fakes.shown_fleet import ShownFleet, shown_fleet, with_troubles
 
 NAMES = ["web-1", "web-2", "web-3", "db-1", "x" * 200, "\u202eevil", "\x1b[31mred"]
@@ -149,7 +150,7 @@ def on_a_terminal(fleet: ShownFleet, *arguments: str) -> Iterator[tuple[subproce
     environment = {**os.environ, "TERM": "xterm", "PYTHONPATH": str(Path(__file__).parents[2])}
     environment.pop("NO_COLOR", None)
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "top", "--server", fleet.url, *arguments],
+        [*AS_FROM_A_TERMINAL, sys.executable, "-c", code, "top", "--server", fleet.url, *arguments],
         stdin=inner,
         stdout=inner,
         stderr=inner,
