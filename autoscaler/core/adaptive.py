@@ -91,7 +91,7 @@ class Adaptive:
 
     __slots__ = (
         *("_bad_hours", "_born_s", "_clean_s", "_demand", "_holds", "_hour_s"),
-        *("_growth", "_last_bad_s", "_limit", "_needed", "_odds", "_sla"),
+        *("_growth", "_last_bad_s", "_least_growth", "_limit", "_needed", "_odds", "_risk_ratio", "_sla"),
     )
 
     def __init__(self, strategy: AdaptiveStrategy, sla: Sla, now_s: float, lag_s: float) -> None:
@@ -99,7 +99,8 @@ class Adaptive:
         prices = strategy.prices
         self._sla = sla
         self._limit = sla.below if sla.indicator is Indicator.UTILIZATION else _LIMIT
-        self._odds = _START_ODDS
+        self._least_growth = self._limit / WARMEST
+        self._take_odds(_START_ODDS)
         self._growth = LearnedGrowth(lag_s, now_s)
         self._born_s = now_s
         self._demand: float | None = None
@@ -128,7 +129,7 @@ class Adaptive:
         bad = outcome is SliceOutcome.BAD
         step = _STEP * max(1.0, 4.0 * 2.0 ** (-(now_s - self._born_s) / _YOUNG_S)) * self._sla.slice_s / 60.0
         aim = _BUDGET_SHARE * (1.0 - self._sla.objective_ratio)
-        self._odds = min(max(self._odds + step * (aim - bad), _LEAST_ODDS), _MOST_ODDS)
+        self._take_odds(min(max(self._odds + step * (aim - bad), _LEAST_ODDS), _MOST_ODDS))
         if bad:
             self._turn_hours(now_s)
             self._bad_hours[0] += 1
@@ -143,10 +144,13 @@ class Adaptive:
         reckoned = self._growth.reckoned_vcpus
         return min(max(ceil(reckoned * self._growth_ratio() / self._limit - _ROUNDING), lower), upper)
 
-    def _growth_ratio(self) -> float:
+    def _take_odds(self, odds: float) -> None:
+        self._odds = odds
         # In steps, so that what was reckoned at one risk serves for a while.
-        stepped = floor(self._odds / _ODDS_STEP) * _ODDS_STEP
-        return max(self._growth.growth(_risk(stepped)), self._limit / WARMEST)
+        self._risk_ratio = _risk(floor(odds / _ODDS_STEP) * _ODDS_STEP)
+
+    def _growth_ratio(self) -> float:
+        return max(self._growth.growth(self._risk_ratio), self._least_growth)
 
     def note(self, want: int, now_s: float) -> None:
         """Remember that so many are wanted now, or needed."""
@@ -221,7 +225,7 @@ class Adaptive:
         """
         then_s = now_s - max(away_s, 0.0)
         adaptive = cls(strategy, sla, now_s, 0.0)
-        adaptive._odds = number(dumped, "odds", _LEAST_ODDS, _MOST_ODDS)
+        adaptive._take_odds(number(dumped, "odds", _LEAST_ODDS, _MOST_ODDS))
         adaptive._born_s = then_s - number(dumped, "age_s", 0.0, LONGEST_S)
         adaptive._demand = number_or_none(dumped, "demand", 0.0, MOST_VCPUS)
         needed = whole(dumped, "needed", 0, _MOST_NEEDED)
