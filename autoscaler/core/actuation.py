@@ -60,8 +60,10 @@ class Actuation:
     @property
     def conditions(self) -> Mapping[Condition, str]:
         """What the last changes left behind, each with its sentence."""
-        lost = {} if self._unknown_since_s is None else {Condition.UNKNOWN: unknown(self._view.name)}
-        return {**self._setbacks.conditions, **lost}
+        found = self._setbacks.conditions
+        if self._unknown_since_s is not None:
+            found[Condition.UNKNOWN] = unknown(self._view.name)
+        return found
 
     def may_bring(self, before: int, after: int) -> bool:
         """Whether what was begun here can be why a count changed: it is under way, or failed and late."""
@@ -202,6 +204,8 @@ class Actuation:
 
     def take_closed(self) -> list[Operation]:
         """Hand over the operations that ended since the last call."""
+        if not self._closed:
+            return []
         closed, self._closed = self._closed, []
         return closed
 

@@ -22,6 +22,7 @@ from autoscaler.core.learned_growth import LearnedGrowth
 from autoscaler.core.learned_hold import LearnedHolds
 from autoscaler.core.model import MOST_VCPUS
 from autoscaler.core.policy import Indicator
+from autoscaler.core.quickly_made import quickly_made
 from autoscaler.core.slo import SliceOutcome
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ _ROUNDING = 1e-9
 """Keeps a quotient that is whole but for its last bit from being rounded up to the next vCPU."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdaptiveTrace:
     """Why the strategy asks for what it asks for."""

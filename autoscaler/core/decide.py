@@ -14,6 +14,7 @@ from autoscaler.core.decision import Decision
 from autoscaler.core.model import CpuSource, MissingReason, RunState
 from autoscaler.core.operation import Direction
 from autoscaler.core.policy import Fallback, Mode
+from autoscaler.core.quickly_made import quickly_made
 from autoscaler.core.reason import Reason
 from autoscaler.core.reclaim import unplug_to
 from autoscaler.core.recommend import Recommendation
@@ -33,6 +34,7 @@ _AS_IT_IS = frozenset({Reason.MISSING, Reason.FROZEN, Reason.WARMING_UP})
 """Nothing is known by which a target could be found: the last one stays."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The bounds in force, within what the domain can have at all."""

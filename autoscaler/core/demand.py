@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from autoscaler.core.model import CpuSource
+from autoscaler.core.quickly_made import quickly_made
 
 if TYPE_CHECKING:
     from autoscaler.core.model import DomainView, Sample
@@ -27,6 +28,7 @@ SAME_BOOT_S = 2.0
 """A guest's boot time is computed from its clock and may wobble by this much within one boot."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """What a guest did between two samples, in vCPUs (vCPU-seconds per second)."""
@@ -158,7 +160,7 @@ def _incomparable(before: Sample, after: Sample) -> Dropped | None:
         return Dropped.REBOOT
     if after.busy_s < before.busy_s or after.steal_s < before.steal_s:
         return Dropped.BACKWARDS
-    if before.online != after.online:
+    if before.online is not after.online and before.online != after.online:
         return Dropped.VCPUS
     if after.at_s - before.at_s < SHORTEST_S:
         return Dropped.TOO_SHORT

@@ -69,7 +69,7 @@ class LearnedGrowth:
         self._growths: dict[int, float] = {}
         """What was reckoned for rows at that risk; to be reckoned anew where there is nothing."""
         self._falling_reaches: list[float] = []
-        """By level: what is reached for where demand falls from its top, or from a lower one, at that risk."""
+        """By level: what is reached for where demand falls from its top, or any lower one, at that risk."""
         self._open: deque[tuple[float, float, int]] = deque(maxlen=_MOST_OPEN)
         """Demands whose outcome is not seen yet: time, demand and row, the oldest first."""
 

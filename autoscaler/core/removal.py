@@ -68,7 +68,7 @@ class Removal:
     @property
     def conditions(self) -> Mapping[Condition, str]:
         """What the last removals left behind, and what keeps further ones from being asked for."""
-        found = dict(self._setbacks.conditions)
+        found = self._setbacks.conditions
         if self.operation is not None and self._unknown_since_s is not None:
             found[Condition.UNKNOWN] = unknown(self._view.name)
         descriptors = self._view.descriptors
@@ -251,6 +251,8 @@ class Removal:
 
     def take_closed(self) -> list[Operation]:
         """Hand over the removals that ended since the last call."""
+        if not self._closed:
+            return []
         closed, self._closed = self._closed, []
         return closed
 

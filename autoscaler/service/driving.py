@@ -77,10 +77,9 @@ class Driving:
             action = machine.next_action(now_s)
             if action is None:
                 continue
-            hand = (domain, type(machine))
             if isinstance(action, Wait):
                 wakes_s.append(action.until_s)
-            elif hand not in self._acting:
+            elif (hand := (domain, type(machine))) not in self._acting:
                 self._acting.add(hand)
                 machine.started(action)
                 work = partial(carry_out, governed.host, domain, action)
@@ -91,7 +90,7 @@ class Driving:
     def close_operations(self, governed: Governed) -> None:
         """Record and tell what ended."""
         state = governed.state
-        for operation in state.actuation.take_closed() + state.removal.take_closed():
+        for operation in (*state.actuation.take_closed(), *state.removal.take_closed()):
             self._recorder.ended(operation)
             self._instruments.operation_ended(operation)
             governed.tally.ended(operation)
