@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from math import exp, inf, log
+from math import exp, log
 from typing import TYPE_CHECKING
 
 from autoscaler.core.dumped import LONGEST_S, ago_s, branches, number, number_or_none, whole, wholes
@@ -88,6 +88,7 @@ class LearnedGrowth:
         if now_s - self._aged_s >= _HOUR_S:
             self._fade(now_s)
         self._found = None
+        outlook_s = self.outlook_s
         gap_s = now_s - self._taken_s
         if gap_s > _LONGEST_GAP_S:
             self._open.clear()
@@ -98,7 +99,7 @@ class LearnedGrowth:
         self._average = average + (1.0 - exp(-gap_s / _AVERAGE_S)) * (self._demand - average)
         self._taken_s = now_s
         self._open.append((now_s, self._demand, self._row))
-        while now_s - self._open[0][0] >= self.outlook_s:
+        while now_s - self._open[0][0] >= outlook_s:
             self._learn(*self._open.popleft())
 
     def growth(self, risk_ratio: float) -> float:
@@ -122,12 +123,12 @@ class LearnedGrowth:
         level = bisect_right(_TOPS, min(falling_to, demand))
         if level:
             reach, bottom = max(reach, self._falling_reach(level - 1)), _TOPS[level - 1]
-        while bottom < demand:
-            for trend, until in enumerate((falling_to, steady_to, inf)):
-                end = min(_TOPS[level], until, demand)
-                if end > bottom:
-                    reach, bottom = max(reach, end * self._growth_of(3 * level + trend)), end
-            level += 1
+        for trend, until in enumerate((falling_to, steady_to, demand)):
+            while bottom < until and bottom < demand:
+                top = _TOPS[level]
+                bottom = min(top, until, demand)
+                reach = max(reach, bottom * self._growth_of(3 * level + trend))
+                level += bottom == top
         return reach
 
     def _falling_reach(self, level: int) -> float:
