@@ -170,7 +170,6 @@ class Adaptive:
         """Everything that leads to the target now."""
         target = self.target(want, now_s)
         kept = want < target <= self._holds.levels
-        hours = int((now_s - self._hour_s) / _HOUR_S)
         growth = self._growth_ratio()
         return AdaptiveTrace(
             demand_vcpus=self._demand,
@@ -184,10 +183,17 @@ class Adaptive:
             hold_s=self._holds.hold_s(target) if kept else None,
             covered_ratio=self._holds.covered_ratio(target) if kept else None,
             needed=self._needed,
-            bad_slices=sum(self._bad_hours[: max(0, 24 - hours)]),
+            bad_slices=self._bad_slices(now_s),
             last_bad_ago_s=None if self._last_bad_s is None else now_s - self._last_bad_s,
             clean_s=self._clean_s,
         )
+
+    def _bad_slices(self, now_s: float) -> int:
+        """How many the last 24 hours have seen."""
+        if self._last_bad_s is None:
+            return 0
+        hours = int((now_s - self._hour_s) / _HOUR_S)
+        return sum(self._bad_hours[: max(0, 24 - hours)])
 
     def _turn_hours(self, now_s: float) -> None:
         hours = int((now_s - self._hour_s) / _HOUR_S)

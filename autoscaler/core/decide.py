@@ -78,7 +78,7 @@ def decide(state: DomainState, policy: Policy, learned: Learned, now_s: float, w
         if obstacle is not None:
             following, reason = online, obstacle
     staying = None
-    if following == online and _is_its_own(state, policy, now_s):
+    if policy.down.idle_s is not None and following == online and _is_its_own(state, policy, now_s):
         staying = unplug_to(state, policy, learned, limits, target, now_s)
     return Decision(
         domain=view.id,

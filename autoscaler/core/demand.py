@@ -177,18 +177,17 @@ def _host_delay_vcpus(before: DomainView, after: DomainView) -> float:
 
 def _host_vcpus(before: DomainView, after: DomainView) -> float | None:
     """Seconds per second that vCPU threads ran or waited for a host CPU; None: not all of it is seen."""
-    used_before_s, used_s = _used_s(before), _used_s(after)
+    if before.vcpu_time_s is None or before.vcpu_delay_s is None:
+        return None
+    if after.vcpu_time_s is None or after.vcpu_delay_s is None:
+        return None
+    used_before_s = before.vcpu_time_s + before.vcpu_delay_s
+    used_s = after.vcpu_time_s + after.vcpu_delay_s
     span_s = after.at_s - before.at_s
-    if used_before_s is None or used_s is None or span_s <= 0 or used_s < used_before_s:
+    if span_s <= 0 or used_s < used_before_s:
         # Counters that ran backwards belong to another QEMU: the domain was migrated.
         return None
     return (used_s - used_before_s) / span_s
-
-
-def _used_s(view: DomainView) -> float | None:
-    if view.vcpu_time_s is None or view.vcpu_delay_s is None:
-        return None
-    return view.vcpu_time_s + view.vcpu_delay_s
 
 
 def _pressure_ratio(before: Sample, after: Sample) -> float | None:

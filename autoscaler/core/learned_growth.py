@@ -118,16 +118,17 @@ class LearnedGrowth:
     def _reach(self) -> float:
         demand = self._demand
         falling_to, steady_to = _FALLING * self._before, _RISING * self._before
-        reach, bottom = demand * self._growth_of(self._row), 0.0
+        growths, reach, bottom = self._growths, demand * self._growth_of(self._row), 0.0
         # Most levels lie below where demand counts as falling: what they come to is known from the last time.
         level = bisect_right(_TOPS, min(falling_to, demand))
         if level:
             reach, bottom = max(reach, self._falling_reach(level - 1)), _TOPS[level - 1]
         for trend, until in enumerate((falling_to, steady_to, demand)):
             while bottom < until and bottom < demand:
-                top = _TOPS[level]
+                top, row = _TOPS[level], 3 * level + trend
                 bottom = min(top, until, demand)
-                reach = max(reach, bottom * self._growth_of(3 * level + trend))
+                growth = growths[row] if row in growths else self._growth_of(row)
+                reach = max(reach, bottom * growth)
                 level += bottom == top
         return reach
 
@@ -146,7 +147,8 @@ class LearnedGrowth:
         return found
 
     def _learn(self, at_s: float, demand_vcpus: float, row: int) -> None:
-        came = [demand for later_s, demand, _ in self._open if later_s - at_s > self._lag_s]
+        since_s = self._lag_s
+        came = [demand for later_s, demand, _ in self._open if later_s - at_s > since_s]
         cases = self._rows.get(row)
         if cases is None:
             cases = self._rows[row] = GrowthCases()

@@ -40,7 +40,7 @@ class Driving:
         submit: Submit,
         instruments: Instruments,
         narrator: Narrator,
-        contained: Callable[[Governed, Callable[[], None]], None],
+        contained: Callable[[Governed, Callable[[Governed], None]], None],
     ) -> None:
         """`contained` takes a step of one domain and keeps a fault in it from the others."""
         self._fleet = fleet
@@ -65,7 +65,7 @@ class Driving:
         for domain in [domain for domain, wake_s in self._wakes.items() if wake_s <= now_s]:
             governed = self._fleet.get(domain)
             assert governed is not None, domain
-            self._contained(governed, partial(self.drive, governed))
+            self._contained(governed, self.drive)
 
     def drive(self, governed: Governed) -> None:
         """Hand out the next actions of a domain, or note when to look again."""
@@ -120,6 +120,10 @@ class Driving:
             return
         now.tally.acted(action, result)
         if now is governed:
-            self._contained(now, partial(take_in, now.state, action, result, self._clock.monotonic_s()))
+            self._contained(now, partial(_take_in, action, result, self._clock.monotonic_s()))
         if now in self._fleet:
-            self._contained(now, partial(self.drive, now))
+            self._contained(now, self.drive)
+
+
+def _take_in(action: Action, result: Answer | AutoscalerError, now_s: float, governed: Governed) -> None:
+    take_in(governed.state, action, result, now_s)
