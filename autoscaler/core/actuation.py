@@ -58,6 +58,11 @@ class Actuation:
         return self._in_flight is not None or (self.operation is not None and not self.operation.settled)
 
     @property
+    def at_rest(self) -> bool:
+        """Whether there is nothing to do, nor to hand over."""
+        return self.operation is None and self._in_flight is None and not self._closed
+
+    @property
     def conditions(self) -> Mapping[Condition, str]:
         """What the last changes left behind, each with its sentence."""
         found = self._setbacks.conditions

@@ -66,6 +66,11 @@ class Removal:
         self._last_error = ""
 
     @property
+    def at_rest(self) -> bool:
+        """Whether there is nothing to do, nor to hand over."""
+        return self.operation is None and not (self._closed or self._asked.once_more)
+
+    @property
     def conditions(self) -> Mapping[Condition, str]:
         """What the last removals left behind, and what keeps further ones from being asked for."""
         found = self._setbacks.conditions

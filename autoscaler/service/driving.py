@@ -69,11 +69,14 @@ class Driving:
 
     def drive(self, governed: Governed) -> None:
         """Hand out the next actions of a domain, or note when to look again."""
-        domain, now_s = governed.state.view.id, self._clock.monotonic_s()
+        state = governed.state
+        domain, now_s = state.view.id, self._clock.monotonic_s()
         self._wakes.pop(domain, None)
+        if state.actuation.at_rest and state.removal.at_rest:
+            return
         self.close_operations(governed)
         wakes_s: list[float] = []
-        for machine in (governed.state.actuation, governed.state.removal):
+        for machine in (state.actuation, state.removal):
             action = machine.next_action(now_s)
             if action is None:
                 continue

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 _MOST_DOMAINS = 50
 _MOST_BYTES = 8_000_000
 """Of demand: a part travels whole, and is done anew where whoever had it is lost."""
-_FOR_EACH = 4
-"""Parts for each worker, so that none is idle for long while another works on the last one."""
+_FOR_EACH = 2
+"""Parts for each worker: few, for a step of a part costs little more for more domains; and yet more than one,
+so that none is idle for long while another works on the last one."""
 
 
 T_co = TypeVar("T_co", covariant=True)
