@@ -81,7 +81,7 @@ class Plant:
         self._stolen_ratio = np.zeros(self.steps) if stolen_ratio is None else stolen_ratio
         self._known_ahead = np.empty((0, domains), dtype=np.bool_)
         self._new_s_ahead = np.empty((0, domains))
-        """Of the steps up to the next multiple of `_AHEAD`: vCPU-seconds of work, and whether they are known."""
+        """Of the steps up to the next multiple of `_AHEAD`: vCPU-seconds of work, and if they are known."""
         self._otherwise_s = np.zeros(domains)
         """By how many vCPU-seconds the step under way has more, or fewer, than its last count would give."""
         self._due: dict[int, list[tuple[float, int, int]]] = {}
