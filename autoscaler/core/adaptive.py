@@ -93,7 +93,8 @@ class Adaptive:
 
     __slots__ = (
         *("_bad_hours", "_born_s", "_clean_s", "_demand", "_holds", "_hour_s"),
-        *("_growth", "_last_bad_s", "_least_growth", "_limit", "_needed", "_odds", "_risk_ratio", "_sla"),
+        *("_growth", "_growth_ratio", "_last_bad_s", "_least_growth", "_limit", "_needed", "_odds"),
+        *("_risk_ratio", "_sla", "_stepped_risk_ratio"),
     )
 
     def __init__(self, strategy: AdaptiveStrategy, sla: Sla, now_s: float, lag_s: float) -> None:
@@ -102,6 +103,8 @@ class Adaptive:
         self._sla = sla
         self._limit = sla.below if sla.indicator is Indicator.UTILIZATION else _LIMIT
         self._least_growth = self._limit / WARMEST
+        self._growth_ratio: float | None = None
+        """How many times as much demand is reckoned with; None: not reckoned since demand or risk changed."""
         self._take_odds(_START_ODDS)
         self._growth = LearnedGrowth(lag_s, now_s)
         self._born_s = now_s
@@ -120,6 +123,7 @@ class Adaptive:
         full = load.busy_vcpus >= _FULL_RATIO * load.online
         self._demand = load.busy_vcpus * (_FULL_MARGIN if full else 1.0)
         self._growth.take(self._demand, now_s)
+        self._growth_ratio = None
         if self._sla.indicator is Indicator.UTILIZATION:
             self._needed = min(floor(self._demand / self._sla.below) + 1, load.online)
             self._holds.reach(self._needed)
@@ -144,15 +148,18 @@ class Adaptive:
         if self._demand is None:
             return lower
         reckoned = self._growth.reckoned_vcpus
-        return min(max(ceil(reckoned * self._growth_ratio() / self._limit - _ROUNDING), lower), upper)
+        return min(max(ceil(reckoned * self._reckoned_growth() / self._limit - _ROUNDING), lower), upper)
 
     def _take_odds(self, odds: float) -> None:
-        self._odds = odds
+        self._odds, self._risk_ratio = odds, _risk(odds)
         # In steps, so that what was reckoned at one risk serves for a while.
-        self._risk_ratio = _risk(floor(odds / _ODDS_STEP) * _ODDS_STEP)
+        self._stepped_risk_ratio = _risk(floor(odds / _ODDS_STEP) * _ODDS_STEP)
+        self._growth_ratio = None
 
-    def _growth_ratio(self) -> float:
-        return max(self._growth.growth(self._risk_ratio), self._least_growth)
+    def _reckoned_growth(self) -> float:
+        if self._growth_ratio is None:
+            self._growth_ratio = max(self._growth.growth(self._stepped_risk_ratio), self._least_growth)
+        return self._growth_ratio
 
     def note(self, want: int, now_s: float) -> None:
         """Remember that so many are wanted now, or needed."""
@@ -170,11 +177,11 @@ class Adaptive:
         """Everything that leads to the target now."""
         target = self.target(want, now_s)
         kept = want < target <= self._holds.levels
-        growth = self._growth_ratio()
+        growth = self._reckoned_growth()
         return AdaptiveTrace(
             demand_vcpus=self._demand,
             target_utilization_ratio=self._limit / growth,
-            risk_ratio=_risk(self._odds),
+            risk_ratio=self._risk_ratio,
             growth_ratio=growth,
             reckoned_vcpus=self._growth.reckoned_vcpus,
             outlook_s=self._growth.outlook_s,

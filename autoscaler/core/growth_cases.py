@@ -43,7 +43,7 @@ class GrowthCases:
 
     def add(self, growth_ratio: float) -> None:
         """One more case."""
-        place = min(bisect_right(EDGES, growth_ratio), BINS) - 1
+        place = bisect_right(EDGES, growth_ratio, 0, BINS) - 1
         more = min(_CASE, MOST_WEIGHT - self._weights[place])
         self._weights[place] += more
         self._total += more

@@ -46,13 +46,13 @@ class LearnedGrowth:
     """What one domain's demand came to, from each level of it."""
 
     __slots__ = (
-        *("_aged_s", "_average", "_before", "_demand", "_falling_reaches", "_found", "_growths", "_lag_s"),
-        *("_open", "_risk_ratio", "_row", "_rows", "_taken_s", "_unseen"),
+        *("_aged_s", "_average", "_before", "_demand", "_falling_reaches", "_growths", "_lag_s"),
+        *("_open", "_risk_ratio", "_row", "_rows", "_taken_s", "_unseen", "outlook_s"),
     )
 
     def __init__(self, lag_s: float, now_s: float) -> None:
         """`lag_s`: seconds from a decision to the vCPU online."""
-        self._lag_s = min(lag_s, _MOST_LAG_S)
+        self._expect(min(lag_s, _MOST_LAG_S))
         self._aged_s = now_s
         self._taken_s = now_s
         self._average: float | None = None
@@ -64,8 +64,6 @@ class LearnedGrowth:
         self._unseen = GrowthCases()
         """Of rows that there are no cases of."""
         self._risk_ratio = -1.0
-        self._found: float | None = None
-        """The growth at that risk; None: not asked for since the last demand."""
         self._growths: dict[int, float] = {}
         """What was reckoned for rows at that risk; to be reckoned anew where there is nothing."""
         self._falling_reaches: list[float] = []
@@ -73,10 +71,10 @@ class LearnedGrowth:
         self._open: deque[tuple[float, float, int]] = deque(maxlen=_MOST_OPEN)
         """Demands whose outcome is not seen yet: time, demand and row, the oldest first."""
 
-    @property
-    def outlook_s(self) -> float:
+    def _expect(self, lag_s: float) -> None:
+        self._lag_s = lag_s
+        self.outlook_s = lag_s + _OUTLOOK_S
         """How far it is looked ahead."""
-        return self._lag_s + _OUTLOOK_S
 
     @property
     def reckoned_vcpus(self) -> float:
@@ -87,8 +85,6 @@ class LearnedGrowth:
         """This is the demand now; learn what those of a while ago came to."""
         if now_s - self._aged_s >= _HOUR_S:
             self._fade(now_s)
-        self._found = None
-        outlook_s = self.outlook_s
         gap_s = now_s - self._taken_s
         if gap_s > _LONGEST_GAP_S:
             self._open.clear()
@@ -99,7 +95,7 @@ class LearnedGrowth:
         self._average = average + (1.0 - exp(-gap_s / _AVERAGE_S)) * (self._demand - average)
         self._taken_s = now_s
         self._open.append((now_s, self._demand, self._row))
-        while now_s - self._open[0][0] >= outlook_s:
+        while now_s - self._open[0][0] >= self.outlook_s:
             self._learn(*self._open.popleft())
 
     def growth(self, risk_ratio: float) -> float:
@@ -108,12 +104,10 @@ class LearnedGrowth:
         Never less than what lower demand, down from this one, would be reckoned to come to.
         """
         if risk_ratio != self._risk_ratio:
-            self._risk_ratio, self._found = risk_ratio, None
+            self._risk_ratio = risk_ratio
             self._growths.clear()
             self._falling_reaches.clear()
-        if self._found is None:
-            self._found = self._reach() / self._demand
-        return self._found
+        return self._reach() / self._demand
 
     def _reach(self) -> float:
         demand = self._demand
@@ -187,7 +181,7 @@ class LearnedGrowth:
 
     def load(self, dumped: Mapping[str, object], then_s: float) -> None:
         """Take on what was dumped at that moment."""
-        self._lag_s = number(dumped, "lag_s", 0.0, _MOST_LAG_S)
+        self._expect(number(dumped, "lag_s", 0.0, _MOST_LAG_S))
         self._aged_s = then_s - number(dumped, "aged_s", 0.0, LONGEST_S)
         self._taken_s = then_s - number(dumped, "taken_s", 0.0, LONGEST_S)
         self._average = number_or_none(dumped, "average", LEAST_VCPUS, MOST_VCPUS)
