@@ -80,7 +80,7 @@ class LearnedHolds:
         for index in range(self._level, level):
             self._last_s[index] = now_s
         self._noted_s = now_s
-        self._over_from = max(self._over_from, level)
+        self._over_from = max(self._over_from, level, self._level)
 
     def highest_kept(self, level: int, now_s: float) -> int:
         """The highest level still held, at least this one."""
