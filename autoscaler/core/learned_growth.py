@@ -40,6 +40,8 @@ _MOST_OPEN = 1024
 _HOUR_S = 3600.0
 _HOURLY = 0.5 ** (1 / 48)
 """What was seen two days ago counts half."""
+_UNSEEN = GrowthCases()
+"""Of every row that there are no cases of; one for all domains, to save memory."""
 
 
 class LearnedGrowth:
@@ -47,7 +49,7 @@ class LearnedGrowth:
 
     __slots__ = (
         *("_aged_s", "_average", "_before", "_demand", "_falling_reaches", "_growths", "_lag_s"),
-        *("_open", "_risk_ratio", "_row", "_rows", "_taken_s", "_unseen", "outlook_s"),
+        *("_open", "_risk_ratio", "_row", "_rows", "_taken_s", "outlook_s"),
     )
 
     def __init__(self, lag_s: float, now_s: float) -> None:
@@ -61,8 +63,6 @@ class LearnedGrowth:
         self._demand = LEAST_VCPUS
         self._row = _row(LEAST_VCPUS, LEAST_VCPUS)
         self._rows: dict[int, GrowthCases] = {}
-        self._unseen = GrowthCases()
-        """Of rows that there are no cases of."""
         self._risk_ratio = -1.0
         self._growths: dict[int, float] = {}
         """What was reckoned for rows at that risk; to be reckoned anew where there is nothing."""
@@ -136,7 +136,7 @@ class LearnedGrowth:
     def _growth_of(self, row: int) -> float:
         found = self._growths.get(row)
         if found is None:
-            cases = self._rows.get(row, self._unseen)
+            cases = self._rows.get(row, _UNSEEN)
             found = self._growths[row] = cases.exceeded_by(self._risk_ratio)
         return found
 
