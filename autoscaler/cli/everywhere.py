@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from autoscaler.service.rehearsal_chunks import Part
 
 T = TypeVar("T")
-_MOST_TOGETHER = 8
-"""Domains in one part: the baselines' courses of a part are in memory at once."""
 
 
 def on_every_domain(
@@ -33,7 +31,7 @@ def on_every_domain(
     """What comes of each domain, in the traces' order; `what` names the work in its progress."""
 
     def parts(workers: int) -> list[Part[list[T]]]:
-        groups = share_out(traces, circumstances, workers=workers, most_domains=_MOST_TOGETHER)
+        groups = share_out(traces, circumstances, workers=workers)
         return [part(group) for group in groups]
 
     total = sum(piece.domain_steps for piece in parts(1))

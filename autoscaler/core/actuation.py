@@ -61,13 +61,17 @@ class Actuation:
         return self._in_flight is not None or (self.operation is not None and not self.operation.settled)
 
     @property
+    def at_rest(self) -> bool:
+        """Whether there is nothing to do, nor to hand over."""
+        return self.operation is None and self._in_flight is None and not self._closed
+
+    @property
     def conditions(self) -> Mapping[Condition, str]:
         """What the last changes left behind, each with its sentence."""
-        lost = self._unheard or self._unknown_since_s is not None
-        return {
-            **self._setbacks.conditions,
-            **({Condition.UNKNOWN: unknown(self._view.name)} if lost else {}),
-        }
+        found = self._setbacks.conditions
+        if self._unheard or self._unknown_since_s is not None:
+            found[Condition.UNKNOWN] = unknown(self._view.name)
+        return found
 
     def may_bring(self, before: int, after: int) -> bool:
         """Whether what was begun here can be why a count changed: it is under way, or comes true late."""
@@ -223,6 +227,8 @@ class Actuation:
 
     def take_closed(self) -> list[Operation]:
         """Hand over the operations that ended since the last call."""
+        if not self._closed:
+            return []
         closed, self._closed = self._closed, []
         return closed
 

@@ -22,6 +22,7 @@ from autoscaler.core.learned_growth import LearnedGrowth
 from autoscaler.core.learned_hold import LearnedHolds
 from autoscaler.core.model import MOST_VCPUS
 from autoscaler.core.policy import Indicator
+from autoscaler.core.quickly_made import quickly_made
 from autoscaler.core.slo import SliceOutcome
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ _ROUNDING = 1e-9
 """Keeps a quotient that is whole but for its last bit from being rounded up to the next vCPU."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdaptiveTrace:
     """Why the strategy asks for what it asks for."""
@@ -91,7 +93,8 @@ class Adaptive:
 
     __slots__ = (
         *("_bad_hours", "_born_s", "_clean_s", "_demand", "_holds", "_hour_s"),
-        *("_growth", "_last_bad_s", "_limit", "_needed", "_odds", "_sla"),
+        *("_growth", "_growth_ratio", "_last_bad_s", "_least_growth", "_limit", "_needed", "_odds"),
+        *("_risk_ratio", "_sla", "_stepped_risk_ratio"),
     )
 
     def __init__(self, strategy: AdaptiveStrategy, sla: Sla, now_s: float, lag_s: float) -> None:
@@ -99,7 +102,10 @@ class Adaptive:
         prices = strategy.prices
         self._sla = sla
         self._limit = sla.below if sla.indicator is Indicator.UTILIZATION else _LIMIT
-        self._odds = _START_ODDS
+        self._least_growth = self._limit / WARMEST
+        self._growth_ratio: float | None = None
+        """How many times as much demand is reckoned with; None: not reckoned since demand or risk changed."""
+        self._take_odds(_START_ODDS)
         self._growth = LearnedGrowth(lag_s, now_s)
         self._born_s = now_s
         self._demand: float | None = None
@@ -117,6 +123,7 @@ class Adaptive:
         full = load.busy_vcpus >= _FULL_RATIO * load.online
         self._demand = load.busy_vcpus * (_FULL_MARGIN if full else 1.0)
         self._growth.take(self._demand, now_s)
+        self._growth_ratio = None
         if self._sla.indicator is Indicator.UTILIZATION:
             self._needed = min(floor(self._demand / self._sla.below) + 1, load.online)
             self._holds.reach(self._needed)
@@ -128,7 +135,7 @@ class Adaptive:
         bad = outcome is SliceOutcome.BAD
         step = _STEP * max(1.0, 4.0 * 2.0 ** (-(now_s - self._born_s) / _YOUNG_S)) * self._sla.slice_s / 60.0
         aim = _BUDGET_SHARE * (1.0 - self._sla.objective_ratio)
-        self._odds = min(max(self._odds + step * (aim - bad), _LEAST_ODDS), _MOST_ODDS)
+        self._take_odds(min(max(self._odds + step * (aim - bad), _LEAST_ODDS), _MOST_ODDS))
         if bad:
             self._turn_hours(now_s)
             self._bad_hours[0] += 1
@@ -141,12 +148,18 @@ class Adaptive:
         if self._demand is None:
             return lower
         reckoned = self._growth.reckoned_vcpus
-        return min(max(ceil(reckoned * self._growth_ratio() / self._limit - _ROUNDING), lower), upper)
+        return min(max(ceil(reckoned * self._reckoned_growth() / self._limit - _ROUNDING), lower), upper)
 
-    def _growth_ratio(self) -> float:
+    def _take_odds(self, odds: float) -> None:
+        self._odds, self._risk_ratio = odds, _risk(odds)
         # In steps, so that what was reckoned at one risk serves for a while.
-        stepped = floor(self._odds / _ODDS_STEP) * _ODDS_STEP
-        return max(self._growth.growth(_risk(stepped)), self._limit / WARMEST)
+        self._stepped_risk_ratio = _risk(floor(odds / _ODDS_STEP) * _ODDS_STEP)
+        self._growth_ratio = None
+
+    def _reckoned_growth(self) -> float:
+        if self._growth_ratio is None:
+            self._growth_ratio = max(self._growth.growth(self._stepped_risk_ratio), self._least_growth)
+        return self._growth_ratio
 
     def note(self, want: int, now_s: float) -> None:
         """Remember that so many are wanted now, or needed."""
@@ -164,12 +177,11 @@ class Adaptive:
         """Everything that leads to the target now."""
         target = self.target(want, now_s)
         kept = want < target <= self._holds.levels
-        hours = int((now_s - self._hour_s) / _HOUR_S)
-        growth = self._growth_ratio()
+        growth = self._reckoned_growth()
         return AdaptiveTrace(
             demand_vcpus=self._demand,
             target_utilization_ratio=self._limit / growth,
-            risk_ratio=_risk(self._odds),
+            risk_ratio=self._risk_ratio,
             growth_ratio=growth,
             reckoned_vcpus=self._growth.reckoned_vcpus,
             outlook_s=self._growth.outlook_s,
@@ -178,10 +190,17 @@ class Adaptive:
             hold_s=self._holds.hold_s(target) if kept else None,
             covered_ratio=self._holds.covered_ratio(target) if kept else None,
             needed=self._needed,
-            bad_slices=sum(self._bad_hours[: max(0, 24 - hours)]),
+            bad_slices=self._bad_slices(now_s),
             last_bad_ago_s=None if self._last_bad_s is None else now_s - self._last_bad_s,
             clean_s=self._clean_s,
         )
+
+    def _bad_slices(self, now_s: float) -> int:
+        """How many the last 24 hours have seen."""
+        if self._last_bad_s is None:
+            return 0
+        hours = int((now_s - self._hour_s) / _HOUR_S)
+        return sum(self._bad_hours[: max(0, 24 - hours)])
 
     def _turn_hours(self, now_s: float) -> None:
         hours = int((now_s - self._hour_s) / _HOUR_S)
@@ -221,7 +240,7 @@ class Adaptive:
         """
         then_s = now_s - max(away_s, 0.0)
         adaptive = cls(strategy, sla, now_s, 0.0)
-        adaptive._odds = number(dumped, "odds", _LEAST_ODDS, _MOST_ODDS)
+        adaptive._take_odds(number(dumped, "odds", _LEAST_ODDS, _MOST_ODDS))
         adaptive._born_s = then_s - number(dumped, "age_s", 0.0, LONGEST_S)
         adaptive._demand = number_or_none(dumped, "demand", 0.0, MOST_VCPUS)
         needed = whole(dumped, "needed", 0, _MOST_NEEDED)

@@ -16,6 +16,7 @@ from itertools import islice
 from math import floor
 from typing import TYPE_CHECKING, TypeVar
 
+from autoscaler.core.quickly_made import quickly_made
 from autoscaler.core.reason import Reason
 from autoscaler.core.serving import Claim, claims_of, serve, shortages
 
@@ -44,6 +45,7 @@ class Capacity:
     """Most operations that may begin now."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What one domain runs, and what it asks for."""

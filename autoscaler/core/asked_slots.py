@@ -49,7 +49,7 @@ class AskedSlots:
     @property
     def once_more(self) -> bool:
         """Whether the highest slot is to be asked for once more."""
-        return self._again == self.highest
+        return self._again is not None and self._again == self.highest
 
     def growth_begins(self) -> None:
         """More vCPUs are needed; meanwhile one slot may be asked for once more."""

@@ -14,6 +14,7 @@ from autoscaler.core.decision import Decision
 from autoscaler.core.model import CpuSource, MissingReason, RunState
 from autoscaler.core.operation import Direction
 from autoscaler.core.policy import Fallback, Mode
+from autoscaler.core.quickly_made import quickly_made
 from autoscaler.core.reason import Reason
 from autoscaler.core.reclaim import unplug_to
 from autoscaler.core.recommend import Recommendation
@@ -33,6 +34,7 @@ _AS_IT_IS = frozenset({Reason.MISSING, Reason.FROZEN, Reason.WARMING_UP})
 """Nothing is known by which a target could be found: the last one stays."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The bounds in force, within what the domain can have at all."""
@@ -76,7 +78,7 @@ def decide(state: DomainState, policy: Policy, learned: Learned, now_s: float, w
         if obstacle is not None:
             following, reason = online, obstacle
     staying = None
-    if following == online and _is_its_own(state, policy, now_s):
+    if policy.down.idle_s is not None and following == online and _is_its_own(state, policy, now_s):
         staying = unplug_to(state, policy, learned, limits, target, now_s)
     return Decision(
         domain=view.id,

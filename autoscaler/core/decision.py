@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from autoscaler.core.quickly_made import quickly_made
 from autoscaler.core.stabilize import Clamp
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Verdict(StrEnum):
     """The guest goes on as it is, and gives back a vCPU that it does not run."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """One tick's decision for one domain."""

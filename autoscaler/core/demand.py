@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from autoscaler.core.model import CpuSource
+from autoscaler.core.quickly_made import quickly_made
 
 if TYPE_CHECKING:
     from autoscaler.core.model import DomainView, Sample
@@ -27,6 +28,7 @@ SAME_BOOT_S = 2.0
 """A guest's boot time is computed from its clock and may wobble by this much within one boot."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """What a guest did between two samples, in vCPUs (vCPU-seconds per second)."""
@@ -158,7 +160,7 @@ def _incomparable(before: Sample, after: Sample) -> Dropped | None:
         return Dropped.REBOOT
     if after.busy_s < before.busy_s or after.steal_s < before.steal_s:
         return Dropped.BACKWARDS
-    if before.online != after.online:
+    if before.online is not after.online and before.online != after.online:
         return Dropped.VCPUS
     if after.at_s - before.at_s < SHORTEST_S:
         return Dropped.TOO_SHORT
@@ -175,18 +177,17 @@ def _host_delay_vcpus(before: DomainView, after: DomainView) -> float:
 
 def _host_vcpus(before: DomainView, after: DomainView) -> float | None:
     """Seconds per second that vCPU threads ran or waited for a host CPU; None: not all of it is seen."""
-    used_before_s, used_s = _used_s(before), _used_s(after)
+    if before.vcpu_time_s is None or before.vcpu_delay_s is None:
+        return None
+    if after.vcpu_time_s is None or after.vcpu_delay_s is None:
+        return None
+    used_before_s = before.vcpu_time_s + before.vcpu_delay_s
+    used_s = after.vcpu_time_s + after.vcpu_delay_s
     span_s = after.at_s - before.at_s
-    if used_before_s is None or used_s is None or span_s <= 0 or used_s < used_before_s:
+    if span_s <= 0 or used_s < used_before_s:
         # Counters that ran backwards belong to another QEMU: the domain was migrated.
         return None
     return (used_s - used_before_s) / span_s
-
-
-def _used_s(view: DomainView) -> float | None:
-    if view.vcpu_time_s is None or view.vcpu_delay_s is None:
-        return None
-    return view.vcpu_time_s + view.vcpu_delay_s
 
 
 def _pressure_ratio(before: Sample, after: Sample) -> float | None:

@@ -195,6 +195,11 @@ class DomainState:
         return max(online, self.actuation.coming(online)) if self.actuation.busy else online
 
     @property
+    def most_vcpus(self) -> int:
+        """No more count against the host, whatever is granted."""
+        return max(self.view.maximum, self.committed)
+
+    @property
     def wants_to_move(self) -> bool:
         """Whether the last decision asks for a move that was not begun yet."""
         decision = self.decision

@@ -39,7 +39,9 @@ _MOST_LEVELS = 4096
 class LearnedHolds:
     """What is known of each level of vCPUs that one domain ever wanted."""
 
-    __slots__ = ("_aged_s", "_gaps", "_hold_s", "_last_s", "_level", "_move_s", "_noted_s", "_seen")
+    __slots__ = (
+        *("_aged_s", "_gaps", "_hold_s", "_last_s", "_level", "_move_s", "_noted_s", "_over_from", "_seen"),
+    )
 
     def __init__(self, move_s: float, now_s: float) -> None:
         self._move_s = move_s
@@ -48,6 +50,8 @@ class LearnedHolds:
         """The level wanted last, at `_noted_s`: it and all below were last wanted then."""
         self._noted_s = now_s
         self._aged_s = now_s
+        self._over_from = 0
+        """No level above is held, nor will be before it is wanted again, or its hold is found anew."""
         self._last_s = array("d")
         """When each level above `_level` was last wanted; by index, level 1 first."""
         self._seen = array("B")
@@ -68,6 +72,7 @@ class LearnedHolds:
             for index in range(self._level, level):
                 self._record(index, now_s - self._last_s[index])
         self._level, self._noted_s = level, now_s
+        self._over_from = max(self._over_from, level)
 
     def count_as_wanted(self, level: int, now_s: float) -> None:
         """Keep this level as if it had been wanted now; nothing is learned from that."""
@@ -75,14 +80,16 @@ class LearnedHolds:
         for index in range(self._level, level):
             self._last_s[index] = now_s
         self._noted_s = now_s
+        self._over_from = max(self._over_from, level, self._level)
 
     def highest_kept(self, level: int, now_s: float) -> int:
         """The highest level still held, at least this one."""
-        for index in range(len(self._last_s) - 1, level - 1, -1):
+        for index in range(self._over_from - 1, level - 1, -1):
             last_s = self._noted_s if index < self._level else self._last_s[index]
             hold_s = self._hold_s[index]
             if now_s - last_s <= (self._learn(index) if hold_s < 0 else hold_s):
                 return index + 1
+            self._over_from = index
         return level
 
     def hold_s(self, level: int) -> float:
@@ -130,6 +137,7 @@ class LearnedHolds:
                 self._gaps[place] = int(weight * kept)
         for index in range(len(self._hold_s)):
             self._hold_s[index] = _STALE
+        self._over_from = len(self._hold_s)
 
     def _learn(self, index: int) -> float:
         """The cheapest hold: the least of 2 (w + P) + each gap's own length if w covers it, else w + P."""
@@ -171,6 +179,7 @@ class LearnedHolds:
         """Take on what was dumped at that moment."""
         levels = branches(dumped, "levels", _MOST_LEVELS)
         self.reach(len(levels))
+        self._over_from = len(levels)
         self._level = whole(dumped, "level", 0, len(levels))
         self._noted_s = then_s - number(dumped, "noted_s", 0.0, LONGEST_S)
         self._aged_s = then_s - number(dumped, "aged_s", 0.0, LONGEST_S)

@@ -42,6 +42,8 @@ class LeftBehind:
 
     def look(self, count: int | None, now_s: float) -> list[Operation]:
         """Compare with the vCPUs that are there now, None: not seen; returns the changes that this closes."""
+        if not self._changes:
+            return []
         closed = []
         for operation in tuple(self._changes):
             if count is not None and operation.reached(count):

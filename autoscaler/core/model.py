@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoscaler.core.acpi import NO_REPORTS, SlotReports
+from autoscaler.core.quickly_made import quickly_made
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,6 +56,7 @@ class Descriptors:
     """The most that it may have open at once (RLIMIT_NOFILE)."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainView:
     """What the host side knows of one active domain at one moment."""
@@ -110,6 +112,7 @@ class CpuSource(StrEnum):
     """The vCPU threads' own CPU time; the guest says nothing."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """Cumulative counters of one guest, as read at one moment."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from autoscaler.core.adaptive import Adaptive, AdaptiveTrace
 from autoscaler.core.model import MOST_VCPUS
 from autoscaler.core.policy import TargetStrategy
+from autoscaler.core.quickly_made import quickly_made
 from autoscaler.core.reason import Reason
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _ROUNDING = 1e-9
 """Keeps a quotient that is whole but for its last bit from being rounded up to the next vCPU."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetTrace:
     """What strategy `target` reckoned with."""
@@ -40,6 +42,7 @@ class TargetTrace:
 Trace = TargetTrace | AdaptiveTrace
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
     """vCPUs wanted, and why."""

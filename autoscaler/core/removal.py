@@ -68,9 +68,14 @@ class Removal:
         self._last_error = ""
 
     @property
+    def at_rest(self) -> bool:
+        """Whether there is nothing to do, nor to hand over."""
+        return self.operation is None and not (self._closed or self._asked.once_more)
+
+    @property
     def conditions(self) -> Mapping[Condition, str]:
         """What the last removals left behind, and what keeps further ones from being asked for."""
-        found = dict(self._setbacks.conditions)
+        found = self._setbacks.conditions
         if self.operation is not None and self._unknown_since_s is not None:
             found[Condition.UNKNOWN] = unknown(self._view.name)
         descriptors = self._view.descriptors
@@ -259,6 +264,8 @@ class Removal:
 
     def take_closed(self) -> list[Operation]:
         """Hand over the removals that ended since the last call."""
+        if not self._closed:
+            return []
         closed, self._closed = self._closed, []
         return closed
 

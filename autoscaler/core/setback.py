@@ -68,8 +68,9 @@ class Setback:
 
     def seen(self, view: DomainView) -> Setback:
         """Without a denial whose cause has changed."""
-        ended = self.denial is not None and not self.denial.is_about(view)
-        return replace(self, denial=None) if ended else self
+        if self.denial is None or self.denial.is_about(view):
+            return self
+        return replace(self, denial=None)
 
     def obstacle(self, now_s: float) -> Reason | None:
         """Why it is too early for another change; None: it is not."""

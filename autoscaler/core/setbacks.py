@@ -16,8 +16,6 @@ from autoscaler.core.operation import Direction, Operation, Outcome
 from autoscaler.core.setback import Setback
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from autoscaler.core.model import DomainView
     from autoscaler.core.reason import Reason
 
@@ -39,7 +37,7 @@ class Setbacks:
         """What is to be said of it."""
 
     @property
-    def conditions(self) -> Mapping[Condition, str]:
+    def conditions(self) -> dict[Condition, str]:
         """What is wrong, each with its sentence; of two alike the newer one."""
         return dict(self._trouble.values())
 
@@ -87,11 +85,14 @@ class Setbacks:
         """Let go of what a fresh look puts right; `online` is None where the guest was not seen."""
         self._view = view
         for direction, before in self._left.items():
-            self._left[direction] = before.seen(view)
+            after = before.seen(view)
+            if after is before:
+                continue
+            self._left[direction] = after
             said = self._trouble.get(direction)
-            if self._left[direction] is not before and said is not None and said[0] is Condition.DENIED:
+            if said is not None and said[0] is Condition.DENIED:
                 del self._trouble[direction]
-        if online is not None:
+        if online is not None and self._failed:
             for direction in [way for way, failed in self._failed.items() if failed.reached(online)]:
                 self.forgive(direction)
 

@@ -44,13 +44,14 @@ class SliceCutter:
         self._seen_s = max(self._seen_s, to_s)
         if value is None or first_s >= to_s:
             return
-        first = floor((first_s - self._start_s) / self._slice_s)
-        last = ceil((to_s - self._start_s) / self._slice_s)
-        for place in range(max(first - self._cut, 0), last - self._cut):
-            start_s = self._start_of(self._cut + place)
-            overlap_s = min(to_s, start_s + self._slice_s) - max(first_s, start_s)
+        slice_s, cut = self._slice_s, self._cut
+        first = floor((first_s - self._start_s) / slice_s)
+        last = ceil((to_s - self._start_s) / slice_s)
+        for place in range(max(first, cut), last):
+            start_s = self._start_s + place * slice_s
+            overlap_s = min(to_s, start_s + slice_s) - max(first_s, start_s)
             if overlap_s > 0:
-                self._add(place, overlap_s, value)
+                self._add(place - cut, overlap_s, value)
 
     def close(self, now_s: float) -> tuple[list[float | None], int]:
         """Close what is over: the means of slices (None: too little was measured), then how many had nothing.

@@ -16,8 +16,6 @@ from autoscaler.core.operation import Outcome
 from autoscaler.core.setback import Setback
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from autoscaler.core.model import DomainView
     from autoscaler.core.reason import Reason
 
@@ -39,9 +37,9 @@ class SlotSetbacks:
         """What is to be said of the last removal that did not end well."""
 
     @property
-    def conditions(self) -> Mapping[Condition, str]:
+    def conditions(self) -> dict[Condition, str]:
         """What is wrong, with its sentence."""
-        return dict([self._trouble]) if self._trouble is not None else {}
+        return {} if self._trouble is None else dict([self._trouble])
 
     def obstacle(self, slot: int, now_s: float) -> Reason | None:
         """Why it is too early to ask for the vCPU of this slot; None: it is not."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.model import MOST_VCPUS
 from autoscaler.core.policy import STEP_FLOOR_VCPUS, DownLimits, Mode, UpLimits
+from autoscaler.core.quickly_made import quickly_made
 from autoscaler.core.reason import Reason
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Clamp:
     after: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """The vCPUs to have, the size to go to now, the one reason that decided, and every clamp on the way."""
@@ -42,6 +44,7 @@ class Target:
     clamps: tuple[Clamp, ...] = ()
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """What the clamps look at."""
@@ -76,7 +79,8 @@ def stabilize(wish: Recommendation, at: Situation) -> Target:
     """Turn a recommendation into a target and the next move towards it."""
     clamps: list[Clamp] = []
     target = _clamped(wish.vcpus, _bounds(at), clamps)
-    following = _clamped(target, _pace(at), clamps)
+    # Each limit of pace leaves the vCPUs online allowed: who is where it should be need not ask for leave.
+    following = target if target == at.online else _clamped(target, _pace(at), clamps)
     assert at.lower <= target <= at.upper, (target, at)
     assert at.online <= following <= target or target <= following <= at.online, (following, target, at)
     return Target(

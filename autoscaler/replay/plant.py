@@ -79,8 +79,9 @@ class Plant:
         """VCPU-seconds of work that wait, and that were given up since the start."""
         self._traces = traces
         self._stolen_ratio = np.zeros(self.steps) if stolen_ratio is None else stolen_ratio
-        self._ahead = np.empty((0, domains))
-        """Demand of the steps up to the next multiple of `_AHEAD`."""
+        self._known_ahead = np.empty((0, domains), dtype=np.bool_)
+        self._new_s_ahead = np.empty((0, domains))
+        """Of the steps up to the next multiple of `_AHEAD`: vCPU-seconds of work, and if they are known."""
         self._otherwise_s = np.zeros(domains)
         """By how many vCPU-seconds the step under way has more, or fewer, than its last count would give."""
         self._due: dict[int, list[tuple[float, int, int]]] = {}
@@ -116,9 +117,7 @@ class Plant:
         self._otherwise_s[:] = 0.0
         stolen_ratio = self._stolen_ratio[step]
         capacity_s = online_s * (1 - stolen_ratio)
-        demand_vcpus = self._demand_vcpus(step)
-        self.known = ~np.isnan(demand_vcpus)
-        new_s = np.where(self.known, demand_vcpus, 0.0) * span_s
+        new_s = self._new_s(step)
         work_s = new_s + self.backlog_s
         busy_s = np.minimum(work_s, capacity_s)
         self._wait(capacity_s - new_s, work_s - busy_s)
@@ -151,20 +150,26 @@ class Plant:
             for row, trace in enumerate(self._traces)
         ]
 
-    def _demand_vcpus(self, step: int) -> npt.NDArray[np.float64]:
-        """What a step brings; taken from the traces for many steps at once, which is quicker."""
+    def _new_s(self, step: int) -> npt.NDArray[np.float64]:
+        """The work that a step brings; taken from the traces for many steps at once, which is quicker."""
         ahead = step % _AHEAD
         if ahead == 0:
             steps = slice(step, step + _AHEAD)
-            self._ahead = np.array([trace.demand_vcpus[steps] for trace in self._traces]).T.copy()
-        demand_vcpus: npt.NDArray[np.float64] = self._ahead[ahead]
-        return demand_vcpus
+            demand_vcpus = np.array([trace.demand_vcpus[steps] for trace in self._traces]).T.copy()
+            self._known_ahead = ~np.isnan(demand_vcpus)
+            self._new_s_ahead = np.where(self._known_ahead, demand_vcpus, 0.0) * self.step_s
+        self.known = self._known_ahead[ahead]
+        new_s: npt.NDArray[np.float64] = self._new_s_ahead[ahead]
+        return new_s
 
     def _wait(self, spare_s: npt.NDArray[np.float64], left_s: npt.NDArray[np.float64]) -> None:
         """Let what was left undone wait; until it is done, some task of the guest waits for a CPU.
 
         `spare_s`: capacity beyond what the step itself brought; what waited before is worked off by it.
         """
+        if not (self.backlog_s.any() or left_s.any()):
+            self.waiting_ratio = np.zeros(len(left_s))
+            return
         with np.errstate(divide="ignore", invalid="ignore"):
             cleared = np.where(self.backlog_s > 0, self.backlog_s / spare_s, 0.0)
         self.waiting_ratio = np.where(left_s > 0, 1.0, np.minimum(cleared, 1.0))

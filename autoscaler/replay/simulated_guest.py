@@ -147,9 +147,12 @@ def ids_of(count: int) -> frozenset[int]:
 
 @lru_cache(maxsize=4096)
 def _shown(present: int, online: int) -> GuestVcpus:
-    return GuestVcpus(
-        tuple(
-            GuestVcpu(logical_id=number, online=number < online, can_offline=number > 0)
-            for number in range(present)
-        )
+    return GuestVcpus(_listed(present, online=True)[:online] + _listed(present, online=False)[online:])
+
+
+@lru_cache(maxsize=4096)
+def _listed(present: int, *, online: bool) -> tuple[GuestVcpu, ...]:
+    """So many vCPUs, all alike: of a large guest to list each anew would cost more than all else about it."""
+    return tuple(
+        GuestVcpu(logical_id=number, online=online, can_offline=number > 0) for number in range(present)
     )

@@ -13,8 +13,7 @@ other domain anything.
 from __future__ import annotations
 
 import logging
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVarTuple
 
 from autoscaler.core.policy_changes import meaning_of
 from autoscaler.core.reason import Reason
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
     from autoscaler.service.lanes import Submit
     from autoscaler.service.recorder import Recorder
     from autoscaler.service.snapshot import Snapshot
+
+Facts = TypeVarTuple("Facts")
 
 _log = logging.getLogger("autoscaler")
 
@@ -219,7 +220,7 @@ class Controller:
         for governed, view, observation in found:
             if governed is not None and observation is not None:
                 self._unpublished = True
-                self._contained(governed, partial(self._decide, governed, view, observation))
+                self._contained(governed, self._decide, view, observation)
                 if governed in self._fleet:  # else its state was lost
                     decided.append(governed)
         self._conclude(decided)
@@ -243,10 +244,12 @@ class Controller:
         self._driving.forget(domain)
         self._narrator.forget(domain)
 
-    def _contained(self, governed: Governed, step: Callable[[], None]) -> None:
+    def _contained(
+        self, governed: Governed, step: Callable[[Governed, *Facts], None], *facts: *Facts
+    ) -> None:
         """Take a step of one domain; a fault in it is kept from the others, and that domain starts afresh."""
         try:
-            step()
+            step(governed, *facts)
         except Exception:  # noqa: BLE001 - a guest that finds a fault in us must not take the others along
             view = governed.state.view
             _log.exception("%s: internal error, please report it; the domain is taken up anew", view.name)
@@ -273,8 +276,7 @@ class Controller:
         asked = {governed.state.view.id for governed in decided}
         giving = (self._fleet.get(domain) for domain in grants if domain not in asked)
         for governed in (*decided, *(other for other in giving if other is not None)):
-            grant = grants.get(governed.state.view.id)
-            self._contained(governed, partial(self._carry_on, governed, grant))
+            self._contained(governed, self._carry_on, grants.get(governed.state.view.id))
 
     def _carry_on(self, governed: Governed, grant: Grant | None) -> None:
         """Record a decision as it was granted, and begin the move that it asks for."""

@@ -40,7 +40,7 @@ class Driving:
         submit: Submit,
         instruments: Instruments,
         narrator: Narrator,
-        contained: Callable[[Governed, Callable[[], None]], None],
+        contained: Callable[[Governed, Callable[[Governed], None]], None],
     ) -> None:
         """`contained` takes a step of one domain and keeps a fault in it from the others."""
         self._fleet = fleet
@@ -65,22 +65,24 @@ class Driving:
         for domain in [domain for domain, wake_s in self._wakes.items() if wake_s <= now_s]:
             governed = self._fleet.get(domain)
             assert governed is not None, domain
-            self._contained(governed, partial(self.drive, governed))
+            self._contained(governed, self.drive)
 
     def drive(self, governed: Governed) -> None:
         """Hand out the next actions of a domain, or note when to look again."""
-        domain, now_s = governed.state.view.id, self._clock.monotonic_s()
+        state = governed.state
+        domain, now_s = state.view.id, self._clock.monotonic_s()
         self._wakes.pop(domain, None)
+        if state.actuation.at_rest and state.removal.at_rest:
+            return
         self.close_operations(governed)
         wakes_s: list[float] = []
-        for machine in (governed.state.actuation, governed.state.removal):
+        for machine in (state.actuation, state.removal):
             action = machine.next_action(now_s)
             if action is None:
                 continue
-            hand = (domain, type(machine))
             if isinstance(action, Wait):
                 wakes_s.append(action.until_s)
-            elif hand not in self._acting:
+            elif (hand := (domain, type(machine))) not in self._acting:
                 self._acting.add(hand)
                 machine.started(action)
                 work = partial(carry_out, governed.host, domain, action)
@@ -91,7 +93,7 @@ class Driving:
     def close_operations(self, governed: Governed) -> None:
         """Record and tell what ended."""
         state = governed.state
-        for operation in state.actuation.take_closed() + state.removal.take_closed():
+        for operation in (*state.actuation.take_closed(), *state.removal.take_closed()):
             self._recorder.ended(operation)
             self._instruments.operation_ended(operation)
             governed.tally.ended(operation)
@@ -121,6 +123,10 @@ class Driving:
             return
         now.tally.acted(action, result)
         if now is governed:
-            self._contained(now, partial(take_in, now.state, action, result, self._clock.monotonic_s()))
+            self._contained(now, partial(_take_in, action, result, self._clock.monotonic_s()))
         if now in self._fleet:
-            self._contained(now, partial(self.drive, now))
+            self._contained(now, self.drive)
+
+
+def _take_in(action: Action, result: Answer | AutoscalerError, now_s: float, governed: Governed) -> None:
+    take_in(governed.state, action, result, now_s)

@@ -14,7 +14,7 @@ from autoscaler.core.deadlines import DeadlineSettings, Stage
 from autoscaler.core.delay import REMEMBERED
 from autoscaler.core.domain_state import DomainState
 from autoscaler.core.learned import DAY_S, Learned
-from autoscaler.core.policy import Mode
+from autoscaler.core.policy import Mode, Reclaim
 from autoscaler.core.reason import Reason
 from autoscaler.service.assignments import Assignments
 from autoscaler.service.governed import Governed
@@ -100,11 +100,9 @@ class Fleet:
     def takes_back(self, label: str) -> bool:
         """Whether guests of a host are going to be asked for vCPUs, by the policies in force now."""
         return any(
-            governed.state.decision is not None
-            and governed.state.decision.mode is Mode.AUTO
-            and governed.state.policy.down.idle_s is not None
+            governed.state.decision is not None and governed.state.decision.mode is Mode.AUTO
             for domain, governed in self._domains.items()
-            if domain.host == label
+            if governed.state.policy.down.reclaim is not Reclaim.OFFLINE and domain.host == label
         )
 
     def take_up(self, view: DomainView) -> tuple[Governed | None, bool]:
@@ -185,6 +183,9 @@ class Fleet:
         now_s = self._clock.monotonic_s()
         for place in {self.hosts[domain.host].place for domain in asking}:
             self._feel(place)
+            most_vcpus = sum(governed.state.most_vcpus for governed in self._of(place))
+            if self._shares[place].has_plenty(most_vcpus, len(asking), now_s):
+                continue
             requests = [
                 request_of(governed.state, now_s, asks=governed.state.view.id in asking)
                 for governed in self._of(place)

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from autoscaler.replay.trace import Trace
 
 _MOST_DOMAINS = 50
-_MOST_BYTES = 8_000_000
+_MOST_BYTES = 16_000_000
 """Of demand: a part travels whole, and is done anew where whoever had it is lost."""
-_FOR_EACH = 4
-"""Parts for each worker, so that none is idle for long while another works on the last one."""
+_FOR_EACH = 2
+"""Parts for each worker: few, for a step of a part costs little more for more domains; and yet more than one,
+so that none is idle for long while another works on the last one."""
 
 
 T_co = TypeVar("T_co", covariant=True)
@@ -83,14 +84,14 @@ def chunks(
 
 
 def share_out(
-    traces: Sequence[Trace], circumstances: Circumstances, *, workers: int, most_domains: int = _MOST_DOMAINS
+    traces: Sequence[Trace], circumstances: Circumstances, *, workers: int
 ) -> list[tuple[Trace, ...]]:
     """Put domains into groups for so many workers; those that share a host of a size stay together."""
     if circumstances.host_vcpus is not None:
         return [tuple(traces)]
     longest = max((trace.demand_vcpus.nbytes for trace in traces), default=1)
     fair = ceil(len(traces) / (_FOR_EACH * workers))
-    size = max(1, min(fair, most_domains, _MOST_BYTES // max(longest, 1)))
+    size = max(1, min(fair, _MOST_DOMAINS, _MOST_BYTES // max(longest, 1)))
     return [tuple(traces[begin : begin + size]) for begin in range(0, len(traces), size)]
 
 

@@ -88,6 +88,18 @@ class Shares:
             steal_vcpus, online = steal_vcpus + load.steal_vcpus, online + load.online
         self._steal_ratio = steal_vcpus / online if online else None
 
+    def has_plenty(self, most_vcpus: int, changes: int, now_s: float) -> bool:
+        """Whether nobody who asks need be weighed against others, for there is enough of everything for all.
+
+        Args:
+            most_vcpus: what all governed domains together may ever ask for.
+            changes: how many would begin one now.
+            now_s: `Clock.monotonic_s`.
+        """
+        total = self._capacity_vcpus()
+        enough = total is None or most_vcpus + self._ungoverned_vcpus <= total
+        return enough and changes <= self._rate.left(now_s) and not self._pressed()
+
     def grants(self, requests: Collection[Request], now_s: float) -> dict[DomainId, Grant]:
         """What each governed domain gets of what it asks for."""
         total = self._capacity_vcpus()

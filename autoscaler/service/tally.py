@@ -69,7 +69,8 @@ class TallyCounter:
 
     def sampled(self, error: AutoscalerError | None, dropped: Dropped | None) -> None:
         """Count how a sample failed, or that its counters ran backwards without a boot of the guest."""
-        self.called(error)
+        if error is not None:
+            self.called(error)
         if dropped is Dropped.BACKWARDS:
             self._agent_errors["counters-backwards"] += 1
 

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from autoscaler.replay.trace import Trace
 
 
+_BASELINES_FOR = 8
+"""Domains whose courses by all baselines are in memory at once."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """What is tried."""
@@ -138,13 +142,18 @@ class Judge:
         """What becomes of each domain under each baseline, if they are wanted."""
         if not self._trial.baselines:
             return
-        courses: dict[str, dict[int, Course]] = {rule.name: {} for rule in RULES}
+        scores: dict[str, dict[int, DomainScore]] = {rule.name: {} for rule in RULES}
         for (sla, _), numbers in self._groups.items():
-            ran = run_baselines(RULES, [self._traces[number] for number in numbers], circumstances, sla)
-            for name, found in ran.items():
-                courses[name] |= dict(zip(numbers, found, strict=True))
-        for name, by_number in courses.items():
-            yield name, self.scores([by_number[number] for number in range(len(self._traces))])
+            for begin in range(0, len(numbers), _BASELINES_FOR):
+                few = numbers[begin : begin + _BASELINES_FOR]
+                ran = run_baselines(RULES, [self._traces[number] for number in few], circumstances, sla)
+                for name, courses in ran.items():
+                    scores[name] |= {
+                        number: self._score(number, course)
+                        for number, course in zip(few, courses, strict=True)
+                    }
+        for name, by_number in scores.items():
+            yield name, [by_number[number] for number in range(len(self._traces))]
 
     def everything(
         self, circumstances: Circumstances, progress: Callable[[int], None]
@@ -156,10 +165,10 @@ class Judge:
 
     def scores(self, courses: Sequence[Course]) -> list[DomainScore]:
         """The score of each domain, in the traces' order."""
-        return [
-            domain_score(course, best, *self._trial.judging(course.domain))
-            for course, best in zip(courses, self.optimum, strict=True)
-        ]
+        return [self._score(number, course) for number, course in enumerate(courses)]
+
+    def _score(self, number: int, course: Course) -> DomainScore:
+        return domain_score(course, self.optimum[number], *self._trial.judging(course.domain))
 
     def _optimum(self) -> list[Course]:
         found: dict[int, Course] = {}

@@ -1,4 +1,4 @@
-"""How fast a replay is: the real controller over simulated guests, on all CPUs.
+"""How fast a replay is: the real controller over simulated guests, and the optimum, on all CPUs.
 
 The demand is made here, so that no recording is needed: a daily wave, steps of some minutes, and noise.
 """
@@ -15,9 +15,11 @@ import numpy as np
 
 from autoscaler.core.policy import Match, Policy, PolicySet
 from autoscaler.replay.circumstances import Circumstances
-from autoscaler.replay.course import Course
+from autoscaler.replay.result import POLICY
 from autoscaler.replay.trace import Trace
-from autoscaler.service.rehearsal_processes import rehearse_on_all_cpus
+from autoscaler.service.rehearsal_chunks import share_out
+from autoscaler.service.rehearsal_processes import cpus, on_all_cpus
+from autoscaler.service.trial import Trial, TrialPart
 from tests.bench.figures import Figure, figure
 
 DAY_S = 86400.0
@@ -32,9 +34,9 @@ def replay(say: Callable[[str], None]) -> list[Figure]:
     """A week of a hundred domains, in time and memory; and what a domain-day costs, by how many there are."""
     found = []
     for domains, days in SIZES:
-        spent_s, _ = _rehearsed(_demand(domains, days), say)
+        spent_s = _spent_s(_demand(domains, days), say)
         found.append(figure(f"replay.{domains}.domain-day", "s", [spent_s / (domains * days)]))
-    spent_s, _ = _rehearsed(_demand(DOMAINS, DAYS), say)
+    spent_s = _spent_s(_demand(DOMAINS, DAYS), say)
     found += [
         figure("replay.week", "s", [spent_s]),
         figure("replay.week.step", "us of wall time", [1e6 * spent_s * STEP_S / (DOMAINS * DAYS * DAY_S)]),
@@ -43,12 +45,14 @@ def replay(say: Callable[[str], None]) -> list[Figure]:
     return found
 
 
-def _rehearsed(traces: list[Trace], say: Callable[[str], None]) -> tuple[float, list[Course]]:
-    """Seconds of a rehearsal, and what came of it."""
+def _spent_s(traces: list[Trace], say: Callable[[str], None]) -> float:
+    """Seconds of a replay of one policy against the optimum."""
     progress = _Progress(say, sum(len(trace.demand_vcpus) for trace in traces))
+    trial = Trial(policies={POLICY: ADAPTIVE}, circumstances=Circumstances(), baselines=False)
     started_s = time.perf_counter()
-    courses = rehearse_on_all_cpus(traces, ADAPTIVE, Circumstances(), progress=progress)
-    return time.perf_counter() - started_s, courses
+    groups = share_out(traces, trial.circumstances, workers=cpus(None))
+    on_all_cpus([TrialPart(group, trial) for group in groups], progress=progress)
+    return time.perf_counter() - started_s
 
 
 @dataclass(slots=True)
@@ -86,6 +90,8 @@ def _trace(number: int, steps: int) -> Trace:
 
 
 def _peak_mib() -> float:
-    """Most memory that this process had, and that its largest worker had, together."""
-    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_maxrss for usage in usages) / 1024
+    """Most memory that this process had, and its workers, if each had as much as the largest of them."""
+    own, largest = (
+        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return (own + cpus(None) * largest) / 1024
