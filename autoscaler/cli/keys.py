@@ -35,6 +35,8 @@ _NAMED = {
     "\b": "backspace",
 }
 _MOST_BYTES = 1024
+_NAP_S = 0.5
+"""A Ctrl-C that comes just before the process falls asleep is only seen when it wakes up."""
 
 
 _KEY = re.compile(r"\x1b(?:\[[0-9;]*[A-Za-z~]|O[A-Z])|.", re.DOTALL)
@@ -73,9 +75,11 @@ class _Keys:
 
     def next_within(self, wait_s: float) -> str:
         if not self._waiting:
-            ready, _, _ = select.select((self._stream,), (), (), wait_s)
-            if not ready:
-                return ""
+            end_s = time.monotonic() + wait_s
+            while not select.select((self._stream,), (), (), min(max(0.0, wait_s), _NAP_S))[0]:
+                wait_s = end_s - time.monotonic()
+                if wait_s <= 0:
+                    return ""
             text = os.read(self._stream, _MOST_BYTES).decode(errors="replace")
             # A terminal that is gone has nothing more to say.
             self._waiting.extend(_KEY.findall(text) or ["q"])
