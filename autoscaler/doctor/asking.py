@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.backends.agent.inspection import AgentInspector
 from autoscaler.core.model import RunState
-from autoscaler.ports import AutoscalerError
+from autoscaler.ports import AutoscalerError, DomainBusy
 from autoscaler.service.settings import HostLimits
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class Told:
 
     inspection: AgentInspection | None = None
     trouble: str = ""
+    busy: bool = False
+    """That passes."""
 
 
 def ask_agents(
@@ -61,13 +63,11 @@ def ask_agents(
 
     def ask(view: DomainView) -> tuple[DomainId, Told]:
         if view.state is not RunState.RUNNING:
-            return view.id, Told(
-                trouble=f"domain {view.name} is {view.state}, so its agent cannot answer: resume it"
-            )
+            return view.id, Told(trouble=f"domain {view.name} does not run: it is {view.state}", busy=True)
         try:
             return view.id, Told(inspection=inspector.inspect(view.id, view.name))
         except AutoscalerError as error:
-            return view.id, Told(trouble=str(error))
+            return view.id, Told(trouble=str(error), busy=isinstance(error, DomainBusy))
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return dict(pool.map(ask, views))

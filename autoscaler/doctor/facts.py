@@ -165,6 +165,8 @@ class DomainFacts:
     agent: AgentInspection | None = None
     agent_trouble: str = ""
     """Why its agent told nothing, in a sentence."""
+    agent_busy: bool = False
+    """That will pass by itself, or is somebody's will: a pause, a freeze, another's call."""
     socket_modes: Mapping[str, int] = field(default_factory=dict)
     """With QMP: the permissions of its sockets, by path."""
     policies_known: bool = False

@@ -8,6 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+CHECKS = frozenset(
+    {
+        *("connection", "rights", "libvirt", "qemu", "capacity", "pressure"),
+        *("seen", "definition", "job", "policy", "sockets", "maximum", "slots", "topology"),
+        *("agent-channel", "agent", "agent-version", "agent-load", "agent-onlining", "self-onlining"),
+        *("guest-os", "guest-vcpus", "clock", "machine", "emulation", "hypervisor", "descriptors"),
+        *("pinning", "numa", "quota"),
+    }
+)
+"""A closed set: programs go by these."""
+
 
 class Severity(StrEnum):
     """How much a finding matters; in this order."""
@@ -42,13 +53,14 @@ class Finding:
     """One thing that was looked at."""
 
     check: str
-    """Which check found it; of a closed set."""
+    """One of `CHECKS`."""
     severity: Severity
     seen: str
     means: str = ""
     fix: Fix = field(default_factory=Fix)
 
     def __post_init__(self) -> None:
+        assert self.check in CHECKS, self.check
         assert self.severity.rank <= Severity.NOTE.rank or self.fix != Fix(), self.check
 
 

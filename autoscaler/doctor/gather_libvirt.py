@@ -119,6 +119,7 @@ def _domain(
         trouble=build if isinstance(build, str) else "",
         agent=agent.inspection,
         agent_trouble=agent.trouble,
+        agent_busy=agent.busy,
         policies_known=request.policies is not None,
         policy=request.policy_of(view, record.name, record.uuid),
     )

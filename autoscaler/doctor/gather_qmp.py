@@ -140,6 +140,7 @@ def _domain(
         trouble=build if isinstance(build, str) else "",
         agent=agent.inspection,
         agent_trouble=agent.trouble,
+        agent_busy=agent.busy,
         socket_modes=_modes(guest),
         policies_known=request.policies is not None,
         policy=request.policy_of(view, guest.name, uuid),

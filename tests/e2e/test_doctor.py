@@ -226,7 +226,7 @@ def test_a_real_guest_whose_agent_is_hardened_as_in_the_red_hat_family_can_be_re
 ) -> None:
     boot_qemu_guest(GuestSpec(name="hardened", block=HARDENED))
     found = examined("hardened", "--qmp", qemu_root)
-    assert found["agent-load"]["seen"] == "its load can be read by guest-get-cpustats"
+    assert found["agent-load"]["seen"] == "its load was read by guest-get-cpustats"
     assert severities(found, "agent-load", "agent-onlining", "self-onlining") == ["ok"] * 3
 
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from autoscaler.backends.agent.files import READ, WRITE
 from autoscaler.backends.agent.inspection import AgentInspection, GuestOs
-from autoscaler.core.model import Descriptors, DomainId, DomainView, GuestVcpu, GuestVcpus, RunState
+from autoscaler.core.model import (
+    CpuSource,
+    Descriptors,
+    DomainId,
+    DomainView,
+    GuestVcpu,
+    GuestVcpus,
+    RunState,
+)
 from autoscaler.core.owner import Owner
 from autoscaler.core.policy import DownLimits, Match, Policy, Reclaim
 from autoscaler.doctor.checks import agent, guest, host, machine, placement, room, standing
 from autoscaler.doctor.facts import Build, DomainFacts, HostFacts, Placement, Slot, Topology, Way
-from autoscaler.doctor.finding import Finding, Severity
+from autoscaler.doctor.finding import CHECKS, Finding, Severity
 from autoscaler.service.settings import HostLimits
 
 UUID = "5f0c6a52-8b1e-4f6c-9a53-3c1c3e0f7a11"
@@ -57,6 +67,7 @@ BUILD = Build(
 AGENT = AgentInspection(
     version="7.2.22",
     enabled=frozenset(ALL),
+    source=CpuSource.PROC_STAT,
     vcpus=listing(4),
     os=GuestOs(id="debian", name="Debian 12", kernel="6.1.0"),
     clock_ahead_s=0.1,
@@ -130,6 +141,11 @@ def test_of_a_domain_that_is_well_nothing_is_found() -> None:
         pytest.param(domain(connected=False, agent=None), [("agent-channel", "error")], id="nobody there"),
         pytest.param(domain(agent=None, agent_trouble="it hangs"), [("agent", "error")], id="agent silent"),
         pytest.param(
+            domain(agent=None, agent_trouble="it is frozen", agent_busy=True),
+            [("agent", "note")],
+            id="frozen",
+        ),
+        pytest.param(
             domain(agent=replace(AGENT, version="6.2.0")), [("agent-version", "note")], id="old agent"
         ),
         pytest.param(
@@ -143,15 +159,9 @@ def test_of_a_domain_that_is_well_nothing_is_found() -> None:
             id="as RHEL 9 allows",
         ),
         pytest.param(
-            domain(agent=allowing("guest-get-vcpus", "guest-set-vcpus", "guest-exec", "guest-exec-status")),
-            [("agent-load", "note")],
-            id="exec only",
+            domain(agent=replace(AGENT, source=CpuSource.EXEC)), [("agent-load", "note")], id="exec only"
         ),
-        pytest.param(
-            domain(agent=allowing("guest-get-vcpus", "guest-set-vcpus")),
-            [("agent-load", "error")],
-            id="no load",
-        ),
+        pytest.param(domain(agent=replace(AGENT, source=None)), [("agent-load", "error")], id="no load"),
         pytest.param(
             domain(agent=allowing("guest-get-cpustats", "guest-set-vcpus")),
             [("agent-onlining", "error")],
@@ -175,7 +185,7 @@ def test_of_a_domain_that_is_well_nothing_is_found() -> None:
         pytest.param(domain(agent=replace(AGENT, os=None)), [("guest-os", "note")], id="system unknown"),
         pytest.param(
             domain(agent=replace(AGENT, os=GuestOs(id="mswindows", name="Windows", kernel="10"))),
-            [("guest-os", "warning")],
+            [("guest-os", "error")],
             id="Windows",
         ),
         pytest.param(
@@ -391,3 +401,11 @@ def test_known_faults_of_libvirt_are_told_by_its_version() -> None:
 
 def _told(version: tuple[int, int, int]) -> str:
     return next(it.means for it in host.check(replace(HOST, libvirt=version)) if it.check == "libvirt")
+
+
+def test_the_manual_has_every_check_and_how_bad_it_can_be() -> None:
+    manual = (Path(__file__).parents[2] / "deploy/README.md").read_text()
+    table = manual.partition("| finding | what is looked at | at worst |\n")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in table.splitlines()[1:]]
+    assert {name for row in rows for name in re.findall(r"`([a-z-]+)`", row[0])} == CHECKS
+    assert {row[2] for row in rows} <= set(Severity)

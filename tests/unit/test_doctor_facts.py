@@ -10,6 +10,7 @@ from autoscaler.backends.agent.inspection import OWN_RULE, AgentInspection, Agen
 from autoscaler.backends.host import numa_nodes
 from autoscaler.backends.libvirt.inspection import LibvirtDomain, nodes_in
 from autoscaler.backends.qmp.inspection import QemuInspection, QemuSlot
+from autoscaler.core.model import CpuSource
 from autoscaler.doctor import from_qmp
 from autoscaler.doctor.facts import Build, Slot, Topology, listed
 from autoscaler.doctor.from_libvirt import build_of, cpus_in, vcpus_of
@@ -128,6 +129,7 @@ def test_what_qemu_says_becomes_the_same_facts() -> None:
 def test_an_agent_is_asked_for_all_it_may_tell() -> None:
     found = inspect(ScriptedGuest(present=2, clock_ahead_s=60))
     assert (found.version, found.rule, found.rules_read) == ("7.2.22", None, True)
+    assert found.source is CpuSource.PROC_STAT
     assert found.os is not None
     assert (found.os.id, found.os.kernel) == ("debian", "6.1.0-28-amd64")
     assert found.vcpus is not None
@@ -147,8 +149,16 @@ def test_what_an_agent_does_not_allow_costs_nothing_else() -> None:
     blocked = {"guest-get-osinfo", "guest-get-time", "guest-get-vcpus", "guest-file-open"}
     found = inspect(ScriptedGuest(blocked=blocked))
     assert (found.os, found.clock_ahead_s, found.vcpus, found.rules_read) == (None, None, None, False)
+    assert found.source is CpuSource.CPUSTATS
     assert found.allows("guest-set-vcpus")
     assert not found.allows("guest-get-time")
+
+
+def test_a_guest_that_has_no_proc_stat_tells_its_load_by_another_source_or_not() -> None:
+    no_file = {"/proc/stat": "No such file or directory"}
+    assert inspect(ScriptedGuest(denied=no_file)).source is CpuSource.CPUSTATS
+    nothing = {"guest-get-cpustats", "guest-exec"}
+    assert inspect(ScriptedGuest(denied=no_file, blocked=nothing)).source is None
 
 
 def test_an_agent_that_does_not_say_what_it_allows_is_thought_to_allow_all() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from autoscaler.backends.agent.files import READ, GuestFiles
+from autoscaler.backends.agent.probe_ladder import ProbeLadder
 from autoscaler.backends.agent.session import AgentSession
 from autoscaler.backends.agent.vcpus import OnlineLadder
 from autoscaler.backends.agent.wire import printable
@@ -20,7 +21,7 @@ from autoscaler.ports import AgentBlocked, AgentRefused
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autoscaler.core.model import DomainId, GuestVcpus
+    from autoscaler.core.model import CpuSource, DomainId, GuestVcpus
     from autoscaler.ports import AgentChannel, Clock
 
 _T = TypeVar("_T")
@@ -56,6 +57,8 @@ class AgentInspection:
     version: str | None
     enabled: frozenset[str] | None
     """Commands that it allows; None: it does not say."""
+    source: CpuSource | None
+    """What its CPU load was read by, as a probe reads it; None: it allows nothing that tells it."""
     vcpus: GuestVcpus | None
     os: GuestOs | None
     clock_ahead_s: float | None
@@ -92,6 +95,7 @@ class AgentInspector:
         info = questions.ask(session.info)
         questions.ask(session.check_not_frozen)
         assert info is not None, "an agent that does not tell is no error"
+        source = questions.ask(questions.source)
         vcpus = questions.ask(questions.vcpus)
         guest_os = questions.ask(questions.guest_os)
         ahead_s, doubt_s = questions.ask(questions.clock) or (None, 0.0)
@@ -99,6 +103,7 @@ class AgentInspector:
         return AgentInspection(
             version=info.version,
             enabled=info.enabled,
+            source=source,
             vcpus=vcpus,
             os=guest_os,
             clock_ahead_s=ahead_s,
@@ -125,6 +130,14 @@ class _Questions:
             return question()
         except (AgentBlocked, AgentRefused):
             return None
+
+    def source(self) -> CpuSource:
+        ladder = ProbeLadder(self._session, self._files)
+        try:
+            source, _ = ladder.read(self._clock.monotonic_s())
+        finally:
+            ladder.release()
+        return source
 
     def vcpus(self) -> GuestVcpus:
         return OnlineLadder(self._session, self._files).vcpus()

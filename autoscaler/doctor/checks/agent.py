@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from autoscaler.backends.agent.files import READ, WRITE
 from autoscaler.backends.agent.inspection import OWN_RULE
+from autoscaler.core.model import CpuSource
+from autoscaler.doctor.checks.guest import WINDOWS
 from autoscaler.doctor.finding import Fix, error, note, ok, warning
 
 if TYPE_CHECKING:
@@ -46,6 +48,9 @@ def check(domain: DomainFacts) -> Iterator[Finding]:
     if build.channel:
         open_ = ", and the guest has it open" if build.connected else ""
         yield ok("agent-channel", f"it has one{open_}")
+    if agent is None and domain.agent_busy:
+        yield note("agent", "its agent cannot tell anything now", domain.agent_trouble)
+        return
     if agent is None:
         yield error(
             "agent",
@@ -55,6 +60,8 @@ def check(domain: DomainFacts) -> Iterator[Finding]:
         )
         return
     yield _version(agent)
+    if agent.os is not None and agent.os.id == WINDOWS:
+        return  # that says it all, in `guest`
     yield _load(agent)
     yield _onlining(agent)
     yield _self_onlining(agent)
@@ -112,20 +119,20 @@ def _version(agent: AgentInspection) -> Finding:
 
 
 def _load(agent: AgentInspection) -> Finding:
-    """By which of the sources of load it can be measured; the order is that of the probe's ladder."""
+    """By which of the sources of load it is measured."""
     name = "agent-load"
-    if agent.allows(*READ):
-        return ok(name, "its load can be read from /proc/stat")
-    if agent.allows("guest-get-cpustats"):
+    if agent.source is CpuSource.PROC_STAT:
+        return ok(name, "its load was read from /proc/stat")
+    if agent.source is CpuSource.CPUSTATS:
         return ok(
             name,
-            "its load can be read by guest-get-cpustats",
-            "files are blocked: pressure and the run queue are not seen, so SLAs by those count nothing",
+            "its load was read by guest-get-cpustats",
+            "files cannot be read: pressure and the run queue are not seen, so SLAs by those count nothing",
         )
-    if agent.allows("guest-exec", "guest-exec-status"):
+    if agent.source is CpuSource.EXEC:
         return note(
             name,
-            "its load can only be read by running cat in the guest (guest-exec)",
+            "its load could only be read by running cat in the guest (guest-exec)",
             "that costs the guest a process for each sample",
             Fix(advice=f"Allow guest-get-cpustats, or {_words(READ)}. {_LISTS}"),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.doctor.finding import Fix, note, ok, warning
+from autoscaler.doctor.finding import Fix, error, note, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from autoscaler.doctor.facts import DomainFacts
     from autoscaler.doctor.finding import Finding
 
-_WINDOWS = "mswindows"
+WINDOWS = "mswindows"
+"""What an agent calls it."""
 _SKEW_S = 2.0
 """From here on a clock is wrong, and somebody will set it."""
 
@@ -31,12 +32,13 @@ def _system(agent: AgentInspection) -> Finding:
     if system is None or not (system.name or system.kernel):
         return note(name, "the agent does not say what runs in the guest", "known faults of it are not told")
     seen = ", ".join(filter(None, (system.name, f"kernel {system.kernel}" if system.kernel else "")))
-    if system.id == _WINDOWS:
-        return warning(
+    if system.id == WINDOWS:
+        return error(
             name,
             seen,
-            "Windows takes vCPUs that are added, and gives none back: it grows and never shrinks",
-            Fix(advice="Give its policy `mode: up-only`, or leave it to `mode: recommend`."),
+            "the agent of Windows neither tells CPU load as that of Linux does nor takes vCPUs offline: it "
+            "is measured from the host and never resized",
+            Fix(advice="Leave it out of every policy, or give its policy `mode: recommend`."),
         )
     return ok(name, seen)
 

@@ -38,7 +38,7 @@ def _machine(domain: DomainFacts) -> Iterator[Finding]:
         yield warning(
             name,
             seen,
-            "vCPUs were only ever added on x86 here; on Arm and RISC-V, QEMU adds none",
+            "vCPUs were only ever added on x86; as far as is known, QEMU adds none on Arm and RISC-V",
             Fix(advice="Add one by hand first: " + _by_hand(domain)),
         )
     elif build.acpi is False:
@@ -108,11 +108,11 @@ def qemu_version(name: str, version: tuple[int, int, int]) -> Finding:
     """What is known of a version of QEMU."""
     seen = f"QEMU {dotted(version)}"
     update = Fix(advice="Update QEMU, then stop and start its domains.")
-    if version < _SLOTS_SINCE:
-        means = "vCPUs are added by the old command cpu-add, and none that it added can go back"
-        return note(name, seen, means, update)
     if version < _OLDEST_TRIED:
-        return note(name, seen, f"older than any that was tried ({dotted(_OLDEST_TRIED)} and later)", update)
+        means = f"older than any that was tried ({dotted(_OLDEST_TRIED)} and later)"
+        if version < _SLOTS_SINCE:
+            means += "; without libvirt, vCPUs are added by its old command cpu-add"
+        return note(name, seen, means, update)
     return ok(name, seen, "each vCPU that is plugged and unplugged leaves one file open in QEMU with KVM")
 
 

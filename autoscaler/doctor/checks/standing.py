@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 def check(domain: DomainFacts) -> Iterator[Finding]:
     """Look at what keeps the service from it."""
     if domain.trouble:
+        means = "the service does not see it"
+        if not domain.by_libvirt:
+            means += (
+                ", unless it is the service that holds its monitor: then stop that for as long as you look"
+            )
         yield error(
             "seen",
-            "its QEMU cannot be asked",
-            "the service does not see it",
+            "it cannot be looked at",
+            means,
             Fix(advice=f"{domain.trouble}."),
         )
     elif domain.view is None:
