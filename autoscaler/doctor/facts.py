@@ -60,8 +60,8 @@ class Topology:
         return self.sockets * self.dies * self.cores * self.threads
 
     def __str__(self) -> str:
-        dies = f"{self.dies} dies, " if self.dies > 1 else ""
-        return f"{self.sockets} sockets, {dies}{self.cores} cores, {self.threads} threads"
+        dies = f"dies {self.dies}, " if self.dies > 1 else ""
+        return f"sockets {self.sockets}, {dies}cores {self.cores}, threads {self.threads}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

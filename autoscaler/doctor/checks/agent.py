@@ -27,8 +27,9 @@ _CPUSTATS_SINCE = (7, 1)
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 _RULE = 'SUBSYSTEM=="cpu", ACTION=="add", TEST=="online", ATTR{online}=="0", ATTR{online}="1"'
 _LISTS = (
-    "In the guest, take them off BLOCK_RPCS or add them to ALLOW_RPCS (/etc/sysconfig/qemu-ga), or off "
-    "`block-rpcs` in /etc/qemu/qemu-ga.conf, and restart qemu-guest-agent."
+    "In the guest, take them off BLOCK_RPCS (once BLACKLIST_RPC) or add them to ALLOW_RPCS in "
+    "/etc/sysconfig/qemu-ga, or off block-rpcs (once blacklist) in /etc/qemu/qemu-ga.conf, and restart "
+    "qemu-guest-agent."
 )
 
 
