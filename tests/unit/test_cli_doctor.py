@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from typer.testing import CliRunner, Result
 
+from autoscaler.cli.answers import answer_schema
 from autoscaler.cli.main import app, main
 from tests.fakes.libvirt_domains import pretend_domain
 from tests.fakes.scripted_agent import ANY, Fault
@@ -82,6 +84,7 @@ def test_an_agent_that_hangs_and_a_policy_that_wants_more_are_told_with_what_to_
         result = run("web", "--config.file", config, "--output", "json")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["worst"] == "error"
+    jsonschema.Draft202012Validator(answer_schema("doctor")).validate(json.loads(result.stdout))
     assert "start qemu-guest-agent in the guest" in found(result, "agent")["fix"]["advice"]
     assert found(result, "maximum")["severity"] == "warning"
     assert "maxcpus=8" in found(result, "maximum")["fix"]["advice"]
