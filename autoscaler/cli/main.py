@@ -78,7 +78,7 @@ _add(
         "Say what keeps domains from being resized.",
         "doctor",
         "doctor web-1 -c qemu:///system",
-        "doctor --output json",
+        "doctor web-1 --exercise",
     )
 )
 _add("status", status, "Say whether the service is well.", "status", "status --output json")

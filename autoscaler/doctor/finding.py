@@ -14,7 +14,7 @@ CHECKS = frozenset(
         *("seen", "definition", "job", "policy", "sockets", "maximum", "slots", "topology"),
         *("agent-channel", "agent", "agent-version", "agent-load", "agent-onlining", "self-onlining"),
         *("guest-os", "guest-vcpus", "clock", "machine", "emulation", "hypervisor", "descriptors"),
-        *("pinning", "numa", "quota"),
+        *("pinning", "numa", "quota", "exercise"),
     }
 )
 """A closed set: programs go by these."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autoscaler.doctor.checks import agent, guest, host, machine, placement, room, standing
@@ -31,6 +31,10 @@ class DomainReport:
     uuid: str
     """Empty: not known."""
     findings: tuple[Finding, ...]
+
+    def and_also(self, finding: Finding) -> DomainReport:
+        """The same with one finding more."""
+        return replace(self, findings=(*self.findings, finding))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,9 @@ Found = dict[str, dict[str, Any]]
 
 def examined(*arguments: object) -> Found:
     """What is found of the one domain there is, by check."""
-    result = CliRunner().invoke(app, ["doctor", *map(str, arguments), "--output", "json"])
+    result = CliRunner().invoke(
+        app, ["doctor", *map(str, arguments), "--output", "json"], catch_exceptions=False
+    )
     (host,) = json.loads(result.stdout)["hosts"]
     (domain,) = host["domains"]
     return {finding["check"]: finding for finding in domain["findings"]}
@@ -149,6 +152,19 @@ def test_a_domain_that_does_not_run_is_examined_by_its_definition(
     assert all("shutdown" not in it["fix"]["commands"] for it in found.values())
 
 
+@needs_root
+def test_a_user_who_may_only_look_is_told_that_no_domain_can_be_changed(
+    daemon: LibvirtDaemon, administrator: libvirt.virConnect
+) -> None:
+    administrator.defineXML(bare_qemu_domain("looked-at", devices=AGENT_CHANNEL)).create()
+    arguments = ["doctor", "-c", f"{daemon.uri}-ro", "--output", "json"]
+    (host,) = json.loads(CliRunner().invoke(app, arguments).stdout)["hosts"]
+    rights = next(finding for finding in host["findings"] if finding["check"] == "rights")
+    assert rights["severity"] == "error"
+    assert rights["fix"]["advice"].startswith("libvirt at ")
+    assert [domain["name"] for domain in host["domains"]] == ["looked-at"]
+
+
 MONITOR = "-qmp unix:{home}/qmp.sock,server=on,wait=off"
 PORT = (
     "-device virtio-serial -chardev socket,id=qga0,path={home}/agent.sock,server=on,wait=off "
@@ -165,14 +181,24 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+def greets(monitor: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(monitor))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return bool(client.recv(1))
+
+
 @contextlib.contextmanager
 def bare_qemu(folder: Path, *more: str) -> Iterator[None]:
     home = folder / "bare"
     words = f"-nodefaults -no-user-config -display none -accel tcg -m 32 {' '.join((MONITOR, *more))}"
     process = subprocess.Popen(["qemu-system-x86_64", *words.format(home=home).split()])
     try:
-        while not (home / "qmp.sock").exists():
+        while not greets(home / "qmp.sock"):
             assert process.poll() is None
+            time.sleep(0.02)
         yield
     finally:
         process.kill()
@@ -236,3 +262,24 @@ def test_a_real_guest_is_seen_through_libvirt_too(
     found = examined(shared_libvirt_guest.name, "-c", embedded_uri)
     assert severities(found, "definition", "maximum", "agent-channel") == ["note", "ok", "ok"]
     assert severities(found, "agent-load", "agent-onlining", "guest-vcpus") == ["ok"] * 3
+
+
+def test_a_real_guest_is_exercised_and_runs_as_many_vcpus_as_before(
+    boot_qemu_guest: Boot[QemuGuest], qemu_root: Path
+) -> None:
+    boot_qemu_guest(GuestSpec(name="exercised"))
+    exercise = examined("exercised", "--qmp", qemu_root, "--exercise")["exercise"]
+    assert exercise["severity"] == "ok", exercise
+    for stage in ("plugged", "listed by the guest", "online", "offline again"):
+        assert f"{stage} after " in exercise["seen"]
+    found = examined("exercised", "--qmp", qemu_root)
+    assert found["guest-vcpus"]["seen"] == "the guest runs 1 of the 2 vCPUs that are plugged"
+
+
+def test_a_real_guest_is_exercised_through_libvirt_too(
+    boot_libvirt_guest: Boot[LibvirtGuest], embedded_uri: str
+) -> None:
+    boot_libvirt_guest(GuestSpec(name="exercised-too"))
+    exercise = examined("exercised-too", "-c", embedded_uri, "--exercise")["exercise"]
+    assert exercise["severity"] == "ok", exercise
+    assert "offline again after " in exercise["seen"]

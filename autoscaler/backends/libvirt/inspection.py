@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _PATIENCE_S = 10.0
+_LISTING_S = 60.0
+"""For thousands of domains, at about a millisecond each."""
 _PROBING_S = 90.0
 """libvirt may look at QEMU anew before it tells its version: a minute where /dev/kvm opens in vain."""
 _QEMU = "QEMU"
@@ -86,7 +88,7 @@ class LibvirtInspector:
             BackendUnavailable: the connection is down, or does not answer in time.
         """
         try:
-            return self._within(_PATIENCE_S, self._domains)
+            return self._within(_LISTING_S, self._domains)
         except libvirt.libvirtError as error:
             raise sweep_failed(error, self._uri) from error
 
