@@ -152,19 +152,6 @@ def test_a_domain_that_does_not_run_is_examined_by_its_definition(
     assert all("shutdown" not in it["fix"]["commands"] for it in found.values())
 
 
-@needs_root
-def test_a_user_who_may_only_look_is_told_that_no_domain_can_be_changed(
-    daemon: LibvirtDaemon, administrator: libvirt.virConnect
-) -> None:
-    administrator.defineXML(bare_qemu_domain("looked-at", devices=AGENT_CHANNEL)).create()
-    arguments = ["doctor", "-c", f"{daemon.uri}-ro", "--output", "json"]
-    (host,) = json.loads(CliRunner().invoke(app, arguments).stdout)["hosts"]
-    rights = next(finding for finding in host["findings"] if finding["check"] == "rights")
-    assert rights["severity"] == "error"
-    assert rights["fix"]["advice"].startswith("libvirt at ")
-    assert [domain["name"] for domain in host["domains"]] == ["looked-at"]
-
-
 MONITOR = "-qmp unix:{home}/qmp.sock,server=on,wait=off"
 PORT = (
     "-device virtio-serial -chardev socket,id=qga0,path={home}/agent.sock,server=on,wait=off "
