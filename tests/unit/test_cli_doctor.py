@@ -90,6 +90,25 @@ def test_an_agent_that_hangs_and_a_policy_that_wants_more_are_told_with_what_to_
     assert "maxcpus=8" in found(result, "maximum")["fix"]["advice"]
 
 
+@pytest.mark.parametrize("command", ["guest-info", "guest-get-osinfo", "guest-file-read"])
+@pytest.mark.parametrize("fault", [fault for fault in Fault if fault not in (Fault.SLOW, Fault.NOISE)])
+def test_an_agent_that_attacks_costs_only_what_it_would_have_told(
+    config: Path, folder: Path, command: str, fault: Fault
+) -> None:
+    config.write_text(config.read_text() + "agent: {timeout: 200ms}\n")
+    with FolderGuest(folder, "web") as guest, FolderGuest(folder, "web-2"):
+        guest.agent.faults[command] = fault
+        result = run("--config.file", config, "--output", "json")
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    (host,) = json.loads(result.stdout)["hosts"]
+    (attacked, other) = [
+        {it["check"]: it["severity"] for it in domain["findings"]} for domain in host["domains"]
+    ]
+    assert "agent-load" in other, "its neighbour is looked at as ever"
+    assert {attacked["maximum"], attacked["pinning"]} == {"ok"}
+    assert attacked.get("agent") == "error" or fault in (Fault.TWICE, Fault.WRONG_ID)
+
+
 def test_a_guest_whose_agent_is_not_there_is_told_so_by_qemu(config: Path, folder: Path) -> None:
     with FolderGuest(folder, "web") as guest:
         guest.qemu.agent_listens = False
