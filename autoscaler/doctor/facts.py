@@ -179,11 +179,6 @@ class DomainFacts:
         return self.host.way is Way.LIBVIRT
 
     @property
-    def qemu(self) -> Version | None:
-        """The version that it runs on, as far as is known."""
-        return self.build.qemu or self.host.qemu
-
-    @property
     def restart(self) -> tuple[str, ...]:
         """Command lines that stop it and start it again, where it runs."""
         if self.view is None or not self.by_libvirt or self.build.transient:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _TRIED = frozenset({"x86_64", "i686"})
 _SLOTS_SINCE = (5, 2, 0)
 _OLDEST_TRIED = (7, 2, 0)
-_TCG_ENDS_LATER = (10, 0, 0)
 
 
 def check(domain: DomainFacts) -> Iterator[Finding]:
@@ -65,12 +64,10 @@ def _by_hand(domain: DomainFacts) -> str:
 def _emulation(domain: DomainFacts) -> Iterator[Finding]:
     if not domain.build.emulated:
         return
-    qemu = domain.qemu
-    means = "it is slow, its kernel may ignore vCPUs that are added (Linux from late 6.12 on)"
-    if qemu is not None and qemu < _TCG_ENDS_LATER:
-        means += f", and QEMU {dotted(qemu)} crashes on the next plug after a vCPU was unplugged"
-    else:
-        means += ", and QEMU ends when more vCPUs were ever plugged than its maximum"
+    means = (
+        "it is slow, its kernel may ignore vCPUs that are added (Linux from late 6.12 on), and QEMU may end "
+        "when one is plugged after others were unplugged (seen with 7.2 and 10.0)"
+    )
     yield warning(
         "emulation",
         "QEMU emulates its CPUs, without KVM",
