@@ -14,9 +14,12 @@ from autoscaler.core.model import HostView
 from autoscaler.ports import BackendUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from autoscaler.ports import Clock
 
 ONLINE = Path("/sys/devices/system/cpu/online")
+NODES = Path("/sys/devices/system/node")
 PRESSURE = Path("/proc/pressure/cpu")
 
 _LOCAL = frozenset({"qemu", "qemu+unix"})
@@ -29,6 +32,15 @@ def is_local(uri: str) -> bool:
     """
     parts = urlsplit(uri)
     return parts.scheme in _LOCAL and not parts.netloc
+
+
+def numa_nodes(folder: Path = NODES) -> tuple[frozenset[int], ...]:
+    """The online CPUs of each NUMA node of this host; empty where the kernel does not tell."""
+    try:
+        lists = [path.read_text() for path in sorted(folder.glob("node[0-9]*/cpulist"))]
+        return tuple(frozenset(_numbers(text)) for text in lists if text.strip())
+    except (OSError, ValueError):
+        return ()
 
 
 class LocalHostProbe:
@@ -79,8 +91,18 @@ def _listed(text: str) -> int:
     Raises:
         ValueError: it is not one.
     """
-    ranges = [[int(end) for end in part.split("-")] for part in text.split(",")]
-    return sum(ends[-1] - ends[0] + 1 for ends in ranges)
+    return sum(1 for _ in _numbers(text))
+
+
+def _numbers(text: str) -> Iterator[int]:
+    """The CPUs of such a list.
+
+    Raises:
+        ValueError: it is none.
+    """
+    for part in text.split(","):
+        ends = [int(end) for end in part.split("-")]
+        yield from range(ends[0], ends[-1] + 1)
 
 
 def _some_avg10(text: str) -> float:

@@ -15,6 +15,7 @@ from autoscaler.core.operation import Direction, Outcome
 from autoscaler.core.orders import OrderKind
 from autoscaler.core.policy import Mode
 from autoscaler.core.reason import Reason
+from autoscaler.doctor.finding import CHECKS, Severity
 from autoscaler.service.settings import Occasion
 
 Schema = dict[str, Any]
@@ -258,6 +259,29 @@ _USAGE = _object(
     used_vcpu_hours=_figure("what it was busy on"),
     measured_hours=_figure("how long its load was measured"),
 )
+_SEVERITY = _one_of(Severity, "how much it matters")
+_FINDINGS = _list(
+    _object(
+        "one thing that was looked at",
+        check=_one_of(sorted(CHECKS), "what was"),
+        severity=_SEVERITY,
+        seen=_text("what was seen"),
+        means=_text("what that means; empty: no more than it says"),
+        fix=_object(
+            "what to do",
+            advice=_text("in words; empty: nothing beyond the rest"),
+            xml=_text("lines for the domain's XML; empty: none"),
+            commands=_list(_text("a command line"), "what to type"),
+        ),
+    ),
+    "in the order of the checks",
+)
+_EXAMINED = _object(
+    "a domain",
+    name=_text("its name"),
+    uuid=_text("its UUID; empty: not known"),
+    findings=_FINDINGS,
+)
 ANSWERS: dict[str, Schema] = {
     "status": _object(
         "the service as a whole",
@@ -285,6 +309,20 @@ ANSWERS: dict[str, Schema] = {
     "events": _list(EVENT, "oldest first; with --follow each is a line of its own, again when it ended"),
     "slo": _list(_object("a domain", name=_NAME, uuid=_UUID, **_SLO_KEYS), "by name"),
     "usage": _list(_USAGE, "by day and name"),
+    "doctor": _object(
+        "whether hosts and domains are fit",
+        worst=_SEVERITY,
+        hosts=_list(
+            _object(
+                "a connection",
+                label=_HOST,
+                is_down=_flag("whether nothing behind it was seen"),
+                findings=_FINDINGS,
+                domains=_list(_EXAMINED, "those that were looked at"),
+            ),
+            "every connection",
+        ),
+    ),
     "webhook": _object(
         "what the service sends to webhook.url",
         version=_whole("1"),

@@ -30,7 +30,7 @@ SocketOption = Annotated[
 
 def read_config(path: Path, *, command: str) -> Config:
     """The configuration; what is wrong with it is printed and ends the command with exit code 2."""
-    if _is_missing(path):
+    if is_missing(path):
         typer.echo(
             f"autoscaler {command}: there is no configuration {printable(str(path))}: write one with the "
             "keys 'connections' and 'policies', or name another by --config.file FILE",
@@ -52,7 +52,8 @@ def control_socket(config_file: Path, socket: Path | None, *, command: str) -> P
     return socket or read_config(config_file, command=command).control_socket
 
 
-def _is_missing(path: Path) -> bool:
+def is_missing(path: Path) -> bool:
+    """Whether there is surely nothing."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):

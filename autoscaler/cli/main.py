@@ -11,6 +11,7 @@ from autoscaler import __version__
 from autoscaler.cli.advise import advise
 from autoscaler.cli.check import check
 from autoscaler.cli.demo import demo
+from autoscaler.cli.doctor import doctor
 from autoscaler.cli.explain import explain
 from autoscaler.cli.lab import lab_app
 from autoscaler.cli.orders import pause, resume, set_vcpus
@@ -68,6 +69,16 @@ _add(
         "Print JSON Schemas of policies and of answers.",
         "schema > policies/schema.json",
         "schema list",
+    )
+)
+_add(
+    *(
+        "doctor",
+        doctor,
+        "Say what keeps domains from being resized.",
+        "doctor",
+        "doctor web-1 -c qemu:///system",
+        "doctor web-1 --exercise",
     )
 )
 _add("status", status, "Say whether the service is well.", "status", "status --output json")

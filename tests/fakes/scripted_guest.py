@@ -49,6 +49,16 @@ class ScriptedGuest:
     clock: Callable[[], float] = time.monotonic
     boot_s: int = 1_700_000_000
     version: str = "7.2.22"
+    os: dict[str, str] = field(
+        default_factory=lambda: {
+            "id": "debian",
+            "pretty-name": "Debian GNU/Linux 12 (bookworm)",
+            "kernel-release": "6.1.0-28-amd64",
+        }
+    )
+    """What guest-get-osinfo says."""
+    clock_ahead_s: float = 0.0
+    """Of this host's."""
     blocked: set[str] = field(default_factory=set)
     """Commands that the agent refuses; guest-info tells of them."""
     denied: dict[str, str] = field(default_factory=dict)
@@ -100,6 +110,8 @@ class ScriptedGuest:
             "guest-file-flush": self._flush,
             "guest-file-close": self._close,
             "guest-get-cpustats": self._cpustats,
+            "guest-get-osinfo": lambda _: self.os,
+            "guest-get-time": lambda _: round(1e9 * (time.time() + self.clock_ahead_s)),
             "guest-get-vcpus": self._vcpus,
             "guest-set-vcpus": self._set_vcpus,
             "guest-exec": self._exec,

@@ -69,6 +69,7 @@ class ScriptedQmp:
     uuid: str = "5f0c6a52-8b1e-4f6c-9a53-3c1c3e0f7a11"
     threads_per_slot: int = 1
     hotplug: bool = True
+    kvm: bool = True
     chardevs: tuple[str, ...] = ("compat_monitor0", "qga0")
     agent_ports: tuple[str, ...] = (AGENT_PORT_ID,)
     """Of devices with an id, where `AGENT_PORT_ID` is the agent's; without it, a nameless one is."""
@@ -245,7 +246,8 @@ class ScriptedQmp:
             "query-hotpluggable-cpus": self._slot_list,
             "query-commands": lambda: [{"name": name} for name in commands],
             "qom-list": lambda: self._ports(str(arguments["path"])),
-            "qom-get": lambda: self._port(str(arguments["path"]))[str(arguments["property"])],
+            "qom-get": lambda: self._property(str(arguments["path"]), str(arguments["property"])),
+            "query-kvm": lambda: {"enabled": self.kvm, "present": True},
             "device_add": lambda: self._device_add(dict(arguments)),
             "device_del": lambda: self._device_del(str(arguments["id"])),
             "query-acpi-ospm-status": self._ospm_status,
@@ -260,6 +262,9 @@ class ScriptedQmp:
         nameless = folder.endswith("-anon")
         ports = (NAMELESS_PORT,) if nameless else self.agent_ports
         return [{"name": port, "type": "child<virtserialport>"} for port in ports]
+
+    def _property(self, path: str, name: str) -> str:
+        return "pc-q35-7.2-machine" if path == "/machine" else self._port(path)[name]
 
     def _port(self, path: str) -> dict[str, str]:
         agents = AGENT_PORT_ID if AGENT_PORT_ID in self.agent_ports else NAMELESS_PORT

@@ -42,8 +42,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "policyfile": {"core", "ports", "policyfile"},
     "replay": {"core", "ports", "replay"},
     "service": {"core", "ports", "backends", "policyfile", "replay", "service"},
+    "doctor": {"core", "ports", "backends", "service", "doctor"},
     "lab": {"core", "ports", "backends", "policyfile", "replay", "service", "lab"},
-    "cli": {"core", "ports", "backends", "policyfile", "replay", "rules", "service", "lab", "cli"},
+    "cli": {"core", "ports", "backends", "policyfile", "replay", "rules", "service", "doctor", "lab", "cli"},
 }
 ONLY_IN = {
     "apscheduler": ("service/schedule.py",),

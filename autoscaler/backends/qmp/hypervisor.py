@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from autoscaler.backends.address import Address
     from autoscaler.backends.qmp.guests import GuestSource
+    from autoscaler.backends.qmp.inspection import QemuInspection
     from autoscaler.backends.qmp.link import QmpLink
     from autoscaler.core.model import DomainEvent, DomainId, DomainView
     from autoscaler.ports import AutoscalerError, Clock
@@ -140,6 +141,15 @@ class QmpHypervisor:
         """The domain's configured name; its UUID where no sweep has seen it."""
         link = self._links.by_domain.get(domain)
         return link.guest.name if link else domain.uuid
+
+    def inspect(self, domain: DomainId) -> QemuInspection:
+        """Ask a domain's QEMU how the guest is built; changes nothing.
+
+        Raises:
+            DomainGone: no sweep has seen the domain, or its QEMU does not answer any more.
+            BackendUnavailable: this connection is closed, or overloaded.
+        """
+        return self._call(self._link(domain).inspect(), within_s=self._timeout_s)
 
     def qemu_version(self, domain: DomainId) -> str | None:
         """Version of the domain's QEMU, as ``7.2.22``; None where no sweep has seen the domain."""

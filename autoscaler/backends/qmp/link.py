@@ -19,6 +19,7 @@ from autoscaler.backends.descriptors import DescriptorWatch
 from autoscaler.backends.qmp import replies
 from autoscaler.backends.qmp.changes import adding, is_passing, removal, run_state
 from autoscaler.backends.qmp.identity import QemuIdentity, identify
+from autoscaler.backends.qmp.inspection import QemuInspection, inspect
 from autoscaler.backends.qmp.jobs import job_of
 from autoscaler.backends.qmp.session import LinkDownError, QmpSession, RefusedError
 from autoscaler.backends.qmp.threads import VcpuThreads
@@ -150,6 +151,22 @@ class QmpLink:
                 raise DomainBusy(f"nothing was changed on domain {name}: {cause}") from error
             raise DomainGone(f"nothing was changed on domain {name}: {cause}") from error
         return change
+
+    async def inspect(self) -> QemuInspection:
+        """Ask a guest that was seen how it is built.
+
+        Raises:
+            DomainGone: it is not connected (any more).
+        """
+        session, identity = self._session, self.identity
+        if session is None or identity is None:
+            raise DomainGone(f"domain {self.guest.name} is not connected: {self._down}")
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await inspect(session, agent_channel=bool(identity.agent_ports))
+        except (TimeoutError, LinkDownError, RefusedError) as error:
+            cause = str(error) or f"no answer within {self._timeout_s:g} s"
+            raise DomainGone(f"domain {self.guest.name} could not be examined: {cause}") from error
 
     async def close(self, *, gone: bool = False) -> None:
         """Hang up and stay so; `gone` tells that the guest is, and says so to the listeners."""

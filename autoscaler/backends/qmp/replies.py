@@ -80,6 +80,12 @@ class Named(_Reply):
     type: str = ""
 
 
+class Kvm(_Reply):
+    """``query-kvm``."""
+
+    enabled: bool
+
+
 class OspmStatus(_Reply):
     """One entry of ``query-acpi-ospm-status``: there are none while the guest's ACPI is not up."""
 
@@ -92,6 +98,7 @@ OSPM_STATUS: Final = TypeAdapter(list[OspmStatus])
 STATUS: Final = TypeAdapter(Status)
 MIGRATION: Final = TypeAdapter(Migration)
 JOBS: Final = TypeAdapter(list[Job])
+KVM: Final = TypeAdapter(Kvm)
 UUID: Final = TypeAdapter(Uuid)
 CHARDEVS: Final = TypeAdapter(list[Chardev])
 NAMES: Final = TypeAdapter(list[Named])

@@ -45,6 +45,11 @@ _NAMELESS = "/machine/peripheral-anon/"
 """Where QEMU keeps what was plugged; the vCPUs that it started with lie elsewhere and cannot go."""
 
 
+def can_go(slot: Slot) -> bool:
+    """Whether a slot holds what was plugged while the guest ran, which QEMU takes back."""
+    return (slot.qom_path or "").startswith((_NAMED, _NAMELESS))
+
+
 def device_del(slots: Sequence[Slot], count: int) -> tuple[int, dict[str, object]]:
     """The number of the highest slot that can be emptied, and the arguments of its ``device_del``.
 
@@ -52,8 +57,7 @@ def device_del(slots: Sequence[Slot], count: int) -> tuple[int, dict[str, object
         Denied: no slot can be emptied, or the highest that can does not hold `count` vCPUs.
     """
     for number, slot in reversed(tuple(enumerate(in_slot_order(slots)))):
-        path = slot.qom_path or ""
-        if not path.startswith((_NAMED, _NAMELESS)):
+        if not can_go(slot):
             continue
         if slot.vcpus_count != count:
             raise Denied(
@@ -61,7 +65,7 @@ def device_del(slots: Sequence[Slot], count: int) -> tuple[int, dict[str, object
                 f"choose bounds that are whole slots"
             )
         # A device without an id goes by its path.
-        return number, {"id": path.removeprefix(_NAMED)}
+        return number, {"id": (slot.qom_path or "").removeprefix(_NAMED)}
     raise Denied("it has no vCPU that was plugged while it ran, and QEMU takes no other back")
 
 

@@ -1,0 +1,189 @@
+"""Room to grow, places for vCPUs, and how the guest is shown them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autoscaler.core.policy import Reclaim
+from autoscaler.doctor.finding import Fix, error, note, ok, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from autoscaler.doctor.facts import DomainFacts, Topology
+    from autoscaler.doctor.finding import Finding
+
+_MAXIMUM = "maximum"
+_MOST_LISTED = 16
+"""Longest list of vCPUs that is written out."""
+
+
+def check(domain: DomainFacts) -> Iterator[Finding]:
+    """Look at the maximum, the slots and the topology."""
+    yield _maximum(domain)
+    yield from _slots(domain)
+    yield from _topology(domain)
+
+
+def _maximum(domain: DomainFacts) -> Finding:
+    policy = domain.policy
+    wanted = 0 if policy is None else max(policy.max_vcpus or 0, policy.min_vcpus)
+    if policy is not None and wanted > domain.maximum:
+        means = f"policy {policy.name!r} allows {wanted}, which it cannot get"
+        return warning(_MAXIMUM, _counts(domain), means, _up_to(domain, wanted))
+    if domain.plugged < domain.maximum:
+        more = domain.maximum - domain.plugged
+        return ok(_MAXIMUM, f"{_counts(domain)}: {more} more can be added while it runs")
+    return _at_maximum(domain)
+
+
+def _at_maximum(domain: DomainFacts) -> Finding:
+    policy, starts_with = domain.policy, domain.build.starts_with
+    if policy is not None and policy.max_vcpus is not None:
+        return ok(_MAXIMUM, f"{_counts(domain)}, which is all that policy {policy.name!r} allows")
+    further = _up_to(domain, 2 * domain.maximum)
+    if starts_with is not None and starts_with < domain.maximum:
+        return note(
+            _MAXIMUM, _counts(domain), "it has grown to its maximum, and can grow no further", further
+        )
+    return warning(
+        _MAXIMUM, _counts(domain), "it starts with all that it may have, so it can never grow", further
+    )
+
+
+def _counts(domain: DomainFacts) -> str:
+    return f"{domain.plugged} of at most {domain.maximum} vCPUs are plugged"
+
+
+def _up_to(domain: DomainFacts, wanted: int) -> Fix:
+    """What gives a domain a maximum of so many; a restart alone, where its definition has a higher one."""
+    later = domain.build.next_maximum
+    if later is not None and later > domain.maximum and (later >= wanted or domain.policy is None):
+        return Fix(
+            advice=f"Its definition has a maximum of {later}: stop it and start it.", commands=domain.restart
+        )
+    return raise_to(domain, wanted)
+
+
+def raise_to(domain: DomainFacts, wanted: int) -> Fix:
+    """What gives a domain a higher maximum."""
+    if not domain.by_libvirt:
+        return Fix(advice=f"Start its QEMU with maxcpus={wanted} in -smp, or more.")
+    choose = f"{wanted}, or as many as it may ever need, take effect when it starts next."
+    topology = domain.build.topology
+    if topology is None:
+        raising = domain.host.virsh("setvcpus", domain.name, str(wanted), "--maximum", "--config")
+        return Fix(advice=choose, commands=(raising, *domain.restart))
+    # libvirt takes no maximum that the topology does not hold, so both are changed in one edit.
+    grown = topology.with_vcpus(wanted)
+    current = domain.build.starts_with or domain.plugged
+    return Fix(
+        advice=f"Write both, for the topology has to hold the maximum: {choose}",
+        xml=f"<vcpu current='{current}'>{grown.vcpus}</vcpu>\n{_topology_xml(grown)}",
+        commands=(domain.host.virsh("edit", domain.name), *domain.restart),
+    )
+
+
+def _topology_xml(topology: Topology) -> str:
+    dies = f" dies='{topology.dies}'" if topology.dies > 1 else ""
+    return (
+        f"<topology sockets='{topology.sockets}'{dies} cores='{topology.cores}' "
+        f"threads='{topology.threads}'/>"
+    )
+
+
+def _slots(domain: DomainFacts) -> Iterator[Finding]:
+    name, build = "slots", domain.build
+    if not build.hotplug:
+        yield error(
+            name,
+            "it has no places for vCPUs that could be plugged",
+            "its machine type cannot add vCPUs while it runs",
+            Fix(advice="Start it with another machine type, such as q35."),
+        )
+        return
+    fixed = _fixed(domain)
+    if fixed <= 1:
+        yield ok(name, "all vCPUs but the first can go back to the host")
+        return
+    reclaims = domain.policy is not None and domain.policy.down.reclaim is not Reclaim.OFFLINE
+    seen = f"{fixed} vCPUs that it started with cannot be unplugged"
+    means = "the guest can take them offline, but they do not go back to the host"
+    if reclaims and domain.policy is not None:
+        means += f", as policy {domain.policy.name!r} wants"
+        yield warning(name, seen, means, _make_removable(domain))
+    else:
+        yield note(
+            name, seen, f"{means}; a policy with `reclaim: offline` needs no more", _make_removable(domain)
+        )
+
+
+def _fixed(domain: DomainFacts) -> int:
+    """How many vCPUs can never go back."""
+    slots = domain.build.slots
+    if slots is None:
+        return domain.build.starts_with or domain.plugged
+    return sum(slot.vcpus for slot in slots if slot.plugged and not slot.removable)
+
+
+def _make_removable(domain: DomainFacts) -> Fix:
+    if not domain.by_libvirt:
+        return Fix(
+            advice=f"Start its QEMU with -smp 1,maxcpus={domain.maximum}: what is plugged later can go."
+        )
+    current, maximum = domain.build.starts_with or domain.plugged, domain.maximum
+    listed = maximum <= _MOST_LISTED
+    setting = domain.host.virsh("setvcpus", domain.name)
+    return Fix(
+        advice="It starts next with vCPUs that can go, by these commands"
+        + (", or by this in `virsh edit`." if listed else "."),
+        xml=_vcpus_xml(current, maximum) if listed else "",
+        commands=(
+            f"{setting} 1 --config",
+            f"{setting} {current} --config --hotpluggable",
+            *domain.restart,
+        ),
+    )
+
+
+def _vcpus_xml(current: int, maximum: int) -> str:
+    lines = [
+        f"  <vcpu id='{number}' enabled='{_word(number < current)}' hotpluggable='{_word(number > 0)}'/>"
+        for number in range(maximum)
+    ]
+    return "\n".join(["<vcpus>", *lines, "</vcpus>"])
+
+
+def _word(holds: bool) -> str:  # noqa: FBT001 - one argument, one word
+    return "yes" if holds else "no"
+
+
+def _topology(domain: DomainFacts) -> Iterator[Finding]:
+    topology = domain.build.topology
+    if topology is None:
+        return
+    name, seen = "topology", f"{topology}"
+    if topology.threads > 1:
+        yield note(
+            name,
+            seen,
+            f"vCPUs come one by one, so a core may have fewer than {topology.threads} of its threads for a "
+            "while, and the guest's scheduler takes threads of one core for slower than cores",
+            _one_thread(domain, topology),
+        )
+    else:
+        yield ok(name, seen)
+
+
+def _one_thread(domain: DomainFacts, topology: Topology) -> Fix:
+    advice = (
+        "Where the guest needs no view of the host's threads, show it cores only, from its next start on."
+    )
+    if not domain.by_libvirt:
+        return Fix(advice=advice + " Leave threads out of -smp.")
+    xml = (
+        f"<topology sockets='{topology.sockets}' "
+        + (f"dies='{topology.dies}' " if topology.dies > 1 else "")
+        + f"cores='{topology.cores * topology.threads}' threads='1'/>"
+    )
+    return Fix(advice=advice, xml=xml, commands=(domain.host.virsh("edit", domain.name), *domain.restart))
