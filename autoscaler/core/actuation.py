@@ -76,8 +76,7 @@ class Actuation:
     def may_bring(self, before: int, after: int) -> bool:
         """Whether what was begun here can be why a count changed: it is under way, or comes true late."""
         begun = self.operation is not None and self.busy and self.operation.leads(before, after)
-        late = self._setbacks.may_bring(before, after) or self._left_behind.may_bring(before, after)
-        return begun or late
+        return begun or self._setbacks.may_bring(before, after) or self._left_behind.may_bring(before, after)
 
     def is_ours(self, view: DomainView, given_back: int) -> bool:
         """Whether the vCPUs that this view finds plugged are those left here, or fewer by `given_back`."""
@@ -117,7 +116,7 @@ class Actuation:
         assert not self.busy, self.operation
         if self.operation is not None:
             self._close(self.operation.ended(Outcome.SUPERSEDED))
-        self._closed += self._left_behind.supersede()
+        self._closed += self._left_behind.overtake()
         self._not_before_s, self._look_again_s, self._last_error = now_s, LOOK_AGAIN_S, ""
         self._patience.begin(now_s)
         self.operation = Operation(
@@ -197,7 +196,8 @@ class Actuation:
             self._see_taken_away(now_s)
         if self._unknown_since_s is not None and view.at_s > self._unknown_since_s:
             self._unknown_since_s = None
-        self._setbacks.look(view, online)
+        for late in self._setbacks.look(view, online):
+            self._deadlines.note_late(late, now_s)
         for operation in self._left_behind.look(online, now_s):
             self._closed.append(operation)
             if operation.outcome is Outcome.DONE:
@@ -219,10 +219,8 @@ class Actuation:
     def abandon(self, why: str) -> None:
         """Nobody will see how the change goes on: close it with what was seen."""
         if self.operation is not None:
-            settled = self.operation.settled
-            self._close(
-                self.operation.ended(Outcome.DONE if settled else Outcome.ABANDONED, "" if settled else why)
-            )
+            end = (Outcome.DONE, "") if self.operation.settled else (Outcome.ABANDONED, why)
+            self._close(self.operation.ended(*end))
         self._closed += self._left_behind.abandon(why)
 
     def take_closed(self) -> list[Operation]:

@@ -132,10 +132,16 @@ def stuck(name: str, operation: Operation, online: int | None, deadline_s: float
     """What a change that nobody followed in time waits for, and where to look."""
     if last_error:
         return f"domain {name!r} did not go to {operation.to_vcpus} vCPUs in {deadline_s:.0f} s: {last_error}"
+    if operation.unlisted:
+        return (
+            f"the guest of domain {name!r} does not list all vCPUs that it had before, {deadline_s:.0f} s "
+            f"after it was to run them: whether it gave one back that QEMU still counts tells `autoscaler "
+            f"show {quote(name)}`"
+        )
     if operation.direction is Direction.UP and operation.present_s is None:
         return (
-            f"the guest of domain {name!r} does not list the vCPUs plugged {deadline_s:.0f} s ago: "
-            "its kernel needs ACPI CPU hotplug (CONFIG_HOTPLUG_CPU)"
+            f"the guest of domain {name!r} does not list the vCPUs that were plugged, {deadline_s:.0f} s "
+            "after the request: its kernel needs ACPI CPU hotplug (CONFIG_HOTPLUG_CPU)"
         )
     runs = "?" if online is None else online
     return (

@@ -3,6 +3,9 @@
 A deadline follows twice the 99th percentile of the last changes of a host, within a quarter of the configured
 one and four times it: a fast host tells of a stuck guest early, a slow one is not taken for stuck.
 
+A change that was stuck and comes true all the same teaches how long it took: else a host that becomes slower
+would never be given more time.
+
 Invariant: time in which something held the domain (a job, a freeze of its filesystems, a pause) counts for no
 deadline and teaches none.
 """
@@ -15,7 +18,7 @@ from enum import StrEnum
 from math import ceil
 from typing import TYPE_CHECKING
 
-from autoscaler.core.operation import Direction
+from autoscaler.core.operation import Direction, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,6 +119,20 @@ class Deadlines:
         ):
             if begun_s is not None and end_s is not None:
                 self.note(stage, end_s - begun_s)
+
+    def note_late(self, operation: Operation, now_s: float) -> None:
+        """Take in that a change was stuck, and is found made now: others may take as long.
+
+        What took longer than any deadline can be is another's doing.
+        """
+        if operation.held or operation.outcome is not Outcome.STUCK:
+            return
+        took_s = now_s - operation.requested_s
+        up = operation.direction is Direction.UP
+        unlisted = up and operation.accepted_s is not None and operation.present_s is None
+        for stage in (*((Stage.PRESENT,) if unlisted else ()), Stage.ONLINE if up else Stage.OFFLINE):
+            if took_s <= _MOST * self.settings.of(stage):
+                self.note(stage, took_s)
 
 
 @dataclass(slots=True)

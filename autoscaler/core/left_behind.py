@@ -1,7 +1,7 @@
 """What runs of the service before this one began and did not see the end of: closed by what is seen now.
 
-Invariants: such a change is done only when the domain is seen as it asked for; one that is not seen so by a
-look that comes late enough is abandoned; what begins on its way supersedes it.
+Invariants: such a change is done only when the domain is seen as it asked for; it is abandoned when a look
+that comes late enough does not show it, or when another begins in its way before one does.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 LATE_S = 60.0
 """What was requested is not expected to come true any more after this time."""
 _NOT_SEEN = "the service ended before this change did, and did not find it made when it had started again"
+OVERTAKEN = "the service ended before this change did, and began another before it was seen"
 
 
 class LeftBehind:
@@ -40,6 +41,11 @@ class LeftBehind:
         """Whether a count that goes from one to the other may be one of these that comes true late."""
         return any(operation.leads(before, after) for operation in self._changes)
 
+    @property
+    def open(self) -> bool:
+        """Whether there is one whose end is not on record yet."""
+        return any(operation.outcome is None for operation in self._changes)
+
     def look(self, count: int | None, now_s: float) -> list[Operation]:
         """Compare with the vCPUs that are there now, None: not seen; returns the changes that this closes."""
         if not self._changes:
@@ -54,19 +60,19 @@ class LeftBehind:
             self._changes.remove(before)
         return [after for before, after in closed if before.outcome is None]
 
-    def supersede(self) -> list[Operation]:
+    def overtake(self) -> list[Operation]:
         """A change begins that is in their way; returns what is closed by that."""
-        return self._close_all(Outcome.SUPERSEDED, "")
+        return self._close_all(OVERTAKEN)
 
     def abandon(self, why: str) -> list[Operation]:
         """Nobody will see what becomes of them; returns what is closed by that."""
-        return self._close_all(Outcome.ABANDONED, why)
+        return self._close_all(why)
 
-    def _close_all(self, outcome: Outcome, detail: str) -> list[Operation]:
+    def _close_all(self, why: str) -> list[Operation]:
         """Close those on record as open; what they asked for may come true all the same."""
         closed = []
         for place, operation in enumerate(self._changes):
             if operation.outcome is None:
-                self._changes[place] = operation.ended(outcome, detail)
+                self._changes[place] = operation.ended(Outcome.ABANDONED, why)
                 closed.append(self._changes[place])
         return closed

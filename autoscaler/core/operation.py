@@ -199,9 +199,8 @@ class Operation:
     def found_done(self, count: int, now_s: float) -> Operation:
         """The service that began it is gone, and the domain is found with the vCPUs that it asked for."""
         found = self.delayed()
-        if found.unplugs:
-            return found.gone(now_s)
-        return found.seen(present=None, online=count, now_s=now_s).ended(Outcome.DONE)
+        found = found.gone(now_s) if found.unplugs else found.seen(present=None, online=count, now_s=now_s)
+        return found.ended(Outcome.DONE, "found done when the service had started again")
 
     def relieved(self, now_s: float) -> Operation:
         """The load fits now: the operation is over."""

@@ -85,7 +85,7 @@ class Removal:
 
     def obstacle(self, now_s: float) -> Reason | None:
         """Why no removal can begin now; None: one can."""
-        if self.operation is not None or self._in_flight is not None:
+        if self.operation is not None or self._in_flight is not None or self._left_behind.open:
             return Reason.IN_PROGRESS
         if Condition.FEW_DESCRIPTORS in self.conditions:
             return Reason.BACK_OFF
@@ -116,7 +116,7 @@ class Removal:
         self._not_before_s, self._again_s, self._last_error = now_s, _AGAIN_S, ""
         self._unknown_since_s = None
         self._patience.begin(now_s)
-        self._closed += self._left_behind.supersede()
+        self._closed += self._left_behind.overtake()
         self.operation = Operation(
             decision_id=decision_id,
             from_vcpus=decision.plugged,
@@ -254,7 +254,7 @@ class Removal:
         self._asked.growth_begins()
         if self.operation is not None:
             self._close(self.operation.ended(Outcome.SUPERSEDED))
-        self._closed += self._left_behind.supersede()
+        self._closed += self._left_behind.overtake()
 
     def abandon(self, why: str) -> None:
         """Nobody will see how the removal goes on."""

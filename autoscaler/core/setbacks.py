@@ -16,6 +16,8 @@ from autoscaler.core.operation import Direction, Operation, Outcome
 from autoscaler.core.setback import Setback
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from autoscaler.core.model import DomainView
     from autoscaler.core.reason import Reason
 
@@ -71,7 +73,7 @@ class Setbacks:
             return
         sentence = denied(detail) if outcome is Outcome.DENIED else detail
         self.blame(direction, _CONDITIONS.get(outcome, Condition.FAILED), sentence)
-        self._failed[direction] = operation
+        self._failed[direction] = operation.ended(outcome, detail)
 
     def _note(self, direction: Direction, outcome: Outcome, now_s: float) -> None:
         self._left[direction] = self._left[direction].took(outcome, self._view, self._view.id.uuid, now_s)
@@ -81,8 +83,12 @@ class Setbacks:
         self._trouble.pop(direction, None)  # the newest stands last
         self._trouble[direction] = (condition, sentence)
 
-    def look(self, view: DomainView, online: int | None) -> None:
-        """Let go of what a fresh look puts right; `online` is None where the guest was not seen."""
+    def look(self, view: DomainView, online: int | None) -> Sequence[Operation]:
+        """Let go of what a fresh look puts right; `online` is None where the guest was not seen.
+
+        Returns:
+            The changes that failed and are found made now.
+        """
         self._view = view
         for direction, before in self._left.items():
             after = before.seen(view)
@@ -92,9 +98,12 @@ class Setbacks:
             said = self._trouble.get(direction)
             if said is not None and said[0] is Condition.DENIED:
                 del self._trouble[direction]
-        if online is not None and self._failed:
-            for direction in [way for way, failed in self._failed.items() if failed.reached(online)]:
-                self.forgive(direction)
+        if online is None or not self._failed:
+            return ()
+        late = [failed for failed in self._failed.values() if failed.reached(online)]
+        for operation in late:
+            self.forgive(operation.direction)
+        return late
 
     def forgive(self, direction: Direction) -> None:
         """The guest went this way after all."""

@@ -106,7 +106,7 @@ class SqliteJournal:
             )
         if schema < SCHEMA_VERSION:
             bring_up(self._db)
-        look_over(self._db)
+        self._before = look_over(self._db)
 
     def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
         """Record a decision; see `autoscaler.ports.Journal`."""
@@ -132,7 +132,7 @@ class SqliteJournal:
                 self._write_fold(last)
             row = insert_decision(self._db, decision, wall_s, digest)
             if decision.act:
-                insert_operation(self._db, row, decision, wall_s)
+                insert_operation(self._db, row, decision, wall_s, before=self._before)
         self._last[decision.domain] = _Last(row, key, decision, wall_s)
         return row
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from autoscaler.core.left_behind import OVERTAKEN
 from autoscaler.core.model import DomainId
 from autoscaler.core.operation import Direction, Outcome
 from autoscaler.service.decision_record import inputs_of
@@ -54,9 +55,12 @@ def insert_decision(db: sqlite3.Connection, decision: Decision, wall_s: float, d
     return cursor.lastrowid
 
 
-def insert_operation(db: sqlite3.Connection, row: int, decision: Decision, wall_s: float) -> None:
-    """Add the operation that the decision of this id begins; what was open in its way is superseded by it.
+def insert_operation(
+    db: sqlite3.Connection, row: int, decision: Decision, wall_s: float, *, before: int
+) -> None:
+    """Add the operation that the decision of this id begins, and close what was open in its way.
 
+    Up to the decision `before` that was an earlier run's, and nobody saw its end; the rest is superseded.
     Both at once: a service that is killed then leaves none open behind another.
     """
     if decision.unplug_to is not None:
@@ -65,9 +69,14 @@ def insert_operation(db: sqlite3.Connection, row: int, decision: Decision, wall_
         up = decision.next_vcpus > decision.online
         change = (Direction.UP if up else Direction.DOWN, decision.online, decision.next_vcpus)
     db.execute(
-        "UPDATE operations SET outcome = ? WHERE outcome IS NULL AND direction IN (?, ?, ?)"
+        "UPDATE operations SET outcome = iif(decision_id <= ?, ?, ?), detail = iif(decision_id <= ?, ?, '')"
+        " WHERE outcome IS NULL AND direction IN (?, ?, ?)"
         " AND EXISTS (SELECT 1 FROM decisions WHERE id = decision_id AND host = ? AND uuid = ?)",
-        (Outcome.SUPERSEDED, *_SUPERSEDES[change[0]], decision.domain.host, decision.domain.uuid),
+        (
+            *(before, Outcome.ABANDONED, Outcome.SUPERSEDED, before, OVERTAKEN),
+            *_SUPERSEDES[change[0]],
+            *decision.domain,
+        ),
     )
     db.execute(
         "INSERT INTO operations (decision_id, at_wall_s, domain, direction, from_vcpus, to_vcpus, reason)"
@@ -87,16 +96,17 @@ def write_ended(db: sqlite3.Connection, operations: Iterable[Operation]) -> None
     )
 
 
-def look_over(db: sqlite3.Connection) -> None:
-    """Read a little of what will be written to, so that a damaged file shows at the start and not in a tick.
+def look_over(db: sqlite3.Connection) -> int:
+    """The id of the newest decision, 0: there is none.
+
+    Read with it is what will be written to, so that a damaged file shows at the start and not in a tick.
 
     Raises:
         sqlite3.Error: it is damaged.
     """
-    db.execute(
-        "SELECT d.*, o.* FROM operations o JOIN decisions d ON d.id = decision_id"
-        " WHERE outcome IS NULL OR d.id = (SELECT max(id) FROM decisions)"
-    ).fetchall()
+    db.execute("SELECT * FROM operations WHERE outcome IS NULL").fetchall()
+    newest = db.execute("SELECT * FROM decisions ORDER BY id DESC LIMIT 1").fetchone()
+    return 0 if newest is None else int(newest[0])
 
 
 def give_up(db: sqlite3.Connection, before_wall_s: float, governed: Collection[DomainId]) -> None:

@@ -67,7 +67,7 @@ def test_vcpus_that_were_plugged_right_before_the_kill_are_brought_online_and_no
     machine.run(6)
     assert len(machine.guest.online) == 3
     assert machine.guest.plugs == [3]
-    assert machine.outcomes() == [Outcome.SUPERSEDED, Outcome.DONE]
+    assert machine.outcomes() == [Outcome.ABANDONED, Outcome.DONE]
     assert Reason.BY_HAND not in machine.reasons()
 
 
@@ -235,6 +235,22 @@ def test_a_vcpu_that_goes_only_after_the_restart_is_nobody_elses_and_counts_for_
     assert Reason.BY_HAND not in machine.reasons()
     machine.run(300)
     assert machine.guest.plugged == 2, "two shrinks and a removal are all that the day allows"
+
+
+def test_a_removal_whose_service_was_killed_is_waited_for_and_not_asked_for_twice(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, replace(POLICY, down=replace(POLICY.down, reclaim=Reclaim.UNPLUG)))
+    machine.run(3)
+    machine.guest.set(demand=1.8)
+    machine.run(10)
+    machine.guest.set(demand=0.2, ejects_after_s=20.0)
+    while not machine.guest.unplugs:
+        machine.run(1)
+    machine.start()
+    machine.run(15)
+    assert machine.guest.unplugs == [2]
+    machine.run(10)
+    assert machine.guest.plugged == 2
+    assert Outcome.SUPERSEDED not in machine.outcomes()[-2:]
 
 
 def test_a_refusal_is_remembered_for_its_slot_over_a_restart(tmp_path: Path) -> None:

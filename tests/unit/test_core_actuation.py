@@ -200,7 +200,7 @@ def test_each_stage_of_a_growth_has_its_own_deadline() -> None:
     settings = DeadlineSettings(accepted_s=5.0, present_s=10.0, online_s=20.0)
     for after, deadline_s, says in (
         (lambda _: None, 5.0, "has not come back for 5 s"),
-        (lambda growth: growth.plugged(101.0), 10.0, "does not list the vCPUs plugged 10 s ago"),
+        (lambda growth: growth.plugged(101.0), 10.0, "does not list the vCPUs that were plugged, 10 s after"),
         (
             lambda growth: growth.guest_shows(guest_vcpus(present=3, online=2), 102.0),
             20.0,
@@ -215,6 +215,22 @@ def test_each_stage_of_a_growth_has_its_own_deadline() -> None:
         assert Condition.STUCK not in actuation.conditions
         actuation.observed(VIEW if deadline_s == 5.0 else WARM, 2, None, 100.1 + deadline_s)
         assert says in actuation.conditions[Condition.STUCK]
+
+
+def test_a_host_that_becomes_slower_is_given_more_time_by_what_comes_true_late() -> None:
+    deadlines, at_s = Deadlines(), 0.0
+    outcomes = []
+    for took_s in (*[1.0] * 30, *[10.0] * 30):
+        actuation, at_s = Actuation(WARM, deadlines), at_s + 100.0
+        actuation.begin(GROWTH, 7, at_s)
+        for second in range(1, int(took_s) + 1):
+            actuation.observed(WARM, 3 if second == took_s else 1, None, at_s + second)
+        ended = [operation for operation in (*actuation.take_closed(), actuation.operation) if operation]
+        outcomes.append(ended[0].outcome)
+        for operation in ended:
+            deadlines.note_all(operation)
+    assert Outcome.STUCK in outcomes
+    assert outcomes[-10:] == 10 * [None], "online in time, relief awaited"
 
 
 def test_a_guest_whose_answer_was_lost_is_in_an_unknown_state_until_it_is_seen() -> None:

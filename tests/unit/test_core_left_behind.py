@@ -26,6 +26,7 @@ def test_a_change_that_is_found_made_is_done_once_and_its_times_teach_nothing() 
     assert behind.look(2, AT_S) == []
     (done,) = behind.look(3, AT_S + 1.0)
     assert (done.decision_id, done.outcome, done.online_s, done.held) == (1, Outcome.DONE, AT_S + 1.0, True)
+    assert "found done" in done.detail
     assert behind.look(3, AT_S + 2.0) == []
 
 
@@ -58,14 +59,14 @@ def test_a_guest_that_is_never_seen_again_is_not_waited_for_without_end() -> Non
     assert [closed.outcome for closed in behind.look(None, AT_S + LATE_S)] == [Outcome.ABANDONED]
 
 
-def test_what_is_superseded_or_abandoned_may_come_true_all_the_same_and_is_closed_once() -> None:
+def test_what_is_overtaken_or_abandoned_may_come_true_all_the_same_and_is_closed_once() -> None:
     for behind, closed in (
-        (both := left(GROWTH, SHRINK), both.supersede()),
+        (both := left(GROWTH, SHRINK), both.overtake()),
         (both := left(GROWTH, SHRINK), both.abandon("it stopped")),
     ):
-        assert len(closed) == 2
-        assert all(operation.outcome is not None for operation in closed)
-        assert behind.supersede() == []
+        assert [operation.outcome for operation in closed] == 2 * [Outcome.ABANDONED]
+        assert not behind.open
+        assert behind.overtake() == []
         assert behind.may_bring(1, 3)
         assert behind.look(3, AT_S) == []
         assert not behind.may_bring(1, 3)
