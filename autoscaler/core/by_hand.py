@@ -5,7 +5,7 @@ service is away shows when it starts again: by counts that are not those that it
 
 Invariants: what was noticed counts only for a domain that still has as many vCPUs plugged, for one that was
 stopped and started meanwhile is as it is defined, not as somebody set it; other counts count only within one
-boot of the guest, and only where nothing that was begun here can be why.
+boot of the guest, and only where nothing that was begun here can have led to them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, cast
 
 from autoscaler.core.demand import SAME_BOOT_S
 from autoscaler.core.left_behind import LATE_S
-from autoscaler.core.operation import Outcome
+from autoscaler.core.operation import Direction, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from autoscaler.core.model import Sample
     from autoscaler.core.operation import Operation
@@ -45,13 +45,24 @@ class ByHand:
     """When it was seen; None: there is none."""
     before: Counts | None = None
     """What the run before saw last, to compare the first sample with; None: not known, or done."""
+    begun: tuple[Operation, ...] = ()
+    """What was begun by then and may have come true since."""
 
     def changed_meanwhile(self, plugged: int, sample: Sample) -> bool:
         """Whether somebody changed the vCPUs while the service was away: to be asked at every sample."""
         before, self.before = self.before, None
         if before is None or sample.boot_s is None or abs(sample.boot_s - before.boot_s) > SAME_BOOT_S:
             return False
-        return (plugged, len(sample.online)) != (before.plugged, before.online)
+        return not (
+            self._may_have_led(before.plugged, plugged, (Direction.UP, Direction.UNPLUG))
+            and self._may_have_led(before.online, len(sample.online), (Direction.UP, Direction.DOWN))
+        )
+
+    def _may_have_led(self, before: int, after: int, ways: Collection[Direction]) -> bool:
+        """Whether a count is as it was, or a change of ours in one of these ways may be why it is not."""
+        return before == after or any(
+            operation.direction in ways and operation.leads(before, after) for operation in self.begun
+        )
 
     def dump(self, plugged: int, counts: Counts | None, now_s: float) -> dict[str, object]:
         """As plain JSON values, with the count of plugged vCPUs that it holds for; the time as an age.
@@ -75,22 +86,21 @@ class ByHand:
     ) -> ByHand:
         """What was dumped `away_s` ago, as far as it can be read and still counts.
 
-        `past`: the changes of the last day; none of them may be why the counts are others.
+        `past`: the changes of the last day; what one of them may be why of is nobody else's.
         """
         kept_s = now_s - max(0.0, away_s)
         before = _read_counts(dumped.get(_COUNTS_KEY))
-        if any(_may_be_why(operation, kept_s) for operation in past):
-            before = None
+        begun = tuple(operation for operation in past if _may_come_true(operation, kept_s))
         kept = dumped.get(_KEY)
         ago_s, plugged_then = (
             (kept.get("ago_s"), kept.get("plugged")) if isinstance(kept, dict) else (None, None)
         )
         if plugged_then != plugged or not isinstance(ago_s, int | float):
-            return cls(before=before)
-        return cls(kept_s - cast("float", ago_s), before)
+            return cls(before=before, begun=begun)
+        return cls(kept_s - cast("float", ago_s), before, begun)
 
 
-def _may_be_why(operation: Operation, kept_s: float) -> bool:
+def _may_come_true(operation: Operation, kept_s: float) -> bool:
     """Whether counts that were kept then may have become others by this: it is younger, or not over."""
     open_still = operation.gone_s is None if operation.unplugs else operation.outcome in _MAY_COME_LATE
     return open_still or operation.requested_s >= kept_s - LATE_S
