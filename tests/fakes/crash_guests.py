@@ -31,17 +31,19 @@ class Act:
 
     wall_s: float
     kind: str
-    """``plug``, ``online`` or, the first time for a vCPU, ``ask back``."""
+    """``plug``, ``online`` or, for a vCPU, ``ask back`` the first time and ``ask again`` each time after."""
     before: int
     after: int
     beside_since_s: float | None = None
-    """When another vCPU was asked back that has not gone; None: none was."""
+    """When another vCPU, or this one before, was asked back that has not gone; None: none was."""
 
 
 class RecordingGuest(ScriptedGuest):
     """A guest that notes every change of its online vCPUs that its agent was asked for."""
 
     acts: list[Act]
+    ran: list[tuple[float, int]]
+    """How many vCPUs it ran from when on, since it was booted."""
     turn: threading.Lock
 
     def execute(self, command: str, arguments: Arguments) -> object:
@@ -50,6 +52,7 @@ class RecordingGuest(ScriptedGuest):
             answer = super().execute(command, arguments)
             if len(self.online) != before:
                 self.acts.append(Act(time.time(), "online", before, len(self.online)))
+                self.ran.append((time.time(), len(self.online)))
             return answer
 
 
@@ -80,6 +83,7 @@ class Inhabitant:
         self.boots += 1
         self.guest = RecordingGuest(boot_s=FIRST_BOOT_S + 1000 * self.boots)
         self.guest.acts, self.guest.turn = self.acts, threading.Lock()
+        self.guest.ran = [(self.booted_wall_s, len(self.guest.online))]
         self.qemu = ScriptedQmp(
             path=self.folder / "qmp.sock",
             uuid=self.uuid,
@@ -129,7 +133,10 @@ class Inhabitant:
             beside_since_s = max(self._asked_wall_s.values(), default=None)
             plugged = self.qemu.plugged
             self.acts.append(Act(now_wall_s, "ask back", plugged, plugged - 1, beside_since_s))
-            self._asked_wall_s[slot] = now_wall_s
+        else:
+            plugged = self.qemu.plugged
+            self.acts.append(Act(now_wall_s, "ask again", plugged, plugged - 1, self._asked_wall_s[slot]))
+        self._asked_wall_s[slot] = now_wall_s
         if self.gives_back:
             eject = threading.Timer(EJECT_S, self._eject, (slot,))
             self._ejects.append(eject)

@@ -8,6 +8,7 @@ the vCPUs that the load needs, whatever was asked back before.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
@@ -59,7 +60,12 @@ class _Intent:
     to_vcpus: int
     direction: str
     """``up``, ``down`` or ``unplug``."""
-    open: bool
+    outcome: str | None
+
+    @property
+    def open(self) -> bool:
+        """Whether it is under way, as far as is on record."""
+        return self.outcome is None
 
 
 class LifeEnded(Exception):
@@ -103,8 +109,8 @@ class CrashLab:
         for guest in self.guests:
             guest.load(LOADS[-1])
         self._lives.append(time.time())
-        begun_s = time.monotonic()
         self.service.begin()
+        begun_s = time.monotonic()  # what it took until everything was loaded is no part of a life
         while not any(guest.acts for guest in self.guests):
             assert time.monotonic() < begun_s + _CONVERGED_WITHIN_S, self.service.log.read_text()
             time.sleep(0.005)
@@ -210,6 +216,9 @@ class CrashLab:
             yield f"{shrinks} shrinks in a day"
         if any(_ends(later, intent) for intent, later in combinations(intents, 2) if intent.open):
             yield "an operation was left open though another began in its way"
+        for intent in intents:
+            if intent.direction != "unplug" and intent.outcome == "done" and not _ran(guest, intent):
+                yield f"{intent} is on record as done, and the guest never ran so many"
         for act in list(guest.acts):
             self.acts += 1
             self.asked_back += act.kind == "ask back"
@@ -225,6 +234,9 @@ class CrashLab:
         if not before:
             return False
         newest = before[-1]
+        if act.kind == "ask again":
+            assert act.beside_since_s is not None
+            return newest.direction == "unplug" and act.beside_since_s < newest.wall_s
         if act.kind == "ask back":
             alone = act.beside_since_s is None or any(
                 intent.direction == "up" and act.beside_since_s < intent.wall_s <= act.wall_s
@@ -234,6 +246,18 @@ class CrashLab:
         if act.after > act.before:
             return newest.direction == "up" and act.after <= newest.to_vcpus
         return newest.direction == "down" and act.after >= newest.to_vcpus
+
+
+def _ran(guest: Inhabitant, intent: _Intent) -> bool:
+    """Whether a guest ran what a change asked for since that began; one that was booted since tells nothing."""
+    ran, up = guest.guest.ran, intent.direction == "up"
+    if intent.wall_s < guest.booted_wall_s:
+        return True
+    ends_s = [*(at_s for at_s, _ in ran[1:]), math.inf]
+    return any(
+        end_s >= intent.wall_s and (online >= intent.to_vcpus if up else online <= intent.to_vcpus)
+        for (_, online), end_s in zip(ran, ends_s, strict=True)
+    )
 
 
 def _ends(later: _Intent, earlier: _Intent) -> bool:
@@ -248,4 +272,4 @@ def _intents(db: sqlite3.Connection, uuid: str) -> list[_Intent]:
         " JOIN decisions d ON d.id = o.decision_id WHERE d.uuid = ? ORDER BY d.id",
         (uuid,),
     )
-    return [_Intent(at_s, to, direction, outcome is None) for at_s, to, direction, outcome in rows]
+    return [_Intent(*row) for row in rows]
