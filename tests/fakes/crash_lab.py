@@ -249,7 +249,7 @@ class CrashLab:
 
 
 def _ran(guest: Inhabitant, intent: _Intent) -> bool:
-    """Whether a guest ran what a change asked for since that began; one that was booted since tells nothing."""
+    """Whether a guest ran what a change asked for since that began; one booted since tells nothing."""
     ran, up = guest.guest.ran, intent.direction == "up"
     if intent.wall_s < guest.booted_wall_s:
         return True
