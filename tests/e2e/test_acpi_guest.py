@@ -158,6 +158,21 @@ def test_of_two_vcpus_that_were_asked_for_in_turn_the_one_that_goes_is_seen(
 
 
 @needs_ejects
+def test_of_three_vcpus_that_somebody_asked_for_the_one_that_goes_is_seen_and_made_good(
+    hypervisor: QmpHypervisor, qemu: AcpiQemu
+) -> None:
+    view = grown(hypervisor, qemu, 4)
+    for slot in (1, 2, 3):
+        qemu.monitor(f"device_del vcpu-autoscaler-{slot}")
+    qemu.guest.eject(2)
+
+    assert until(hypervisor, lambda view: view.plugged == 3).slots == frozenset({0, 1, 3})
+    assert [qemu.guest.is_asked_for(slot) for slot in (1, 3)] == [True, True]
+    hypervisor.plug(view.id, expect=3, target=4)
+    assert only(hypervisor).slots == frozenset({0, 1, 2, 3})
+
+
+@needs_ejects
 def test_a_vcpu_that_goes_unasked_is_seen_gone(hypervisor: QmpHypervisor, qemu: AcpiQemu) -> None:
     view = grown(hypervisor, qemu, 3)
 
