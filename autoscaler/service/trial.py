@@ -76,8 +76,10 @@ class TrialPart:
 
     @property
     def domain_steps(self) -> int:
-        """How many a controller runs."""
-        return self.trial.rehearsals * sum(len(trace.demand_vcpus) for trace in self.traces)
+        """How many a controller runs, and once more where the baselines run beside each."""
+        trial = self.trial
+        rounds = trial.rehearsals + trial.baselines * (1 + len(trial.lags))
+        return rounds * sum(len(trace.demand_vcpus) for trace in self.traces)
 
     def run(self, progress: Callable[[int], None] | None = None) -> list[Tried]:
         """What came of each domain."""
@@ -85,11 +87,11 @@ class TrialPart:
 
 
 def try_domains(traces: Sequence[Trace], trial: Trial, progress: Callable[[int], None]) -> list[Tried]:
-    """Try everything on these traces; `progress` is told of domain-steps that a controller ran."""
+    """Try everything on these traces; `progress` is told of domain-steps that are over."""
     judge = Judge(traces, trial)
     by_policy = {name: judge.policy(name, progress) for name in trial.policies}
     scores = {name: [one.score for one in judged] for name, judged in by_policy.items()}
-    scores |= dict(judge.baselines(trial.circumstances))
+    scores |= dict(judge.baselines(trial.circumstances, progress))
     scores[OPTIMUM] = judge.scores(judge.optimum)
     at_lags = {
         (name, lag_s): found
@@ -138,7 +140,9 @@ class Judge:
             for trace, course, row in zip(self._traces, courses, self.scores(courses), strict=True)
         ]
 
-    def baselines(self, circumstances: Circumstances) -> Iterator[tuple[str, list[DomainScore]]]:
+    def baselines(
+        self, circumstances: Circumstances, progress: Callable[[int], None]
+    ) -> Iterator[tuple[str, list[DomainScore]]]:
         """What becomes of each domain under each baseline, if they are wanted."""
         if not self._trial.baselines:
             return
@@ -152,6 +156,7 @@ class Judge:
                         number: self._score(number, course)
                         for number, course in zip(few, courses, strict=True)
                     }
+                progress(sum(len(self._traces[number].demand_vcpus) for number in few))
         for name, by_number in scores.items():
             yield name, [by_number[number] for number in range(len(self._traces))]
 
@@ -161,7 +166,7 @@ class Judge:
         """Policies and baselines in other circumstances."""
         for name, policies in self._trial.policies.items():
             yield name, self.scores(rehearse(self._traces, policies, circumstances, progress=progress))
-        yield from self.baselines(circumstances)
+        yield from self.baselines(circumstances, progress)
 
     def scores(self, courses: Sequence[Course]) -> list[DomainScore]:
         """The score of each domain, in the traces' order."""
