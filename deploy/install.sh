@@ -73,7 +73,7 @@ install_service() {
     cp -R --remove-destination "$work$prefix/." "$destdir$prefix"
     close_cache
     trap - INT TERM
-    if [ -n "$destdir" ]; then
+    if [ -n "$destdir" ] || ! command -v systemd-sysusers >/dev/null; then
         return 0
     fi
     systemd-sysusers vcpu-autoscaler.conf

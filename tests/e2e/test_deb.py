@@ -69,21 +69,28 @@ def newer(package: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def booted(package: Path, folder: Path) -> Iterator[DebianMachine]:
-    """A machine on which `apt-get install` has installed the package before it booted."""
+    """A machine with libvirt, on which `apt-get install` has installed the package before it booted."""
     place = folder / "machine"
     place.mkdir()
-    machine = DebianMachine(RELEASE, place, package)
+    libvirt = ("libvirt-daemon-system", "libvirt-clients", "polkitd")
+    machine = DebianMachine(RELEASE, place, package, *libvirt)
     yield machine
     machine.close()
 
 
 @pytest.fixture
-def machine(booted: DebianMachine, package: Path) -> Iterator[DebianMachine]:
-    """The machine, with the package as a first installation leaves it."""
-    if booted.run("systemctl", "--quiet", "is-active", UNIT, check=False).returncode:
+def installed(booted: DebianMachine, package: Path) -> DebianMachine:
+    """The machine, with the package as a first installation leaves it, for tests that change nothing."""
+    if not active(booted):
         install(booted, package)
-    yield booted
-    booted.run("dpkg", "--purge", "vcpu-autoscaler")
+    return booted
+
+
+@pytest.fixture
+def machine(installed: DebianMachine) -> Iterator[DebianMachine]:
+    """The same for a test to do with as it likes."""
+    yield installed
+    installed.run("dpkg", "--purge", "vcpu-autoscaler")
 
 
 def install(machine: DebianMachine, package: Path) -> None:
@@ -115,25 +122,34 @@ def left_of_it(machine: DebianMachine) -> set[str]:
     return {path for path in found.splitlines() if not path.startswith(("/var/lib/dpkg/", "/var/cache/"))}
 
 
-def test_as_installed_it_runs_confined_and_observes(machine: DebianMachine) -> None:
-    assert machine.say("systemctl", "is-system-running") == "running"
-    assert active(machine)
-    assert machine.say("systemctl", "is-enabled", UNIT) == "enabled"
-    assert shown(machine, "StatusText") == "watching qemu:///system every 5 s"
-    assert shown(machine, "ControlGroup") == f"/autoscaler.slice/{UNIT}"
-    process = machine.path(f"/proc/{shown(machine, 'MainPID')}/status").read_text()
-    user = machine.say("id", "--user", "vcpu-autoscaler")
+def test_as_installed_it_runs_confined_and_observes(installed: DebianMachine) -> None:
+    assert installed.say("systemctl", "is-system-running") == "running"
+    assert active(installed)
+    assert installed.say("systemctl", "is-enabled", UNIT) == "enabled"
+    assert shown(installed, "StatusText") == "watching qemu:///system every 5 s"
+    assert shown(installed, "ControlGroup") == f"/autoscaler.slice/{UNIT}"
+    process = installed.path(f"/proc/{shown(installed, 'MainPID')}/status").read_text()
+    user = installed.say("id", "--user", "vcpu-autoscaler")
     assert re.search(rf"^Uid:\s+{user}\s", process, re.MULTILINE)
     assert re.search(r"^CapEff:\s+0+$", process, re.MULTILINE)
-    assert "libvirt" in machine.say("id", "--name", "--groups", "vcpu-autoscaler").split()
-    assert machine.say("autoscaler", "--version").startswith("autoscaler ")
-    said = machine.say("autoscaler", "check", "--strict", "--config.file", CONFIG)
+    assert "libvirt" in installed.say("id", "--name", "--groups", "vcpu-autoscaler").split()
+    assert installed.say("autoscaler", "--version").startswith("autoscaler ")
+    said = installed.say("autoscaler", "check", "--strict", "--config.file", CONFIG)
     assert said == "2 files, 0 errors, 0 warnings"
-    assert "mode: recommend" in machine.path(OBSERVE).read_text()
-    # It is the host's own binding that finds no libvirt here.
-    assert "is libvirtd (or virtqemud) running?" in machine.say("autoscaler", "status", check=False)
-    assert machine.say("dpkg", "--verify", "vcpu-autoscaler") == ""
-    assert machine.say("stat", "--format=%a %U", STATE) == "750 vcpu-autoscaler"
+    assert "mode: recommend" in installed.path(OBSERVE).read_text()
+    assert re.search(r"qemu:///system +connected", installed.say("autoscaler", "status", check=False))
+    assert installed.say("dpkg", "--verify", "vcpu-autoscaler") == ""
+    assert installed.say("stat", "--format=%a %U", STATE) == "750 vcpu-autoscaler"
+
+
+def test_polkit_lets_the_services_user_write_to_libvirt_and_another_not(installed: DebianMachine) -> None:
+    def connects(user: str) -> bool:
+        # Without the groups that a login would give: polkit looks them up by itself.
+        become = ("setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups")
+        return installed.run(*become, "virsh", "-c", "qemu:///system", "list", check=False).returncode == 0
+
+    assert connects("vcpu-autoscaler")
+    assert not connects("nobody")
 
 
 def test_a_reload_fails_where_an_edit_is_broken_and_a_restart_waits_until_it_is_mended(

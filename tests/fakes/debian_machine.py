@@ -52,10 +52,16 @@ mount -t tmpfs -o mode=1777 tmpfs tmp
 mount --bind "$lower/var/cache/apt/archives" var/cache/apt/archives
 cat /etc/resolv.conf >etc/resolv.conf
 mkdir tmp/packages
-for package; do cp "$package" tmp/packages; done
+names=
+for package; do
+    case $package in
+        /*) cp "$package" tmp/packages ;;
+        *) names="$names $package" ;;
+    esac
+done
 export DEBIAN_FRONTEND=noninteractive
 chroot . apt-get -qq update
-chroot . sh -c 'apt-get -qq -y --no-install-recommends install systemd-sysv /tmp/packages/*.deb'
+chroot . sh -c "apt-get -qq -y --no-install-recommends install systemd-sysv $names /tmp/packages/*.deb"
 # systemd makes mount namespaces of its services, which it cannot in a root that is not that of its own one.
 pivot_root . mnt
 umount -l /mnt
@@ -67,10 +73,13 @@ exec unshare --net env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 class DebianMachine:
     """Booted with some packages installed, and all that they depend on."""
 
-    def __init__(self, release: str, folder: Path, *packages: Path) -> None:
-        """Boot it; `folder` is empty and takes its files and its log.
+    def __init__(self, release: str, folder: Path, *packages: Path | str) -> None:
+        """Boot it; the release's root is made in the cache where there is none yet.
 
-        The release's root is made in the cache where there is none yet.
+        Args:
+            release: a name that deploy/lib/root.sh knows.
+            folder: is empty, and takes the machine's files and its log.
+            packages: files, and names of the release's own packages, to be installed before it boots.
         """
         self._log = folder / "log"
         over = folder / "over"
