@@ -53,7 +53,8 @@ PATH=$venv/bin:$PATH
 # The checks' caches stay out of the checkout too.
 export RUFF_CACHE_DIR="$venv/ruff" MYPY_CACHE_DIR="$venv/mypy" HYPOTHESIS_STORAGE_DIRECTORY="$venv/hypothesis"
 ran='' failed=''
-part shellcheck shellcheck --external-sources --check-sourced deploy/*.sh .ci/run
+part shellcheck shellcheck --external-sources --check-sourced \
+    deploy/*.sh deploy/lib/inside.sh deploy/lib/tree.sh deploy/deb/* .ci/run
 part "ruff check" ruff check
 part "ruff format" ruff format --check
 part mypy mypy

@@ -42,13 +42,21 @@ def check(
             help="Say which policy governs each domain of this libvirt connection, too.",
         ),
     ] = None,
+    config_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--config.file",
+            metavar="FILE",
+            help="Check this configuration, and the policies that it names, too.",
+        ),
+    ] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Check policy files and configurations, and print every problem in them.
 
     Exit code 0: nothing found; 1: problems, or no connection; 2: a path does not exist.
     """
-    wanted = paths or [_DEFAULT_PATH]
+    wanted = [*(paths or ()), *(_configured(config_file) if config_file else ())] or [_DEFAULT_PATH]
     absent = [path for path in wanted if not _exists(path)]
     for path in absent:
         typer.echo(f"autoscaler check: there is no {printable(str(path))}; name a file or a folder", err=True)
@@ -71,6 +79,14 @@ def check(
     if trouble is not None:
         raise trouble
     raise typer.Exit(2 if absent else 1 if findings.errors else 0)
+
+
+def _configured(config_file: Path) -> list[Path]:
+    """A configuration and what it names: all that a service would read at its start."""
+    if not _exists(config_file):
+        return [config_file]
+    config = load_config(config_file).config
+    return [config_file, *(config.policies if config else ())]
 
 
 def _coverage(findings: "_Findings", uri: str | None) -> tuple[Coverage | None, AutoscalerError | None]:

@@ -61,7 +61,14 @@ _add(
 )
 _add("resume", resume, "End a pause or a held count.", "resume web-1", "resume --all")
 _add(*("set", set_vcpus, "Bring a domain to a count and hold it.", "set web-1 4", "set web-1 4 --hold 8h"))
-_add("check", check, "Find errors in policies and configurations.", "check", "check -c qemu:///system")
+_add(
+    "check",
+    check,
+    "Find errors in policies and configurations.",
+    "check",
+    "check -c qemu:///system",
+    "check --config.file /etc/vcpu-autoscaler/config.yaml",
+)
 _add(
     *(
         "schema",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -27,6 +28,7 @@ from autoscaler.service.instruments import Instruments
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.lanes import Lane
 from autoscaler.service.metrics import SnapshotCollector
+from autoscaler.service.notify import Notifier
 from autoscaler.service.order_verbs import OrderVerbs
 from autoscaler.service.plan import PlanVerb
 from autoscaler.service.policy_files import PolicyFiles
@@ -83,6 +85,13 @@ class Service:
         self.snapshot = Snapshot(wall_s=self._clock.wall_s(), tick=0)
         self._tick_over: threading.Event | None = None
         self._published_s = self._clock.monotonic_s()
+        self._longest_silence_s = max(_STALE_TICKS * config.interval_s, _STALE_AT_LEAST_S)
+        self._notifier = Notifier(
+            os.environ,
+            clock=self._clock,
+            status=_watched(config),
+            longest_silence_s=self._longest_silence_s,
+        )
         registry = registry_of(lambda: self.snapshot)
         self._instruments = Instruments(registry)
         self._policies = PolicyFiles(config.policies, instruments=self._instruments, clock=self._clock)
@@ -118,7 +127,11 @@ class Service:
                 instruments=self._instruments,
             )
             self._reload = PolicyReload(
-                self._policies, submit=self._inbox.submit, apply=self._controller.apply
+                self._policies,
+                submit=self._inbox.submit,
+                apply=self._controller.apply,
+                begins=self._notifier.reloading,
+                ends=self._notifier.reloaded,
             )
             self._watch = PolicyWatch(
                 config.policies, seen=lambda: self._policies.seen, changed=self._reload.look
@@ -151,6 +164,7 @@ class Service:
                 self._webhook.start()
             self._greet()
             self._inbox.run(self._controller)
+            self._notifier.stopping()
             self._controller.keep_all()
         _log.info("stopped; every guest stays as it is")
 
@@ -187,12 +201,7 @@ class Service:
         return host.versions(domain)
 
     def _greet(self) -> None:
-        _log.info(
-            "watching %s every %g s; metrics at %s/metrics",
-            ", ".join(host.label for host in self._hosts),
-            self.config.interval_s,
-            self.web.url,
-        )
+        _log.info("%s; metrics at %s/metrics", _watched(self.config), self.web.url)
 
     def stop(self) -> None:
         """Let `run` end; safe from any thread and from a signal handler."""
@@ -222,6 +231,7 @@ class Service:
         if self._webhook is not None:
             troubles |= self._webhook.troubles
         self.snapshot, self._published_s = replace(snapshot, troubles=troubles), self._clock.monotonic_s()
+        self._notifier.ticked(snapshot.tick)
         if self._tick_over is not None:
             self._tick_over.set()
 
@@ -231,9 +241,15 @@ class Service:
 
     def _trouble(self) -> str | None:
         """Why the service is not healthy, or None."""
-        limit_s = max(_STALE_TICKS * self.config.interval_s, _STALE_AT_LEAST_S)
         silent_s = self._clock.monotonic_s() - self._published_s
-        return f"no tick was finished for {silent_s:.0f} s" if silent_s > limit_s else None
+        if silent_s <= self._longest_silence_s:
+            return None
+        return f"no tick was finished for {silent_s:.0f} s"
+
+
+def _watched(config: Config) -> str:
+    """What the service does, in one line."""
+    return f"watching {', '.join(it.label for it in config.connections)} every {config.interval_s:g} s"
 
 
 def registry_of(newest: Callable[[], Snapshot]) -> CollectorRegistry:

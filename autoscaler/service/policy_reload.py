@@ -31,21 +31,42 @@ _PATIENCE_S = 20.0
 class PolicyReload:
     """Brings what the files say to the controller."""
 
-    def __init__(self, files: PolicyFiles, *, submit: Submit, apply: Callable[[PolicySet], int]) -> None:
+    def __init__(
+        self,
+        files: PolicyFiles,
+        *,
+        submit: Submit,
+        apply: Callable[[PolicySet], int],
+        begins: Callable[[], None] = lambda: None,
+        ends: Callable[[], None] = lambda: None,
+    ) -> None:
         """Read by `files`, put in force by `apply`.
 
-        `apply` is called on the controller's thread and returns how many domains change policy.
+        Args:
+            files: reads them.
+            submit: has work done beside the controller.
+            apply: called on the controller's thread; returns how many domains change policy.
+            begins: called when somebody asks, where he asks: in a signal handler, too.
+            ends: called on the controller's thread when he has his answer.
         """
         self._files = files
         self._submit = submit
         self._apply = apply
+        self._begins = begins
+        self._ends = ends
 
     def ask(self, then: Then = lambda _: None) -> None:
         """Read the files again; safe from any thread and from a signal handler.
 
         `then` gets what came of it, on the controller's thread.
         """
-        self._submit(Lane.POLICIES, self._files.read, partial(self._take, then))
+
+        def answered(reloaded: Reloaded | AutoscalerError) -> None:
+            self._ends()
+            then(reloaded)
+
+        self._begins()
+        self._submit(Lane.POLICIES, self._files.read, partial(self._take, answered))
 
     def look(self) -> None:
         """Read the files again if they are not as they were last read."""

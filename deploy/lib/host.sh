@@ -15,6 +15,8 @@ present() {
         package_lists) ls "$cache"/packages-*/vmlinuz || apt-get indextargets 'Created-By: Packages' | grep . ;;
         libvirtd | virsh | shellcheck | zstd | zsh | fish | debootstrap | chromium) command -v "$1" ;;
         chromedriver) command -v chromedriver || command -v chromium.chromedriver ;; # the latter is the snap's
+        systemd) command -v systemd-analyze ;;
+        dpkg_deb) command -v dpkg-deb ;;
         python) [ -n "$python" ] ;;
         venv) [ -n "$python" ] && "$python" -I -c 'import ensurepip, venv' ;;
         python_headers) [ -n "$python" ] && [ -e "$(ask_python 'sysconfig.get_path("include")')/Python.h" ] ;;
@@ -59,6 +61,8 @@ about() {
         chromedriver) what="chromedriver, by which they do" deb=chromium-driver rpm=chromedriver ;;
         debootstrap) what="debootstrap, which makes roots of Debian releases" \
             deb="debootstrap debian-archive-keyring" rpm=debootstrap ;;
+        systemd) what="systemd-analyze, which reads the service's unit" deb=systemd rpm=systemd ;;
+        dpkg_deb) what="dpkg-deb, which makes the package" deb=dpkg rpm=dpkg ;;
         python) what="Python 3.11 or newer" deb=python3 rpm=python3 ;;
         venv) what="Python's venv module" deb=$(python_package)-venv rpm=python3 ;;
         python_headers) what="Python's C headers" deb=$(python_package)-dev rpm=python3-devel ;;

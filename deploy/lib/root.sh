@@ -12,8 +12,19 @@ readonly root_mirror=http://deb.debian.org/debian
 
 # Never returns: exits with the script's exit code, or with 2 and what to do.
 run_in_root() {
-    root_release=$1
+    open_root "$1"
     shift
+    # Nothing outlives this script, killed or not: unshare is killed with it, and the namespaces' first process
+    # with unshare.
+    setpriv --pdeathsig KILL \
+        unshare --mount --pid --fork --kill-child --propagation private \
+        sh "$repo/deploy/lib/inside.sh" "$repo" "$root" "$@" 7>&-
+    exit
+}
+
+# open_root RELEASE: sets root to its folder, made if need be, and holds its lock on descriptor 7.
+open_root() {
+    root_release=$1
     case " $root_releases " in
         *" $root_release "*) ;;
         *) fail "--root is one of: $root_releases; not $root_release" ;;
@@ -30,12 +41,6 @@ run_in_root() {
     exec 7>>"$root.lock"
     flock -n 7 || fail "another run is at work in $root" "Wait for its end, then run this again."
     trap - INT TERM
-    # Nothing outlives this script, killed or not: unshare is killed with it, and the namespaces' first process
-    # with unshare.
-    setpriv --pdeathsig KILL \
-        unshare --mount --pid --fork --kill-child --propagation private \
-        sh "$repo/deploy/lib/inside.sh" "$repo" "$root" "$@" 7>&-
-    exit
 }
 
 # Makes the root where it is not there yet; one that is there is whole, since its name is given last.

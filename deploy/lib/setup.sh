@@ -32,7 +32,10 @@ set_up() {
                 to_run="$to_run libvirt_driver"
                 to_build="$to_build python_headers compiler libvirt_headers"
                 ;;
-            dev) to_run="$to_run libvirtd virsh shellcheck zstd zsh fish chromium chromedriver" ;;
+            dev)
+                to_run="$to_run libvirtd virsh shellcheck zstd zsh fish chromium chromedriver"
+                to_run="$to_run systemd debootstrap dpkg_deb"
+                ;;
         esac
     done
     if [ -n "$python" ] && locate_venv && venv_has base "$@"; then

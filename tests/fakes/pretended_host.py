@@ -151,6 +151,8 @@ class PretendedHost:
             "promtool",
         ):
             self.program(name)
+        for name in ("systemd-analyze", "debootstrap", "dpkg-deb"):
+            self.program(name)
         for name in ("ruff", "mypy"):
             self.program(name, f'echo "{name} $*"')
 

@@ -219,3 +219,32 @@ def test_control_characters_of_names_and_values_reach_no_terminal(tmp_path: Path
     assert result.output.splitlines()[0] == (
         r"\x1b[2J.yaml:2:11: error: 'policies' cannot be '\x1b[31m\u202e'; write a list, such as [a, b]"
     )
+
+
+def test_a_configuration_is_checked_with_the_policies_that_it_names(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "config.yaml").write_text(f"{CONFIG}policies: [here]\n")
+    (tmp_path / "etc" / "here").mkdir()
+    policy = tmp_path / "etc" / "here" / "a.yaml"
+    policy.write_text(GOOD)
+    result = run("--config.file", "etc/config.yaml")
+    assert (result.exit_code, result.output) == (0, "2 files, 0 errors, 0 warnings\n")
+    policy.write_text(BAD)
+    assert run("--config.file", "etc/config.yaml").output.startswith(f"{policy}:3:48: error: ")
+
+
+def test_a_configuration_that_is_broken_or_not_there_is_told(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(f"{CONFIG}polices: [here]\n")
+    broken = run("--config.file", "config.yaml")
+    assert broken.exit_code == 1
+    assert broken.output.startswith("config.yaml:3:1: error: ")
+    absent = run("--config.file", "none.yaml")
+    assert absent.exit_code == 2
+    assert "there is no none.yaml" in absent.output
+
+
+def test_policies_that_are_configured_and_not_there_are_told(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(f"{CONFIG}policies: [here]\n")
+    result = run("--config.file", "config.yaml")
+    assert result.exit_code == 2
+    assert f"there is no {tmp_path}/here" in result.output

@@ -56,7 +56,7 @@ def test_without_apt_it_is_said_where_prometheus_is_to_be_had(full_host: Pretend
     assert "missing: prometheus and promtool" in err
 
 
-@pytest.mark.parametrize("script", ["demo.sh", "test.sh", "bench.sh"])
+@pytest.mark.parametrize("script", ["demo.sh", "test.sh", "bench.sh", "build-deb.sh", "install.sh"])
 def test_help_is_printed_and_nothing_is_set_up(host: PretendedHost, script: str) -> None:
     code, out, err = host.run(f"deploy/{script}", "--help")
 
@@ -306,6 +306,28 @@ def test_another_release_that_cannot_be_had_is_told_with_its_remedy(
 
     assert (code, out) == (2, ""), err
     assert [words for words in said if words not in err] == [], err
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "said"),
+    [
+        pytest.param("build-deb.sh", ["--root"], "--root needs a value", id="no-release"),
+        pytest.param("build-deb.sh", ["--revision", "a b"], "--revision is like 2", id="no-revision"),
+        pytest.param("build-deb.sh", ["--outptu", "."], "there is no --outptu", id="unknown-option"),
+        pytest.param("install.sh", ["--destdir"], "--destdir needs a folder", id="no-folder"),
+        pytest.param("install.sh", [], "this needs root", id="no-root"),
+    ],
+)
+def test_what_cannot_be_built_or_installed_is_refused_before_anything_is_made(
+    host: PretendedHost, script: str, arguments: list[str], said: str
+) -> None:
+    host.become_user()
+
+    code, out, err = host.run(f"deploy/{script}", *arguments)
+
+    assert (code, out) == (2, "")
+    assert said in err
+    assert not host.cache.exists()
 
 
 def test_benchmark_names_go_to_the_runner(full_host: PretendedHost) -> None:

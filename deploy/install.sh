@@ -1,0 +1,161 @@
+#!/bin/sh
+# Installs this checkout as a service on a host whose package system it has no package for, and takes it away again.
+# Invariant: configuration and state that are there are never written over; nothing but --purge removes them.
+set -eu
+
+repo=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
+# shellcheck source=deploy/lib/setup.sh
+. "$repo/deploy/lib/setup.sh"
+
+usage() {
+    cat <<'END'
+Usage: sh deploy/install.sh [--without-libvirt] [--destdir FOLDER]
+       sh deploy/install.sh --uninstall [--purge] [--destdir FOLDER]
+
+Installs the service, or another version over the one that is there: its Python environment in
+/opt/vcpu-autoscaler, the command in /usr/local/bin, the systemd units in /usr/local/lib. Configuration goes to
+/etc/vcpu-autoscaler where there is none yet; it observes, and changes no guest. On Debian and Ubuntu, the package
+that deploy/build-deb.sh builds does the same and goes with the system's upgrades.
+
+  --without-libvirt   for guests of bare QEMU only; else libvirt's binding for Python is the host's own or, where
+                      $PYTHON has none, built with the host's headers
+  --uninstall         take the service away; configuration and state stay
+  --purge             with --uninstall: those, too, and the service's user
+  --destdir FOLDER    work on the system that lies there, and start, stop and make no user
+
+Needs root, but for a FOLDER of one's own. $PYTHON is the interpreter, 3.11 or newer.
+END
+}
+
+home=/opt/vcpu-autoscaler prefix=/usr/local
+etc=/etc/vcpu-autoscaler state=/var/lib/vcpu-autoscaler unit=vcpu-autoscaler.service
+
+# Whether the system that is worked on runs with systemd.
+runs_systemd() {
+    [ -z "$destdir" ] && [ -d /run/systemd/system ]
+}
+
+# Sets binding to what tree.sh is to do for libvirt, and needs to what that takes.
+choose_binding() {
+    needs='python venv'
+    if [ "$libvirt" = no ]; then
+        binding=none
+    elif [ -n "$python" ] && "$python" -I -c 'import libvirt' 2>/dev/null; then
+        binding=host
+    else
+        binding=built
+        needs="$needs python_headers compiler libvirt_headers"
+    fi
+}
+
+install_service() {
+    trap 'interrupted 130' INT
+    trap 'interrupted 143' TERM
+    open_cache
+    choose_python
+    choose_binding
+    # shellcheck disable=SC2086 # a list of needs
+    ensure $needs
+    mkdir -p "$destdir${home%/*}"
+    work=$(mktemp -d "$destdir$home.new.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    umask 022
+    step "laying out the new version" \
+        sh "$repo/deploy/lib/tree.sh" "$python" "$binding" "$work" "$home" "$prefix" ||
+        fail "it could not be laid out, and what was there is as it was; what was said is in $log"
+    keep_configuration
+    # From here on the new version takes the place of the old one, by a rename on one file system.
+    rm -rf "$destdir$home.old"
+    [ ! -e "$destdir$home" ] || mv "$destdir$home" "$destdir$home.old"
+    mv "$work$home" "$destdir$home"
+    rm -rf "$destdir$home.old"
+    mkdir -p "$destdir$prefix"
+    cp -R --remove-destination "$work$prefix/." "$destdir$prefix"
+    close_cache
+    trap - INT TERM
+    if [ -n "$destdir" ] || ! command -v systemd-sysusers >/dev/null; then
+        return 0
+    fi
+    systemd-sysusers vcpu-autoscaler.conf
+    systemd-tmpfiles --create vcpu-autoscaler.conf
+    if runs_systemd; then
+        start_service
+    fi
+}
+
+# Sets first where there is no configuration yet. What came with this version and differs from what is there lies
+# beside it, as FILE.new; the policy that was taken away stays away.
+keep_configuration() {
+    first=''
+    mkdir -p "$destdir$etc/policies"
+    if [ ! -e "$destdir$etc/config.yaml" ]; then
+        first=yes
+        cp "$work$etc/config.yaml" "$destdir$etc/config.yaml"
+        [ -n "$(ls "$destdir$etc/policies")" ] || cp "$work$etc/policies/zz-observe.yaml" "$destdir$etc/policies/"
+    fi
+    for file in config.yaml policies/zz-observe.yaml; do
+        if [ -e "$destdir$etc/$file" ] && ! cmp -s "$work$etc/$file" "$destdir$etc/$file"; then
+            cp "$work$etc/$file" "$destdir$etc/$file.new"
+        fi
+    done
+}
+
+# A first installation enables it; later ones leave that to the administrator, and restart what runs.
+start_service() {
+    systemctl daemon-reload
+    if [ -n "$first" ]; then
+        systemctl enable --now "$unit"
+    else
+        systemctl try-restart "$unit"
+    fi
+}
+
+uninstall_service() {
+    if runs_systemd && [ -e "$prefix/lib/systemd/system/$unit" ]; then
+        systemctl disable --now "$unit"
+    fi
+    rm -rf "$destdir$home" "$destdir$prefix/share/vcpu-autoscaler" "$destdir$prefix/share/doc/vcpu-autoscaler"
+    for file in bin/autoscaler "lib/systemd/system/$unit" lib/systemd/system/autoscaler.slice \
+        lib/sysusers.d/vcpu-autoscaler.conf lib/tmpfiles.d/vcpu-autoscaler.conf; do
+        rm -f "$destdir$prefix/$file"
+    done
+    if runs_systemd; then
+        systemctl daemon-reload
+    fi
+    [ -n "$purge" ] || return 0
+    rm -rf "$destdir$etc" "$destdir$state"
+    if [ -z "$destdir" ] && getent passwd vcpu-autoscaler >/dev/null; then
+        userdel vcpu-autoscaler
+    fi
+}
+
+destdir='' libvirt=yes uninstall='' purge=''
+while [ $# -gt 0 ]; do
+    case $1 in
+        -h | --help)
+            usage
+            exit 0
+            ;;
+        --without-libvirt) libvirt=no ;;
+        --uninstall) uninstall=yes ;;
+        --purge) purge=yes ;;
+        --destdir)
+            [ $# -ge 2 ] || fail "--destdir needs a folder" "sh $0 --help"
+            destdir=${2%/}
+            shift
+            ;;
+        *) fail "there is no $1" "sh $0 --help" ;;
+    esac
+    shift
+done
+case $destdir in
+    '' | /*) ;;
+    *) destdir=$PWD/$destdir ;;
+esac
+[ -z "$purge" ] || [ -n "$uninstall" ] || fail "--purge goes with --uninstall: it removes configuration and state"
+[ -n "$destdir" ] || [ "$(id -u)" -eq 0 ] || fail "this needs root" "sudo sh $0, or --destdir FOLDER for a folder of yours"
+if [ -n "$uninstall" ]; then
+    uninstall_service
+else
+    install_service
+fi

@@ -1,0 +1,71 @@
+#!/bin/sh
+# Lays out an installation as a tree of files, the same for a package and for a host without one. Called as:
+#
+#     tree.sh PYTHON BINDING TREE HOME PREFIX
+#
+# PYTHON is the interpreter that will run it, HOME the Python environment's place, PREFIX /usr or /usr/local; TREE
+# is what all of that lies under for now. Invariant: nothing in the tree names the place where it was made. The
+# environment has every Python package but libvirt's binding, of which BINDING is `host`, `built` or `none`: the
+# host's own, so that it fits the host's libvirt; built here, from the host's headers; or not needed.
+set -eu
+
+repo=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd -P)
+python=$1 binding=$2 tree=$3 home=$4 prefix=$5
+
+make_home() {
+    mkdir -p "$tree$home"
+    "$python" -I -m venv "$tree$home"
+    wanted=$repo
+    [ "$binding" != built ] || wanted="${repo}[libvirt]"
+    "$tree$home/bin/python" -I -m pip install --no-input --no-user --no-compile "$wanted"
+    # What only an installation needs, and programs of other packages that nobody asked for.
+    "$tree$home/bin/python" -I -m pip uninstall --yes --quiet setuptools pip
+    find "$tree$home/bin" -mindepth 1 ! -name 'python*' -delete
+    rm -f "$tree$home"/lib/python3*/site-packages/vcpu_autoscaler-*.dist-info/direct_url.json
+    sed -i '/^command = /d' "$tree$home/pyvenv.cfg"
+    [ "$binding" != host ] ||
+        sed -i 's/^include-system-site-packages = .*/include-system-site-packages = true/' "$tree$home/pyvenv.cfg"
+    cat >"$tree$home/bin/autoscaler" <<END
+#!$home/bin/python -I
+from autoscaler.cli.main import main
+
+main()
+END
+    chmod 755 "$tree$home/bin/autoscaler"
+    # Compiled here, for the service may not write there; by content and unchecked, for a copy has other times.
+    find "$tree$home" -name __pycache__ -prune -exec rm -r {} +
+    "$python" -I -m compileall -q -s "$tree" -p / --invalidation-mode unchecked-hash "$tree$home/lib"
+}
+
+# Everything but the Python environment.
+make_files() {
+    mkdir -p "$tree$prefix/bin" "$tree$prefix/lib/systemd/system" "$tree$prefix/lib/sysusers.d" "$tree$prefix/lib/tmpfiles.d" \
+        "$tree$prefix/share/vcpu-autoscaler" "$tree$prefix/share/doc/vcpu-autoscaler/policies" "$tree/etc/vcpu-autoscaler/policies"
+    ln -sfn "$home/bin/autoscaler" "$tree$prefix/bin/autoscaler"
+    for unit in vcpu-autoscaler.service autoscaler.slice; do
+        sed "s#/usr/bin/#$prefix/bin/#; s#/usr/share/#$prefix/share/#" "$repo/deploy/systemd/$unit" \
+            >"$tree$prefix/lib/systemd/system/$unit"
+    done
+    cat "$repo/deploy/systemd/vcpu-autoscaler.sysusers" >"$tree$prefix/lib/sysusers.d/vcpu-autoscaler.conf"
+    cat "$repo/deploy/systemd/vcpu-autoscaler.tmpfiles" >"$tree$prefix/lib/tmpfiles.d/vcpu-autoscaler.conf"
+    cat "$repo/policies/schema.json" >"$tree$prefix/share/vcpu-autoscaler/policy.schema.json"
+    document=$tree$prefix/share/doc/vcpu-autoscaler
+    cat "$repo/README.md" >"$document/README.md"
+    cat "$repo/CHANGELOG.md" >"$document/CHANGELOG.md"
+    cat "$repo/LICENSE" >"$document/copyright"
+    cat "$repo/deploy/README.md" >"$document/deploy.md"
+    for file in "$repo"/policies/*.md "$repo"/policies/*.yaml; do
+        with_schema "$file" >"$document/policies/${file##*/}"
+    done
+    # It fits every domain, so it goes behind all that an administrator writes.
+    with_schema "$repo/policies/observe.yaml" >"$tree/etc/vcpu-autoscaler/policies/zz-observe.yaml"
+    cat "$repo/deploy/etc/config.yaml" >"$tree/etc/vcpu-autoscaler/config.yaml"
+}
+
+# with_schema FILE: the file, with the place of the schema as editors find it there.
+with_schema() {
+    sed "s#^\\(\\# yaml-language-server: \\\$schema=\\)schema.json#\\1$prefix/share/vcpu-autoscaler/policy.schema.json#" "$1"
+}
+
+make_home
+make_files

@@ -1,0 +1,234 @@
+"""The Debian package on a machine with a real systemd: its whole life, from apt-get install to purge."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.debian_machine import DebianMachine
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="a root of a Debian release needs root"),
+    # The first run in a cache makes the root and downloads its packages.
+    pytest.mark.timeout(1200),
+]
+
+PROJECT = Path(__file__).parents[2]
+RELEASE = "bookworm"
+UNIT = "vcpu-autoscaler.service"
+CONFIG = "/etc/vcpu-autoscaler/config.yaml"
+OBSERVE = "/etc/vcpu-autoscaler/policies/zz-observe.yaml"
+OWN = "/etc/vcpu-autoscaler/policies/web.yaml"
+STATE = "/var/lib/vcpu-autoscaler"
+POLICY = 'version: 1\npolicies:\n  - {name: web, match: {name: ["web-*"]}}\n'
+NOTE = "# an administrator's line\n"
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder whose name is short enough for mounts and sockets in it."""
+    folder = Path(tempfile.mkdtemp(prefix="vcpu-deb-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def package(folder: Path) -> Path:
+    """The package of this checkout."""
+    built = subprocess.run(
+        ("sh", PROJECT / "deploy" / "build-deb.sh", "--root", RELEASE, "--output", folder / "built"),
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    return Path(built.stdout.strip())
+
+
+@pytest.fixture(scope="module")
+def newer(package: Path, folder: Path) -> Path:
+    """The same as a next release: another version, and another config.yaml that comes with it."""
+    tree, file = folder / "newer", folder / "newer.deb"
+    subprocess.run(("dpkg-deb", "--raw-extract", package, tree), check=True)
+    control = tree / "DEBIAN" / "control"
+    control.write_text(re.sub(r"(?m)^Version: .*$", "Version: 9.0.0-1", control.read_text()))
+    config = tree / CONFIG[1:]
+    config.write_text(f"{config.read_text()}# what a next release says\n")
+    subprocess.run(("dpkg-deb", "-Zzstd", "--root-owner-group", "--build", tree, file), check=True)
+    return file
+
+
+@pytest.fixture(scope="module")
+def booted(package: Path, folder: Path) -> Iterator[DebianMachine]:
+    """A machine with libvirt, on which `apt-get install` has installed the package before it booted."""
+    place = folder / "machine"
+    place.mkdir()
+    libvirt = ("libvirt-daemon-system", "libvirt-clients", "polkitd")
+    machine = DebianMachine(RELEASE, place, package, *libvirt)
+    yield machine
+    machine.close()
+
+
+@pytest.fixture
+def installed(booted: DebianMachine, package: Path) -> DebianMachine:
+    """The machine, with the package as a first installation leaves it, for tests that change nothing."""
+    if not active(booted):
+        install(booted, package)
+    return booted
+
+
+@pytest.fixture
+def machine(installed: DebianMachine) -> Iterator[DebianMachine]:
+    """The same for a test to do with as it likes."""
+    yield installed
+    installed.run("dpkg", "--purge", "vcpu-autoscaler")
+
+
+def install(machine: DebianMachine, package: Path) -> None:
+    """Install or upgrade as apt does where nobody is there to ask."""
+    machine.run("dpkg", "--force-confdef", "--force-confold", "--install", machine.copied(package))
+
+
+def active(machine: DebianMachine) -> bool:
+    return machine.run("systemctl", "--quiet", "is-active", UNIT, check=False).returncode == 0
+
+
+def shown(machine: DebianMachine, name: str) -> str:
+    return machine.say("systemctl", "show", "--value", f"--property={name}", UNIT)
+
+
+def wait_active(machine: DebianMachine, *, but_process: str = "0", patience_s: float = 60) -> None:
+    """Wait until the service is ready, as another process than that one."""
+    end_s = time.monotonic() + patience_s
+    while not active(machine) or shown(machine, "MainPID") == but_process:
+        assert time.monotonic() < end_s, machine.say("journalctl", "--unit", UNIT, check=False)
+        time.sleep(0.1)
+
+
+def left_of_it(machine: DebianMachine) -> set[str]:
+    """Every file with the service's name, but what dpkg keeps for itself and the root for its next run."""
+    found = machine.say(
+        *("find", "/", "-xdev", "-path", "/proc", "-prune", "-o", "-name", "*autoscaler*", "-print")
+    )
+    return {path for path in found.splitlines() if not path.startswith(("/var/lib/dpkg/", "/var/cache/"))}
+
+
+def test_as_installed_it_runs_confined_and_observes(installed: DebianMachine) -> None:
+    assert installed.say("systemctl", "is-system-running") == "running"
+    assert active(installed)
+    assert installed.say("systemctl", "is-enabled", UNIT) == "enabled"
+    assert shown(installed, "StatusText") == "watching qemu:///system every 5 s"
+    assert shown(installed, "ControlGroup") == f"/autoscaler.slice/{UNIT}"
+    process = installed.path(f"/proc/{shown(installed, 'MainPID')}/status").read_text()
+    user = installed.say("id", "--user", "vcpu-autoscaler")
+    assert re.search(rf"^Uid:\s+{user}\s", process, re.MULTILINE)
+    assert re.search(r"^CapEff:\s+0+$", process, re.MULTILINE)
+    assert "libvirt" in installed.say("id", "--name", "--groups", "vcpu-autoscaler").split()
+    assert installed.say("autoscaler", "--version").startswith("autoscaler ")
+    said = installed.say("autoscaler", "check", "--strict", "--config.file", CONFIG)
+    assert said == "2 files, 0 errors, 0 warnings"
+    assert "mode: recommend" in installed.path(OBSERVE).read_text()
+    assert re.search(r"qemu:///system +connected", installed.say("autoscaler", "status", check=False))
+    assert installed.say("dpkg", "--verify", "vcpu-autoscaler") == ""
+    assert installed.say("stat", "--format=%a %U", STATE) == "750 vcpu-autoscaler"
+
+
+def test_polkit_lets_the_services_user_write_to_libvirt_and_another_not(installed: DebianMachine) -> None:
+    def connects(user: str) -> bool:
+        # Without the groups that a login would give: polkit looks them up by itself.
+        become = ("setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups")
+        return installed.run(*become, "virsh", "-c", "qemu:///system", "list", check=False).returncode == 0
+
+    assert connects("vcpu-autoscaler")
+    assert not connects("nobody")
+
+
+def test_a_reload_fails_where_an_edit_is_broken_and_a_restart_waits_until_it_is_mended(
+    machine: DebianMachine,
+) -> None:
+    machine.write(OWN, POLICY)
+    machine.run("systemctl", "reload", UNIT)
+    machine.write(OWN, POLICY.replace("match", "mach"))
+    assert machine.run("systemctl", "reload", UNIT, check=False).returncode == 1
+    assert active(machine)
+    log = machine.say("journalctl", "--unit", UNIT, "--output=cat")
+    assert f"ERROR {OWN}:3:" in log
+    assert machine.run("systemctl", "restart", UNIT, check=False).returncode == 1
+    assert shown(machine, "ActiveState") == "activating"
+    machine.write(OWN, POLICY)
+    wait_active(machine)
+    assert "policies: 2" in machine.say("autoscaler", "status", check=False)
+
+
+def test_a_service_that_hangs_is_ended_by_the_watchdog_and_started_again(machine: DebianMachine) -> None:
+    quick = "[Service]\nWatchdogSec=1s\nRestartSec=0\n"
+    machine.run("mkdir", "--parents", f"/run/systemd/system/{UNIT}.d")
+    machine.write(f"/run/systemd/system/{UNIT}.d/quick.conf", quick)
+    with machine.path(CONFIG).open("a") as config:
+        config.write("interval: 1s\n")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", UNIT)
+    hung = shown(machine, "MainPID")
+    # The watchdog is as patient as fifteen seconds, however short it is set: more than one tick may be late.
+    assert shown(machine, "WatchdogUSec") == "15s", machine.say("journalctl", "--unit", UNIT, "--output=cat")
+    machine.run("systemctl", "kill", "--signal=STOP", UNIT)
+    wait_active(machine, but_process=hung)
+    assert "Watchdog timeout" in machine.say("journalctl", "--unit", UNIT, "--output=cat")
+    assert shown(machine, "NRestarts") == "1"
+    machine.run("rm", "--recursive", f"/run/systemd/system/{UNIT}.d")
+
+
+def test_edits_and_state_outlive_an_upgrade_and_a_downgrade_and_what_is_disabled_stays_so(
+    machine: DebianMachine, package: Path, newer: Path
+) -> None:
+    with machine.path(CONFIG).open("a") as config:
+        config.write(NOTE)
+    machine.write(OWN, POLICY)
+    machine.path(OBSERVE).unlink()
+    machine.write(f"{STATE}/kept", "")
+    for file, version in ((newer, "9.0.0-1"), (package, "0.")):
+        before = shown(machine, "MainPID")
+        install(machine, file)
+        assert machine.say("dpkg-query", "--show", "--showformat=${Version}", "vcpu-autoscaler").startswith(
+            version
+        )
+        assert active(machine)
+        assert shown(machine, "MainPID") != before
+        assert machine.path(CONFIG).read_text().endswith(NOTE)
+        assert machine.path(OWN).read_text() == POLICY
+        assert not machine.path(OBSERVE).exists()
+        assert {"kept", "journal.sqlite"} <= {path.name for path in machine.path(STATE).iterdir()}
+    machine.run("systemctl", "disable", "--now", UNIT)
+    install(machine, newer)
+    assert not active(machine)
+    assert machine.say("systemctl", "is-enabled", UNIT, check=False) == "disabled"
+    assert "a next release" in machine.path(f"{CONFIG}.dpkg-dist").read_text()
+
+
+def test_removal_keeps_configuration_and_state_and_purge_leaves_nothing(
+    machine: DebianMachine, package: Path
+) -> None:
+    machine.write(OWN, POLICY)
+    machine.run("dpkg", "--remove", "vcpu-autoscaler")
+    assert not active(machine)
+    assert machine.run("sh", "-c", "command -v autoscaler", check=False).returncode
+    assert not machine.path("/usr/lib/vcpu-autoscaler").exists()
+    assert machine.path(CONFIG).exists()
+    assert machine.path(f"{STATE}/journal.sqlite").exists()
+    install(machine, package)
+    assert active(machine)
+    assert machine.path(OWN).read_text() == POLICY
+    machine.run("dpkg", "--purge", "vcpu-autoscaler")
+    assert left_of_it(machine) == set()
+    assert machine.run("id", "vcpu-autoscaler", check=False).returncode
+    install(machine, package)
+    assert active(machine)

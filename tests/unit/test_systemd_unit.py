@@ -1,0 +1,55 @@
+"""The unit as systemd reads it: without a fault, shut off as promised, and with a reason for the rest."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
+UNIT = UNITS / "vcpu-autoscaler.service"
+MOST_EXPOSURE = 2.0
+LOOSENED = re.compile(r"^# ([\w ]+) (?:is|are) left out: \S+", re.MULTILINE)
+
+
+def analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ("systemd-analyze", *map(str, arguments)), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def security() -> str:
+    """What `systemd-analyze security` says of the unit, line by line."""
+    said = analyze("security", "--offline=yes", "--no-pager", UNIT)
+    assert "Overall exposure level" in said.stdout, said.stderr
+    return said.stdout
+
+
+def test_systemd_finds_no_fault_in_the_units(tmp_path: Path) -> None:
+    # systemd looks for the program, which need not be installed here.
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text().replace("/usr/bin/autoscaler", "/bin/true"))
+    shutil.copy(UNITS / "autoscaler.slice", tmp_path)
+    said = analyze("verify", "--man=no", unit, tmp_path / "autoscaler.slice")
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+
+
+def test_the_exposure_is_as_low_as_promised(security: str) -> None:
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", security)
+    assert found is not None
+    assert float(found[1]) <= MOST_EXPOSURE
+
+
+def test_whatever_is_looser_than_it_could_be_has_its_reason_in_the_unit(security: str) -> None:
+    loose = {
+        name
+        for line in security.splitlines()
+        if line.startswith("✗")
+        for name in re.findall(r"([A-Z]\w+)=", line)
+    }
+    explained = {name for names in LOOSENED.findall(UNIT.read_text()) for name in names.split(" and ")}
+    assert loose == explained | {"RestrictAddressFamilies"}
