@@ -8,7 +8,6 @@
 # and all temporary files are on file systems that are mounted there; so they end with it, whatever ends it.
 
 readonly root_releases="bookworm trixie sid"
-readonly root_mirror=http://deb.debian.org/debian
 
 # Never returns: exits with the script's exit code, or with 2 and what to do.
 run_in_root() {
@@ -52,8 +51,8 @@ make_root() {
     step "making a root of Debian $root_release" \
         unshare --mount --pid --fork --kill-child --mount-proc --propagation private \
         debootstrap --force-check-gpg --variant=minbase --include=ca-certificates \
-        "$root_release" "$root.new" "$root_mirror" ||
+        "$root_release" "$root.new" ||
         fail "debootstrap could not make a root of Debian $root_release; what it said is in $log" \
-            "It must reach $root_mirror: export http_proxy=http://PROXY:PORT if it needs one, then run this again."
+            "It must reach its mirror of Debian: export http_proxy=http://PROXY:PORT if it needs one, then run this again."
     mv "$root.new" "$root"
 }
