@@ -117,6 +117,7 @@ class SqliteJournal:
             decision.act,
             decision.plugged,
             decision.online,
+            decision.seen,
             decision.target,
             decision.policy,
             decision.mode,
