@@ -74,6 +74,8 @@ _NAME = _text("the domain's name, with its host or UUID where others have it too
 _UUID = _text("its UUID")
 _HOST = _text("the connection by which it is seen, as the configuration has it")
 _REASON = _one_of(Reason, "why, from a closed set")
+_UNSEEN = "not known, since the guest was not seen after the service took it up"
+_LEFT = f"left as it is, which is {_UNSEEN}"
 _MODE = _one_of(Mode, "how far the policy goes")
 
 _CHANGE = _object(
@@ -130,9 +132,9 @@ _LAST_DECISION = _object(
     reason=_REASON,
     sentence=_text("the reason in words"),
     act=_flag("whether something is done"),
-    proposed=_whole("what the strategy asked for"),
-    target=_whole("what it should have, within its bounds"),
-    next_vcpus=_whole("where it goes now"),
+    proposed=_maybe(_whole("what the strategy asked for"), _LEFT),
+    target=_maybe(_whole("what it should have, within its bounds"), _LEFT),
+    next_vcpus=_maybe(_whole("where it goes now"), _LEFT),
     clamps=_list(
         _object("a limit that bound", reason=_REASON, before=_whole("before"), after=_whole("after")),
         "the limits that bound, in order",
@@ -141,12 +143,12 @@ _LAST_DECISION = _object(
 _VCPUS = _object(
     "vCPUs by state",
     plugged=_whole("that QEMU has"),
-    online=_whole("that the guest runs"),
+    online=_maybe(_whole("that the guest runs"), _UNSEEN),
     min=_whole("the fewest that are allowed now"),
     max=_whole("the most"),
     maximum=_whole("the domain's maxcpus"),
-    target=_optional(_whole("what it should have; not there before the first decision")),
-    proposed=_optional(_whole("what the strategy asked for; not there before the first decision")),
+    target=_optional(_whole("what it should have; not there before that is decided")),
+    proposed=_optional(_whole("what the strategy asked for; not there before that is decided")),
 )
 _DOMAIN_KEYS: dict[str, Schema] = {
     "name": _NAME,
@@ -215,10 +217,10 @@ EVENT = _object(
     verdict=_one_of(Verdict, "which way"),
     reason=_REASON,
     plugged=_whole("vCPUs that QEMU had"),
-    online=_whole("that the guest ran"),
-    proposed=_whole("that the strategy asked for"),
-    target=_whole("that it should have had"),
-    next_vcpus=_whole("where it was to go"),
+    online=_maybe(_whole("that the guest ran"), _UNSEEN),
+    proposed=_maybe(_whole("that the strategy asked for"), _LEFT),
+    target=_maybe(_whole("that it should have had"), _LEFT),
+    next_vcpus=_maybe(_whole("where it was to go"), _LEFT),
     act=_flag("whether something was done"),
     inputs=_said("what it was made on", "object"),
     newest_inputs=_said("what the newest of its repeats was made on", "object"),

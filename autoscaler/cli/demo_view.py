@@ -102,8 +102,9 @@ class LiveView:
 def _guest(domain: DomainSnapshot) -> Table:
     counts = vcpu_counts(domain)
     bar = Text()
-    bar.append("■ " * counts["online"], style="bold green")
-    bar.append("■ " * max(0, counts["plugged"] - counts["online"]), style="yellow")
+    online = counts.get("online", 0)
+    bar.append("■ " * online, style="bold green")
+    bar.append("■ " * max(0, counts["plugged"] - online), style="yellow")
     bar.append("□ " * (counts["maximum"] - counts["plugged"]), style="dim")
     table = Table.grid(padding=(0, 2))
     table.add_row("vCPUs", bar, Text(_sizes(domain)))
@@ -122,7 +123,7 @@ def _why(domain: DomainSnapshot) -> str:
 def _sizes(domain: DomainSnapshot) -> str:
     counts = vcpu_counts(domain)
     target = f", target {counts['target']}" if "target" in counts else ""
-    return f"{counts['online']} online, {counts['plugged']} plugged of {counts['maximum']}{target}"
+    return f"{counts.get('online', '?')} online, {counts['plugged']} plugged of {counts['maximum']}{target}"
 
 
 def _load(domain: DomainSnapshot) -> str:

@@ -77,9 +77,9 @@ def list_domains(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption 
             domain["name"],
             domain["policy"],
             domain["mode"],
-            domain["vcpus"]["online"],
+            _count(domain["vcpus"]["online"]),
             domain["vcpus"]["plugged"],
-            domain["vcpus"].get("target"),
+            _count(domain["vcpus"].get("target")),
             domain["vcpus"]["maximum"],
             "-" if domain["load"] is None else f"{domain['load']['utilization_ratio']:.0%}",
             "-" if domain["decision"] is None else domain["decision"]["reason"],
@@ -105,11 +105,15 @@ def show(
         print_json(found)
         return
     vcpus, load, decision = found["vcpus"], found["load"], found["decision"]
+    online = _count(vcpus["online"])
     lines = [
         ("Domain", f"{found['name']} ({found['uuid']})"),
         ("Host", f"{found['host']}, {found['state']}"),
         ("Policy", f"{found['policy']} ({found['mode']}), {found['policy_source']}"),
-        ("vCPUs", f"{vcpus['online']} online, {vcpus['plugged']} plugged, maximum {vcpus['maximum']}"),
+        (
+            "vCPUs",
+            f"{online} online, {vcpus['plugged']} plugged, maximum {vcpus['maximum']}",
+        ),
         ("Bounds", f"{vcpus['min']} to {vcpus['max']}"),
         ("Source", found["cpu_source"] or "no sample yet"),
     ]
@@ -117,13 +121,14 @@ def show(
         used = f"busy {load['busy_vcpus']:.2f} of {vcpus['online']} vCPUs ({load['utilization_ratio']:.0%})"
         lines.append(("Load", f"{used}, demand {load['demand_vcpus']:.2f}, steal {load['steal_ratio']:.0%}"))
     if decision is not None:
-        wants = f"strategy wants {decision['proposed']}, target {decision['target']}"
+        wants = f" (strategy wants {decision['proposed']}, target {decision['target']})"
         verdict = (
             decision["verdict"]
             if decision["act"] or decision["verdict"] == "hold"
             else f"would {decision['verdict']}"
         )
-        lines.append(("Decision", f"{verdict}: {decision['sentence']} ({wants})"))
+        known = decision["target"] is not None
+        lines.append(("Decision", f"{verdict}: {decision['sentence']}{wants if known else ''}"))
     for title, key in _CHANGES:
         if found[key] is not None:
             lines.append((title, _change(found[key])))
@@ -142,7 +147,12 @@ _CHANGES = (
     ("Removal", "removal"),
     ("Last removal", "last_removal"),
 )
-_WORDS = {None: "?", True: "yes", False: "no"}
+_NOT_KNOWN = "?"
+_WORDS = {None: _NOT_KNOWN, True: "yes", False: "no"}
+
+
+def _count(vcpus: int | None) -> object:
+    return _NOT_KNOWN if vcpus is None else vcpus
 
 
 def _slots(slots: list[Json]) -> list[tuple[object, ...]]:
@@ -203,7 +213,7 @@ def _under_way(event: Json) -> bool:
 def _line(event: Json) -> str:
     at = datetime.fromtimestamp(event["at_wall_s"], UTC).astimezone()
     operation = event["operation"]
-    sizes = f"{event['online']} -> {event['next_vcpus']}"
+    sizes = f"{_count(event['online'])} -> {_count(event['next_vcpus'])}"
     if event["verdict"] == Verdict.UNPLUG:
         sizes = f"{event['plugged']} -> {event['plugged'] - 1} plugged"
     outcome = "" if operation is None else f"; {_outcome(operation)}"
@@ -226,4 +236,5 @@ def _change(operation: Json) -> str:
 def _outcome(operation: Json) -> str:
     stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in operation["stages_s"].items())
     outcome = operation["outcome"] or "under way"
-    return " ".join(part for part in (outcome, stages and f"({stages})", operation["detail"]) if part)
+    told = f"{outcome} ({stages})" if stages else outcome
+    return f"{told}: {operation['detail']}" if operation["detail"] else told

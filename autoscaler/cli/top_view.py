@@ -43,7 +43,7 @@ def in_trouble(domain: Json) -> bool:
 ORDERS: dict[str, Callable[[Json], Any]] = {
     "used": lambda domain: -_used(domain),
     "name": lambda domain: domain["name"],
-    "vcpus": lambda domain: -domain["vcpus"]["online"],
+    "vcpus": lambda domain: -(domain["vcpus"]["online"] or 0),
     "budget": lambda domain: domain["slo"]["budget_remaining_ratio"],
     "trouble": lambda domain: (not in_trouble(domain), -_used(domain)),
 }
@@ -149,7 +149,7 @@ def _row(domain: Json, *, wide: bool) -> list[Text]:
     cells = [
         Text(printable(domain["name"]), style="bold"),
         *([Text(printable(f"{domain['policy']} ({domain['mode']})"))] if wide else []),
-        Text(str(vcpus["online"]), style="bold"),
+        Text("?" if vcpus["online"] is None else str(vcpus["online"]), style="bold"),
         Text(str(vcpus["plugged"])),
         Text(str(vcpus.get("target", "-"))),
         Text(str(vcpus["max"])),

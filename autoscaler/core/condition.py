@@ -92,10 +92,11 @@ def held(view: DomainView) -> str:
     )
 
 
-def by_hand(view: DomainView, online: int, left_s: float) -> str:
-    """That somebody else changed a domain, and how long that is left alone."""
+def by_hand(view: DomainView, online: int | None, left_s: float) -> str:
+    """That somebody else changed a domain, and how long that is left alone; `online` None: not known."""
+    known = "" if online is None else f"{online} online, "
     return (
-        f"somebody else changed the vCPUs of domain {view.name!r} ({online} online, {view.plugged} plugged): "
+        f"somebody else changed the vCPUs of domain {view.name!r} ({known}{view.plugged} plugged): "
         f"they stay as they are for {_lasting(left_s)} more (manual_change.respect_for)"
     )
 

@@ -105,6 +105,7 @@ def decide(state: DomainState, policy: Policy, learned: Learned, now_s: float, w
         trace=wish.trace,
         load=state.load,
         missing=state.missing,
+        seen=state.online_ids is not None,
     )
 
 

@@ -40,6 +40,7 @@ class Decision:
     mode: Mode
     plugged: int
     online: int
+    """VCPUs the guest runs, as last seen; where `seen` is False, the plugged ones, to reckon with."""
     lower: int
     """The fewest vCPUs that policy, schedules and domain allow."""
     upper: int
@@ -69,11 +70,18 @@ class Decision:
     """The load it was decided on; None: there was none."""
     missing: Missing | None = None
     """Why there was no sample."""
+    seen: bool = True
+    """Whether the guest has been seen at all since the service took it up."""
 
     @property
     def moves(self) -> bool:
         """Whether the guest is to run more vCPUs, or fewer."""
         return self.act and self.next_vcpus != self.online
+
+    @property
+    def in_the_dark(self) -> bool:
+        """Whether a guest that was not seen is only left as it is: then no count of it means anything."""
+        return not self.seen and self.next_vcpus == self.online
 
     @property
     def verdict(self) -> Verdict:

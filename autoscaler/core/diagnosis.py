@@ -50,7 +50,7 @@ def diagnosis(
     since_s = state.by_hand.since_s
     if since_s is not None and is_by_hand(since_s, policy, now_s):
         left_s = since_s + policy.manual_change.respect_for_s - now_s
-        found[Condition.BY_HAND] = by_hand(view, state.online, left_s)
+        found[Condition.BY_HAND] = by_hand(view, state.known_online, left_s)
     if state.order is not None:
         found[Condition.PAUSED if state.order.pauses else Condition.ORDERED] = state.order.sentence
     return found

@@ -80,7 +80,11 @@ class DomainState:
         self.dropped: Dropped | None = None
         """Why the last two samples give no load."""
         self.online = view.plugged
-        """VCPUs the guest runs, as last seen; the plugged ones until it has been seen."""
+        """VCPUs the guest runs, as last seen; until it has been seen the plugged ones, to reckon with.
+
+        It cannot run more than those, so what counts against its host is never too little. What is shown is
+        `known_online`.
+        """
         self.online_ids: frozenset[int] | None = None
         """The guest's own numbers of the vCPUs that it runs; None: it has not been seen."""
         self.source: CpuSource | None = None
@@ -104,6 +108,11 @@ class DomainState:
         if self.online_ids is None or self._boot_s is None:
             return None
         return Counts(self.view.plugged, self.online, self._boot_s)
+
+    @property
+    def known_online(self) -> int | None:
+        """VCPUs the guest runs, as last seen; None: it has not been seen."""
+        return None if self.online_ids is None else self.online
 
     @property
     def last_known_s(self) -> float:
@@ -135,7 +144,7 @@ class DomainState:
         if policy is not self.policy:
             self.policy, before = policy, self.learned.recommender
             self.learned.govern(policy, now_s)
-            if self.learned.recommender is not before:
+            if self.learned.recommender is not before and self.online_ids is not None:
                 self.learned.recommender.first_saw(self.online, now_s)
 
     def observe(self, view: DomainView, observation: Observation, now_s: float) -> None:
@@ -245,7 +254,8 @@ class DomainState:
             self.by_hand.since_s = now_s
         elif self.by_hand.since_s is not None and not is_by_hand(self.by_hand.since_s, self.policy, now_s):
             self.by_hand.since_s = None
-            self.learned.recommender.first_saw(self.online, now_s)
+            if self.online_ids is not None:
+                self.learned.recommender.first_saw(self.online, now_s)
             # What is plugged is adopted, too: idle from here on, and left for a cooldown as after a change.
             self.removal.spare_since_s, self.removal.last_change_s = None, now_s
 

@@ -168,8 +168,9 @@ class Story:
             self._view.show(phase, domain)
             if domain is not None:
                 self._plugged_max = max(self._plugged_max, domain.view.plugged)
-                self._online_max = max(self._online_max, domain.online)
-                if phase is Phase.HIGH and domain.load is not None and domain.online < WANTED_ONLINE:
+                online = domain.online or 0
+                self._online_max = max(self._online_max, online)
+                if phase is Phase.HIGH and domain.load is not None and online < WANTED_ONLINE:
                     self._withheld.append(domain.load.steal_ratio)
                 if until(domain):
                     return
@@ -196,7 +197,7 @@ class Story:
     def _relieved(self, domain: DomainSnapshot) -> bool:
         last = domain.last_operation
         return (
-            domain.online >= WANTED_ONLINE
+            (domain.online or 0) >= WANTED_ONLINE
             and domain.operation is None
             and last is not None
             and last.relieved_s is not None
@@ -204,7 +205,7 @@ class Story:
 
     def _held_back(self) -> str | None:
         domain = self.domain()
-        if domain is None or domain.decision is None or domain.online >= WANTED_ONLINE:
+        if domain is None or domain.decision is None or (domain.online or 0) >= WANTED_ONLINE:
             return None
         withheld_ratio = fmean(self._withheld or [0.0])
         if withheld_ratio <= STEAL_LIMIT_RATIO:
@@ -225,7 +226,7 @@ class Story:
             moves=self._moves(),
             plugged_max=self._plugged_max,
             online_max=self._online_max,
-            online_end=domain.online,
+            online_end=domain.online or 0,
             metrics_url=self.metrics_url,
             metrics_samples=_samples(self.metrics_url),
             held_back=held_back,

@@ -1,10 +1,12 @@
 """The key `deadlines` of the configuration."""
 
-from typing import Annotated
+from typing import Annotated, Self
+
+from pydantic import model_validator
 
 from autoscaler.core.deadlines import DeadlineSettings
 from autoscaler.policyfile.typed import Section
-from autoscaler.policyfile.values import duration
+from autoscaler.policyfile.values import duration, said
 
 _DEFAULT = DeadlineSettings()
 
@@ -26,6 +28,16 @@ class DeadlineKeys(Section):
     """From the request of a shrink until the guest runs the fewer vCPUs."""
     gone: _Deadline = _DEFAULT.gone_s
     """From the request to give a vCPU back until QEMU has it no longer."""
+
+    @model_validator(mode="after")
+    def _rise(self) -> Self:
+        if not self.accepted <= self.present <= self.online:
+            raise said(
+                "a growth is accepted, then present, then online, all counted from its request: write "
+                "accepted, present and online so that none is shorter than the one before, "
+                f"not {self.accepted:g} s, {self.present:g} s, {self.online:g} s"
+            )
+        return self
 
     def settings(self) -> DeadlineSettings:
         """The same as settings."""

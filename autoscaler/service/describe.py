@@ -11,6 +11,7 @@ from autoscaler.core.orders import EVERY
 from autoscaler.core.owner import left_alone
 from autoscaler.core.policy import OPT_OUT, Indicator, opted_out
 from autoscaler.core.reason import SENTENCES
+from autoscaler.service.decision_record import counts_of
 from autoscaler.service.metrics import vcpu_counts
 from autoscaler.service.narrator import idle_sentence
 
@@ -84,7 +85,7 @@ def domain_of(domain: DomainSnapshot) -> dict[str, object]:
         "policy": domain.policy.name,
         "policy_source": domain.policy.source,
         "mode": domain.policy.mode,
-        "vcpus": vcpu_counts(domain),
+        "vcpus": {"online": None} | vcpu_counts(domain),
         "slo": {"promise": promise_of(domain.policy.sla)} | asdict(domain.slo),
         "cpu_source": domain.source,
         "last_sample_wall_s": domain.last_sample_wall_s,
@@ -107,9 +108,7 @@ def domain_of(domain: DomainSnapshot) -> dict[str, object]:
             "reason": decision.reason,
             "sentence": SENTENCES[decision.reason],
             "act": decision.act,
-            "proposed": decision.proposed,
-            "target": decision.target,
-            "next_vcpus": decision.next_vcpus,
+            **{key: count for key, count in counts_of(decision).items() if key != "online"},
             "clamps": [
                 {"reason": clamp.reason, "before": clamp.before, "after": clamp.after}
                 for clamp in decision.clamps

@@ -20,6 +20,10 @@ Record = "Mapping[str, Any]"
 _BOUNDS = frozenset({Reason.HOLD, Reason.AT_MIN, Reason.AT_MAX, Reason.SCHEDULE, Reason.ORDERED})
 _HOST = frozenset({Reason.HOST_FULL, Reason.HOST_PRESSED, Reason.HOST_RATE, Reason.TAKEN_BACK})
 _OVERLAP = ", some of it in what the guest counts as busy"
+_UNSEEN = (
+    "How many vCPUs the guest runs is not known, for it was not seen since the service took it up: on its "
+    "host all that are plugged count."
+)
 _ORDINALS = {1: "first", 2: "second", 3: "third"}
 
 
@@ -169,7 +173,12 @@ def _seen_by_host(inputs: Mapping[str, Any]) -> str:
 
 def _action(record: Mapping[str, Any]) -> Iterator[Step]:
     reason, online, following = Reason(record["reason"]), record["online"], record["next_vcpus"]
-    if following == online:
+    if following is None:
+        yield Step("action", f"It stays as it is: {SENTENCES[reason]}. {_UNSEEN}")
+    elif online is None:
+        verb = "is grown" if record["act"] else "would be grown"
+        yield Step("action", f"It {verb} to {_vcpus(following)}: {SENTENCES[reason]}. {_UNSEEN}")
+    elif following == online:
         lasted_s = record["until_wall_s"] - record["at_wall_s"]
         so_long = f", as for {_span(lasted_s)} now" if lasted_s >= 1 else ""
         yield Step("action", f"It stays at {_vcpus(online)}{so_long}: {SENTENCES[reason]}.")

@@ -35,7 +35,7 @@ class Governed:
             label=label,
             view=state.view,
             policy=state.policy,
-            online=state.online,
+            online=state.known_online,
             load=state.load,
             source=state.source,
             last_sample_wall_s=None if last_s is None else wall_s - (now_s - last_s),

@@ -51,8 +51,9 @@ class Block:
     busy_vcpus: tuple[float, ...]
     steal_vcpus: tuple[float, ...]
     online: tuple[int, ...]
-    """VCPUs that the guest was last seen to run in the step; 0: it was not decided for. So the next two."""
+    """VCPUs that the guest was last seen to run in the step; 0: it was not seen yet, or not decided for."""
     plugged: tuple[int, ...]
+    """0: it was not decided for. So the next."""
     upper: tuple[int, ...]
     """The most that policy, schedules and domain allowed."""
     longest_s: float
@@ -93,7 +94,7 @@ class _Open:
     def count(self, decision: Decision, wall_s: float) -> None:
         """Note the vCPUs as they are seen at a moment within this block."""
         step = min(int((wall_s - self.start_wall_s) / STEP_S), STEPS - 1)
-        self.online[step] = _counted(decision.online)
+        self.online[step] = _counted(decision.online) if decision.seen else 0
         self.plugged[step] = _counted(decision.plugged)
         self.upper[step] = _counted(decision.upper)
 

@@ -22,7 +22,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from autoscaler.ports import JournalUnavailable, Kept
-from autoscaler.service import journal_past
+from autoscaler.service import journal_file, journal_past
 from autoscaler.service.decision_record import inputs_of
 from autoscaler.service.history import History
 from autoscaler.service.journal_errors import MOVE_AWAY, naming_errors
@@ -87,6 +87,7 @@ class SqliteJournal:
         """Operations whose end could not be written yet, by their decision."""
         self._learned: dict[DomainId, tuple[float, str]] = {}
         """What waits for the next flush: when it was kept, and the JSON of it."""
+        journal_file.prepare(path)
         with naming_errors(self._path):
             self._db = sqlite3.connect(path, check_same_thread=False, timeout=_LOCK_PATIENCE_S)
             try:
@@ -117,6 +118,7 @@ class SqliteJournal:
             decision.act,
             decision.plugged,
             decision.online,
+            decision.seen,
             decision.target,
             decision.policy,
             decision.mode,

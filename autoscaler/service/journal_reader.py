@@ -12,6 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from autoscaler.ports import JournalUnavailable
+from autoscaler.service.decision_record import as_known, was_seen
 from autoscaler.service.journal_rows import stages_s
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _DECISION_COLUMNS = (
     *("id", "at_wall_s", "until_wall_s", "repeats", "host", "uuid", "domain", "policy", "mode", "verdict"),
     *("reason", "plugged", "online", "proposed", "target", "next_vcpus"),
 )
+_COUNTS = ("online", "proposed", "target", "next_vcpus")
 
 _DECISIONS = """
 SELECT d.*, o.direction, o.from_vcpus, o.to_vcpus, o.stages, o.outcome, o.detail
@@ -218,9 +220,11 @@ def _as_label(text: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 def _event(row: sqlite3.Row) -> dict[str, object]:
     event: dict[str, object] = {key: row[key] for key in _DECISION_COLUMNS}
+    inputs = json.loads(row["inputs"])
+    event |= as_known({key: row[key] for key in _COUNTS}, seen=was_seen(inputs))
     event |= {
         "act": bool(row["act"]),
-        "inputs": json.loads(row["inputs"]),
+        "inputs": inputs,
         # Of the last decision that was folded in: where none was, it is the row's own.
         "newest_inputs": json.loads(row["newest_inputs"] or row["inputs"]),
         "operation": None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autoscaler.service.decision_record import inputs_of
+from autoscaler.service.decision_record import counts_of, inputs_of
 from autoscaler.service.describe import why_ungoverned
 from autoscaler.service.explain import explain
 from autoscaler.service.journal_reader import decision_at
@@ -73,16 +73,16 @@ def _up_to_date(record: dict[str, object], domain: DomainSnapshot, wall_s: float
     The journal writes repetitions once a minute.
     """
     decision = domain.decision
-    if decision is None or (record["reason"], record["online"], record["target"], record["act"]) != (
-        decision.reason,
-        decision.online,
-        decision.target,
-        decision.act,
-    ):
+    if decision is None:
+        return record
+    counts = counts_of(decision)
+    newest = {"reason": decision.reason, "act": decision.act}
+    newest |= {key: counts[key] for key in ("online", "target")}
+    if any(record[key] != value for key, value in newest.items()):
         return record
     return record | {
         "newest_inputs": inputs_of(decision),
-        "proposed": decision.proposed,
+        "proposed": counts["proposed"],
         "until_wall_s": wall_s,
     }
 

@@ -107,11 +107,11 @@ def _told(domain: DomainSnapshot) -> Mapping[str, str]:
 
 
 def vcpu_counts(domain: DomainSnapshot) -> dict[str, int]:
-    """VCPUs by state, as people and metrics see them."""
+    """VCPUs by state, as people and metrics see them; what is not known is not among them."""
     upper = min(domain.policy.max_vcpus or domain.view.maximum, domain.view.maximum)
     counts = {
         "plugged": domain.view.plugged,
-        "online": domain.online,
+        **({} if domain.online is None else {"online": domain.online}),
         "min": min(domain.policy.min_vcpus, upper),
         "max": upper,
         "maximum": domain.view.maximum,
@@ -120,7 +120,8 @@ def vcpu_counts(domain: DomainSnapshot) -> dict[str, int]:
     if decision is not None:
         # What a schedule in force makes of the bounds is known with the first decision.
         counts |= {"min": decision.lower, "max": decision.upper}
-        counts |= {"target": decision.target, "proposed": decision.proposed}
+        if not decision.in_the_dark:
+            counts |= {"target": decision.target, "proposed": decision.proposed}
     return counts
 
 

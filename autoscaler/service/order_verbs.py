@@ -33,6 +33,10 @@ _UNRECORDED = (
     "this is in force and could not be written to the journal, so that a restart of the service now would "
     "forget it: `autoscaler status` says what is wrong with the journal, and the service goes on trying"
 )
+_NOT_LOOKED = (
+    "the service has just started and its first look at its hosts is not over yet, so nothing was changed: "
+    "ask again in a few seconds"
+)
 _STILL_PAUSED = "every domain is still paused, so nothing is changed: `autoscaler resume --all` ends that"
 
 
@@ -100,7 +104,8 @@ class OrderVerbs:
         if not isinstance(vcpus, int) or isinstance(vcpus, bool) or vcpus < 1:
             raise OrderRefused("'vcpus' is a whole number of at least 1")
         if known.bounds is None or known.maximum is None:
-            raise OrderRefused(known.alone or f"domain {known.label!r} does not run: start it first")
+            absent = self._unless_unlooked(f"domain {known.label!r} does not run: start it first")
+            raise OrderRefused(known.alone or absent)
         if vcpus > known.maximum:
             raise OrderRefused(
                 f"domain {known.label!r} cannot have {vcpus} vCPUs, its maximum is {known.maximum}: raise it "
@@ -124,7 +129,13 @@ class OrderVerbs:
         try:
             return picked(known_domains(self.newest()), wanted)
         except ValueError as error:
-            raise OrderRefused(str(error)) from None
+            raise OrderRefused(self._unless_unlooked(str(error))) from None
+
+    def _unless_unlooked(self, absent: str) -> str:
+        """Why a domain is not there, or that nobody can know yet: the service has just started."""
+        newest = self.newest()
+        looked = newest.tick and all(host.heard or host.trouble is not None for host in newest.hosts)
+        return absent if looked else _NOT_LOOKED
 
     def _order(
         self, request: Request, peer: Peer, known: Known | None, kind: OrderKind, *, vcpus: int | None = None

@@ -21,6 +21,7 @@ from autoscaler.policyfile.load import load_texts
 from autoscaler.policyfile.text_file import decode
 from autoscaler.ports import AutoscalerError
 from autoscaler.service.assignments import governing
+from autoscaler.service.decision_record import counts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -158,7 +159,7 @@ def _plain(prospect: _Prospect, grant: Grant) -> dict[str, object] | None:
     if decision is None:
         reason = "not measured yet: no policy governs it now"
         return {"policy": policy.name, "mode": policy.mode, "reason": reason}
-    reason = SENTENCES[decision.reason]
+    counts, reason = counts_of(decision), SENTENCES[decision.reason]
     if grant.reason is not None:
         reason += f"; {SENTENCES[grant.reason]}"
     return {
@@ -166,8 +167,8 @@ def _plain(prospect: _Prospect, grant: Grant) -> dict[str, object] | None:
         "mode": decision.mode,
         "min": decision.lower,
         "max": decision.upper,
-        "online": decision.online,
-        "target": decision.target,
-        "gets": grant.vcpus,
+        "online": counts["online"],
+        "target": counts["target"],
+        "gets": None if decision.in_the_dark else grant.vcpus,
         "reason": reason,
     }

@@ -56,7 +56,8 @@ class DomainSnapshot:
     """The domain's name, made unique among all governed ones; see `labels_of`."""
     view: DomainView
     policy: Policy
-    online: int
+    online: int | None
+    """VCPUs the guest runs, as last seen; None: it has not been seen."""
     load: Load | None
     source: CpuSource | None
     last_sample_wall_s: float | None

@@ -40,7 +40,7 @@ class Usage:
     """The most that policy, schedules and the domain's maximum let it run."""
     plugged_vcpu_hours: float = 0.0
     provisioned_vcpu_hours: float = 0.0
-    """What the guest ran, busy or not."""
+    """What the guest ran, busy or not; nothing while it was not seen yet."""
     used_vcpu_hours: float = 0.0
     """What it was busy on."""
     measured_hours: float = 0.0
@@ -124,12 +124,13 @@ def _add(entry: Usage, block: Block, first: int, behind: int) -> None:
     """Count the steps of a block from `first` on, up to the one before `behind`."""
     entry.name = block.domain
     online, busy = block.online[first:behind], block.busy_vcpus[first:behind]
-    seen = len(online) - online.count(0)
+    plugged = block.plugged[first:behind]
+    seen = len(plugged) - plugged.count(0)
     if isnan(sum(busy)):
         busy = tuple(mean for mean in busy if not isnan(mean))
     entry.seen_hours += seen * _STEP_HOURS
     entry.allowed_vcpu_hours += sum(block.upper[first:behind]) * _STEP_HOURS
-    entry.plugged_vcpu_hours += sum(block.plugged[first:behind]) * _STEP_HOURS
+    entry.plugged_vcpu_hours += sum(plugged) * _STEP_HOURS
     entry.provisioned_vcpu_hours += sum(online) * _STEP_HOURS
     entry.used_vcpu_hours += sum(busy) * _STEP_HOURS
     entry.measured_hours += len(busy) * _STEP_HOURS

@@ -214,6 +214,11 @@ def _occasions(event: Mapping[str, Any], *, known: bool) -> Iterator[Occasion]:
         yield Occasion.ENDED
 
 
+def _before(event: Mapping[str, Any]) -> int:
+    """Where a move would begin; a guest that was not seen is reckoned to run all that are plugged."""
+    return int(event["plugged"] if event["online"] is None else event["online"])
+
+
 def _message(event: Mapping[str, Any], occasion: Occasion, sent_wall_s: float) -> _Message:
     operation = event["operation"]
     ended = occasion is Occasion.ENDED
@@ -230,7 +235,7 @@ def _message(event: Mapping[str, Any], occasion: Occasion, sent_wall_s: float) -
         "policy": event["policy"],
         "mode": event["mode"],
         "verdict": event["verdict"],
-        "from_vcpus": event["online"] if operation is None else operation["from_vcpus"],
+        "from_vcpus": _before(event) if operation is None else operation["from_vcpus"],
         "to_vcpus": event["next_vcpus"] if operation is None else operation["to_vcpus"],
         "reason": event["reason"],
         "sentence": SENTENCES[Reason(event["reason"])],

@@ -24,6 +24,7 @@ from autoscaler.ports import AgentUnresponsive, JournalUnavailable
 from autoscaler.service.journal_reader import decision_at, events
 from autoscaler.service.order_verbs import OrderRefused, OrderVerbs
 from autoscaler.service.settings import HostLimits
+from autoscaler.service.snapshot import Snapshot
 from tests.fakes.examples import PEER
 from tests.fakes.simulated_host import ROOMY, SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
@@ -58,12 +59,17 @@ class Site:
         self.simulation = Simulation(self.host, self.policies, folder=self.folder, limits=self.limits)
         controller = self.simulation.controller
         self.verbs = OrderVerbs(
-            newest=lambda: self.simulation.snapshot,
+            newest=self.newest,
             give=controller.give,
             end=controller.end_order,
             clock=self.clock,
         ).by_name()
         self.run = self.simulation.run
+
+    def newest(self) -> Snapshot:
+        """The newest snapshot; of a service that has just started, one of nothing yet."""
+        found = self.simulation.snapshots
+        return found[-1] if found else Snapshot(wall_s=self.clock.wall_s(), tick=0)
 
     def end(self, *, killed: bool = False) -> None:
         """End the service, as SIGTERM does or as SIGKILL does."""
@@ -487,3 +493,15 @@ def test_a_name_on_several_hosts_picks_nobody_and_is_told_with_the_candidates(tm
     here.set(demand=1.8)
     simulation.run(6)
     assert (len(here.online), len(there.online)) == (3, 1)
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_an_order_before_the_first_look_is_asked_for_again(site: Site, *, held: bool) -> None:
+    if held:
+        site.order("set", domain="web-1", vcpus=2, for_s=HOUR_S)
+    site.restart()
+    site.order("pause", all=True)  # needs no look
+    with pytest.raises(OrderRefused, match="first look at its hosts is not over yet"):
+        site.order("set", domain="web-1", vcpus=3, for_s=HOUR_S)
+    site.run(3)
+    assert site.order("set", domain="web-1", vcpus=3, for_s=HOUR_S)["recorded"] is True

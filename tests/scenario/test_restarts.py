@@ -11,7 +11,9 @@ from autoscaler.core.operation import Outcome
 from autoscaler.core.policy import DownLimits, Match, Policy, Reclaim, TargetStrategy
 from autoscaler.core.reason import Reason
 from autoscaler.ports import AgentUnresponsive, BackendUnavailable, Denied
+from autoscaler.service.describe import domain_of
 from autoscaler.service.journal_reader import events
+from autoscaler.service.lookup import Explained, explained
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
 POLICY = Policy(
@@ -281,3 +283,34 @@ def test_a_vcpu_that_goes_unasked_after_a_restart_is_somebody_elses_doing(tmp_pa
     machine.guest.eject(2)
     machine.run(3)
     assert Condition.BY_HAND in machine.simulation.domain("web-1").conditions
+
+
+def test_what_a_guest_runs_that_is_silent_after_a_restart_is_not_made_up(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.run(3)
+    machine.guest.set(demand=1.8)
+    machine.run(10)
+    machine.guest.set(demand=0.2)
+    machine.run(60)
+    assert (machine.guest.plugged, len(machine.guest.online)) == (3, 1)
+    machine.guest.set(agent_error=AgentUnresponsive("the agent of domain web-1 is silent"))
+    machine.start()
+    machine.run(20)
+
+    domain = machine.simulation.domain("web-1")
+    described = domain_of(domain)
+    assert described["vcpus"] == {"online": None, "plugged": 3, "min": 1, "max": 4, "maximum": 4}
+    told = events(tmp_path / "journal.sqlite")[-1]
+    assert [told[key] for key in ("online", "next_vcpus", "plugged")] == [None, None, 3]
+    found = explained(tmp_path / "journal.sqlite", machine.simulation.snapshot, "web-1", None)
+    assert isinstance(found, Explained)
+    assert found.steps[-1].text.startswith("It stays as it is: ")
+    shares = machine.simulation.snapshot.hosts[0].shares
+    assert shares is not None
+    assert shares.committed_vcpus == 3, "its host reckons with all that it could run"
+
+    machine.guest.set(agent_error=None)
+    machine.run(40)
+    assert machine.simulation.domain("web-1").online == 1
+    assert events(tmp_path / "journal.sqlite")[-1]["online"] == 1
+    assert Reason.BY_HAND not in machine.reasons()

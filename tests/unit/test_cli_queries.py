@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 from autoscaler.cli import queries
 from autoscaler.cli.main import app
 from autoscaler.service.describe import domain_of
+from tests.fakes.examples import DECISION as DECISION_MADE
 from tests.fakes.examples import DOMAIN_SNAPSHOT
 
 DECISION = {
@@ -86,3 +88,22 @@ def test_a_vcpu_that_goes_back_to_the_host_is_told_by_the_plugged_ones(
 def test_what_is_only_recommended_does_not_read_as_done(answers: list[list[dict[str, Any]]]) -> None:
     answers += [[event(7, act=False)]]
     assert "would grow" in CliRunner().invoke(app, ["events"]).stdout
+
+
+def test_what_a_guest_runs_that_was_not_seen_is_a_question_mark(
+    answers: list[list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dark = event(7, verdict="hold", reason="missing", online=None, next_vcpus=None, act=False)
+    answers += [[dark]]
+    assert "  ? -> ?  " in CliRunner().invoke(app, ["events"]).stdout
+    unseen = replace(DOMAIN_SNAPSHOT, online=None, load=None, decision=replace(DECISION_MADE, seen=False))
+    monkeypatch.setattr(queries, "ask", lambda *_: domain_of(unseen) | {"slots": []})
+    shown = CliRunner().invoke(app, ["show", "web-1"]).stdout
+    assert "? online, 1 plugged" in shown
+    assert "target" not in shown
+
+
+def test_how_a_change_ended_and_why_are_told_apart(answers: list[list[dict[str, Any]]]) -> None:
+    stuck = CHANGE | {"outcome": "stuck", "stages_s": {"offlined": 0.01}, "detail": "domain 'web-1' kept it"}
+    answers += [[event(7, operation=stuck)]]
+    assert "stuck (offlined 0.01 s): domain 'web-1' kept it" in CliRunner().invoke(app, ["events"]).stdout

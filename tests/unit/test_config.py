@@ -124,6 +124,12 @@ def test_connections_have_labels_that_tell_them_apart(tmp_path: Path) -> None:
             id="empty",
         ),
         pytest.param(
+            LIBVIRT + "deadlines: {accepted: 1h, present: 5s, online: 1s}\n",
+            "3:12: a growth is accepted, then present, then online, all counted from its request: write "
+            "accepted, present and online so that none is shorter than the one before, not 3600 s, 5 s, 1 s",
+            id="deadlines that fall",
+        ),
+        pytest.param(
             "version: 1\nconnections: [{}]\n",
             "2:15: a connection takes exactly one of the keys libvirt and qmp",
             id="nothing in it",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -510,3 +511,35 @@ def test_what_is_begun_supersedes_what_was_open_at_once(journal: SqliteJournal, 
     operations = [event["operation"] for event in events(path)]
     outcomes = [operation["outcome"] for operation in operations if isinstance(operation, dict)]
     assert outcomes == [Outcome.SUPERSEDED, None, None]
+
+
+def test_nobody_else_reads_the_journal_whoever_made_its_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    path = tmp_path / "journal.sqlite"
+    before = os.umask(0)
+    try:
+        with closing(SqliteJournal(path)) as journal:
+            decided(journal, DECISION)
+            assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o640}
+        path.chmod(0o644)
+        with closing(SqliteJournal(path)):
+            assert path.stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)
+
+
+def test_a_journal_that_was_emptied_is_begun_anew_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "journal.sqlite"
+    SqliteJournal(path).close()
+    SqliteJournal(path).close()
+    assert caplog.messages == []
+    path.write_bytes(b"")
+    SqliteJournal(path).close()
+    assert caplog.messages == [
+        (
+            f"the journal {path} is empty and begun anew: "
+            "orders and what was learned, if there were any, are lost"
+        )
+    ]

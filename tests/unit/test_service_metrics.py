@@ -24,7 +24,7 @@ from autoscaler.service.metrics import SnapshotCollector
 from autoscaler.service.settings import HostLimits
 from autoscaler.service.shares import Shares
 from autoscaler.service.snapshot import DomainSnapshot, Example, HostSnapshot, Snapshot, Tally, labels_of
-from tests.fakes.examples import DOMAIN, DOMAIN_SNAPSHOT, LOAD, OPERATION, SNAPSHOT, VIEW
+from tests.fakes.examples import DECISION, DOMAIN, DOMAIN_SNAPSHOT, LOAD, OPERATION, SNAPSHOT, VIEW
 
 NAMES = [
     pytest.param("plain", id="plain"),
@@ -283,3 +283,9 @@ def test_a_domain_says_what_governs_it() -> None:
 
 def test_a_service_that_has_seen_nothing_yet_is_valid_too() -> None:
     assert families(Snapshot(wall_s=0.0, tick=0))
+
+
+def test_what_a_guest_runs_that_was_not_seen_has_no_series() -> None:
+    unseen = replace(DOMAIN_SNAPSHOT, online=None, decision=replace(DECISION, seen=False))
+    samples = families(replace(SNAPSHOT, domains=(unseen,)))["vcpu_autoscaler_domain_vcpus"].samples
+    assert {sample.labels["state"] for sample in samples} == {"plugged", "min", "max", "maximum"}

@@ -133,10 +133,10 @@ class Board:
 
     def _hear(self, snapshot: Snapshot) -> None:
         """Note which domain runs another number of vCPUs than before."""
-        sizes = {domain.view.id: domain.online for domain in snapshot.domains}
+        sizes = {domain.view.id: domain.online for domain in snapshot.domains if domain.online is not None}
         for domain in snapshot.domains:
             before = self._sizes.get(domain.view.id)
-            if before is not None and before != domain.online:
+            if before is not None and domain.online is not None and before != domain.online:
                 verb = "grew" if domain.online > before else "shrank"
                 when = clock_time(snapshot.wall_s)
                 self._news = f"{named(domain.label)} {verb} from {before} to {domain.online} vCPUs at {when}"

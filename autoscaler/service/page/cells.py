@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Cells = dict[str, str]
 BAR = 120
 """Width of a bar."""
+_OUT_OF_SIGHT = -9.0
+"""Where a mark goes of what is not known."""
 _LONGEST_NAME = 200
 _LOW_BUDGET_RATIO = 0.25
 
@@ -102,27 +104,34 @@ def in_trouble(domain: DomainSnapshot) -> bool:
 
 def verdict_of(decision: Decision) -> str:
     """What is done, or, where the policy only recommends, would be."""
+    if decision.in_the_dark:
+        return "stay"
     if decision.next_vcpus == decision.online:
         if decision.unplug_to is not None:
             return f"give back {decision.plugged - decision.unplug_to}"
         return f"stay at {decision.online}"
     verb = str(decision.verdict) if decision.act else f"would {decision.verdict}"
-    return f"{verb} {decision.online} → {decision.next_vcpus}"
+    return f"{verb} {decision.online if decision.seen else '?'} → {decision.next_vcpus}"
 
 
 def _vcpus(domain: DomainSnapshot) -> Cells:
     counts = vcpu_counts(domain)
     unit = BAR / max(counts["maximum"], counts["plugged"], 1)
-    target = counts.get("target", counts["online"])
-    told = f"{counts['plugged']} plugged, target {target}, max {counts['max']}"
+    online = counts.get("online")
+    target = counts.get("target", online)
+    told = f"{counts['plugged']} plugged, target {_known(target)}, max {counts['max']}"
     return {
-        "online": str(counts["online"]),
+        "online": _known(online),
         "vcpus": told + ("" if counts["max"] == counts["maximum"] else f" of {counts['maximum']}"),
         "bar-allowed@width": f"{unit * counts['max']:.1f}",
         "bar-plugged@width": f"{unit * counts['plugged']:.1f}",
-        "bar-online@width": f"{unit * counts['online']:.1f}",
-        "bar-target@x": f"{max(unit * target - 1.5, 0):.1f}",
+        "bar-online@width": f"{unit * (online or 0):.1f}",
+        "bar-target@x": f"{_OUT_OF_SIGHT if target is None else max(unit * target - 1.5, 0):.1f}",
     }
+
+
+def _known(count: int | None) -> str:
+    return "?" if count is None else str(count)
 
 
 def _state(domain: DomainSnapshot) -> Cells:

@@ -80,7 +80,7 @@ class _Kept:
         return Step(
             utilization=self.utilization / self.measured if self.measured else nan,
             demand_vcpus=self.demand_vcpus / self.measured if self.measured else nan,
-            online=self.newest.online,
+            online=self.newest.online or 0,
             plugged=self.newest.view.plugged,
             upper=0 if decision is None else decision.upper,
             judged=Judged.BAD if bad > self.bad else Judged.GOOD if good > self.good else Judged.NONE,

@@ -1,0 +1,15 @@
+"""The texts of a row of the status page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from autoscaler.service.page.cells import row_of
+from tests.fakes.examples import DECISION, DOMAIN_SNAPSHOT
+
+
+def test_a_guest_that_was_not_seen_is_shown_without_a_count_of_its_own() -> None:
+    unseen = replace(DOMAIN_SNAPSHOT, online=None, load=None, decision=replace(DECISION, seen=False))
+    row = row_of(unseen, 1_800_000_102.0)
+    assert (row["online"], row["verdict"]) == ("?", "stay")
+    assert row["vcpus"] == "1 plugged, target ?, max 4"
