@@ -324,6 +324,21 @@ def test_what_somebody_else_plugged_is_idle_only_from_when_it_is_adopted(
     assert story.guest.unplugs != []
 
 
+@pytest.mark.parametrize("respect_s", [0, 300])
+def test_what_somebody_else_plugged_is_left_for_the_stated_time_from_when_it_is_adopted(
+    tmp_path: Path, respect_s: float
+) -> None:
+    down = replace(UNPLUG.down, reclaim=Reclaim.OFFLINE_THEN_UNPLUG, unplug_after_s=200)
+    story = Story(tmp_path, replace(UNPLUG, down=down, manual_change=ManualChange(respect_for_s=respect_s)))
+    story.guest.set(onlines=False)
+    story.run(300)
+    story.guest.plug(3)
+    story.run(respect_s + 190)
+    assert story.guest.unplugs == []
+    story.run(60)
+    assert story.guest.plugged == 1
+
+
 def test_a_pending_removal_that_fires_after_a_reboot_is_ours(story: GivingBack) -> None:
     story.guest.set(ejects_after_s=float("inf"))
     story.run(45)
