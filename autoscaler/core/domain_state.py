@@ -20,6 +20,7 @@ from autoscaler.core.deadlines import Deadlines
 from autoscaler.core.decide import decide, is_by_hand, is_stale
 from autoscaler.core.demand import DemandMeter, Dropped, Load
 from autoscaler.core.diagnosis import diagnosis
+from autoscaler.core.idle import IdleTime
 from autoscaler.core.learned import Learned
 from autoscaler.core.model import (
     CpuSource,
@@ -95,6 +96,8 @@ class DomainState:
         self.order: Order | None = None
         """What an administrator ordered for it; None: nothing."""
         self.by_hand = ByHand()
+        self.idle = IdleTime()
+        """By what it used since when; what is `committed` counts as used."""
         self._boot_s: float | None = None
         self._why_host = ""
         self._meter = DemandMeter()
@@ -177,7 +180,11 @@ class DomainState:
         over_change = self._meter.over_change if self.missing is None else None
         self.closed_slices = self.learned.take(self.load, now_s, over_change=over_change)
         self.actuation.observed(view, seen_online, self.load, now_s, held=held)
-        self.removal.mind_spare(self.committed, now_s)
+        if self.online_ids is not None and self.source is not CpuSource.HOST:
+            # Until its guest is seen all that is plugged is taken to be online, which is no use of it.
+            self.idle.look(view.plugged, self.committed, now_s)
+        if view.plugged <= self.committed:
+            self.removal.content()
 
     def guest_shows(self, vcpus: GuestVcpus, now_s: float) -> None:
         """The guest answered a change with what it has now."""
@@ -233,6 +240,7 @@ class DomainState:
         operation = beginner.begin(decision, decision_id, now_s)
         if operation.direction is Direction.UP:
             self.removal.give_way()
+            self.idle.use(self.committed, now_s)  # Needed, even if it fails before anybody looks again.
         else:
             self.learned.shrunk(now_s)
         return operation
@@ -257,7 +265,8 @@ class DomainState:
             if self.online_ids is not None:
                 self.learned.recommender.first_saw(self.online, now_s)
             # What is plugged is adopted, too: idle from here on, and left for a cooldown as after a change.
-            self.removal.spare_since_s, self.removal.last_change_s = None, now_s
+            self.idle.use(self.view.plugged, now_s)
+            self.removal.last_change_s = now_s
 
     def _see_online(self, online: int, ids: frozenset[int], at_s: float) -> None:
         """Note what the guest runs; what it ran when first seen counts as wanted, for nobody knows better."""

@@ -1,7 +1,8 @@
 """Whether a vCPU that a domain does not use goes back to its host now.
 
 Invariants: only a vCPU beyond those that the guest runs, and beyond those that a change under way will have
-it run, ever goes; none goes while the domain wants to grow, or is not seen; one at a time.
+it run, ever goes, and only where what stays was enough for the time that the policy states; none goes while
+the domain wants to grow, or is not seen; one at a time.
 """
 
 from __future__ import annotations
@@ -27,9 +28,7 @@ def unplug_to(
     """The vCPUs to stay plugged, one fewer than there are; None: none goes now."""
     down, removal, plugged = policy.down, state.removal, state.view.plugged
     idle_s = down.idle_s
-    if idle_s is None or limits.mode not in _UNPLUGGING or removal.spare_since_s is None:
-        return None
-    if state.actuation.busy:
+    if idle_s is None or limits.mode not in _UNPLUGGING or state.actuation.busy:
         return None
     seen = (
         state.missing is None
@@ -42,7 +41,8 @@ def unplug_to(
         return None
     changes_s = (at_s for at_s in (state.actuation.last_change_s, removal.last_change_s) if at_s is not None)
     rested = now_s - max(changes_s, default=float("-inf")) >= down.cooldown_s
-    idle = now_s - removal.spare_since_s >= idle_s
+    enough_since_s = state.idle.since_s(plugged - 1)
+    idle = enough_since_s is not None and now_s - enough_since_s >= idle_s
     if not (rested and idle) or learned.shrinks(now_s) >= down.per_day:
         return None
     return None if removal.obstacle(now_s) is not None else plugged - 1

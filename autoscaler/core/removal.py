@@ -49,8 +49,6 @@ class Removal:
         """The removal under way."""
         self.last_change_s: float | None = None
         """When the last one ended that was asked for."""
-        self.spare_since_s: float | None = None
-        """Since when more vCPUs are plugged than the domain uses; None: no more are."""
         self._asked = AskedSlots(view)
         self._view = view
         self._deadlines = deadlines
@@ -59,8 +57,7 @@ class Removal:
         self._slot = 0
         self._was_asked = False
         """Whether the slot had been asked for before this operation."""
-        self._not_before_s = float("-inf")
-        self._again_s = _AGAIN_S
+        self._not_before_s, self._again_s = float("-inf"), _AGAIN_S
         self._patience = Patience()
         self._unknown_since_s: float | None = None
         self._setbacks = SlotSetbacks(view)
@@ -222,13 +219,9 @@ class Removal:
             self._follow(self.operation, view, now_s)
         return len(gone)
 
-    def mind_spare(self, used: int, now_s: float) -> None:
-        """Note whether more vCPUs are plugged than the domain uses, with those that a growth will bring."""
-        if self._view.plugged <= used:
-            self.spare_since_s = None
-            self._setbacks.pass_over()
-        elif self.spare_since_s is None:
-            self.spare_since_s = now_s
+    def content(self) -> None:
+        """The domain uses all that is plugged: what went wrong when one was to go is of no concern now."""
+        self._setbacks.pass_over()
 
     def explains(self, before: frozenset[int] | None, after: frozenset[int]) -> bool:
         """Whether the guest runs other vCPUs than it did because it was asked to give one back."""
@@ -264,8 +257,6 @@ class Removal:
 
     def take_closed(self) -> list[Operation]:
         """Hand over the removals that ended since the last call."""
-        if not self._closed:
-            return []
         closed, self._closed = self._closed, []
         return closed
 
@@ -276,9 +267,8 @@ class Removal:
 
     def _hear(self, operation: Operation, report: SlotReport | None, now_s: float) -> None:
         """Take in what the guest's firmware said since it was to be asked."""
-        if report is None or operation.offlined_s is None or report.at_s < operation.offlined_s:
-            return
-        if not report.of_removal:
+        asked_s = operation.offlined_s
+        if report is None or asked_s is None or report.at_s < asked_s or not report.of_removal:
             return
         if report.refuses:
             self._end(operation, Outcome.REFUSED, report.meaning, now_s)

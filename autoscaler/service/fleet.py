@@ -13,6 +13,7 @@ from autoscaler.core.by_hand import ByHand
 from autoscaler.core.deadlines import DeadlineSettings, Stage
 from autoscaler.core.delay import REMEMBERED
 from autoscaler.core.domain_state import DomainState
+from autoscaler.core.idle import IdleTime
 from autoscaler.core.learned import DAY_S, Learned
 from autoscaler.core.policy import Mode, Reclaim
 from autoscaler.core.reason import Reason
@@ -143,11 +144,16 @@ class Fleet:
             self.keep(self._domains[domain])
 
     def keep(self, governed: Governed, *, at_once: bool = False, leaves: bool = False) -> None:
-        """Record what was learned of a domain, and what somebody else did to it; `at_once`: on the disk."""
+        """Record what was learned of a domain, how long its vCPUs are idle, and what somebody else did to it.
+
+        `at_once`: on the disk; `leaves`: what counts only while it stays here is left out.
+        """
         state, now_s = governed.state, self._clock.monotonic_s()
         self._unkept.discard(state.view.id)
         counts = None if leaves else state.counts
         kept = state.learned.dump(now_s) | state.by_hand.dump(state.view.plugged, counts, now_s)
+        if not leaves:
+            kept |= state.idle.dump(now_s)
         self._recorder.keep(state.view.id, kept, wall_s=self._clock.wall_s(), at_once=at_once)
 
     def give(self, order: Order) -> bool:
@@ -231,4 +237,5 @@ class Fleet:
         learned = Learned.restore(policy, kept.learned, now_s, away_s=away_s, lag_s=lag_s)
         state = DomainState(view, policy, now_s, learned, past, deadlines)
         state.by_hand = ByHand.restore(kept.learned, view.plugged, now_s, away_s=away_s, past=past)
+        state.idle = IdleTime.restore(kept.learned, view.plugged, now_s, away_s=away_s, past=past)
         return state

@@ -448,7 +448,7 @@ class Simulation:
         self.interval_s = interval_s
         self.snapshots: list[Snapshot] = []
         self.registry = CollectorRegistry()
-        self.journal = SqliteJournal(folder / "journal.sqlite", keep_s=keep_s)
+        self.journal = SqliteJournal(folder / "journal.sqlite", keep_s=keep_s, history_s=keep_s)
         finalize(self, self.journal._db.close)
         config = Config(connections=(), host=limits, interval_s=interval_s)
         policy_set = PolicySet(policies=tuple(policies), digest="test")

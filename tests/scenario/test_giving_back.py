@@ -102,6 +102,33 @@ def test_a_vcpu_goes_back_once_it_was_idle_for_the_stated_time(tmp_path: Path) -
     assert story.guest.plugged == 1
 
 
+def test_a_vcpu_that_was_in_use_stays_for_the_stated_time_though_another_was_idle_for_as_long(
+    tmp_path: Path,
+) -> None:
+    down = replace(UNPLUG.down, reclaim=Reclaim.OFFLINE_THEN_UNPLUG, unplug_after_s=60)
+    story = Story(tmp_path, replace(UNPLUG, down=down))
+    story.run(3)
+    story.guest.set(demand=2.6)
+    story.run(10)
+    assert (story.guest.plugged, len(story.guest.online)) == (4, 4)
+    story.guest.set(demand=1.8)
+    story.run(45)
+    assert (story.guest.plugged, len(story.guest.online)) == (4, 3)
+
+    story.guest.set(demand=0.2)
+    in_use_s: dict[int, float] = {}
+    gone_s: dict[int, float] = {}
+    for _ in range(300):
+        in_use_s |= dict.fromkeys(story.guest.online, story.clock.now_s)
+        story.run(1)
+        gone = set(range(4)) - story.guest.slots
+        gone_s = dict.fromkeys(gone, story.clock.now_s) | gone_s
+
+    assert story.guest.unplugs == [3, 2, 1]
+    for slot in (2, 1):
+        assert 60 <= gone_s[slot] - in_use_s[slot] <= 90, f"slot {slot}"
+
+
 @pytest.mark.parametrize("mode", [Mode.UP_ONLY, Mode.RECOMMEND])
 def test_a_mode_that_takes_nothing_away_unplugs_nothing(tmp_path: Path, mode: Mode) -> None:
     story = Story(tmp_path, replace(UNPLUG, mode=mode))
@@ -295,6 +322,21 @@ def test_what_somebody_else_plugged_is_idle_only_from_when_it_is_adopted(
     assert story.guest.unplugs == []
     story.run(60)
     assert story.guest.unplugs != []
+
+
+@pytest.mark.parametrize("respect_s", [0, 300])
+def test_what_somebody_else_plugged_is_left_for_the_stated_time_from_when_it_is_adopted(
+    tmp_path: Path, respect_s: float
+) -> None:
+    down = replace(UNPLUG.down, reclaim=Reclaim.OFFLINE_THEN_UNPLUG, unplug_after_s=200)
+    story = Story(tmp_path, replace(UNPLUG, down=down, manual_change=ManualChange(respect_for_s=respect_s)))
+    story.guest.set(onlines=False)
+    story.run(300)
+    story.guest.plug(3)
+    story.run(respect_s + 190)
+    assert story.guest.unplugs == []
+    story.run(60)
+    assert story.guest.plugged == 1
 
 
 def test_a_pending_removal_that_fires_after_a_reboot_is_ours(story: GivingBack) -> None:

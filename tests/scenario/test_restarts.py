@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from autoscaler.core.condition import Condition
 from autoscaler.core.model import DomainId, GuestVcpus
 from autoscaler.core.operation import Outcome
@@ -314,3 +316,95 @@ def test_what_a_guest_runs_that_is_silent_after_a_restart_is_not_made_up(tmp_pat
     assert machine.simulation.domain("web-1").online == 1
     assert events(tmp_path / "journal.sqlite")[-1]["online"] == 1
     assert Reason.BY_HAND not in machine.reasons()
+
+
+class IdleMachine(Machine):
+    """A guest of three vCPUs that needs one; what was idle for an hour is taken back."""
+
+    def __init__(self, folder: Path) -> None:
+        down = replace(POLICY.down, reclaim=Reclaim.OFFLINE_THEN_UNPLUG, unplug_after_s=3600)
+        super().__init__(folder, replace(POLICY, down=down))
+        self.run(3)
+        self.guest.set(demand=1.8)
+        self.run(10)
+        self.guest.set(demand=0.2)
+        self.run(60)
+        assert (self.guest.plugged, len(self.guest.online)) == (3, 1)
+
+    def restart(self, *, away_s: float, stopped: bool = False) -> None:
+        """Start anew after such a time; `stopped`: as SIGTERM does, else killed."""
+        if stopped:
+            self.simulation.controller.keep_all()
+            self.simulation.journal.close()
+        self.clock.now_s += away_s
+        self.start()
+
+
+@pytest.mark.parametrize("stopped", [True, False], ids=["stopped", "killed"])
+def test_idle_time_counts_over_restarts_and_the_time_away(tmp_path: Path, *, stopped: bool) -> None:
+    machine = IdleMachine(tmp_path)
+    machine.run(900)
+    machine.restart(away_s=900, stopped=stopped)
+    machine.run(900)
+    machine.restart(away_s=60, stopped=stopped)
+    machine.run(600)
+    assert machine.guest.plugged == 3, "an hour is not over"
+    machine.run(400)
+    assert machine.guest.plugged == 1
+
+
+def test_idle_time_counts_over_a_restart_though_the_guest_is_silent_at_first(tmp_path: Path) -> None:
+    machine = IdleMachine(tmp_path)
+    machine.run(1800)
+    machine.guest.set(agent_error=AgentUnresponsive("silence"))
+    machine.restart(away_s=1800)
+    machine.run(120)
+    assert machine.guest.plugged == 3, "nobody has seen what it uses"
+    machine.guest.set(agent_error=None)
+    machine.run(60)
+    assert machine.guest.plugged == 1
+
+
+def test_a_guest_that_uses_more_after_the_time_away_was_not_idle(tmp_path: Path) -> None:
+    machine = IdleMachine(tmp_path)
+    machine.run(1800)
+    machine.guest.reboot()
+    machine.restart(away_s=1800)
+    machine.run(60)
+    assert (machine.guest.plugged, len(machine.guest.online)) == (3, 1)
+    machine.run(3400)
+    assert machine.guest.plugged == 3
+    machine.run(300)
+    assert machine.guest.plugged == 1
+
+
+def test_vcpus_that_were_needed_right_before_a_kill_are_not_idle_by_what_was_kept_earlier(
+    tmp_path: Path,
+) -> None:
+    machine = IdleMachine(tmp_path)
+    machine.run(3500 - (machine.clock.now_s - 1000) % 60)
+    machine.guest.set(demand=1.8)
+    machine.run(6)
+    assert len(machine.guest.online) == 3
+    machine.guest.set(demand=0.2)
+    machine.run(30)
+    assert len(machine.guest.online) == 1
+    machine.restart(away_s=60)
+    machine.run(3300)
+    assert machine.guest.plugged == 3
+    machine.run(400)
+    assert machine.guest.plugged == 1
+
+
+def test_vcpus_that_somebody_plugged_while_the_service_was_away_are_idle_from_when_they_are_adopted(
+    tmp_path: Path,
+) -> None:
+    machine = IdleMachine(tmp_path)
+    machine.run(1800)
+    machine.clock.now_s += 60
+    machine.guest.plug(4)
+    machine.restart(away_s=3600)
+    machine.run(3500)
+    assert (machine.guest.plugged, len(machine.guest.online)) == (4, 1)
+    machine.run(6 * 3600)
+    assert machine.guest.plugged == 1

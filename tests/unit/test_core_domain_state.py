@@ -12,7 +12,7 @@ from autoscaler.core.condition import Condition
 from autoscaler.core.decision import Decision
 from autoscaler.core.domain_state import DomainState
 from autoscaler.core.model import CpuSource, DomainView, Missing, Observation, RunState, Sample
-from autoscaler.core.operation import Plug
+from autoscaler.core.operation import Outcome, Plug
 from autoscaler.core.policy import (
     AdaptiveStrategy,
     DownLimits,
@@ -182,6 +182,26 @@ def test_a_vcpu_that_somebody_else_plugged_is_noticed_at_once() -> None:
     life.view = replace(VIEW, plugged=3)
     life.lives(0.3, seconds=1)
     assert Condition.BY_HAND in life.state.conditions(life.now_s)
+
+
+def test_vcpus_that_a_growth_failed_to_bring_were_needed_though_nobody_looked_meanwhile() -> None:
+    life = Life(VIEW)
+    decision = life.lives(0.97, seconds=3)
+    assert life.state.idle.since_s(1) == 101.0
+    life.state.begin(decision, 1, life.now_s)
+    life.state.actuation.started(Plug(expect=1, target=decision.next_vcpus))
+    life.state.actuation.failed(Outcome.FAILED, "not now", life.now_s + 0.1)
+    life.lives(0.1, seconds=1)
+    assert life.state.idle.since_s(1) == 104.0
+
+
+def test_a_guest_that_only_its_host_tells_of_is_not_known_to_be_idle() -> None:
+    life = Life(FOUR)
+    life.sees(replace(life.sampled(0.1), source=CpuSource.HOST))
+    assert life.state.idle.since_s(4) is None
+    life.online = 2
+    life.lives(0.1, seconds=1)
+    assert (life.state.idle.since_s(1), life.state.idle.since_s(2)) == (None, 102.0)
 
 
 def test_a_change_of_ours_is_not_taken_for_somebody_elses() -> None:
