@@ -16,7 +16,7 @@ import logging
 from typing import TYPE_CHECKING, TypeVarTuple
 
 from autoscaler.core.policy_changes import meaning_of
-from autoscaler.core.reason import Reason
+from autoscaler.service.beginning import Beginning
 from autoscaler.service.driving import Driving
 from autoscaler.service.narrator import Narrator
 from autoscaler.service.plan import plan_of
@@ -82,6 +82,7 @@ class Controller:
         )
         self._ungoverned: tuple[DomainView, ...] = ()
         self._narrator = Narrator()
+        self._beginning = Beginning(fleet, recorder=recorder, clock=clock, narrator=self._narrator)
         self._driving = Driving(
             fleet,
             recorder=recorder,
@@ -279,29 +280,12 @@ class Controller:
             self._contained(governed, self._carry_on, grants.get(governed.state.view.id))
 
     def _carry_on(self, governed: Governed, grant: Grant | None) -> None:
-        """Record a decision as it was granted, and begin the move that it asks for."""
-        state, now_s, wall_s = governed.state, self._clock.monotonic_s(), self._clock.wall_s()
-        decision = state.decision if grant is None else state.settle(grant)
-        assert decision is not None
-        shares = self._fleet.shares(state.view.id.host)
-        if decision.act and not decision.moves and not shares.may_unplug(now_s):
-            decision = state.withhold(Reason.HOST_RATE)
-        digest = self.policies.digest
-        decision_id = self._recorder.decided(decision, wall_s=wall_s, digest=digest)
-        if decision.act and not decision_id:
-            decision = state.withhold(Reason.UNRECORDED)
-        governed.tally.decided(decision)
-        if decision.act:
-            operation = state.begin(decision, decision_id, now_s)
-            if decision.moves:  # A removal takes no turn from a growth.
-                shares.used(1, now_s)
-            else:
-                shares.unplugs(now_s)
-            governed.tally.begun(operation, wall_s)
-            self._narrator.begun(decision, operation)
+        """Record a decision as it was granted, begin what it asks for, and move that on."""
+        self._beginning.conclude(governed, grant)
         self._driving.drive(governed)
+        state = governed.state
         if self._sampling.trouble(state.view.id.host) is None:  # else the host's own trouble says it all
-            self._narrator.of_domain(state.view, state.conditions(now_s))
+            self._narrator.of_domain(state.view, state.conditions(self._clock.monotonic_s()))
 
     def _publish_snapshot(self) -> None:
         self._unpublished, self._published_s = False, self._clock.monotonic_s()
