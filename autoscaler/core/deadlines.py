@@ -127,12 +127,15 @@ class Deadlines:
         """
         if operation.held or operation.outcome is not Outcome.STUCK:
             return
-        took_s = now_s - operation.requested_s
-        up = operation.direction is Direction.UP
-        unlisted = up and operation.accepted_s is not None and operation.present_s is None
-        for stage in (*((Stage.PRESENT,) if unlisted else ()), Stage.ONLINE if up else Stage.OFFLINE):
-            if took_s <= _MOST * self.settings.of(stage):
-                self.note(stage, took_s)
+        since_s, stages = operation.requested_s, [Stage.OFFLINE]
+        if operation.unplugs:
+            since_s, stages = operation.accepted_s or now_s, [Stage.GONE]
+        elif operation.direction is Direction.UP:
+            unlisted = operation.accepted_s is not None and operation.present_s is None
+            stages = [Stage.PRESENT, Stage.ONLINE] if unlisted else [Stage.ONLINE]
+        for stage in stages:
+            if 0.0 < now_s - since_s <= _MOST * self.settings.of(stage):
+                self.note(stage, now_s - since_s)
 
 
 @dataclass(slots=True)

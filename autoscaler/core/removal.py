@@ -213,7 +213,8 @@ class Removal:
         self._closed += self._left_behind.look(view.plugged, now_s)
         gone = self._asked.look(view)
         for slot in gone:
-            self._setbacks.forgive(slot)
+            if (late := self._setbacks.forgive(slot)) is not None:
+                self._deadlines.note_late(late, now_s)
         self._setbacks.look(view)
         if self.operation is not None:
             self._follow(self.operation, view, now_s)
@@ -289,7 +290,7 @@ class Removal:
 
     def _end(self, operation: Operation, outcome: Outcome, detail: str, now_s: float) -> None:
         """End a removal that did not come true, and remember that for its slot."""
-        detail = self._setbacks.took(self._slot, outcome, detail, now_s)
+        detail = self._setbacks.took(self._slot, operation, outcome, detail, now_s)
         if operation.accepted_s is not None:
             self.last_change_s = now_s
         self._close(operation.ended(outcome, detail))

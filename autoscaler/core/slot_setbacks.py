@@ -17,6 +17,7 @@ from autoscaler.core.setback import Setback
 
 if TYPE_CHECKING:
     from autoscaler.core.model import DomainView
+    from autoscaler.core.operation import Operation
     from autoscaler.core.reason import Reason
 
 REFUSED_FIRST_S, REFUSED_LONGEST_S = 60.0, 3600.0
@@ -33,6 +34,8 @@ class SlotSetbacks:
     def __init__(self, view: DomainView) -> None:
         self._view = view
         self._left: dict[int, Setback] = {}
+        self._overdue: dict[int, Operation] = {}
+        """The removals that were stuck and may still come true."""
         self._trouble: tuple[Condition, str] | None = None
         """What is to be said of the last removal that did not end well."""
 
@@ -51,9 +54,11 @@ class SlotSetbacks:
         before, who = self._left.get(slot, Setback()), f"{self._view.id.uuid}/{slot}"
         self._left[slot] = before.took(outcome, self._view, who, now_s, first_s=first_s, longest_s=longest_s)
 
-    def took(self, slot: int, outcome: Outcome, detail: str, now_s: float) -> str:
+    def took(self, slot: int, operation: Operation, outcome: Outcome, detail: str, now_s: float) -> str:
         """A removal of this run came to such an end; returns what it is to be recorded with."""
         self.note(slot, outcome, now_s)
+        if outcome is Outcome.STUCK:
+            self._overdue[slot] = operation.ended(outcome)
         if outcome is Outcome.REFUSED:
             wait_s = self._left[slot].failures.until_s - now_s
             detail = refused_back(self._view.name, slot, detail, wait_s)
@@ -75,10 +80,11 @@ class SlotSetbacks:
             if self._left[slot] is not before and Condition.DENIED in self.conditions:
                 self.pass_over()
 
-    def forgive(self, slot: int) -> None:
-        """Its vCPU is gone after all."""
+    def forgive(self, slot: int) -> Operation | None:
+        """Its vCPU is gone after all; returns the removal that was stuck over it."""
         self._left.pop(slot, None)
         self.pass_over()
+        return self._overdue.pop(slot, None)
 
     def pass_over(self) -> None:
         """What went wrong is of no concern now; how long to wait stays as it is."""

@@ -28,8 +28,8 @@ def at(view: DomainView, at_s: float, *reports: SlotReport) -> DomainView:
     return replace(view, at_s=at_s, reports=found)
 
 
-def begun(view: DomainView = FULL) -> Removal:
-    removal = Removal(view, Deadlines())
+def begun(view: DomainView = FULL, deadlines: Deadlines | None = None) -> Removal:
+    removal = Removal(view, deadlines or Deadlines())
     removal.begin(UNPLUG, 7, 100.0)
     return removal
 
@@ -41,9 +41,9 @@ def handed_out(removal: Removal, now_s: float) -> LookAtGuest | Unplug:
     return action
 
 
-def asked() -> Removal:
+def asked(deadlines: Deadlines | None = None) -> Removal:
     """A removal that the hypervisor has taken at 100.2."""
-    removal = begun()
+    removal = begun(deadlines=deadlines)
     handed_out(removal, 100.0)
     removal.guest_shows(guest_vcpus(present=3, online=2), 100.1)
     handed_out(removal, 100.1)
@@ -189,6 +189,17 @@ def test_a_removal_that_nobody_follows_is_stuck_and_may_still_come_true() -> Non
     assert removal.observed(at(LESS, 500.0), 500.0), "it is ours, however late"
     assert removal.conditions == {}
     assert removal.obstacle(500.0) is None
+
+
+def test_a_host_whose_guests_give_back_late_is_given_more_time() -> None:
+    deadlines = Deadlines(DeadlineSettings(gone_s=10.0))
+    for _ in range(20):
+        removal = asked(deadlines)
+        removal.observed(at(FULL, 115.0), 115.0)
+        assert only_closed(removal).outcome is Outcome.STUCK
+        removal.observed(at(LESS, 120.2), 120.2)
+
+    assert deadlines.of(Stage.GONE) == pytest.approx(40.0, rel=0.05)
 
 
 def test_a_request_that_does_not_come_back_is_said_though_it_cannot_be_taken_back() -> None:
