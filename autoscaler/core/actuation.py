@@ -51,7 +51,7 @@ class Actuation:
         self._unheard = False
         """Whether the guest may have done what it was asked, and did not answer."""
         self._patience = Patience()
-        self._setbacks = Setbacks(view)
+        self._setbacks = Setbacks(view, deadlines)
         self._left_behind = LeftBehind()
         self._last_error = ""
 
@@ -169,7 +169,7 @@ class Actuation:
         if lost and isinstance(self._in_flight, Plug):
             self._unknown_since_s = now_s
         elif lost:
-            self._unheard = True
+            self._unheard = self.operation is not None and not self.operation.settled
         self._in_flight = None
         self._last_error = detail
         self._wait_to_look(now_s)
@@ -196,14 +196,11 @@ class Actuation:
             self._see_taken_away(now_s)
         if self._unknown_since_s is not None and view.at_s > self._unknown_since_s:
             self._unknown_since_s = None
-        for late in self._setbacks.look(view, online):
-            self._deadlines.note_late(late, now_s)
-        for operation in self._left_behind.look(online, now_s):
+        self._setbacks.look(view, online, now_s)
+        for operation in self._left_behind.look(online, now_s, held=held):
             self._closed.append(operation)
             if operation.outcome is Outcome.DONE:
-                self._setbacks.forgive(operation.direction)
-        if self.operation is None:
-            return  # Nothing was begun that could be followed.
+                self._setbacks.forgive(operation.direction, now_s)
         if online is not None:
             self._unheard = False
             self._advance(present=None, online=online, now_s=now_s)
@@ -236,7 +233,9 @@ class Actuation:
         self.operation = operation = self.operation.seen(present=present, online=online, now_s=now_s)
         if operation.settled:
             self.last_change_s = now_s
-            self._setbacks.forgive(operation.direction)
+            if self._setbacks.forgive(operation.direction, now_s):
+                # It did what an attempt before this one asked: only that one's time tells of its host.
+                self.operation = operation = operation.delayed()
             if operation.direction is Direction.DOWN:
                 self._close(operation.ended(Outcome.DONE))
 
@@ -280,7 +279,8 @@ class Actuation:
         if operation.direction is Direction.DOWN:
             return Stage.OFFLINE
         if operation.accepted_s is None:
-            return Stage.ACCEPTED if self._view.plugged < operation.to_vcpus else Stage.ONLINE
+            # One whose reply was lost is looked at and asked again: that takes its time.
+            return Stage.ACCEPTED if isinstance(self._in_flight, Plug) else Stage.ONLINE
         return Stage.PRESENT if operation.present_s is None else Stage.ONLINE
 
     def _give_up(self, operation: Operation, outcome: Outcome, detail: str, now_s: float) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from autoscaler.core.operation import Operation
 
 _KEY, _COUNTS_KEY = "by_hand", "counts"
-_MAY_COME_LATE = frozenset({Outcome.FAILED, Outcome.STUCK})
+_MAY_COME_LATE = frozenset({None, Outcome.FAILED, Outcome.STUCK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,10 @@ class ByHand:
         before, self.before = self.before, None
         if before is None or sample.boot_s is None or abs(sample.boot_s - before.boot_s) > SAME_BOOT_S:
             return False
+        online = min(before.online, plugged)  # What went was no longer run, either.
         return not (
             self._may_have_led(before.plugged, plugged, (Direction.UP, Direction.UNPLUG))
-            and self._may_have_led(before.online, len(sample.online), (Direction.UP, Direction.DOWN))
+            and self._may_have_led(online, len(sample.online), (Direction.UP, Direction.DOWN))
         )
 
     def _may_have_led(self, before: int, after: int, ways: Collection[Direction]) -> bool:

@@ -135,9 +135,9 @@ def stuck(name: str, operation: Operation, online: int | None, deadline_s: float
         return f"domain {name!r} did not go to {operation.to_vcpus} vCPUs in {deadline_s:.0f} s: {last_error}"
     if operation.unlisted:
         return (
-            f"the guest of domain {name!r} does not list all vCPUs that it had before, {deadline_s:.0f} s "
-            f"after it was to run them: whether it gave one back that QEMU still counts tells `autoscaler "
-            f"show {quote(name)}`"
+            f"the guest of domain {name!r} does not list all vCPUs that are plugged, {deadline_s:.0f} s "
+            "after it was to run them: its kernel needs ACPI CPU hotplug (CONFIG_HOTPLUG_CPU), unless it "
+            f"gave one back that QEMU still counts (`autoscaler show {quote(name)}`)"
         )
     if operation.direction is Direction.UP and operation.present_s is None:
         return (

@@ -59,7 +59,7 @@ class DeadlineSettings:
     """The configured deadlines."""
 
     accepted_s: float = 10.0
-    present_s: float = 20.0
+    present_s: float = 30.0
     online_s: float = 30.0
     relieved_s: float = 60.0
     offline_s: float = 30.0
@@ -110,9 +110,12 @@ class Deadlines:
         if operation.held:
             return
         up = operation.direction is Direction.UP
+        accepted_s, present_s = operation.accepted_s, operation.present_s
+        if accepted_s is None or present_s is None or accepted_s >= present_s:
+            accepted_s = present_s = None  # Nothing was plugged, or nobody heard when.
         for stage, begun_s, end_s in (
-            (Stage.ACCEPTED, operation.requested_s, operation.accepted_s if up else None),
-            (Stage.PRESENT, operation.requested_s, operation.present_s),
+            (Stage.ACCEPTED, operation.requested_s, accepted_s),
+            (Stage.PRESENT, operation.requested_s, present_s),
             (Stage.ONLINE if up else Stage.OFFLINE, operation.requested_s, operation.online_s),
             (Stage.RELIEVED, operation.online_s, operation.relieved_s),
             (Stage.GONE, operation.accepted_s, operation.gone_s),

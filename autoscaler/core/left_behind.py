@@ -26,7 +26,8 @@ class LeftBehind:
         self._changes: list[Operation] = []
         """What may still come true; without an outcome while its end is not on record."""
         self._since_s = 0.0
-        """When the last of them was added."""
+        """When the last of them was added, or something held the domain last."""
+        self._held_s = float("-inf")
 
     def add(self, operation: Operation, now_s: float) -> None:
         """Know of a change whose end nobody saw; the oldest is told first.
@@ -46,15 +47,21 @@ class LeftBehind:
         """Whether there is one whose end is not on record yet."""
         return any(operation.outcome is None for operation in self._changes)
 
-    def look(self, count: int | None, now_s: float) -> list[Operation]:
-        """Compare with the vCPUs that are there now, None: not seen; returns the changes that this closes."""
+    def look(self, count: int | None, now_s: float, *, held: bool = False) -> list[Operation]:
+        """Compare with the vCPUs that are there now, None: not seen; returns the changes that this closes.
+
+        `held`: as for a change under way, see `Actuation.observed`; that time makes none of them older.
+        """
         if not self._changes:
             return []
+        if held:
+            self._since_s = self._held_s = now_s
         closed = []
         for operation in tuple(self._changes):
+            since_s = self._since_s if count is None else max(operation.requested_s, self._held_s)
             if count is not None and operation.reached(count):
                 closed.append((operation, operation.found_done(count, now_s)))
-            elif now_s - (operation.requested_s if count is not None else self._since_s) >= LATE_S:
+            elif now_s - since_s >= LATE_S:
                 closed.append((operation, operation.ended(Outcome.ABANDONED, _NOT_SEEN)))
         for before, _ in closed:
             self._changes.remove(before)

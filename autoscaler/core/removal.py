@@ -60,7 +60,7 @@ class Removal:
         self._not_before_s, self._again_s = float("-inf"), _AGAIN_S
         self._patience = Patience()
         self._unknown_since_s: float | None = None
-        self._setbacks = SlotSetbacks(view)
+        self._setbacks = SlotSetbacks(view, deadlines)
         self._left_behind = LeftBehind()
         self._last_error = ""
 
@@ -94,9 +94,10 @@ class Removal:
         A guest that did not give the vCPU back then may still do so, and is asked again as late as it would
         have been.
         """
-        self.last_change_s = operation.gone_s or operation.accepted_s or self.last_change_s
         if operation.outcome in {None, Outcome.ABANDONED}:
             self._left_behind.add(operation, now_s)
+            self.last_change_s = operation.requested_s
+        self.last_change_s = operation.gone_s or operation.accepted_s or self.last_change_s
         if operation.gone_s is None and self._view.plugged == operation.from_vcpus:
             slot = self._asked.highest
             if operation.outcome is not Outcome.DENIED:
@@ -210,11 +211,10 @@ class Removal:
         self._patience.look(now_s, held=held)
         if held and self.operation is not None:
             self.operation = self.operation.delayed()
-        self._closed += self._left_behind.look(view.plugged, now_s)
+        self._closed += self._left_behind.look(view.plugged, now_s, held=held)
         gone = self._asked.look(view)
         for slot in gone:
-            if (late := self._setbacks.forgive(slot)) is not None:
-                self._deadlines.note_late(late, now_s)
+            self._setbacks.forgive(slot, now_s)
         self._setbacks.look(view)
         if self.operation is not None:
             self._follow(self.operation, view, now_s)

@@ -16,8 +16,7 @@ from autoscaler.core.operation import Direction, Operation, Outcome
 from autoscaler.core.setback import Setback
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from autoscaler.core.deadlines import Deadlines
     from autoscaler.core.model import DomainView
     from autoscaler.core.reason import Reason
 
@@ -30,8 +29,10 @@ _SET_BACK = frozenset({Outcome.DENIED, Outcome.FAILED, Outcome.STUCK, Outcome.CO
 class Setbacks:
     """Those of one domain's growths and shrinks."""
 
-    def __init__(self, view: DomainView) -> None:
+    def __init__(self, view: DomainView, deadlines: Deadlines) -> None:
+        """`deadlines`: of its host, which what comes true late teaches."""
         self._view = view
+        self._deadlines = deadlines
         self._left = {Direction.UP: Setback(), Direction.DOWN: Setback()}
         self._failed: dict[Direction, Operation] = {}
         """The last change of each direction, where it did not end well."""
@@ -83,12 +84,8 @@ class Setbacks:
         self._trouble.pop(direction, None)  # the newest stands last
         self._trouble[direction] = (condition, sentence)
 
-    def look(self, view: DomainView, online: int | None) -> Sequence[Operation]:
-        """Let go of what a fresh look puts right; `online` is None where the guest was not seen.
-
-        Returns:
-            The changes that failed and are found made now.
-        """
+    def look(self, view: DomainView, online: int | None, now_s: float) -> None:
+        """Let go of what a fresh look puts right; `online` is None where the guest was not seen."""
         self._view = view
         for direction, before in self._left.items():
             after = before.seen(view)
@@ -98,18 +95,19 @@ class Setbacks:
             said = self._trouble.get(direction)
             if said is not None and said[0] is Condition.DENIED:
                 del self._trouble[direction]
-        if online is None or not self._failed:
-            return ()
-        late = [failed for failed in self._failed.values() if failed.reached(online)]
-        for operation in late:
-            self.forgive(operation.direction)
-        return late
+        if online is not None and self._failed:
+            for direction in [way for way, failed in self._failed.items() if failed.reached(online)]:
+                self.forgive(direction, now_s)
 
-    def forgive(self, direction: Direction) -> None:
-        """The guest went this way after all."""
+    def forgive(self, direction: Direction, now_s: float) -> bool:
+        """The guest went this way after all; returns whether a change had failed to bring it there before."""
         self._left[direction] = Setback()
-        self._failed.pop(direction, None)
         self._trouble.pop(direction, None)
+        failed = self._failed.pop(direction, None)
+        if failed is None:
+            return False
+        self._deadlines.note_late(failed, now_s)
+        return True
 
     def pass_over(self) -> None:
         """What went wrong on another way is of no concern now; how long to wait stays as it is."""

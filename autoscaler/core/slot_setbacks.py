@@ -16,6 +16,7 @@ from autoscaler.core.operation import Outcome
 from autoscaler.core.setback import Setback
 
 if TYPE_CHECKING:
+    from autoscaler.core.deadlines import Deadlines
     from autoscaler.core.model import DomainView
     from autoscaler.core.operation import Operation
     from autoscaler.core.reason import Reason
@@ -31,8 +32,10 @@ REMEMBERED = KEPT | {Outcome.DENIED}
 class SlotSetbacks:
     """Those of one domain's slots."""
 
-    def __init__(self, view: DomainView) -> None:
+    def __init__(self, view: DomainView, deadlines: Deadlines) -> None:
+        """`deadlines`: of its host, which what comes true late teaches."""
         self._view = view
+        self._deadlines = deadlines
         self._left: dict[int, Setback] = {}
         self._overdue: dict[int, Operation] = {}
         """The removals that were stuck and may still come true."""
@@ -80,11 +83,12 @@ class SlotSetbacks:
             if self._left[slot] is not before and Condition.DENIED in self.conditions:
                 self.pass_over()
 
-    def forgive(self, slot: int) -> Operation | None:
-        """Its vCPU is gone after all; returns the removal that was stuck over it."""
+    def forgive(self, slot: int, now_s: float) -> None:
+        """Its vCPU is gone after all."""
         self._left.pop(slot, None)
         self.pass_over()
-        return self._overdue.pop(slot, None)
+        if slot in self._overdue:
+            self._deadlines.note_late(self._overdue.pop(slot), now_s)
 
     def pass_over(self) -> None:
         """What went wrong is of no concern now; how long to wait stays as it is."""

@@ -28,6 +28,7 @@ from autoscaler.service.history import History
 from autoscaler.service.journal_errors import MOVE_AWAY, naming_errors
 from autoscaler.service.journal_pruning import Pruning
 from autoscaler.service.journal_rows import (
+    GONE_AFTER_S,
     give_up,
     insert_decision,
     insert_history,
@@ -52,8 +53,6 @@ _log = logging.getLogger("autoscaler")
 
 _LOCK_PATIENCE_S = 0.1
 """The writer is the controller's thread: somebody else's lock costs an entry, not the tick of every guest."""
-_FOLD_WITHIN_S = 3600.0
-"""A domain that was not decided for so long is gone: its last row is not folded into any more."""
 
 
 @dataclass(slots=True)
@@ -236,7 +235,7 @@ class SqliteJournal:
             for last in self._last.values():
                 self._write_fold(last)
             write_ended(self._db, self._ended.values())
-            give_up(self._db, newest_s - _FOLD_WITHIN_S, self._last)
+            give_up(self._db, newest_s, self._last, before=self._before)
             self._write_learned(self._learned)
             self._history.end(newest_s)
             insert_history(self._db, self._history.whole)
@@ -248,7 +247,7 @@ class SqliteJournal:
         self._ended.clear()
         for domain, last in list(self._last.items()):
             last.written = last.repeats
-            if newest_s - last.until_wall_s > _FOLD_WITHIN_S:
+            if newest_s - last.until_wall_s > GONE_AFTER_S:
                 del self._last[domain]
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from autoscaler.core.learned import DAY_S
 from autoscaler.core.left_behind import OVERTAKEN
 from autoscaler.core.model import DomainId
 from autoscaler.core.operation import Direction, Outcome
@@ -24,7 +25,9 @@ _SUPERSEDES = {
     Direction.UNPLUG: (Direction.UNPLUG,) * 3,
 }
 """Which open changes end by one that begins: a growth also ends a removal, which no shrink does."""
-_NOT_SEEN_AGAIN = "the service ended before this change did, and the domain was not governed any more"
+_NOT_SEEN_AGAIN = "the service ended before this change did, and no later one saw the end of it"
+GONE_AFTER_S = 3600.0
+"""A domain that was not decided for so long is gone."""
 
 
 def insert_decision(db: sqlite3.Connection, decision: Decision, wall_s: float, digest: str) -> int:
@@ -109,19 +112,27 @@ def look_over(db: sqlite3.Connection) -> int:
     return 0 if newest is None else int(newest[0])
 
 
-def give_up(db: sqlite3.Connection, before_wall_s: float, governed: Collection[DomainId]) -> None:
-    """Close what was begun before this time for domains that are governed no more: nobody sees its end."""
+def give_up(
+    db: sqlite3.Connection, now_wall_s: float, governed: Collection[DomainId], *, before: int
+) -> None:
+    """Close what nobody sees the end of any more.
+
+    That is what was begun long ago for domains that are governed no more; and up to the decision `before`,
+    which was an earlier run's, what was begun so long ago that this run did not take it in.
+    """
     rows = db.execute(
-        "SELECT decision_id, host, uuid FROM operations JOIN decisions ON decisions.id = decision_id"
+        "SELECT decision_id, host, uuid, operations.at_wall_s FROM operations"
+        " JOIN decisions ON decisions.id = decision_id"
         " WHERE outcome IS NULL AND operations.at_wall_s < ?",
-        (before_wall_s,),
+        (now_wall_s - GONE_AFTER_S,),
     )
     db.executemany(
         "UPDATE operations SET outcome = ?, detail = ? WHERE decision_id = ?",
         [
             (Outcome.ABANDONED, _NOT_SEEN_AGAIN, decision_id)
-            for decision_id, host, uuid in rows.fetchall()
+            for decision_id, host, uuid, at_wall_s in rows.fetchall()
             if DomainId(host, uuid) not in governed
+            or (decision_id <= before and at_wall_s < now_wall_s - DAY_S)
         ],
     )
 

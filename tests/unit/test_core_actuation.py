@@ -233,6 +233,43 @@ def test_a_host_that_becomes_slower_is_given_more_time_by_what_comes_true_late()
     assert outcomes[-10:] == 10 * [None], "online in time, relief awaited"
 
 
+def test_a_retry_that_finds_the_change_made_teaches_how_long_the_first_attempt_took() -> None:
+    deadlines, at_s = Deadlines(), 0.0
+    for _ in range(20):
+        actuation, at_s = Actuation(WARM, deadlines), at_s + 1000.0
+        actuation.begin(GROWTH, 7, at_s)
+        actuation.observed(WARM, 1, None, at_s + DEADLINE_S + 0.1)
+        assert only_closed(actuation).outcome is Outcome.STUCK
+        actuation.begin(GROWTH, 8, at_s + 40.0)
+        handed_out(actuation, at_s + 40.0)
+        actuation.guest_shows(guest_vcpus(present=3, online=3), at_s + 45.0)
+        assert actuation.operation is not None
+        deadlines.note_all(actuation.operation)
+    assert deadlines.of(Stage.ONLINE) == pytest.approx(90.0)
+
+
+def test_growths_that_plug_nothing_teach_nothing_of_plugging() -> None:
+    deadlines = Deadlines()
+    for _ in range(20):
+        actuation = Actuation(WARM, deadlines)
+        actuation.begin(GROWTH, 7, 100.0)
+        handed_out(actuation, 100.0)
+        actuation.guest_shows(guest_vcpus(present=3, online=3), 100.1)
+        assert actuation.operation is not None
+        deadlines.note_all(actuation.operation)
+    assert deadlines.of(Stage.ONLINE) < DEADLINE_S
+    for stage in (Stage.ACCEPTED, Stage.PRESENT):
+        assert deadlines.of(stage) == Deadlines().of(stage)
+
+
+def test_an_answer_that_is_lost_after_the_change_was_seen_made_leaves_nothing_unknown() -> None:
+    actuation = begun(SHRINK, WARM)
+    handed_out(actuation, 100.0)
+    actuation.observed(WARM, SHRINK.next_vcpus, None, 101.0)
+    actuation.unknown("the agent is silent", 102.0, lost=True)
+    assert actuation.conditions == {}
+
+
 def test_a_guest_whose_answer_was_lost_is_in_an_unknown_state_until_it_is_seen() -> None:
     actuation = begun(view=WARM)
     handed_out(actuation, 100.0)

@@ -44,6 +44,7 @@ def changed(plugged: int, online: int, past: Sequence[Operation]) -> bool:
         pytest.param(4, 3, [STUCK], True, id="one of two counts is beyond ours"),
         pytest.param(3, 2, [DONE], True, id="ours was over"),
         pytest.param(2, 1, [REMOVAL], False, id="a vcpu that was asked for went"),
+        pytest.param(3, 2, [replace(STUCK, outcome=None)], False, id="ours was open at the kill"),
         pytest.param(1, 1, [REMOVAL], True, id="one more went than was asked for"),
         pytest.param(3, 2, [REMOVAL], True, id="a removal brings nothing online"),
     ],
@@ -52,3 +53,10 @@ def test_a_count_is_somebody_elses_where_no_change_of_ours_leads_to_it(
     plugged: int, online: int, past: Sequence[Operation], *, somebody_elses: bool
 ) -> None:
     assert changed(plugged, online, past) is somebody_elses
+
+
+def test_a_vcpu_that_was_asked_for_takes_its_online_vcpu_along() -> None:
+    dumped = {"counts": asdict(Counts(4, 4, BOOT_S))}
+    removal = replace(REMOVAL, from_vcpus=4, to_vcpus=3, outcome=Outcome.SUPERSEDED)
+    by_hand = ByHand.restore(dumped, 3, NOW_S, away_s=AWAY_S, past=[removal])
+    assert not by_hand.changed_meanwhile(3, replace(SAMPLE, boot_s=BOOT_S, online=frozenset(range(3))))

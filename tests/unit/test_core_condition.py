@@ -77,7 +77,7 @@ def test_the_time_that_is_left_is_told_as_people_say_it(left_s: float, part: str
 def test_a_stuck_change_names_what_is_missing() -> None:
     plugged = replace(OPERATION, accepted_s=100.5)
     assert "does not list the vCPUs that were plugged" in stuck("web-1", plugged, 1, 30.0, "")
-    assert "does not list all vCPUs that it had before" in stuck("web-1", OPERATION, 1, 30.0, "")
+    assert "does not list all vCPUs that are plugged" in stuck("web-1", OPERATION, 1, 30.0, "")
     assert "runs 1 vCPUs, not 3" in stuck("web-1", replace(plugged, present_s=101.0), 1, 30.0, "")
     assert "runs 3 vCPUs, not 2" in stuck("web-1", DOWN, 3, 30.0, "")
     assert "runs ? vCPUs" in stuck("web-1", DOWN, None, 30.0, "")

@@ -53,6 +53,15 @@ def test_a_service_that_was_away_for_long_still_looks_before_it_judges() -> None
         assert [closed.outcome for closed in behind.look(count, late_s + 2.0)] == [outcome]
 
 
+def test_time_in_which_something_holds_the_domain_makes_no_change_older() -> None:
+    behind = left(GROWTH)
+    assert behind.look(1, GROWTH.requested_s + 10 * LATE_S, held=True) == []
+    assert behind.may_bring(1, 3)
+    assert behind.look(1, GROWTH.requested_s + 10.5 * LATE_S) == []
+    (done,) = behind.look(3, GROWTH.requested_s + 10.6 * LATE_S)
+    assert done.outcome is Outcome.DONE
+
+
 def test_a_guest_that_is_never_seen_again_is_not_waited_for_without_end() -> None:
     behind = left(GROWTH)
     assert behind.look(None, AT_S + LATE_S - 1.0) == []

@@ -8,6 +8,7 @@ import pytest
 
 from autoscaler.core.backoff import FIRST_S, LONGEST_S
 from autoscaler.core.condition import Condition
+from autoscaler.core.deadlines import Deadlines
 from autoscaler.core.model import DomainView
 from autoscaler.core.operation import Direction, Operation, Outcome
 from autoscaler.core.reason import Reason
@@ -23,7 +24,7 @@ AT_S = 130.0
 
 
 def after(outcome: Outcome) -> Setbacks:
-    setbacks = Setbacks(VIEW)
+    setbacks = Setbacks(VIEW, Deadlines())
     setbacks.took(GROWTH, outcome, "no", AT_S)
     return setbacks
 
@@ -58,18 +59,18 @@ def test_each_kind_of_failure_has_its_own_back_off_and_condition(
 def test_only_a_denial_ends_when_what_it_was_about_is_another(view: DomainView) -> None:
     for outcome, ended in ((Outcome.DENIED, True), (Outcome.FAILED, False), (Outcome.STUCK, False)):
         setbacks = after(outcome)
-        setbacks.look(view, None)
+        setbacks.look(view, None, AT_S)
         assert (setbacks.obstacle(Direction.UP, AT_S + 1.0) is None) is ended
         assert (setbacks.conditions == {}) is ended
 
 
 def test_a_denial_that_ends_takes_only_itself_with_it() -> None:
-    setbacks = Setbacks(VIEW)
+    setbacks = Setbacks(VIEW, Deadlines())
     for _ in range(8):
         setbacks.took(SHRINK, Outcome.STUCK, "it does not follow", AT_S)
     setbacks.took(GROWTH, Outcome.DENIED, "no", AT_S)
     assert setbacks.obstacle(Direction.UP, AT_S + 1.0) is Reason.DENIED
-    setbacks.look(replace(VIEW, plugged=VIEW.plugged + 1), None)
+    setbacks.look(replace(VIEW, plugged=VIEW.plugged + 1), None, AT_S)
 
     assert setbacks.obstacle(Direction.UP, AT_S + 1.0) is None
     assert setbacks.obstacle(Direction.DOWN, AT_S + 200.0) is Reason.BACK_OFF
@@ -79,16 +80,16 @@ def test_a_denial_that_ends_takes_only_itself_with_it() -> None:
 def test_what_was_said_since_a_denial_stands_when_that_ends() -> None:
     setbacks = after(Outcome.DENIED)
     setbacks.blame(Direction.UP, Condition.STUCK, "the next request has not come back")
-    setbacks.look(replace(VIEW, plugged=VIEW.plugged + 1), None)
+    setbacks.look(replace(VIEW, plugged=VIEW.plugged + 1), None, AT_S)
     assert set(setbacks.conditions) == {Condition.STUCK}
 
 
 def test_failures_before_a_denial_are_not_forgotten_with_it() -> None:
-    setbacks = Setbacks(VIEW)
+    setbacks = Setbacks(VIEW, Deadlines())
     for _ in range(8):
         setbacks.took(GROWTH, Outcome.STUCK, "it does not follow", AT_S)
     setbacks.took(GROWTH, Outcome.DENIED, "no", AT_S)
-    setbacks.look(replace(VIEW, plugged=VIEW.plugged + 1), None)
+    setbacks.look(replace(VIEW, plugged=VIEW.plugged + 1), None, AT_S)
 
     assert setbacks.obstacle(Direction.UP, AT_S + 200.0) is Reason.BACK_OFF
 
@@ -99,12 +100,12 @@ def test_a_newer_outcome_takes_the_place_of_a_denial(newer: Outcome) -> None:
     setbacks.took(GROWTH, newer, "otherwise", AT_S)
     assert setbacks.obstacle(Direction.UP, AT_S + 10.0) is None
     setbacks.took(GROWTH, Outcome.FAILED, "again", AT_S)
-    setbacks.look(replace(VIEW, plugged=VIEW.plugged + 1), None)
+    setbacks.look(replace(VIEW, plugged=VIEW.plugged + 1), None, AT_S)
     assert setbacks.obstacle(Direction.UP, AT_S + 1.0) is Reason.BACK_OFF
 
 
 def test_conflicts_in_a_row_are_left_alone_ever_longer_though_never_long() -> None:
-    setbacks, waits = Setbacks(VIEW), []
+    setbacks, waits = Setbacks(VIEW, Deadlines()), []
     for _ in range(9):
         setbacks.took(GROWTH, Outcome.CONFLICT, "another count", AT_S)
         waits.append(waits_s(setbacks))
@@ -112,23 +113,23 @@ def test_conflicts_in_a_row_are_left_alone_ever_longer_though_never_long() -> No
     assert waits[1] == pytest.approx(CONFLICT_S, rel=0.3)
     assert waits[3] == pytest.approx(4 * CONFLICT_S, rel=0.25)
     assert waits[-1] == pytest.approx(CONFLICT_LONGEST_S, rel=0.25)
-    setbacks.forgive(Direction.UP)
+    setbacks.forgive(Direction.UP, AT_S)
     setbacks.took(GROWTH, Outcome.CONFLICT, "another count", AT_S)
     assert waits_s(setbacks) == 0.0
 
 
 def test_a_denial_of_a_run_before_stands_until_its_time_or_its_cause_is_over() -> None:
     denied = replace(GROWTH, outcome=Outcome.DENIED, accepted_s=None)
-    setbacks = Setbacks(VIEW)
+    setbacks = Setbacks(VIEW, Deadlines())
     setbacks.inherit(denied, AT_S)
     assert setbacks.obstacle(Direction.UP, AT_S + LONGEST_S - 1.0) is Reason.DENIED
     assert setbacks.obstacle(Direction.UP, AT_S + LONGEST_S) is None
-    setbacks.look(replace(VIEW, maximum=VIEW.maximum + 1), None)
+    setbacks.look(replace(VIEW, maximum=VIEW.maximum + 1), None, AT_S)
     assert setbacks.obstacle(Direction.UP, AT_S + 101.0) is None
 
 
 def test_a_denial_of_a_run_before_is_over_with_the_next_change_that_was_begun() -> None:
-    setbacks = Setbacks(VIEW)
+    setbacks = Setbacks(VIEW, Deadlines())
     setbacks.inherit(replace(GROWTH, outcome=Outcome.DENIED, accepted_s=None), AT_S)
     setbacks.inherit(replace(GROWTH, outcome=Outcome.ABANDONED), AT_S + 1.0)
     assert setbacks.obstacle(Direction.UP, AT_S + 5.0) is None
@@ -138,7 +139,7 @@ def test_a_failure_that_comes_true_late_is_expected_and_forgiven() -> None:
     setbacks = after(Outcome.STUCK)
     assert setbacks.may_bring(1, 2)
     assert not setbacks.may_bring(1, 4)
-    setbacks.look(VIEW, 3)
+    setbacks.look(VIEW, 3, AT_S)
     assert setbacks.obstacle(Direction.UP, AT_S + 1.0) is None
     assert setbacks.conditions == {}
     assert not setbacks.may_bring(1, 2)

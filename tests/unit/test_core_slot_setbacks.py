@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from autoscaler.core.condition import Condition
+from autoscaler.core.deadlines import Deadlines
 from autoscaler.core.operation import Outcome
 from autoscaler.core.reason import Reason
 from autoscaler.core.slot_setbacks import SlotSetbacks
@@ -18,7 +19,7 @@ ANOTHER = replace(VIEW, plugged=VIEW.plugged + 1)
 
 
 def test_a_denial_of_one_slot_that_ends_leaves_the_refusals_of_another() -> None:
-    setbacks = SlotSetbacks(VIEW)
+    setbacks = SlotSetbacks(VIEW, Deadlines())
     for _ in range(7):
         setbacks.took(3, REMOVAL, Outcome.REFUSED, "busy", AT_S)
     setbacks.took(1, REMOVAL, Outcome.DENIED, "no", AT_S)
@@ -29,7 +30,7 @@ def test_a_denial_of_one_slot_that_ends_leaves_the_refusals_of_another() -> None
 
 
 def test_refusals_of_a_slot_before_its_denial_are_not_forgotten_with_that() -> None:
-    setbacks = SlotSetbacks(VIEW)
+    setbacks = SlotSetbacks(VIEW, Deadlines())
     for _ in range(7):
         setbacks.took(3, REMOVAL, Outcome.REFUSED, "busy", AT_S)
     setbacks.took(3, REMOVAL, Outcome.DENIED, "no", AT_S)
@@ -40,7 +41,7 @@ def test_refusals_of_a_slot_before_its_denial_are_not_forgotten_with_that() -> N
 
 
 def test_a_denial_that_a_refusal_replaced_does_not_end_it() -> None:
-    setbacks = SlotSetbacks(VIEW)
+    setbacks = SlotSetbacks(VIEW, Deadlines())
     setbacks.took(1, REMOVAL, Outcome.DENIED, "no", AT_S)
     setbacks.took(1, REMOVAL, Outcome.REFUSED, "busy", AT_S)
     setbacks.look(ANOTHER)
@@ -59,11 +60,11 @@ def test_a_denial_that_a_refusal_replaced_does_not_end_it() -> None:
     ],
 )
 def test_a_denial_is_told_from_a_vcpu_that_is_kept(outcome: Outcome, found: set[Condition]) -> None:
-    setbacks = SlotSetbacks(VIEW)
+    setbacks = SlotSetbacks(VIEW, Deadlines())
     setbacks.took(1, REMOVAL, outcome, "so it is", AT_S)
     assert set(setbacks.conditions) == found
 
 
 def test_a_first_refusal_is_told_with_a_time_that_is_not_nothing() -> None:
-    said = SlotSetbacks(VIEW).took(1, REMOVAL, Outcome.REFUSED, "busy", AT_S)
+    said = SlotSetbacks(VIEW, Deadlines()).took(1, REMOVAL, Outcome.REFUSED, "busy", AT_S)
     assert "in less than a minute" in said or "in 1 minute:" in said
