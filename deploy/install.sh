@@ -142,6 +142,8 @@ while [ $# -gt 0 ]; do
         --destdir)
             [ $# -ge 2 ] || fail "--destdir needs a folder" "sh $0 --help"
             destdir=${2%/}
+            # An empty one would mean the system itself, and a variable that is not set is empty.
+            [ -n "$destdir" ] || fail "--destdir needs a folder, and '$2' is none" "leave it out for the system itself"
             shift
             ;;
         *) fail "there is no $1" "sh $0 --help" ;;

@@ -58,7 +58,9 @@ class PatientProtocol(H11Protocol):
             self.transport.abort()
 
     def _make_room(self) -> None:
-        waiting = [other for other in self.connections if isinstance(other, PatientProtocol) and other.idle]
+        others = (other for other in self.connections if isinstance(other, PatientProtocol))
+        # Not this one: else those who only hold their places would keep everybody else out.
+        waiting = [other for other in others if other.idle and other is not self]
         # Those that have asked before are browsers and scrapers that will ask again.
         waiting.sort(key=lambda other: (other.cycle is not None, other.since_s))
         (waiting[0] if waiting else self).transport.abort()

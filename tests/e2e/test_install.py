@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parents[2]
 CONFIG = "etc/vcpu-autoscaler/config.yaml"
 OBSERVE = "etc/vcpu-autoscaler/policies/zz-observe.yaml"
@@ -77,6 +79,19 @@ def test_configuration_and_state_outlive_another_version_and_removal_and_only_pu
     assert files(system) == {CONFIG, f"{CONFIG}.new", f"{STATE}/journal.sqlite"}
     install(system, "--uninstall", "--purge")
     assert files(system) == set()
+
+
+@pytest.mark.parametrize("folder", ["", "/"])
+def test_a_folder_that_would_be_the_system_itself_is_refused(folder: str) -> None:
+    done = subprocess.run(
+        ("sh", PROJECT / "deploy" / "install.sh", "--destdir", folder, "--help"),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "--destdir needs a folder" in done.stderr
 
 
 def test_purge_without_uninstall_is_refused_and_removes_nothing(tmp_path: Path) -> None:

@@ -289,6 +289,20 @@ def test_beyond_the_most_connections_the_one_idle_longest_makes_room(
         assert _is_over(idle[0])
 
 
+def test_connections_that_asked_once_and_are_kept_lock_nobody_out(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patient, "MOST_CONNECTIONS", 5)
+    with ExitStack() as held:
+        for _ in range(5):
+            kept = held.enter_context(closing(socket.create_connection(site.server.address, timeout=10)))
+            kept.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert kept.recv(1 << 16).startswith(b"HTTP/1.1 200")
+            kept.sendall(b"G")  # so that it is not closed for being idle
+        with closing(httpx.Client(base_url=site.server.url, trust_env=False)) as client:
+            assert client.get("/-/healthy").status_code == 200
+
+
 def test_a_connection_that_asks_for_nothing_is_closed_in_the_end(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
