@@ -5,6 +5,7 @@ Invariant: what could not be seen is None, with its meaning stated, and never a 
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -148,6 +149,10 @@ class HostFacts:
         return shlex.join(("virsh", *where, *words))
 
 
+_MEANS_ANOTHER = re.compile(r"-|[0-9]+$|[0-9a-fA-F-]{32,}$")
+"""Names that virsh takes for an option, a domain's number or a UUID."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DomainFacts:
     """One domain."""
@@ -174,6 +179,15 @@ class DomainFacts:
     """What governs it; None: nothing does, where policies are known."""
 
     @property
+    def called(self) -> str:
+        """What to call it in a command: its name, unless virsh would take that for something else.
+
+        virsh takes what it is told for a number first, then for a UUID, and only then for a name; and whoever
+        names a guest may do so after another one.
+        """
+        return self.uuid if _MEANS_ANOTHER.match(self.name) else self.name
+
+    @property
     def by_libvirt(self) -> bool:
         """Whether libvirt runs it."""
         return self.host.way is Way.LIBVIRT
@@ -183,8 +197,8 @@ class DomainFacts:
         """Command lines that stop it and start it again, where it runs."""
         if self.view is None or not self.by_libvirt or self.build.transient:
             return ()
-        start = self.host.virsh("start", self.name)
-        return (self.host.virsh("shutdown", self.name), f"{start}  # once it is shut off")
+        start = self.host.virsh("start", self.called)
+        return (self.host.virsh("shutdown", self.called), f"{start}  # once it is shut off")
 
 
 def dotted(version: Version) -> str:

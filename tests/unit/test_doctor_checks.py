@@ -409,3 +409,10 @@ def test_the_manual_has_every_check_and_how_bad_it_can_be() -> None:
     rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in table.splitlines()[1:]]
     assert {name for row in rows for name in re.findall(r"`([a-z-]+)`", row[0])} == CHECKS
     assert {row[2] for row in rows} <= set(Severity)
+
+
+@pytest.mark.parametrize("name", ["7", "-live", "0f9a3d52-6c1e-4b7a-9d5e-2f6b8c1a4e70"])
+def test_a_guest_that_is_called_as_another_one_is_meant_is_named_by_its_uuid(name: str) -> None:
+    assert domain(name=name).called == WELL.uuid
+    assert all(WELL.uuid in command for command in domain(name=name).restart)
+    assert domain(name="web-7").called == "web-7"
