@@ -47,8 +47,9 @@ def domain(vcpus: Sequence[tuple[int, str, str]]) -> libvirt.virDomain:
     return cast("libvirt.virDomain", SimpleNamespace(name=lambda: "web", XMLDesc=lambda _: xml))
 
 
-def connection(version: int) -> libvirt.virConnect:
-    return cast("libvirt.virConnect", SimpleNamespace(getLibVersion=lambda: version))
+def connection(version: int, driver: str = "QEMU") -> libvirt.virConnect:
+    asked = SimpleNamespace(getLibVersion=lambda: version, getType=lambda: driver)
+    return cast("libvirt.virConnect", asked)
 
 
 @pytest.mark.parametrize(
@@ -99,15 +100,19 @@ def test_a_domain_whose_vcpus_are_all_fixed_is_told_how_to_free_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "flags"),
-    [pytest.param(12_003_000, LIVE, id="12.3"), pytest.param(12_004_000, LIVE | 1 << 9, id="12.4")],
+    ("version", "driver", "flags"),
+    [
+        pytest.param(12_003_000, "QEMU", LIVE, id="12.3"),
+        pytest.param(12_004_000, "QEMU", LIVE | 1 << 9, id="12.4"),
+        pytest.param(12_004_000, "TEST", LIVE, id="another driver"),
+    ],
 )
 def test_a_libvirt_that_can_is_told_not_to_wait_for_the_guest(
-    monkeypatch: pytest.MonkeyPatch, version: int, flags: int
+    monkeypatch: pytest.MonkeyPatch, version: int, driver: str, flags: int
 ) -> None:
     monkeypatch.setattr(libvirt, "VIR_DOMAIN_VCPU_ASYNC_UNPLUG", 1 << 9, raising=False)
 
-    assert removal_flags(connection(version)) == flags
+    assert removal_flags(connection(version, driver)) == flags
 
 
 def test_a_client_without_the_flag_waits(monkeypatch: pytest.MonkeyPatch) -> None:

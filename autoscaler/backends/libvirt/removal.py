@@ -13,18 +13,18 @@ from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.ports import Denied
 
 _WITHOUT_WAITING = 12_004_000
-"""The libvirt version from which a removal can be asked for without waiting."""
+"""The libvirt version from which its QEMU driver can be asked for a removal without waiting."""
 
 
 def removal_flags(connection: libvirt.virConnect) -> int:
     """The flags of a removal; a daemon that is older than its client does not know the newer ones.
 
     Raises:
-        libvirtError: libvirt did not tell its version.
+        libvirtError: libvirt did not tell its version or its driver.
     """
     live: int = libvirt.VIR_DOMAIN_AFFECT_LIVE
     asynchronous: int = getattr(libvirt, "VIR_DOMAIN_VCPU_ASYNC_UNPLUG", 0)
-    if asynchronous and connection.getLibVersion() >= _WITHOUT_WAITING:
+    if asynchronous and connection.getType() == "QEMU" and connection.getLibVersion() >= _WITHOUT_WAITING:
         return live | asynchronous
     return live
 
