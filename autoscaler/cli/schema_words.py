@@ -1,4 +1,4 @@
-"""The words that the schemas of answers are made of; each takes a description for the reader of the schema."""
+"""The words that the schemas of answers are made of; each takes a description for whoever reads them."""
 
 from __future__ import annotations
 

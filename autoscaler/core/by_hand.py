@@ -10,10 +10,12 @@ boot of the guest, and only where nothing that was begun here can have led to th
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from autoscaler.core.demand import SAME_BOOT_S
+from autoscaler.core.dumped import LONGEST_S, MOST_VCPUS, branch, number, whole
 from autoscaler.core.left_behind import LATE_S
 from autoscaler.core.operation import Direction, Outcome
 
@@ -90,15 +92,14 @@ class ByHand:
         `past`: the changes of the last day; what one of them may be why of is nobody else's.
         """
         kept_s = now_s - max(0.0, away_s)
-        before = _read_counts(dumped.get(_COUNTS_KEY))
         begun = tuple(operation for operation in past if _may_come_true(operation, kept_s))
-        kept = dumped.get(_KEY)
-        ago_s, plugged_then = (
-            (kept.get("ago_s"), kept.get("plugged")) if isinstance(kept, dict) else (None, None)
-        )
-        if plugged_then != plugged or not isinstance(ago_s, int | float):
-            return cls(before=before, begun=begun)
-        return cls(kept_s - cast("float", ago_s), before, begun)
+        restored = cls(before=_read_counts(dumped), begun=begun)
+        with suppress(ValueError):
+            kept = branch(dumped, _KEY)
+            ago_s = number(kept, "ago_s", 0.0, LONGEST_S)
+            if whole(kept, "plugged", 0, MOST_VCPUS) == plugged:
+                restored.since_s = kept_s - ago_s
+        return restored
 
 
 def _may_come_true(operation: Operation, kept_s: float) -> bool:
@@ -107,10 +108,13 @@ def _may_come_true(operation: Operation, kept_s: float) -> bool:
     return open_still or operation.requested_s >= kept_s - LATE_S
 
 
-def _read_counts(dumped: object) -> Counts | None:
-    if not isinstance(dumped, dict):
+def _read_counts(dumped: Mapping[str, object]) -> Counts | None:
+    try:
+        counts = branch(dumped, _COUNTS_KEY)
+        return Counts(
+            plugged=whole(counts, "plugged", 0, MOST_VCPUS),
+            online=whole(counts, "online", 0, MOST_VCPUS),
+            boot_s=number(counts, "boot_s", 0.0, LONGEST_S),
+        )
+    except ValueError:
         return None
-    plugged, online, boot_s = (dumped.get(name) for name in ("plugged", "online", "boot_s"))
-    if not isinstance(plugged, int) or not isinstance(online, int) or not isinstance(boot_s, int | float):
-        return None
-    return Counts(plugged, online, boot_s)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from autoscaler.core.dumped import LONGEST_S, ago_s, branch, branches, number, whole
+from autoscaler.core.dumped import LONGEST_S, MOST_VCPUS, ago_s, branch, branches, number, whole
 from autoscaler.core.learned import DAY_S
 from autoscaler.core.left_behind import LATE_S
 from autoscaler.core.operation import Direction
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from autoscaler.core.operation import Operation
 
 _KEY = "idle"
-_MOST_VCPUS = 4096
-"""More than a domain can have."""
 
 
 class IdleTime:
@@ -98,13 +96,13 @@ class IdleTime:
     def _load(self, kept: Mapping[str, object], kept_s: float) -> None:
         """Read the steps, all of them or none."""
         steps: list[tuple[int, float]] = []
-        most_vcpus, longest_s = _MOST_VCPUS, LONGEST_S
-        for step in branches(kept, "steps", _MOST_VCPUS):
+        most_vcpus, longest_s = MOST_VCPUS, LONGEST_S
+        for step in branches(kept, "steps", MOST_VCPUS):
             most_vcpus = whole(step, "vcpus", 0, most_vcpus)
             longest_s = number(step, "ago_s", 0.0, longest_s)
             steps.append((most_vcpus, kept_s - longest_s))
             most_vcpus -= 1
-        self._plugged, self._steps = whole(kept, "plugged", 0, _MOST_VCPUS), steps
+        self._plugged, self._steps = whole(kept, "plugged", 0, MOST_VCPUS), steps
 
     def _take_up(self, operation: Operation, now_s: float) -> None:
         """Take in a change that the run before may have begun after it kept this.

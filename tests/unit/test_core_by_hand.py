@@ -60,3 +60,19 @@ def test_a_vcpu_that_was_asked_for_takes_its_online_vcpu_along() -> None:
     removal = replace(REMOVAL, from_vcpus=4, to_vcpus=3, outcome=Outcome.SUPERSEDED)
     by_hand = ByHand.restore(dumped, 3, NOW_S, away_s=AWAY_S, past=[removal])
     assert not by_hand.changed_meanwhile(3, replace(SAMPLE, boot_s=BOOT_S, online=frozenset(range(3))))
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param({"ago_s": 60.0, "plugged": 2}, id="another count is plugged now"),
+        pytest.param({"ago_s": "60", "plugged": 3}, id="no time"),
+        pytest.param({"ago_s": -60.0, "plugged": 3}, id="a time to come"),
+        pytest.param({"ago_s": 60.0, "plugged": True}, id="no count"),
+        pytest.param(["ago_s"], id="nothing of the kind"),
+    ],
+)
+def test_what_was_noticed_counts_only_where_it_can_be_read_and_as_many_are_plugged(kept: object) -> None:
+    good = ByHand.restore({"by_hand": {"ago_s": 60.0, "plugged": 3}}, 3, NOW_S, away_s=AWAY_S, past=[])
+    assert good.since_s == NOW_S - AWAY_S - 60.0
+    assert ByHand.restore({"by_hand": kept}, 3, NOW_S, away_s=AWAY_S, past=[]).since_s is None
