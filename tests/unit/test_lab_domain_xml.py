@@ -13,7 +13,7 @@ from autoscaler.lab.guest import AGENT_PORT, LOAD_PORT
 from autoscaler.lab.image import Image
 from autoscaler.lab.spec import GuestSpec
 
-IMAGE = Image(kernel=Path("/c/a&b/vmlinuz"), initrd=Path("/c/a&b/initrd.gz"))
+IMAGE = Image(kernel=Path("/c/a&b/vmlinuz"), initrd=Path("/c/a&b/initrd"))
 
 
 def described(spec: GuestSpec, accel: Accel = Accel.TCG) -> ET.Element:
@@ -31,7 +31,7 @@ def test_every_vcpu_but_the_first_can_be_removed_and_only_the_wanted_are_plugged
 def test_the_image_boots_directly_whatever_its_path() -> None:
     domain = described(GuestSpec(name="g"))
     assert domain.findtext("os/kernel") == "/c/a&b/vmlinuz"
-    assert domain.findtext("os/initrd") == "/c/a&b/initrd.gz"
+    assert domain.findtext("os/initrd") == "/c/a&b/initrd"
     assert domain.findtext("os/cmdline") == GuestSpec(name="g").kernel_arguments
 
 
