@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from autoscaler.core.operation import Direction
 from grafana.frame import annotation, board, filled, link
 from grafana.panels import GREY, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask, figure, levels, lines, states
-from grafana.queries import CHANGES, EACH, NONE, RATE, TROUBLES, of_domains, or_zero, stages, vcpus
+from grafana.queries import EACH, NONE, RATE, TROUBLES, of_domains, stages, vcpus
+from grafana.shared import changes_begun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -232,24 +233,7 @@ def _burn_rate(window: str) -> str:
 
 def _changes() -> Sequence[AnyPanel]:
     return (
-        lines(
-            "Changes",
-            "Changes begun, by direction, and those that did not end well.",
-            [
-                Ask(
-                    f"round(sum by (direction) (increase({of_domains('scaling_operations_total')}{EACH})))",
-                    "{{direction}}",
-                ),
-                Ask(
-                    or_zero(f"round(sum(increase({of_domains('scaling_failures_total')}{EACH})))"),
-                    "went wrong",
-                ),
-            ],
-            see=_SERVICE,
-            width=8,
-            counts=True,
-            colors=CHANGES,
-        ),
+        changes_begun(_SERVICE),
         levels(
             "Growth: time to each stage",
             "90 of 100 changes on its host came to a stage within so long of the request: QEMU "

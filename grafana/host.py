@@ -18,7 +18,8 @@ from grafana.panels import (
     lines,
     states,
 )
-from grafana.queries import CHANGES, EACH, NONE, of_domains, of_service, or_zero, quantile, stages, vcpus
+from grafana.queries import NONE, of_domains, of_service, quantile, stages, vcpus
+from grafana.shared import changes_begun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -183,24 +184,7 @@ def _guests() -> Sequence[AnyPanel]:
 
 def _changes() -> Sequence[AnyPanel]:
     return (
-        lines(
-            "Changes",
-            "Changes begun, by direction, and those that did not end well.",
-            [
-                Ask(
-                    f"round(sum by (direction) (increase({of_domains('scaling_operations_total')}{EACH})))",
-                    "{{direction}}",
-                ),
-                Ask(
-                    or_zero(f"round(sum(increase({of_domains('scaling_failures_total')}{EACH})))"),
-                    "went wrong",
-                ),
-            ],
-            see=_DOMAIN,
-            width=8,
-            counts=True,
-            colors=CHANGES,
-        ),
+        changes_begun(_DOMAIN),
         levels(
             "Time to each stage of a change",
             "90 of 100 changes came to a stage within so long of the request.",

@@ -1,0 +1,29 @@
+"""Panels that stand in more than one dashboard, the same in each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grafana.panels import Ask, lines
+from grafana.queries import CHANGES, EACH, of_domains, or_zero
+
+if TYPE_CHECKING:
+    from grafana_foundation_sdk.builders import timeseries
+    from grafana_foundation_sdk.builders.dashboard import DashboardLink
+
+
+def changes_begun(see: DashboardLink) -> timeseries.Panel:
+    """What was changed of the chosen domains, and what of it went wrong."""
+    begun, failed = of_domains("scaling_operations_total"), of_domains("scaling_failures_total")
+    return lines(
+        "Changes",
+        "Changes begun, by direction, and those that did not end well.",
+        [
+            Ask(f"round(sum by (direction) (increase({begun}{EACH})))", "{{direction}}"),
+            Ask(or_zero(f"round(sum(increase({failed}{EACH})))"), "went wrong"),
+        ],
+        see=see,
+        width=8,
+        counts=True,
+        colors=CHANGES,
+    )
