@@ -61,10 +61,13 @@ part mypy mypy
 if [ $# -gt 0 ]; then
     part pytest python -m pytest -o cache_dir="$venv/pytest" "$@"
 else
-    # Real guests need the CPUs for themselves: a busy host withholds them, and then nothing grows.
-    part "pytest without guests" python -m pytest -o cache_dir="$venv/pytest" --numprocesses auto --dist loadfile \
-        -m "not guest" tests
-    part "pytest with guests" python -m pytest -o cache_dir="$venv/pytest" -m guest tests
+    # In the order of the folders: there long tests come early, so that no worker is left alone with one.
+    part "pytest without guests" python -m pytest -o cache_dir="$venv/pytest" --numprocesses auto \
+        --no-loadscope-reorder -m "not guest" tests
+    # Apart from the others, and no more than two at once, most of whose time is waiting: a busy host withholds
+    # its CPUs from guests, and then nothing grows.
+    part "pytest with guests" python -m pytest -o cache_dir="$venv/pytest" --numprocesses 2 \
+        --no-loadscope-reorder -m guest tests
 fi
 printf '\n%s: %s\n' "$me" "$ran"
 [ -z "$failed" ]

@@ -7,6 +7,7 @@ breaks its guest boots one of its own by `boot_qemu_guest` or `boot_libvirt_gues
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from contextlib import ExitStack
@@ -20,24 +21,46 @@ from autoscaler.lab.guest import Guest
 from autoscaler.lab.image import Image, build_image
 from autoscaler.lab.qemu_guest import QemuGuest
 from autoscaler.lab.spec import GuestSpec
+from tests.contract.abilities import ABILITIES
+from tests.contract.census import Census
+from tests.workers import RoomScheduling, turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from xdist.remote import Producer
+
     from autoscaler.lab.libvirt_guest import LibvirtGuest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have it said at the end which backends of the contract ran."""
+    config.pluginmanager.register(Census(tuple(ABILITIES), strict=os.environ.get("CI") == "true"))
 
 
 @pytest.hookimpl(tryfirst=True)  # before items are chosen by their markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what boots a real guest, and run the contract suite last: its shared guests live on to the end.
 
-    An emulated vCPU that is offline with an interrupt pending keeps its host's CPU busy for good, and the
-    tests that load a guest need that CPU.
+    An emulated vCPU that is offline with an interrupt pending keeps its
+    host's CPU busy for good, and the tests that load a guest need that CPU.
     """
     for item in items:
         if "contract" in item.path.parts or "lab_image" in getattr(item, "fixturenames", ()):
             item.add_marker("guest")
     items.sort(key=lambda item: "contract" in item.path.parts)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Run a test when it is its turn."""
+    with turn(item):
+        return (yield)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> RoomScheduling:
+    """Have workers take a room at a time."""
+    return RoomScheduling(config, log)
 
 
 _Booted = TypeVar("_Booted", bound=Guest)

@@ -2,6 +2,9 @@
 
 Invariant: a strict session (on CI) in which a chosen test did not run on its backend fails, whatever the
 reason. What the user left out on the command line was not chosen.
+
+A test's reports carry the name of its backend: where workers run the tests, reports are all that the process
+hears of them which counts.
 """
 
 from __future__ import annotations
@@ -32,20 +35,19 @@ class Census:
         self._reasons: dict[str, list[str]] = {}
         """Backend -> why tests were skipped, each reason once."""
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note what is left to run once the command line has had its say."""
-        if session.config.getoption("collectonly"):
-            return
-        for item in session.items:
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Have each test's reports say its backend."""
+        for item in items:
             parameters = getattr(getattr(item, "callspec", None), "params", {})
             if FIXTURE in parameters:
-                self._chosen[item.nodeid] = parameters[FIXTURE]
+                item.user_properties.append((FIXTURE, parameters[FIXTURE]))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note what came of one phase of a test."""
-        backend = self._chosen.get(report.nodeid)
-        if backend is None:
+        backend = dict(report.user_properties).get(FIXTURE)
+        if not isinstance(backend, str):
             return
+        self._chosen[report.nodeid] = backend
         if report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
             reasons = self._reasons.setdefault(backend, [])

@@ -1,9 +1,8 @@
-"""The one fixture over every backend, and the summary that says which of them ran."""
+"""The one fixture over every backend."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,6 @@ import pytest
 
 from tests.contract.abilities import ABILITIES
 from tests.contract.backend import Backend, Domain, Inhabited, NotHere
-from tests.contract.census import Census
 from tests.contract.scene import Scene
 from tests.contract.scripted import ScriptedBackend
 from tests.contract.simulated import SimulatedBackend
@@ -100,8 +98,3 @@ def _open_libvirt(request: pytest.FixtureRequest, opened: ExitStack) -> Backend:
     if request.param == "qemu-libvirtd":
         return QemuLibvirtdBackend(abilities, image, opened)
     return QemuLibvirtBackend(abilities, request.getfixturevalue("embedded_uri"), image, opened)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Have it said at the end which backends ran."""
-    config.pluginmanager.register(Census(tuple(ABILITIES), strict=os.environ.get("CI") == "true"))

@@ -83,6 +83,14 @@ def test_a_single_test_that_did_not_run_is_counted_and_fails_on_ci(tmp_path: Pat
     assert "near  ran 1 of 2 tests, 1 NOT RUN: not today" in output
 
 
+def test_what_workers_ran_is_counted_as_one(tmp_path: Path) -> None:
+    exit_code, output = session(tmp_path, "-p", "xdist", "--numprocesses", "2", strict=True)
+
+    assert exit_code == 1
+    assert "near  ran 2 tests" in output
+    assert "far   NOT RUN: the far one needs a ship" in output
+
+
 def test_failures_are_counted_apart(tmp_path: Path) -> None:
     exit_code, output = session(tmp_path, "-k", "near", suite=SUITE.replace("pass", "assert 0"), strict=False)
 

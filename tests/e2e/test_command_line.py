@@ -289,6 +289,7 @@ def test_a_demo_on_a_terminal_draws_the_guest_and_ends_with_the_terminal(
     assert leftovers == []
 
 
+@pytest.mark.whole_host
 @on_each_backend
 def test_a_demo_whose_guest_crashes_says_so_and_leaves_nothing(
     lab_image: Image,  # noqa: ARG001 - as above
@@ -309,6 +310,7 @@ def test_a_demo_whose_guest_crashes_says_so_and_leaves_nothing(
     assert leftovers == []
 
 
+@pytest.mark.whole_host
 def test_a_demo_that_is_kept_can_be_looked_at_until_ctrl_c_ends_it_with_its_summary(
     lab_image: Image,  # noqa: ARG001 - as above
     short_folder: Path,
@@ -331,6 +333,7 @@ def test_a_demo_that_is_kept_can_be_looked_at_until_ctrl_c_ends_it_with_its_summ
     assert leftovers == []
 
 
+@pytest.mark.whole_host
 @on_each_backend
 def test_a_demo_for_programs_prints_one_object_and_tells_its_story_elsewhere(
     lab_image: Image,  # noqa: ARG001 - as above

@@ -114,6 +114,7 @@ def pair(lab_image: Image, qemu_root: Path) -> Iterator[QemuGuest]:
         guest.load(0)
 
 
+@pytest.mark.whole_host
 @pytest.mark.parametrize(
     ("wanted", "got"),
     [
@@ -131,6 +132,7 @@ def test_a_guest_is_as_busy_as_it_was_told_to_be(pair: QemuGuest, wanted: float,
         becomes_busy(line, got)
 
 
+@pytest.mark.whole_host
 def test_a_starved_guest_is_never_idle(pair: QemuGuest) -> None:
     with agent(pair) as line:
         line.ask("guest-set-vcpus", vcpus=[{"logical-id": 1, "online": False}])
@@ -150,6 +152,7 @@ def test_the_agent_can_be_silenced_and_comes_back(pair: QemuGuest, silence: str)
     pair.wait_agent()
 
 
+@pytest.mark.whole_host
 def test_the_agent_restarts_under_load(pair: QemuGuest) -> None:
     pair.load(1)
     pair.command("agent restart")
