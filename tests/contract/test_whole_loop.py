@@ -10,9 +10,9 @@ from tests.contract.abilities import on_backends_whose_guests_give_back, on_back
 from tests.contract.backend import BOOT_PLUGGED, Backend, eventually
 from tests.fakes.quick_policy import quick_policy
 
-POLICY = quick_policy(match="loop", max_vcpus=3, utilization="20%")
-LOAD = 0.55
-"""Wants three vCPUs at 20 %, and so little of the host that they seldom wait for its CPUs: growth would
+POLICY = quick_policy(match="loop", max_vcpus=3, utilization="10%")
+LOAD = 0.27
+"""Wants three vCPUs at 10 %, and so little of the host that they seldom wait for its CPUs: growth would
 rightly be held back while they do."""
 PATIENCE_S = 60.0
 

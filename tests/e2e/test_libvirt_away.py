@@ -25,8 +25,8 @@ from tests.fakes.running_service import RunningService, running_service
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a private libvirtd needs root")
 
 KILLS = 20
-POLICY = quick_policy(utilization="20%")
-LOADS = (0.05, 0.3, 0.55)
+POLICY = quick_policy(utilization="10%")
+LOADS = (0.02, 0.14, 0.25)
 """Under that policy one, two and three vCPUs, and little of the host."""
 
 

@@ -17,16 +17,16 @@ from autoscaler.lab.guest import Guest
 from autoscaler.lab.image import Image
 from autoscaler.lab.spec import GuestSpec
 from tests.fakes.guest_homes import GuestHome, guest_home
-from tests.fakes.running_service import RunningService, running_service
+from tests.fakes.running_service import UNHURRIED, RunningService, running_service
 
 CAPACITY = 4
 """VCPUs that all guests together may have, whatever this host has."""
-HOST = f"overcommit: 8, reserve: {8 * (os.cpu_count() or 1) - CAPACITY}"
-LOAD = 0.55
+HOST = f"overcommit: 8, reserve: {8 * (os.cpu_count() or 1) - CAPACITY}, {UNHURRIED}"
+LOAD = 0.26
 """Needs three vCPUs at 20 %, and so little of the host that it hardly ever withholds any."""
 QUICK = """\
     vcpus: {min: 1, max: 4}
-    strategy: {target: {utilization: 20%, tolerance: 10%, hold: 3s}}
+    strategy: {target: {utilization: 10%, tolerance: 10%, hold: 3s}}
     limits: {up: {cooldown: 0s}, down: {step: 1, cooldown: 1s}}
 """
 POLICIES = f"""\
@@ -135,7 +135,7 @@ def test_a_broken_edit_keeps_the_last_good_policies_and_says_where_it_is_broken(
         assert "did you mean 'priority'" in told.stderr
         guest.load(LOAD)
         scene.wait_online("shop-2", 3)
-        scene.explains("shop-2", "demand-high", "policy shop", "keeps utilisation at 20%", "It is grown from")
+        scene.explains("shop-2", "demand-high", "policy shop", "keeps utilisation at 10%", "It is grown from")
         assert "policies" in json.loads(service.ask("status", "--output", "json").stdout)["troubles"]
 
 

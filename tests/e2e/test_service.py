@@ -24,8 +24,8 @@ from tests.fakes.guest_homes import GuestHome, guest_home
 from tests.fakes.quick_policy import quick_policy
 from tests.fakes.running_service import RunningService, running_service
 
-POLICY = quick_policy(utilization="20%", max_vcpus=3)
-LOAD = 0.55
+POLICY = quick_policy(utilization="10%", max_vcpus=3)
+LOAD = 0.27
 """Needs all three vCPUs that the policy allows, and so little of the host that it seldom withholds any:
 growth would rightly be held back while it does."""
 

@@ -22,8 +22,11 @@ from tests.fakes.quick_policy import QUICK_POLICY
 
 COMMAND = Path(sys.executable).parent / "autoscaler"
 
-ROOMY_HOST = "overcommit: 64"
-"""A host that is never full, however few CPUs it has and however many guests the tests run on it."""
+UNHURRIED = "delay_below: 100%, pressure_below: 100%"
+"""A host whose other work stops nobody's growth. What it withholds from a guest still stops that guest's."""
+
+ROOMY_HOST = f"overcommit: 64, {UNHURRIED}"
+"""A host that is never full either, however few CPUs it has and however many guests the tests run on it."""
 
 AS_FROM_A_TERMINAL = ("env", "--default-signal=INT,HUP,TERM")
 """Goes before a command that a test interrupts: a run in the background ignores SIGINT and hands that on."""
