@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Direction
 from grafana.frame import annotation, board, filled, link
-from grafana.panels import GREY, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask, figure, levels, lines, states
+from grafana.panels import figure, levels, lines, states
+from grafana.parts import GREY, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask
 from grafana.queries import EACH, NONE, RATE, TROUBLES, of_domains, stages, vcpus
 from grafana.shared import changes_begun
 

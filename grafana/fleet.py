@@ -5,20 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grafana.frame import board, filled, link
-from grafana.panels import (
-    GREY,
-    PERCENT,
-    SECONDS,
-    VCPUS,
-    ZERO_IS_GOOD,
-    Ask,
-    Column,
-    figure,
-    lines,
-    rows,
-    states,
-)
+from grafana.panels import figure, lines, states
+from grafana.parts import GREY, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask
 from grafana.queries import EACH, RATE, TROUBLES, of_domains, of_service, or_zero, vcpus
+from grafana.tables import Column, rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

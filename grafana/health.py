@@ -5,17 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grafana.frame import board, filled, link
-from grafana.panels import (
-    BYTES,
-    ONE_IS_GOOD,
-    PER_SECOND,
-    PERCENT,
-    SECONDS,
-    Ask,
-    figure,
-    lines,
-    states,
-)
+from grafana.panels import figure, lines, states
+from grafana.parts import BYTES, ONE_IS_GOOD, PER_SECOND, PERCENT, SECONDS, Ask
 from grafana.queries import EACH, RATE, SERVICE, of_domains, of_service, or_zero, quantile
 
 if TYPE_CHECKING:

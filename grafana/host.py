@@ -6,18 +6,8 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Direction
 from grafana.frame import board, filled, link
-from grafana.panels import (
-    ONE_IS_GOOD,
-    PERCENT,
-    SECONDS,
-    VCPUS,
-    ZERO_IS_GOOD,
-    Ask,
-    figure,
-    levels,
-    lines,
-    states,
-)
+from grafana.panels import figure, levels, lines, states
+from grafana.parts import ONE_IS_GOOD, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask
 from grafana.queries import NONE, of_domains, of_service, quantile, stages, vcpus
 from grafana.shared import changes_begun
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import STAGES
-from grafana.panels import Ask
+from grafana.parts import Ask
 
 if TYPE_CHECKING:
     from autoscaler.core.operation import Direction

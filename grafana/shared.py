@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grafana.panels import Ask, lines
+from grafana.panels import lines
+from grafana.parts import Ask
 from grafana.queries import CHANGES, EACH, of_domains, or_zero
 
 if TYPE_CHECKING:
