@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.core.condition import Condition, stuck, unanswered, unknown
-from autoscaler.core.deadlines import Deadlines, Patience, Stage
+from autoscaler.core.deadlines import Deadlines, Patience, Stage, awaited
 from autoscaler.core.left_behind import LeftBehind
 from autoscaler.core.operation import Action, Direction, Operation, Outcome, Plug, SetOnline, Wait
 from autoscaler.core.reason import Reason
@@ -46,6 +46,8 @@ class Actuation:
         self._in_flight: Action | None = None
         self._not_before_s = float("-inf")
         self._look_again_s = LOOK_AGAIN_S
+        self._unrelieved: Operation | None = None
+        """The last growth, where its relief did not come in time and may be seen yet."""
         self._unknown_since_s: float | None = None
         """Since when it is not known whether a `Plug` was made."""
         self._unheard = False
@@ -102,7 +104,7 @@ class Actuation:
         """
         outcome = operation.outcome
         unseen = outcome in {None, Outcome.ABANDONED}
-        waited_s = self._deadlines.of(self._awaited(operation)) if outcome is Outcome.STUCK else 0.0
+        waited_s = self._deadlines.of(awaited(operation)) if outcome is Outcome.STUCK else 0.0
         last_s = operation.online_s or operation.accepted_s or operation.requested_s + waited_s
         if unseen or operation.accepted_s is not None or outcome is Outcome.STUCK:
             self.last_change_s = last_s
@@ -117,6 +119,7 @@ class Actuation:
         if self.operation is not None:
             self._close(self.operation.ended(Outcome.SUPERSEDED))
         self._closed += self._left_behind.overtake()
+        self._unrelieved = None
         self._not_before_s, self._look_again_s, self._last_error = now_s, LOOK_AGAIN_S, ""
         self._patience.begin(now_s)
         self.operation = Operation(
@@ -189,8 +192,9 @@ class Actuation:
         """
         self._view = view
         self._patience.look(now_s, held=held)
-        if held and self.operation is not None:
-            self.operation = self.operation.delayed()
+        if held:
+            self._unrelieved = None
+            self.operation = None if self.operation is None else self.operation.delayed()
         if view.at_s > self._plugged_at_s:
             self._plugged, self._plugged_at_s = view.plugged, view.at_s
             self._see_taken_away(now_s)
@@ -233,6 +237,7 @@ class Actuation:
         self.operation = operation = self.operation.seen(present=present, online=online, now_s=now_s)
         if operation.settled:
             self.last_change_s = now_s
+            self._patience.begin(now_s)
             if self._setbacks.forgive(operation.direction, now_s):
                 # It did what an attempt before this one asked: only that one's time tells of its host.
                 self.operation = operation = operation.delayed()
@@ -249,22 +254,28 @@ class Actuation:
             self._give_up(operation, Outcome.CONFLICT, detail, now_s)
 
     def _relieve(self, load: Load) -> None:
-        """Close a growth once an interval that lies wholly after it is no longer saturated."""
-        operation = self.operation
-        if operation is None or operation.online_s is None or load.saturated:
+        """Close a growth once an interval wholly after it is unsaturated; one closed before only teaches."""
+        operation = self.operation or self._unrelieved
+        begun_s = load.at_s - load.span_s
+        if operation is None or operation.online_s is None or load.saturated or begun_s < operation.online_s:
             return
-        if load.at_s - load.span_s >= operation.online_s:
+        if self.operation is not None:
             self._close(operation.relieved(load.at_s))
+        else:
+            self._unrelieved = None
+            self._deadlines.note_late(operation, load.at_s)
 
     def _expire(self, online: int | None, now_s: float) -> None:
         operation = self.operation
         if operation is None:
             return
         if operation.online_s is not None:
-            if self._in_flight is None and now_s - operation.online_s > self._deadlines.of(Stage.RELIEVED):
-                self._close(operation.ended(Outcome.DONE))
+            if self._in_flight is None and self._patience.waited_s > self._deadlines.of(Stage.RELIEVED):
+                self._unrelieved = operation.ended(Outcome.DONE)
+                self._close(self._unrelieved)
             return
-        deadline_s = self._deadlines.of(self._awaited(operation))
+        plugging = isinstance(self._in_flight, Plug)
+        deadline_s = self._deadlines.of(awaited(operation, plugging=plugging))
         if self._patience.waited_s <= deadline_s:
             return
         if self._in_flight is not None:
@@ -273,15 +284,6 @@ class Actuation:
         else:
             detail = stuck(self._view.name, operation, online, deadline_s, self._last_error)
             self._give_up(operation, Outcome.STUCK, detail, now_s)
-
-    def _awaited(self, operation: Operation) -> Stage:
-        """The stage that a change under way has to come to next."""
-        if operation.direction is Direction.DOWN:
-            return Stage.OFFLINE
-        if operation.accepted_s is None:
-            # One whose reply was lost is looked at and asked again: that takes its time.
-            return Stage.ACCEPTED if isinstance(self._in_flight, Plug) else Stage.ONLINE
-        return Stage.PRESENT if operation.present_s is None else Stage.ONLINE
 
     def _give_up(self, operation: Operation, outcome: Outcome, detail: str, now_s: float) -> None:
         self._setbacks.took(operation, outcome, detail, now_s)

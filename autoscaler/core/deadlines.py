@@ -3,8 +3,8 @@
 A deadline follows twice the 99th percentile of the last changes of a host, within a quarter of the configured
 one and four times it: a fast host tells of a stuck guest early, a slow one is not taken for stuck.
 
-A change that was stuck and comes true all the same teaches how long it took: else a host that becomes slower
-would never be given more time.
+A change that was stuck and comes true all the same teaches how long it took, and so does relief that comes
+late: else a host that becomes slower would never be given more time.
 
 Invariant: time in which something held the domain (a job, a freeze of its filesystems, a pause) counts for no
 deadline and teaches none.
@@ -52,6 +52,16 @@ class Stage(StrEnum):
     and the hypervisor took the request."""
     GONE = "gone"
     """A removal: from the hypervisor's word until QEMU has the vCPU no longer."""
+
+
+def awaited(operation: Operation, *, plugging: bool = False) -> Stage:
+    """The stage that a growth or shrink under way has to come to next; `plugging`: its plug is out."""
+    if operation.direction is Direction.DOWN:
+        return Stage.OFFLINE
+    if operation.accepted_s is None:
+        # One whose reply was lost is looked at and asked again: that takes its time.
+        return Stage.ACCEPTED if plugging else Stage.ONLINE
+    return Stage.PRESENT if operation.present_s is None else Stage.ONLINE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +136,15 @@ class Deadlines:
     def note_late(self, operation: Operation, now_s: float) -> None:
         """Take in that a change was stuck, and is found made now: others may take as long.
 
-        What took longer than any deadline can be is another's doing.
+        Or that a growth which was done without relief relieves now. What took longer than any deadline can be
+        is another's doing.
         """
-        if operation.held or operation.outcome is not Outcome.STUCK:
+        if operation.held or operation.outcome not in {Outcome.STUCK, Outcome.DONE}:
             return
         since_s, stages = operation.requested_s, [Stage.OFFLINE]
-        if operation.unplugs:
+        if operation.online_s is not None:
+            since_s, stages = operation.online_s, [Stage.RELIEVED]
+        elif operation.unplugs:
             since_s, stages = operation.accepted_s or now_s, [Stage.GONE]
         elif operation.direction is Direction.UP:
             unlisted = operation.accepted_s is not None and operation.present_s is None

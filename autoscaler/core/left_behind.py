@@ -1,4 +1,7 @@
-"""What runs of the service before this one began and did not see the end of: closed by what is seen now.
+"""What was begun and not followed to its end: closed by what is seen now.
+
+A run of the service before this one began it, or this run before a fault of its own made it take the domain
+up anew.
 
 Invariants: such a change is done only when the domain is seen as it asked for; it is abandoned when a look
 that comes late enough does not show it, or when another begins in its way before one does.
@@ -15,8 +18,9 @@ if TYPE_CHECKING:
 
 LATE_S = 60.0
 """What was requested is not expected to come true any more after this time."""
-_NOT_SEEN = "the service ended before this change did, and did not find it made when it had started again"
-OVERTAKEN = "the service ended before this change did, and began another before it was seen"
+UNFOLLOWED = "the service ended, or took the domain up anew, before this change was over"
+_NOT_SEEN = f"{UNFOLLOWED}, and did not find it made afterwards"
+OVERTAKEN = f"{UNFOLLOWED}, and began another before it was seen"
 
 
 class LeftBehind:

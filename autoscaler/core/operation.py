@@ -53,7 +53,7 @@ class Outcome(StrEnum):
     SUPERSEDED = "superseded"
     """Online, but a further change came before relief was seen."""
     ABANDONED = "abandoned"
-    """Nobody saw its end: the domain stopped, its policy let it go, or the service ended."""
+    """Nobody saw its end: the domain stopped or was let go or taken up anew, or the service ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,10 +197,10 @@ class Operation:
         return operation
 
     def found_done(self, count: int, now_s: float) -> Operation:
-        """The service that began it is gone, and the domain is found with the vCPUs that it asked for."""
+        """Nobody followed it to its end, and the domain is found with the vCPUs that it asked for."""
         found = self.delayed()
         found = found.gone(now_s) if found.unplugs else found.seen(present=None, online=count, now_s=now_s)
-        return found.ended(Outcome.DONE, "found done when the service had started again")
+        return found.ended(Outcome.DONE, "found done when the domain was taken up again")
 
     def relieved(self, now_s: float) -> Operation:
         """The load fits now: the operation is over."""

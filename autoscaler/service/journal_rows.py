@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from autoscaler.core.learned import DAY_S
-from autoscaler.core.left_behind import OVERTAKEN
+from autoscaler.core.left_behind import OVERTAKEN, UNFOLLOWED
 from autoscaler.core.model import DomainId
 from autoscaler.core.operation import Direction, Outcome
 from autoscaler.service.decision_record import inputs_of
@@ -25,7 +25,7 @@ _SUPERSEDES = {
     Direction.UNPLUG: (Direction.UNPLUG,) * 3,
 }
 """Which open changes end by one that begins: a growth also ends a removal, which no shrink does."""
-_NOT_SEEN_AGAIN = "the service ended before this change did, and no later one saw the end of it"
+_NOT_SEEN_AGAIN = f"{UNFOLLOWED}, and did not see the end of it later"
 GONE_AFTER_S = 3600.0
 """A domain that was not decided for so long is gone."""
 

@@ -10,7 +10,7 @@ import pytest
 from autoscaler.core.condition import Condition
 from autoscaler.core.model import DomainId, GuestVcpus
 from autoscaler.core.operation import Outcome
-from autoscaler.core.policy import DownLimits, Match, Policy, Reclaim, TargetStrategy
+from autoscaler.core.policy import DownLimits, Fallback, Match, MissingRule, Policy, Reclaim, TargetStrategy
 from autoscaler.core.reason import Reason
 from autoscaler.ports import AgentUnresponsive, BackendUnavailable, Denied
 from autoscaler.service.describe import domain_of
@@ -315,6 +315,37 @@ def test_what_a_guest_runs_that_is_silent_after_a_restart_is_not_made_up(tmp_pat
     machine.run(40)
     assert machine.simulation.domain("web-1").online == 1
     assert events(tmp_path / "journal.sqlite")[-1]["online"] == 1
+    assert Reason.BY_HAND not in machine.reasons()
+
+
+@pytest.mark.parametrize(
+    ("raise_to", "plugs"),
+    [
+        pytest.param(2, [3], id="fewer than are plugged"),
+        pytest.param(3, [3], id="what is plugged"),
+        pytest.param(4, [3, 4], id="more than are plugged"),
+    ],
+)
+def test_a_guest_that_is_silent_after_a_restart_is_raised_by_what_it_cannot_run_yet(
+    tmp_path: Path, raise_to: int, plugs: list[int]
+) -> None:
+    rule = MissingRule(stale_after_s=10, then=Fallback.RAISE_TO, raise_to_vcpus=raise_to)
+    machine = Machine(tmp_path, replace(POLICY, missing=rule))
+    machine.run(3)
+    machine.guest.set(demand=1.8)
+    machine.run(10)
+    machine.guest.set(demand=0.2)
+    machine.run(60)
+    machine.guest.set(agent_error=AgentUnresponsive("the agent of domain web-1 is silent"))
+    machine.start()
+    machine.run(9)
+    assert machine.guest.plugs == [3]
+    machine.run(200)
+    assert machine.guest.plugs == plugs
+    assert machine.guest.online == {0}, "a silent guest is asked for nothing that could take a vCPU"
+    machine.guest.set(agent_error=None, demand=1.8)
+    machine.run(60)
+    assert len(machine.guest.online) == 3
     assert Reason.BY_HAND not in machine.reasons()
 
 

@@ -136,6 +136,54 @@ def test_a_growth_that_does_not_relieve_is_done_all_the_same() -> None:
     assert (operation.outcome, operation.relieved_s) == (Outcome.DONE, None)
 
 
+@pytest.mark.parametrize(
+    ("took_s", "in_force_s"),
+    [
+        pytest.param(RELIEF_S + 30.0, 2 * (RELIEF_S + 30.0), id="late"),
+        pytest.param(4 * RELIEF_S + 10.0, RELIEF_S, id="too late to be its doing"),
+    ],
+)
+def test_relief_that_comes_late_teaches_how_long_it_takes(took_s: float, in_force_s: float) -> None:
+    deadlines, at_s = Deadlines(), 0.0
+    for _ in range(20):
+        actuation, at_s = Actuation(WARM, deadlines), at_s + 1000.0
+        actuation.begin(GROWTH, 7, at_s)
+        actuation.observed(WARM, 3, None, at_s)
+        actuation.observed(WARM, 3, None, at_s + RELIEF_S + 1.0)
+        assert only_closed(actuation).relieved_s is None
+        for relieved_s in (at_s + took_s, at_s + took_s + 10.0):
+            actuation.observed(WARM, 3, replace(REST, at_s=relieved_s), relieved_s)
+        assert actuation.take_closed() == [], "it is on record already"
+    assert deadlines.of(Stage.RELIEVED) == pytest.approx(in_force_s)
+
+
+@pytest.mark.parametrize("then", ["held", "another growth"])
+def test_late_relief_teaches_nothing_where_something_else_may_be_why(then: str) -> None:
+    deadlines = Deadlines()
+    for _ in range(20):
+        actuation = Actuation(WARM, deadlines)
+        actuation.begin(GROWTH, 7, 0.0)
+        actuation.observed(WARM, 3, None, 0.0)
+        actuation.observed(WARM, 3, None, RELIEF_S + 1.0)
+        if then == "another growth":
+            actuation.begin(replace(GROWTH, online=3, next_vcpus=4), 8, RELIEF_S + 2.0)
+            actuation.failed(Outcome.FAILED, "no", RELIEF_S + 3.0)
+        actuation.observed(WARM, 3, None, RELIEF_S + 5.0, held=then == "held")
+        actuation.observed(WARM, 3, replace(REST, at_s=RELIEF_S + 20.0), RELIEF_S + 20.0)
+    assert deadlines.of(Stage.RELIEVED) == RELIEF_S
+
+
+def test_relief_is_waited_for_no_longer_by_time_in_which_something_holds_the_domain() -> None:
+    actuation = begun(view=WARM)
+    actuation.observed(WARM, 3, None, 105.0)
+    actuation.observed(WARM, None, None, 106.0, held=True)
+    actuation.observed(WARM, None, None, 106.0 + RELIEF_S, held=True)
+    actuation.observed(WARM, 3, None, 107.0 + RELIEF_S)
+    assert actuation.take_closed() == []
+    actuation.observed(WARM, 3, None, 107.1 + 2 * RELIEF_S)
+    assert only_closed(actuation).outcome is Outcome.DONE
+
+
 def test_a_growth_may_follow_one_whose_relief_is_not_seen_yet() -> None:
     actuation = begun(view=WARM)
     actuation.observed(WARM, 3, None, 100.5)

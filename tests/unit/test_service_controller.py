@@ -104,6 +104,17 @@ def test_a_guest_that_finds_a_fault_in_the_service_costs_no_other_guest_anything
     assert len(site.guests[0].online) == 3
 
 
+def test_a_change_that_a_fault_in_the_service_cut_off_is_not_said_to_have_outlived_it(site: Site) -> None:
+    asked_to_grow(site)
+    site.guest.set(online=set())
+    site.run(3)
+    site.guest.set(online={0}, demand=0.2)
+    site.run(90)
+    (operation,) = site.operations()
+    assert operation["outcome"] == "abandoned"
+    assert str(operation["detail"]).startswith("the service ended, or took the domain up anew, before")
+
+
 def test_a_domain_that_stops_with_a_change_under_way_leaves_it_closed(site: Site) -> None:
     asked_to_grow(site)
     site.host.stop(site.guest)
