@@ -3,17 +3,15 @@
 Each connection carries one request; `control_wire` says how. A verb runs on a thread of this socket, so what
 it does to the controller goes through `on_controller`.
 
-Invariants: the socket's file is never open to more than its group; a peer that is slow, silent or endless
-costs one of these threads for a bounded time, and nothing else.
+Invariants: a peer that is slow, silent or endless costs one of these threads for a bounded time, and nothing
+else; where the socket's file was removed or replaced, another is made as soon as that takes it from nobody.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import socket
-import stat
 import threading
 from concurrent.futures import Future
 from functools import partial
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 from autoscaler.backends.agent.deadline import Deadline
 from autoscaler.policyfile.problem import shown
 from autoscaler.ports import AutoscalerError, OutcomeUnknown
+from autoscaler.service.bound_socket import BoundSocket, ControlUnavailable
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.control_wire import encoded, receive, send
 from autoscaler.service.lanes import outcome_of
@@ -42,10 +41,6 @@ T = TypeVar("T")
 
 _log = logging.getLogger("autoscaler")
 
-_MODE_MASK = 0o117
-"""What the socket's file may not have: it becomes 0660."""
-_LONGEST_PATH = 107
-"""In bytes: the kernel keeps 108 for a socket's path, with the byte that ends it."""
 _MOST_REQUEST_BYTES = 4 * 1024 * 1024
 _MOST_AT_ONCE = 8
 _BACKLOG = 128
@@ -53,12 +48,10 @@ _REQUEST_S = 5.0
 """From the connection until the request is whole."""
 _ANSWER_S = 5.0
 """Until the peer has taken the answer in."""
+_LOOK_S = 1.0
+"""How long it takes at most until it is noticed that the socket's file is not in its place."""
 _REST_S = 1.0
 """Before the next try where no connection could be taken: the descriptors have run out, say."""
-
-
-class ControlUnavailable(AutoscalerError):
-    """The control socket cannot be made."""
 
 
 class ControllerBusy(AutoscalerError):
@@ -107,23 +100,27 @@ class ControlSocket:
     def __init__(self, path: Path, verbs: Mapping[str, Verb]) -> None:
         """Make the socket; what lies there of a service that was killed is replaced.
 
-        Only one service may do so at a time: its state directory is locked.
-
         Raises:
             ControlUnavailable: with what to do.
         """
         self._path = path
         self._verbs = verbs
-        self._listener = _bound(path)
+        self._bound = BoundSocket(path)
+        self._trouble: str | None = None
         self._free = threading.Semaphore(_MOST_AT_ONCE)
         self._workers = Workers("control", _MOST_AT_ONCE, SystemClock())
         self._connections: set[socket.socket] = set()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
 
+    @property
+    def troubles(self) -> dict[str, str]:
+        """Why no order can reach the service."""
+        return {} if self._trouble is None else {"control": self._trouble}
+
     def start(self) -> None:
         """Begin to answer."""
-        self._listener.listen(_BACKLOG)
+        self._listen()
         self._thread.start()
 
     def close(self) -> None:
@@ -132,14 +129,14 @@ class ControlSocket:
         if self._thread.is_alive():
             # These wake the thread, which closing the listener under it would not do.
             self._free.release()
-            self._listener.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                self._bound.listener.shutdown(socket.SHUT_RDWR)
             self._thread.join(timeout=5)
-        self._listener.close()
+        self._bound.close()
         for connection in tuple(self._connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         self._workers.close()
-        self._path.unlink(missing_ok=True)
 
     def _serve(self) -> None:
         """Take connections in while a worker is free; the kernel lets the others wait."""
@@ -147,8 +144,11 @@ class ControlSocket:
             self._free.acquire()
             if self._closed.is_set():
                 return
+            self._see_to_the_file()
             try:
-                connection, _ = self._listener.accept()
+                connection, _ = self._bound.listener.accept()
+            except TimeoutError:
+                self._free.release()
             except OSError as error:
                 self._free.release()
                 if not self._closed.is_set():
@@ -157,6 +157,26 @@ class ControlSocket:
             else:
                 self._connections.add(connection)
                 self._workers.submit(partial(self._converse, connection))
+
+    def _listen(self) -> None:
+        self._bound.listener.listen(_BACKLOG)
+        self._bound.listener.settimeout(_LOOK_S)
+
+    def _see_to_the_file(self) -> None:
+        """Listen at the path again where it does not lead here any more, and say so; or say why not."""
+        trouble = None
+        if not self._bound.in_place:
+            try:
+                before, self._bound = self._bound, BoundSocket(self._path)
+            except ControlUnavailable as error:
+                trouble = str(error)
+            else:
+                self._listen()
+                before.close()
+                _log.warning("control: %s was removed or replaced: orders are taken there again", self._path)
+        if trouble is not None and trouble != self._trouble:
+            _log.warning("control: %s", trouble)
+        self._trouble = trouble
 
     def _converse(self, connection: socket.socket) -> None:
         """Answer one request, on a worker."""
@@ -202,34 +222,3 @@ def _answer(connection: socket.socket, line: bytes) -> None:
     """Send the line; where the peer does not take it any more, there is nobody to be told."""
     with contextlib.suppress(OSError):
         send(connection, line, until=Deadline.after(_ANSWER_S))
-
-
-def _bound(path: Path) -> socket.socket:
-    """A socket at this path that does not listen yet, so that what may go wrong does before anything runs."""
-    length = len(os.fsencode(path))
-    if length > _LONGEST_PATH:
-        raise ControlUnavailable(
-            f"the state directory {path.parent} is too long for the control socket in it, whose path would "
-            f"have {length} bytes and may have {_LONGEST_PATH}: set a shorter one with the key 'state'"
-        )
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(_MODE_MASK)
-    try:
-        _remove_stale(path)
-        listener.bind(os.fsencode(path))
-    except OSError as error:
-        listener.close()
-        raise ControlUnavailable(
-            f"the control socket {path} cannot be made ({error.strerror}): give its folder to the user that "
-            "runs the service, and move away what lies at that path"
-        ) from error
-    finally:
-        os.umask(before)
-    return listener
-
-
-def _remove_stale(path: Path) -> None:
-    """Remove the socket of a service that was killed; what is no socket is not ours to remove."""
-    with contextlib.suppress(FileNotFoundError):
-        if stat.S_ISSOCK(path.lstat().st_mode):
-            path.unlink()

@@ -227,7 +227,7 @@ class Service:
         self._controller.tick()
 
     def _publish(self, snapshot: Snapshot) -> None:
-        troubles = {**snapshot.troubles, **self._policies.troubles}
+        troubles = {**snapshot.troubles, **self._policies.troubles, **self._control.troubles}
         if self._webhook is not None:
             troubles |= self._webhook.troubles
         self.snapshot, self._published_s = replace(snapshot, troubles=troubles), self._clock.monotonic_s()

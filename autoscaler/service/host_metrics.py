@@ -29,6 +29,12 @@ def service_families(snapshot: Snapshot) -> Iterator[Metric]:
         (),
         [((), float(writable))],
     )
+    yield gauge(
+        "control_reachable",
+        "Whether orders (`autoscaler pause`, `set`, `reload`) reach the service at its control socket.",
+        (),
+        [((), float("control" not in snapshot.troubles))],
+    )
 
 
 def host_families(hosts: Collection[HostSnapshot]) -> Iterator[Metric]:

@@ -154,10 +154,38 @@ def test_a_stopped_process_stands_as_last_seen_is_given_up_and_found_again(
     assert hypervisor.domains() == [before]
     assert "has not answered yet" in hypervisor.troubles()["bare"]
     sweep_until(hypervisor, [])
-    assert "did not answer" in hypervisor.troubles()["bare"]
+    told = set[str]()
+    deadline = time.monotonic() + 20
+    while not any(sentence.startswith("no QMP greeting") for sentence in told):
+        assert time.monotonic() < deadline
+        assert names(hypervisor) == []
+        told.add(hypervisor.troubles()["bare"])
+        time.sleep(0.1)
+    assert all(f"continue it with `kill -CONT {qemu.process.pid}`" in sentence for sentence in told)
+    assert not any("another client" in sentence for sentence in told)
 
     qemu.process.send_signal(signal.SIGCONT)
     sweep_until(hypervisor, ["bare"])
+
+
+def test_a_process_that_is_stopped_before_the_service_starts_is_told_from_a_taken_socket(
+    hypervisor: QmpHypervisor, qemu: BareQemu, folder: Path
+) -> None:
+    hypervisor.close()
+    qemu.process.send_signal(signal.SIGSTOP)
+    with QmpRoom(folder) as room:
+        stopped = room.look_at(GuestFolder(folder))
+        told = set[str]()
+        end_s = time.monotonic() + 8  # long enough for QEMU's backlog to be full of what gave up waiting
+        while time.monotonic() < end_s:
+            assert names(stopped) == []
+            told |= set(stopped.troubles().values())
+            time.sleep(0.1)
+        (sentence,) = told
+        assert f"continue it with `kill -CONT {qemu.process.pid}`" in sentence
+        assert "another client" not in sentence
+        qemu.process.send_signal(signal.SIGCONT)
+        sweep_until(stopped, ["bare"])
 
 
 def test_a_second_backend_on_one_socket_is_told_so(hypervisor: QmpHypervisor, folder: Path) -> None:

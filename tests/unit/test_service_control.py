@@ -23,8 +23,9 @@ import pytest
 
 from autoscaler.ports import AutoscalerError, Conflict, OutcomeUnknown
 from autoscaler.service import control, control_client
+from autoscaler.service.bound_socket import ControlUnavailable
 from autoscaler.service.clock import SystemClock
-from autoscaler.service.control import ControllerBusy, ControlSocket, ControlUnavailable, on_controller
+from autoscaler.service.control import ControllerBusy, ControlSocket, on_controller
 from autoscaler.service.control_client import ControlRefused, ControlUnreachable, ask_control
 from autoscaler.service.inbox import Inbox
 from autoscaler.service.lanes import Lane
@@ -335,6 +336,98 @@ def test_what_lies_there_and_is_no_socket_is_left_and_told(path: Path) -> None:
     with pytest.raises(ControlUnavailable, match="move away what lies at that path"):
         ControlSocket(path, VERBS)
     assert path.read_text() == "mine"
+
+
+@contextlib.contextmanager
+def listening(path: Path) -> Iterator[socket.socket]:
+    """Another process's socket, that takes nobody in."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.bind(os.fspath(path))
+        other.listen(0)
+        yield other
+
+
+def reached(path: Path) -> bool:
+    try:
+        return ask_control(path, "echo") == {"heard": {}}
+    except ControlUnreachable:
+        return False
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "_LOOK_S", 0.05)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_socket_whose_file_was_removed_is_made_anew(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with serving(path) as server:
+        for _ in range(3):
+            path.unlink()
+            eventually(lambda: reached(path))
+            assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        assert server.troubles == {}
+        assert caplog.text.count("was removed or replaced: orders are taken there again") == 3
+    assert not path.exists()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_socket_that_a_dead_one_lies_over_is_made_anew(path: Path) -> None:
+    with serving(path):
+        path.unlink()
+        with listening(path):
+            pass
+        eventually(lambda: reached(path))
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("waiting", [0, 3], ids=["nobody waits there", "its backlog is full"])
+def test_what_another_process_listens_on_is_told_and_never_taken(
+    path: Path, caplog: pytest.LogCaptureFixture, waiting: int
+) -> None:
+    with serving(path) as server:
+        path.unlink()
+        with listening(path), contextlib.ExitStack() as peers:
+            for _ in range(waiting):
+                kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+                peer = peers.enter_context(socket.socket(socket.AF_UNIX, kind))
+                peer.connect_ex(os.fspath(path))
+            file = path.lstat()
+            eventually(lambda: "another process listens" in server.troubles.get("control", ""))
+            threading.Event().wait(0.3)
+            assert os.path.samestat(path.lstat(), file)
+            assert caplog.text.count("another process listens") == 1
+            with pytest.raises(ControlUnavailable, match="another process listens"):
+                ControlSocket(path, VERBS)
+        eventually(lambda: reached(path))
+        assert server.troubles == {}
+
+
+@pytest.mark.usefixtures("at_once")
+def test_what_is_another_process_s_stays_when_the_service_ends(path: Path) -> None:
+    with serving(path):
+        path.unlink()
+        other = listening(path)
+        other.__enter__()
+    assert path.is_socket()
+    other.__exit__(None, None, None)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_what_lies_in_its_place_or_takes_its_folder_away_is_told_until_it_goes(
+    folder: Path, path: Path
+) -> None:
+    with serving(path) as server:
+        path.unlink()
+        path.write_text("mine")
+        eventually(lambda: "move away what lies at that path" in server.troubles.get("control", ""))
+        assert path.read_text() == "mine"
+        path.unlink()
+        eventually(lambda: reached(path))
+        folder.rename(away := folder.with_suffix(".away"))
+        eventually(lambda: "No such file or directory" in server.troubles.get("control", ""))
+        away.rename(folder)
+        eventually(lambda: reached(path))
 
 
 def test_a_folder_that_is_not_there_is_told(folder: Path) -> None:

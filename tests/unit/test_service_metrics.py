@@ -253,6 +253,8 @@ def test_a_host_tells_what_it_withholds_and_whether_that_stops_growth() -> None:
 def test_a_journal_that_cannot_be_written_is_seen() -> None:
     assert value(families(SNAPSHOT), "journal_writable") == 1.0
     assert value(families(replace(SNAPSHOT, troubles={"journal": "it is full"})), "journal_writable") == 0.0
+    assert value(families(SNAPSHOT), "control_reachable") == 1.0
+    assert value(families(replace(SNAPSHOT, troubles={"control": "taken"})), "control_reachable") == 0.0
 
 
 def test_removals_are_counted_timed_and_watched() -> None:

@@ -21,7 +21,8 @@ from autoscaler.backends.qmp.changes import adding, is_passing, removal, run_sta
 from autoscaler.backends.qmp.identity import QemuIdentity, identify
 from autoscaler.backends.qmp.inspection import QemuInspection, inspect
 from autoscaler.backends.qmp.jobs import job_of
-from autoscaler.backends.qmp.session import LinkDownError, QmpSession, RefusedError
+from autoscaler.backends.qmp.session import LinkDownError, QmpSession, RefusedError, SilentError
+from autoscaler.backends.qmp.silence import why_hung, why_silent
 from autoscaler.backends.qmp.threads import VcpuThreads
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainView
 from autoscaler.ports import Denied, DomainBusy, DomainGone, OutcomeUnknown
@@ -82,6 +83,8 @@ class QmpLink:
         self._notify = notify
         self._session: QmpSession | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._pid = 0
+        """Of the QEMU that was connected to last, though it may not have spoken; 0: not known."""
         self._threads: VcpuThreads | None = None
         self._acpi = ReportLog()
         self._descriptors = DescriptorWatch(int)
@@ -104,7 +107,7 @@ class QmpLink:
         except TimeoutError:
             down = LinkDownError(
                 f"QEMU of domain {self.guest.name} did not answer at {self.guest.qmp} within "
-                f"{self._timeout_s:g} s: see whether its process hangs (on storage, or stopped by a signal)"
+                f"{self._timeout_s:g} s: {why_hung(self._pid)}"
             )
         except LinkDownError as error:
             down = error
@@ -185,9 +188,15 @@ class QmpLink:
         try:
             await session.open(timeout_s=self._timeout_s * _GREETING_SHARE)
             identity = await identify(session, self.guest, host=self._host)
+        except SilentError as error:
+            await session.end()
+            self._pid = session.peer_pid or self._pid
+            was_ours = self.identity is not None and not self.ended
+            raise LinkDownError(why_silent(self.guest.qmp, self._pid, was_ours=was_ours)) from error
         except BaseException:
             await session.end()
             raise
+        self._pid = session.peer_pid
         threads = VcpuThreads(session.peer_pid)
         if self._threads is None or self._threads.process != threads.process:
             self._threads, self._acpi = threads, ReportLog()

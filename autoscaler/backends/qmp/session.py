@@ -34,6 +34,10 @@ _T = TypeVar("_T")
 _REPLY_BYTES = 4 * 1024 * 1024
 """Longest line taken from QEMU: `query-cpus-fast` of 4096 vCPUs is about 1 MB."""
 
+_NOT_TAKEN = frozenset({errno.EAGAIN, errno.EINVAL, errno.ENOTCONN})
+"""A unix socket whose backlog is full refuses with EAGAIN; asyncio takes that for a connection under way and
+fails with one of the others. Seen with QEMU 7.2 and Python 3.11."""
+
 _PEER_CREDENTIALS = struct.Struct("3i")
 
 _client_log = logging.getLogger(f"{__name__}.client")
@@ -42,6 +46,10 @@ _client_log.setLevel(logging.CRITICAL)
 
 class LinkDownError(Exception):
     """There is no conversation with this QEMU; the text is a sentence for the administrator."""
+
+
+class SilentError(Exception):
+    """Somebody listens at the address and does not speak; `silence` tells why."""
 
 
 class RefusedError(Exception):
@@ -61,13 +69,16 @@ class QmpSession(QMPClient):
         self.logger = _client_log
         self._address = address
         self._on_event = on_event
+        self.peer_pid = 0
+        """QEMU's pid as the kernel vouches for it; 0 over TCP, from another pid namespace, and before."""
         self.events.event_filter = self._heard
 
     async def open(self, *, timeout_s: float) -> None:
         """Connect, and take QEMU's greeting.
 
         Raises:
-            LinkDownError: that did not succeed within `timeout_s`.
+            SilentError: somebody listens, and nothing came within `timeout_s`.
+            LinkDownError: it did not succeed.
         """
         address = self._address
         target = address.path if isinstance(address, UnixAddress) else (address.host, address.port)
@@ -75,9 +86,12 @@ class QmpSession(QMPClient):
             async with asyncio.timeout(timeout_s):
                 await self.connect(target)
         except TimeoutError as error:
-            raise LinkDownError(_taken(address)) from error
+            raise SilentError from error
         except ConnectError as error:
-            raise LinkDownError(_why_not(address, error.exc)) from error
+            cause = error.exc
+            if isinstance(cause, OSError) and cause.errno in _NOT_TAKEN:
+                raise SilentError from error
+            raise LinkDownError(_why_not(address, cause)) from error
 
     async def ask(
         self, command: str, shape: TypeAdapter[_T], arguments: Mapping[str, object] | None = None
@@ -113,16 +127,6 @@ class QmpSession(QMPClient):
         return (0, 0, 0)
 
     @property
-    def peer_pid(self) -> int:
-        """QEMU's pid as the kernel vouches for it; 0 over TCP, or from outside this pid namespace."""
-        if self._writer is None or not isinstance(self._address, UnixAddress):
-            return 0
-        connection = self._writer.get_extra_info("socket")
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size)
-        pid: int = _PEER_CREDENTIALS.unpack(credentials)[0]
-        return pid
-
-    @property
     def hung_up(self) -> bool:
         """Whether QEMU ended the conversation, or broke it."""
         return self.runstate is not Runstate.RUNNING
@@ -138,6 +142,19 @@ class QmpSession(QMPClient):
         with contextlib.suppress(Exception):
             await self.disconnect()
 
+    async def _establish_session(self) -> None:
+        """Take the greeting of whom was connected to; who that is shows before he speaks."""
+        self.peer_pid = self._pid_of_peer()
+        await super()._establish_session()
+
+    def _pid_of_peer(self) -> int:
+        if self._writer is None or not isinstance(self._address, UnixAddress):
+            return 0
+        connection = self._writer.get_extra_info("socket")
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size)
+        pid: int = _PEER_CREDENTIALS.unpack(credentials)[0]
+        return pid
+
     def _heard(self, event: Message) -> bool:
         self._on_event(event)
         return False  # qemu.qmp would keep it for ever.
@@ -147,14 +164,6 @@ class QmpSession(QMPClient):
 
     def _cb_inbound(self, msg: Message) -> Message:
         return msg
-
-
-def _taken(address: Address) -> str:
-    return (
-        f"no QMP greeting comes from {address}: another client is connected to this QMP socket (QEMU serves "
-        f"one at a time), so give the autoscaler its own -qmp socket, or a guest of libvirt by its libvirt "
-        f"connection; or QEMU hangs, or it is no QMP socket"
-    )
 
 
 def _why_not(address: Address, cause: Exception) -> str:
@@ -168,10 +177,6 @@ def _why_not(address: Address, cause: Exception) -> str:
             return f"there is no socket {address}: start QEMU with -qmp {address},server=on,wait=off"
         case ConnectionRefusedError():
             return f"nobody listens at {address}: start the guest, or correct the address"
-        case OSError(errno=errno.EAGAIN | errno.EINVAL | errno.ENOTCONN):
-            # A unix socket whose backlog is full refuses with EAGAIN; asyncio takes that for a connection
-            # under way and fails with one of the others. Seen with QEMU 7.2 and Python 3.11.
-            return _taken(address)
         case OSError() | EOFError():
             return f"{address} cannot be talked to ({cause or 'it hung up'}): check the address and its QEMU"
     return f"what answers at {address} does not speak QMP: name the socket of -qmp, or of -mon mode=control"
