@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import select
 import socket
 import threading
 from concurrent.futures import Future
@@ -111,6 +113,8 @@ class ControlSocket:
         self._workers = Workers("control", _MOST_AT_ONCE, SystemClock())
         self._connections: set[socket.socket] = set()
         self._closed = threading.Event()
+        self._wake = os.eventfd(0)
+        """Becomes readable when the thread is to look whether it is over."""
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
 
     @property
@@ -125,14 +129,15 @@ class ControlSocket:
 
     def close(self) -> None:
         """Stop answering, hang up on everybody and remove the socket; a verb that runs is not waited for."""
+        if self._closed.is_set():
+            return
         self._closed.set()
         if self._thread.is_alive():
-            # These wake the thread, which closing the listener under it would not do.
             self._free.release()
-            with contextlib.suppress(OSError):
-                self._bound.listener.shutdown(socket.SHUT_RDWR)
+            os.eventfd_write(self._wake, 1)
             self._thread.join(timeout=5)
         self._bound.close()
+        os.close(self._wake)
         for connection in tuple(self._connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -146,21 +151,31 @@ class ControlSocket:
                 return
             self._see_to_the_file()
             try:
-                connection, _ = self._bound.listener.accept()
-            except TimeoutError:
-                self._free.release()
+                connection = self._next_connection()
             except OSError as error:
                 self._free.release()
-                if not self._closed.is_set():
-                    _log.warning("control: no connection can be taken: %s", error.strerror)
-                    self._closed.wait(_REST_S)
+                _log.warning("control: no connection can be taken: %s", error.strerror)
+                self._closed.wait(_REST_S)
+                continue
+            if connection is None:
+                self._free.release()
             else:
                 self._connections.add(connection)
                 self._workers.submit(partial(self._converse, connection))
 
     def _listen(self) -> None:
         self._bound.listener.listen(_BACKLOG)
-        self._bound.listener.settimeout(_LOOK_S)
+        self._bound.listener.setblocking(False)  # noqa: FBT003 - its name
+
+    def _next_connection(self) -> socket.socket | None:
+        """Wait for the next one, but not longer than the file may go unlooked at."""
+        waiting = select.poll()
+        for file in (self._bound.listener, self._wake):
+            waiting.register(file, select.POLLIN)
+        waiting.poll(1000 * _LOOK_S)
+        with contextlib.suppress(BlockingIOError):
+            return self._bound.listener.accept()[0]
+        return None
 
     def _see_to_the_file(self) -> None:
         """Listen at the path again where it does not lead here any more, and say so; or say why not."""
