@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
-from tests.fakes.scripted_agent import ScriptedAgent
+from tests.fakes.scripted_agent import ANY, Fault, ScriptedAgent
 from tests.fakes.scripted_guest import Arguments, ScriptedGuest
 from tests.fakes.scripted_qmp import ScriptedQmp
 
@@ -21,6 +21,7 @@ MOST_VCPUS = 6
 UTILIZATION_RATIO = 0.7
 TOLERANCE_RATIO = 0.1
 FIRST_BOOT_S = 1_700_000_000
+_LOOKS = ("query-", "qom-get", "qom-list")
 EJECT_S = 0.15
 """From the request for a vCPU until it is gone."""
 
@@ -94,6 +95,15 @@ class Inhabitant:
         self.agent = ScriptedAgent(path=self.folder / "agent.sock", guest=self.guest)
         self.qemu.start()
         self.agent.start()
+
+    def silence(self, *, silent: bool) -> None:
+        """Have its agent answer nothing, or again."""
+        self.agent.faults = {ANY: Fault.SILENT} if silent else {}
+
+    @property
+    def orders(self) -> set[str]:
+        """What its QEMU was told since it was booted, beside being looked at."""
+        return {command for command, _ in self.qemu.heard if not command.startswith(_LOOKS)}
 
     def stop(self) -> None:
         self.agent.stop()

@@ -2,8 +2,10 @@
 
 Every guest keeps a record of its own of what was done to it. Against that, and against the journal, the
 invariants are checked: no act without an intent that was written before it, none done twice, none taken for
-somebody else's, the bounds and the day's shrinks kept, no vCPU asked back beside another one, and in the end
-the vCPUs that the load needs, whatever was asked back before.
+somebody else's, the bounds and the day's shrinks kept, no vCPU asked back beside another one, none taken from
+a guest that is silent, nothing done to a guest by the end of the service itself, and in the end the vCPUs
+that the load needs, whatever was asked back before. While a life goes on a second service is refused its
+state, and a policy file that is broken meanwhile is told by its place and changes nothing.
 """
 
 from __future__ import annotations
@@ -16,17 +18,22 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, cast
 
+from autoscaler.service.control_client import ask_control
+from autoscaler.service.daemon import StateDirectory
 from autoscaler.service.journal_schema import schema_of
 from tests.fakes.crash_guests import MOST_VCPUS, UTILIZATION_RATIO, Act, Inhabitant
+from tests.fakes.crash_records import Intent, ends, intents_of, ran, wrong_decisions
 from tests.fakes.mortal_service import MortalService
 
 SHRINKS_PER_DAY = 4
-LOADS = (0.2, 1.2, 2.4, 3.6)
+LOADS = (0.2, 1.2, 2.4, 3.6, 64.0)
+"""In vCPUs; the last is more than any guest may have."""
+MOST_LOAD = 3.6
+"""The most that fits."""
 _CONVERGED_WITHIN_S = 20.0
 _LATE_S = 0.3
 """An act that a life had begun may still be carried out so long after the next life's begin."""
@@ -50,22 +57,17 @@ policies:
     strategy: {{target: {{utilization: {UTILIZATION_RATIO:.0%}, tolerance: 10%, hold: 0s}}}}
     limits: {{up: {{cooldown: 0s}}, down: {{step: 1, cooldown: 0s, per_day: 10000, reclaim: unplug}}}}
 """
+_BROKEN_POLICY = _POLICY.replace("per_day: 10000", "per_day: lots", 1)
 GIVES_BACK_RATIO = 0.7
 """Of the lives, those in which the guest that is asked for vCPUs lets them go."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Intent:
-    wall_s: float
-    to_vcpus: int
-    direction: str
-    """``up``, ``down`` or ``unplug``."""
-    outcome: str | None
-
-    @property
-    def open(self) -> bool:
-        """Whether it is under way, as far as is on record."""
-        return self.outcome is None
+SILENT_RATIO = 0.1
+"""Of the guests' lives, those in which the agent says nothing from the beginning."""
+_MEDDLED_RATIO = 0.5
+"""Of the lives, those that a second service and a broken policy file come beside."""
+_WATCHED_RATIO = 0.1
+"""Of the lives, those whose guests are watched for a while after the end."""
+_ORDERS = frozenset({"qmp_capabilities", "device_add", "device_del"})
+"""All that a QEMU is ever told."""
 
 
 class LifeEnded(Exception):
@@ -83,15 +85,19 @@ class CrashLab:
             for name in ("thrifty", *(f"quick-{number}" for number in range(1, guests - 1)), "giving")
         ]
         self.giving = self.guests[-1]
-        (folder / "policy.yaml").write_text(_POLICY)
+        self._write_policy(_POLICY)
         self.acts = 0
         """How many acts were checked so far."""
         self.asked_back = 0
         """How many of them were vCPUs asked back."""
+        self.meddled = 0
+        """Beside how many lives a second service was refused, and a broken policy file told of."""
         self.killed = False
         """Whether the last life was killed, and not asked to end."""
         self._lives: list[float] = []
         """When each life began, on the wall clock."""
+        self._ended_wall_s = math.inf
+        """When the last one was over; infinite while one goes on."""
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -107,9 +113,8 @@ class CrashLab:
     def pace_s(self) -> float:
         """How long a life takes until its first change, on a busy machine longer; 0.6 s at most."""
         for guest in self.guests:
-            guest.load(LOADS[-1])
-        self._lives.append(time.time())
-        self.service.begin()
+            guest.load(MOST_LOAD)
+        self._begin()
         begun_s = time.monotonic()  # what it took until everything was loaded is no part of a life
         while not any(guest.acts for guest in self.guests):
             assert time.monotonic() < begun_s + _CONVERGED_WITHIN_S, self.service.log.read_text()
@@ -128,12 +133,17 @@ class CrashLab:
         """
         for guest in self.guests:
             guest.load(self.chance.choice(LOADS))
+            guest.silence(silent=self.chance.random() < SILENT_RATIO)
         self.giving.gives_back = self.chance.random() < GIVES_BACK_RATIO
-        self._lives.append(time.time())
-        self.service.begin(dies_at=dies_at)
-        self._end(ends_by, after_s=for_s)
-        time.sleep(0.02)  # what was sent before the kill is carried out by those that it was sent to
-        found = list(self.violations())
+        self._begin(dies_at=dies_at)
+        found, ends_s = [], time.monotonic() + for_s
+        if dies_at is None and self.chance.random() < _MEDDLED_RATIO:
+            found = list(self._meddle(until_s=ends_s))
+        self._end(ends_by, after_s=max(0.0, ends_s - time.monotonic()))
+        self._write_policy(_POLICY)
+        # What was sent before the kill is carried out by those that it was sent to.
+        time.sleep(2 * _LATE_S if self.chance.random() < _WATCHED_RATIO else 0.02)
+        found += self.violations()
         for guest in self.guests:
             if guest.qemu.plugged >= MOST_VCPUS and self.chance.random() < 0.5:
                 guest.stop()
@@ -150,13 +160,14 @@ class CrashLab:
         """
         giving = self.giving
         giving.gives_back = False
-        self._lives.append(time.time())
-        self.service.begin()
-        giving.load(LOADS[-1])
+        for guest in self.guests:
+            guest.silence(silent=False)
+        self._begin()
+        giving.load(MOST_LOAD)
         self._wait(lambda: giving.has_what_it_needs)
         giving.load(LOADS[0])
         asked = self._wait(lambda: giving.is_asked)
-        giving.load(LOADS[-1])
+        giving.load(MOST_LOAD)
         self._wait(lambda: all(guest.has_what_it_needs for guest in self.guests))
         found = [] if asked else [f"{giving.name} was never asked for a vCPU"]
         found += [
@@ -168,6 +179,36 @@ class CrashLab:
         self._end(signal.SIGTERM)
         return [*found, *self.violations()]
 
+    def _begin(self, *, dies_at: int | None = None) -> None:
+        self._ended_wall_s = math.inf
+        self._lives.append(time.time())
+        self.service.begin(dies_at=dies_at)
+
+    def _write_policy(self, text: str) -> None:
+        """Write the policy file as editors do, so that nobody reads half of it."""
+        (self.folder / "new").write_text(text)
+        (self.folder / "new").rename(self.folder / "policy.yaml")
+
+    def _meddle(self, *, until_s: float) -> Iterator[str]:
+        """Start a second service over the same state, and break the policy file; what of it went wrong."""
+        while not self.service.works:
+            if time.monotonic() >= until_s or self.service.is_over:
+                return
+            time.sleep(0.01)
+        try:
+            self.service.second()
+        except StateDirectory as refused:
+            if "another autoscaler already uses" not in str(refused):
+                yield f"a second service was told: {refused}"
+        else:
+            yield "a second service was not refused the state of the first"
+        self._write_policy(_BROKEN_POLICY)
+        told = cast("Any", ask_control(self.folder / "state" / "control.sock", "reload"))
+        places = {(error["line"], error["column"]) for error in told["errors"]}
+        if told["in_force"] or places != {_place_of("lots", _BROKEN_POLICY)}:
+            yield f"a broken policy file was told as {told}"
+        self.meddled += 1
+
     def _wait(self, holds: Callable[[], bool]) -> bool:
         """Whether it came to hold in time, and while the service lived."""
         end_s = time.monotonic() + _CONVERGED_WITHIN_S
@@ -178,6 +219,7 @@ class CrashLab:
     def _end(self, by: signal.Signals, *, after_s: float = 0.0) -> None:
         """End a life, unless a step of its journal does."""
         status = self.service.end(by, after_s=after_s)
+        self._ended_wall_s = time.time()
         self.killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         asked_to = by is signal.SIGTERM and status in {0, signal.SIGTERM}  # or before it could listen
         if not (self.killed or asked_to):
@@ -199,34 +241,42 @@ class CrashLab:
             ).fetchone()[0]
             if by_hand:
                 yield f"{by_hand} decisions took a change of the service's own for somebody else's"
+            yield from wrong_decisions(db)
             for guest in self.guests:
                 yield from (
-                    f"{guest.name}: {broken}" for broken in self._broken(guest, _intents(db, guest.uuid))
+                    f"{guest.name}: {broken}" for broken in self._broken(guest, intents_of(db, guest.uuid))
                 )
 
-    def _broken(self, guest: Inhabitant, intents: list[_Intent]) -> Iterator[str]:
+    def _broken(self, guest: Inhabitant, intents: list[Intent]) -> Iterator[str]:
         online, plugged = len(guest.guest.online), guest.qemu.plugged
         if not 1 <= online <= plugged <= MOST_VCPUS:
             yield f"{online} online of {plugged} plugged"
+        if guest.orders - _ORDERS:
+            yield f"its QEMU was told {guest.orders - _ORDERS}"
         added = [arguments for command, arguments in guest.qemu.heard if command == "device_add"]
         if len(added) - guest.gone != plugged - 1:
             yield f"{len(added)} device_add for {plugged - 1} vCPUs, and {guest.gone} that went"
         shrinks = sum(intent.direction != "up" for intent in intents)
         if guest.name == "thrifty" and shrinks > SHRINKS_PER_DAY:
             yield f"{shrinks} shrinks in a day"
-        if any(_ends(later, intent) for intent, later in combinations(intents, 2) if intent.open):
+        if any(ends(later, intent) for intent, later in combinations(intents, 2) if intent.open):
             yield "an operation was left open though another began in its way"
         for intent in intents:
-            if intent.direction != "unplug" and intent.outcome == "done" and not _ran(guest, intent):
+            if intent.direction != "unplug" and intent.outcome == "done" and not ran(guest, intent):
                 yield f"{intent} is on record as done, and the guest never ran so many"
+        yield from self._broken_acts(guest, intents)
+
+    def _broken_acts(self, guest: Inhabitant, intents: list[Intent]) -> Iterator[str]:
         for act in list(guest.acts):
             self.acts += 1
             self.asked_back += act.kind == "ask back"
+            if act.wall_s > self._ended_wall_s + _LATE_S:
+                yield f"{act} came when no service ran any more"
             if not self._is_intended(act, guest, intents):
                 yield f"{act} was not intended by any of {intents[-3:]}"
         guest.acts.clear()
 
-    def _is_intended(self, act: Act, guest: Inhabitant, intents: list[_Intent]) -> bool:
+    def _is_intended(self, act: Act, guest: Inhabitant, intents: list[Intent]) -> bool:
         begun_s = max((life for life in self._lives if life <= act.wall_s), default=0.0)
         earlier_s = max((life for life in self._lives if life < begun_s), default=0.0)
         since_s = max(guest.booted_wall_s, earlier_s if act.wall_s - begun_s < _LATE_S else begun_s)
@@ -248,28 +298,7 @@ class CrashLab:
         return newest.direction == "down" and act.after >= newest.to_vcpus
 
 
-def _ran(guest: Inhabitant, intent: _Intent) -> bool:
-    """Whether a guest ran what a change asked for since that began; one booted since tells nothing."""
-    ran, up = guest.guest.ran, intent.direction == "up"
-    if intent.wall_s < guest.booted_wall_s:
-        return True
-    ends_s = [*(at_s for at_s, _ in ran[1:]), math.inf]
-    return any(
-        end_s >= intent.wall_s and (online >= intent.to_vcpus if up else online <= intent.to_vcpus)
-        for (_, online), end_s in zip(ran, ends_s, strict=True)
-    )
-
-
-def _ends(later: _Intent, earlier: _Intent) -> bool:
-    """Whether a change that begins is in the way of one before it: a shrink leaves a removal alone."""
-    kinds = {earlier.direction == "unplug", later.direction == "unplug"}
-    return len(kinds) == 1 or later.direction == "up"
-
-
-def _intents(db: sqlite3.Connection, uuid: str) -> list[_Intent]:
-    rows = db.execute(
-        "SELECT o.at_wall_s, o.to_vcpus, o.direction, o.outcome FROM operations o"
-        " JOIN decisions d ON d.id = o.decision_id WHERE d.uuid = ? ORDER BY d.id",
-        (uuid,),
-    )
-    return [_Intent(*row) for row in rows]
+def _place_of(word: str, text: str) -> tuple[int, int]:
+    """The line and the column at which a word stands, counted from 1."""
+    before = text[: text.index(word)]
+    return before.count("\n") + 1, len(before) - before.rfind("\n")

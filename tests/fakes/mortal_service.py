@@ -65,24 +65,26 @@ class _Order(NamedTuple):
     """The step of its journal at which it is killed."""
 
 
+def _config(connection: Connection, folder: Path) -> Config:
+    return Config(
+        connections=(connection,),
+        policies=(folder / "policy.yaml",),
+        state=folder / "state",
+        interval_s=INTERVAL_S,
+        listen=Listen("127.0.0.1", 0),
+        host=HostLimits(
+            overcommit=64.0,
+            operations_per_minute=6000,
+            pressure_below_ratio=1.0,
+            delay_below_ratio=1.0,
+        ),
+    )
+
+
 def _live(order: _Order) -> None:
     logging.basicConfig(filename=order.log, level=logging.INFO, format="%(levelname)s %(message)s")
-    MortalJournal.dies_at, folder = order.dies_at, order.folder
-    service = daemon.Service(
-        Config(
-            connections=(order.connection,),
-            policies=(folder / "policy.yaml",),
-            state=folder / "state",
-            interval_s=INTERVAL_S,
-            listen=Listen("127.0.0.1", 0),
-            host=HostLimits(
-                overcommit=64.0,
-                operations_per_minute=6000,
-                pressure_below_ratio=1.0,
-                delay_below_ratio=1.0,
-            ),
-        )
-    )
+    MortalJournal.dies_at = order.dies_at
+    service = daemon.Service(_config(order.connection, order.folder))
     signal.signal(signal.SIGTERM, lambda *_: service.stop())
     service.run()
 
@@ -119,6 +121,8 @@ class MortalService:
         self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=_ROOT)
         theirs.close()
         self._pid: int | None = None
+        self._greeted = 0
+        """How many lives had said that they work when the last one began."""
 
     def __enter__(self) -> Self:
         return self
@@ -132,6 +136,7 @@ class MortalService:
 
     def begin(self, *, dies_at: int | None = None) -> None:
         """Begin a life; `dies_at`: the step of its journal at which it is killed."""
+        self._greeted = self._greetings()
         self._answers.send(_Order(self._connection, self._folder, self.log, dies_at))
         self._pid = self._answer()
 
@@ -146,6 +151,19 @@ class MortalService:
         """Whether the life has come to an end."""
         return self._answers.poll()
 
+    @property
+    def works(self) -> bool:
+        """Whether the life has begun to work, and takes orders."""
+        return self._greetings() > self._greeted
+
+    def second(self) -> None:
+        """Make another service over the same state beside the life.
+
+        Raises:
+            StateDirectory: it is refused.
+        """
+        daemon.Service(_config(self._connection, self._folder))._opened.close()
+
     def end(self, number: int, *, after_s: float = 0.0) -> int:
         """End the life by a signal, unless it is over within that time; returns its wait status."""
         assert self._pid is not None
@@ -154,6 +172,9 @@ class MortalService:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         return self._answer()
+
+    def _greetings(self) -> int:
+        return self.log.read_text().count("; metrics at ") if self.log.exists() else 0
 
     def _answer(self) -> int:
         assert self._answers.poll(_PATIENCE_S), self.log.read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import trust
+from tests.fakes import crash_lab
 from tests.fakes.crash_lab import CrashLab, LifeEnded
 
 LABS = 5
@@ -25,23 +27,26 @@ FEWEST_STEPS = 25
 """So many the start makes alone; a whole life makes about a hundred, on a busy machine fewer."""
 
 
-def side_by_side(folder: Path, kill: Callable[[int, CrashLab], Iterable[str]]) -> tuple[list[str], int, int]:
+def side_by_side(
+    folder: Path, kill: Callable[[int, CrashLab], Iterable[str]]
+) -> tuple[list[str], int, int, int]:
     """Have each of some labs kill its share.
 
-    Returns what that broke in any of them, how many acts there were, and how many of those asked a vCPU back.
+    Returns what that broke in any of them, how many acts there were, how many of those asked a vCPU back, and
+    how many lives were meddled with.
     """
 
-    def share(number: int) -> tuple[list[str], int, int]:
+    def share(number: int) -> tuple[list[str], int, int, int]:
         home = folder / str(number)
         home.mkdir()
         with CrashLab(home, seed=number) as lab:
             found = [*kill(number, lab), *lab.converge()]
-            return [f"lab {number}: {broken}" for broken in found], lab.acts, lab.asked_back
+            return [f"lab {number}: {broken}" for broken in found], lab.acts, lab.asked_back, lab.meddled
 
     with ThreadPoolExecutor(LABS) as pool:
         shares = list(pool.map(share, range(LABS)))
-    broken, acts, asked_back = zip(*shares, strict=True)
-    return [each for found in broken for each in found], sum(acts), sum(asked_back)
+    broken, acts, asked_back, meddled = zip(*shares, strict=True)
+    return [each for found in broken for each in found], sum(acts), sum(asked_back), sum(meddled)
 
 
 @pytest.mark.timeout(240)
@@ -58,7 +63,7 @@ def test_a_service_killed_at_each_step_of_its_journal_doubles_and_loses_nothing(
             step += LABS
         steps.append(step)
 
-    broken, acts, asked_back = side_by_side(tmp_path, kill_at_each)
+    broken, acts, asked_back, _ = side_by_side(tmp_path, kill_at_each)
     assert broken == []
     assert min(steps) > FEWEST_STEPS
     assert acts > FEWEST_STEPS
@@ -73,10 +78,11 @@ def test_a_service_killed_at_random_moments_doubles_and_loses_nothing(tmp_path: 
             for found in lab.live(for_s=lab.chance.uniform(0.05, longest_s)):
                 yield f"kill {number}: {found}"
 
-    broken, acts, asked_back = side_by_side(tmp_path, kill)
+    broken, acts, asked_back, meddled = side_by_side(tmp_path, kill)
     assert broken == []
     assert acts > KILLS / 4
     assert asked_back > KILLS / 20
+    assert meddled > KILLS / 20
 
 
 def test_an_act_without_an_intent_would_be_noticed(tmp_path: Path) -> None:
@@ -90,6 +96,36 @@ def test_an_act_without_an_intent_would_be_noticed(tmp_path: Path) -> None:
             db.execute("DELETE FROM operations")
         lab.guests[1].guest.execute("guest-set-vcpus", {"vcpus": [{"logical-id": 1, "online": False}]})
         assert any("was not intended" in found for found in lab.violations())
+
+
+def test_what_breaks_a_rule_would_be_noticed_though_it_was_intended(tmp_path: Path) -> None:
+    with CrashLab(tmp_path, seed=9) as lab:
+        assert lab.converge() == []
+        for change, told in (
+            ("act = 1, next_vcpus = online, inputs = '{\"missing\": {}}'", "took vCPUs on missing data"),
+            ("target = 7", "left the bounds of their policy"),
+            ("policy_digest = 'broken'", "were made by another policy than the good one"),
+        ):
+            with closing(sqlite3.connect(tmp_path / "state/journal.sqlite")) as db, db:
+                db.execute(f"UPDATE decisions SET {change} WHERE id = (SELECT max(id) FROM decisions)")
+            assert any(told in found for found in lab.violations())
+        lab.guests[1].qemu.heard.append(("system_reset", {}))
+        assert any("its QEMU was told {'system_reset'}" in found for found in lab.violations())
+        time.sleep(0.4)
+        lab.giving.qemu.on_unplug(1)
+        assert any("when no service ran any more" in found for found in lab.violations())
+
+
+def test_a_second_service_that_is_let_in_and_a_policy_that_is_not_refused_would_be_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crash_lab, "_MEDDLED_RATIO", 1.0)
+    monkeypatch.setattr(crash_lab, "_BROKEN_POLICY", crash_lab._POLICY + "# lots of comment\n")
+    with CrashLab(tmp_path, seed=10) as lab:
+        monkeypatch.setattr(lab.service, "second", lambda: None)
+        found = lab.live(for_s=5.0)
+    assert any("a second service was not refused" in sentence for sentence in found)
+    assert any("a broken policy file was told as" in sentence for sentence in found)
 
 
 def asked_back_wrongly(lab: CrashLab) -> list[str]:

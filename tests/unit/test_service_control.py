@@ -254,8 +254,9 @@ def test_it_goes_on_after_it_had_no_descriptor_left_for_a_connection(
     limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with serving(path), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
         peer.settimeout(20)
-        # No number at all is free below this limit, whatever else this process may close meanwhile.
-        resource.setrlimit(resource.RLIMIT_NOFILE, (1, most))
+        # No number is free below this limit, whatever else this process may close meanwhile, and two may be
+        # waited for.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (2, most))
         try:
             peer.connect(os.fspath(path))
             peer.sendall(b'{"verb": "echo"}\n')
