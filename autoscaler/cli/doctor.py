@@ -13,6 +13,7 @@ from autoscaler.cli.arguments import complete_domain
 from autoscaler.cli.configured import DEFAULT_CONFIG, is_missing, read_config
 from autoscaler.cli.doctor_view import print_reports
 from autoscaler.cli.output import Output, OutputOption, print_json
+from autoscaler.core.named import virsh
 from autoscaler.core.policy import PolicySet
 from autoscaler.doctor.asking import Request
 from autoscaler.doctor.exercise import exercised
@@ -86,12 +87,13 @@ def doctor(
         print_reports(reports)
     if domain is not None and not any(report.domains for report in reports):
         places = ", ".join(report.label for report in reports)
-        typer.echo(
-            printable(
-                f"autoscaler doctor: no domain {domain!r} was found at {places}; see `virsh list --all`"
-            ),
-            err=True,
-        )
+        looking = [
+            f"`{virsh(it.uri, 'list', '--all')}`"
+            for it in config.connections
+            if isinstance(it, LibvirtConnection)
+        ]
+        see = f"; see {' and '.join(looking)}" if looking else ""
+        typer.echo(printable(f"autoscaler doctor: no domain {domain!r} was found at {places}{see}"), err=True)
         raise typer.Exit(1 if any(report.is_down for report in reports) else 2)
     raise typer.Exit(1 if gravest.rank > Severity.NOTE.rank else 0)
 

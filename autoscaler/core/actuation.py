@@ -72,7 +72,7 @@ class Actuation:
         """What the last changes left behind, each with its sentence."""
         found = self._setbacks.conditions
         if self._unheard or self._unknown_since_s is not None:
-            found[Condition.UNKNOWN] = unknown(self._view.name)
+            found[Condition.UNKNOWN] = unknown(self._view.named)
         return found
 
     def may_bring(self, before: int, after: int) -> bool:
@@ -279,10 +279,10 @@ class Actuation:
         if self._patience.waited_s <= deadline_s:
             return
         if self._in_flight is not None:
-            sentence = unanswered(self._view.name, operation, deadline_s)
+            sentence = unanswered(self._view.named, operation, deadline_s)
             self._setbacks.blame(operation.direction, Condition.STUCK, sentence)
         else:
-            detail = stuck(self._view.name, operation, online, deadline_s, self._last_error)
+            detail = stuck(self._view.named, operation, online, deadline_s, self._last_error)
             self._give_up(operation, Outcome.STUCK, detail, now_s)
 
     def _give_up(self, operation: Operation, outcome: Outcome, detail: str, now_s: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Direction, Operation
@@ -11,6 +10,7 @@ from autoscaler.core.operation import Direction, Operation
 if TYPE_CHECKING:
     from autoscaler.core.corroboration import Doubt
     from autoscaler.core.model import Descriptors, DomainView
+    from autoscaler.core.named import Named
     from autoscaler.core.policy import Policy
 
 
@@ -85,11 +85,18 @@ def doubted(name: str, doubt: Doubt) -> str:
 
 def held(view: DomainView) -> str:
     """That a job holds a domain, and where to see how far it is."""
-    return (
-        f"domain {view.name!r} is left as it is while a {view.job} goes on: see `virsh domjobinfo "
-        f"{quote(view.name)}`, or where QEMU runs without libvirt the commands query-migrate and query-jobs "
-        "on its monitor"
-    )
+    see = _see(view.named, "domjobinfo", bare="the commands query-migrate and query-jobs on its monitor")
+    return f"domain {view.name!r} is left as it is while a {view.job} goes on: see {see}"
+
+
+def _see(named: Named, command: str, *, bare: str) -> str:
+    """Where to look; `bare`: the same where its QEMU runs without libvirt."""
+    return f"`{named.virsh(command)}`" if named.by_libvirt else bare
+
+
+def _answers(named: Named) -> str:
+    """How to find out whether its QEMU is well."""
+    return f"whether {_see(named, 'domstate', bare='the command query-status on its monitor')} answers"
 
 
 def by_hand(view: DomainView, online: int | None, left_s: float) -> str:
@@ -123,21 +130,28 @@ def headroom(view: DomainView, policy: Policy, proposed: int) -> str | None:
     else:
         return None
     return (
-        f"the maximum of domain {view.name!r} is {view.maximum} vCPUs, and {why}: raise it with "
-        f"`virsh setvcpus {quote(view.name)} {wanted} --maximum --config`, or where QEMU runs without "
-        f"libvirt by maxcpus={wanted} in its -smp, then stop and start the domain"
+        f"the maximum of domain {view.name!r} is {view.maximum} vCPUs, and {why}: raise it by "
+        f"{raising(view.named, wanted)}, then stop and start it"
     )
 
 
-def stuck(name: str, operation: Operation, online: int | None, deadline_s: float, last_error: str) -> str:
+def raising(named: Named, maximum: int) -> str:
+    """What gives a domain a higher maximum, from its next start on."""
+    if not named.by_libvirt:
+        return f"maxcpus={maximum} in the -smp of its QEMU"
+    return f"`{named.virsh('setvcpus', str(maximum), '--maximum', '--config')}`"
+
+
+def stuck(named: Named, operation: Operation, online: int | None, deadline_s: float, last_error: str) -> str:
     """What a change that nobody followed in time waits for, and where to look."""
+    name = named.name
     if last_error:
         return f"domain {name!r} did not go to {operation.to_vcpus} vCPUs in {deadline_s:.0f} s: {last_error}"
     if operation.unlisted:
         return (
             f"the guest of domain {name!r} does not list all vCPUs that are plugged, {deadline_s:.0f} s "
             "after it was to run them: its kernel needs ACPI CPU hotplug (CONFIG_HOTPLUG_CPU), unless it "
-            f"gave one back that QEMU still counts (`autoscaler show {quote(name)}`)"
+            f"gave one back that QEMU still counts (`{named.autoscaler('show')}`)"
         )
     if operation.direction is Direction.UP and operation.present_s is None:
         return (
@@ -147,7 +161,8 @@ def stuck(name: str, operation: Operation, online: int | None, deadline_s: float
     runs = "?" if online is None else online
     return (
         f"the guest of domain {name!r} runs {runs} vCPUs, not {operation.to_vcpus}, {deadline_s:.0f} s "
-        f"after it was asked: see `virsh guestvcpus {quote(name)}` and the guest's kernel log"
+        f"after it was asked: see {_see(named, 'guestvcpus', bare='guest-get-vcpus of its agent')} and the "
+        "guest's kernel log"
     )
 
 
@@ -158,20 +173,19 @@ def denied(detail: str) -> str:
     )
 
 
-def unknown(name: str) -> str:
+def unknown(named: Named) -> str:
     """That a reply was lost, what is done about it, and where to look meanwhile."""
     return (
-        f"the reply to a change of domain {name!r} was lost, so whether it was made is not known: nothing is "
-        f"asked again before a look shows it; if none does, see whether `virsh domstate {quote(name)}` "
-        "answers"
+        f"the reply to a change of domain {named.name!r} was lost, so whether it was made is not known: "
+        f"nothing is asked again before a look shows it; if none does, see {_answers(named)}"
     )
 
 
-def unanswered(name: str, operation: Operation, deadline_s: float) -> str:
+def unanswered(named: Named, operation: Operation, deadline_s: float) -> str:
     """A request that is still out and cannot be taken back, and what would end it."""
     return (
-        f"a request to bring domain {name!r} to {operation.to_vcpus} vCPUs has not come back for "
-        f"{deadline_s:.0f} s: see whether `virsh domstate {quote(name)}` answers, its QEMU or daemon may hang"
+        f"a request to bring domain {named.name!r} to {operation.to_vcpus} vCPUs has not come back for "
+        f"{deadline_s:.0f} s: see {_answers(named)}, its QEMU or daemon may hang"
     )
 
 
@@ -187,12 +201,14 @@ def kept_back(name: str, slot: int, deadline_s: float, last_error: str) -> str:
     )
 
 
-def in_use(name: str, slot: int) -> str:
+def in_use(named: Named, slot: int) -> str:
     """A vCPU that is not asked for, though the guest runs fewer than it has."""
+    disabling = "take it offline by guest-set-vcpus of its agent"
+    if named.by_libvirt:
+        disabling = f"`{named.virsh('guestvcpus', '--cpulist', str(slot), '--disable')}`"
     return (
-        f"the guest of domain {name!r} runs the vCPU in slot {slot}, the highest, while a lower one is "
-        f"offline, so none is taken back: enable the lower one, then `virsh guestvcpus {quote(name)} "
-        f"--cpulist {slot} --disable`"
+        f"the guest of domain {named.name!r} runs the vCPU in slot {slot}, the highest, while a lower one is "
+        f"offline, so none is taken back: enable the lower one, then {disabling}"
     )
 
 
@@ -204,11 +220,11 @@ def refused_back(name: str, slot: int, meaning: str, wait_s: float) -> str:
     )
 
 
-def unplug_unanswered(name: str, deadline_s: float) -> str:
+def unplug_unanswered(named: Named, deadline_s: float) -> str:
     """A request that is still out and cannot be taken back, and what would end it."""
     return (
-        f"a request to take a vCPU from domain {name!r} has not come back for {deadline_s:.0f} s: see "
-        f"whether `virsh domstate {quote(name)}` answers, its QEMU or daemon may hang"
+        f"a request to take a vCPU from domain {named.name!r} has not come back for {deadline_s:.0f} s: see "
+        f"{_answers(named)}, its QEMU or daemon may hang"
     )
 
 

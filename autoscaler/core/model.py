@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoscaler.core.acpi import NO_REPORTS, SlotReports
+from autoscaler.core.named import Named
 from autoscaler.core.quickly_made import quickly_made
 
 if TYPE_CHECKING:
@@ -86,6 +87,11 @@ class DomainView:
     """What the guest's firmware said of its slots."""
     descriptors: Descriptors | None = None
     """Of its QEMU; None: not visible."""
+
+    @property
+    def named(self) -> Named:
+        """What sentences and commands call it."""
+        return Named(*self.id, self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

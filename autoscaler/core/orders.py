@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from autoscaler.core.model import DomainId
+from autoscaler.core.named import Named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -73,7 +73,8 @@ class Order:
         """What stands, and what ends it."""
         if self.domain == EVERY:
             return f"every domain is {self}: `autoscaler resume --all` ends that"
-        return f"domain {self.name!r} is {self}: `autoscaler resume {quote(self.name)}` ends that"
+        resuming = Named(*self.domain, self.name).autoscaler("resume")
+        return f"domain {self.name!r} is {self}: `{resuming}` ends that"
 
 
 class Orders:

@@ -74,7 +74,7 @@ class Removal:
         """What the last removals left behind, and what keeps further ones from being asked for."""
         found = self._setbacks.conditions
         if self.operation is not None and self._unknown_since_s is not None:
-            found[Condition.UNKNOWN] = unknown(self._view.name)
+            found[Condition.UNKNOWN] = unknown(self._view.named)
         descriptors = self._view.descriptors
         if descriptors is not None and descriptors.open > FULL_RATIO * descriptors.limit:
             found[Condition.FEW_DESCRIPTORS] = few_descriptors(self._view.name, descriptors)
@@ -166,7 +166,7 @@ class Removal:
             and frozenset(each.logical_id for each in vcpus.vcpus) == self._view.slots
         ):
             # Only then the guest's own numbers are surely those of the slots.
-            self._end(operation, Outcome.FAILED, in_use(self._view.name, self._slot), now_s)
+            self._end(operation, Outcome.FAILED, in_use(self._view.named, self._slot), now_s)
         else:
             self.operation = operation.offlined(now_s)
 
@@ -283,7 +283,7 @@ class Removal:
         if self._patience.waited_s <= deadline_s:
             return
         if self._in_flight is not None:
-            self._setbacks.blame(unplug_unanswered(self._view.name, deadline_s))
+            self._setbacks.blame(unplug_unanswered(self._view.named, deadline_s))
         else:
             detail = kept_back(self._view.name, self._slot, deadline_s, self._last_error)
             self._end(operation, Outcome.STUCK, detail, now_s)

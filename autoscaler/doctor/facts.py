@@ -5,12 +5,11 @@ Invariant: what could not be seen is None, with its meaning stated, and never a 
 
 from __future__ import annotations
 
-import re
-import shlex
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from autoscaler.core.named import Named
 from autoscaler.service.settings import HostLimits
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from autoscaler.core.policy import Policy
 
 Version = tuple[int, int, int]
-_SYSTEM = "qemu:///system"
 
 
 class Way(StrEnum):
@@ -122,9 +120,8 @@ class HostFacts:
     """One connection and what is behind it."""
 
     label: str
+    """With libvirt, its URI."""
     way: Way
-    uri: str | None = None
-    """With libvirt."""
     trouble: str = ""
     """Why nothing more is known, in a sentence."""
     refusal: str = ""
@@ -142,15 +139,6 @@ class HostFacts:
     maximum_vcpus: int = 0
     """What they could have together."""
     limits: HostLimits = field(default_factory=HostLimits)
-
-    def virsh(self, *words: str) -> str:
-        """A command line for this connection."""
-        where = () if self.uri in (None, _SYSTEM) else ("-c", str(self.uri))
-        return shlex.join(("virsh", *where, *words))
-
-
-_MEANS_ANOTHER = re.compile(r"-|[0-9]+$|[0-9a-fA-F-]{32,}$")
-"""Names that virsh takes for an option, a domain's number or a UUID."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,13 +167,9 @@ class DomainFacts:
     """What governs it; None: nothing does, where policies are known."""
 
     @property
-    def called(self) -> str:
-        """What to call it in a command: its name, unless virsh would take that for something else.
-
-        virsh takes what it is told for a number first, then for a UUID, and only then for a name; and whoever
-        names a guest may do so after another one.
-        """
-        return self.uuid if _MEANS_ANOTHER.match(self.name) else self.name
+    def named(self) -> Named:
+        """What sentences and commands call it."""
+        return Named(self.host.label, self.uuid, self.name)
 
     @property
     def by_libvirt(self) -> bool:
@@ -197,8 +181,8 @@ class DomainFacts:
         """Command lines that stop it and start it again, where it runs."""
         if self.view is None or not self.by_libvirt or self.build.transient:
             return ()
-        start = self.host.virsh("start", self.called)
-        return (self.host.virsh("shutdown", self.called), f"{start}  # once it is shut off")
+        start = self.named.virsh("start")
+        return (self.named.virsh("shutdown"), f"{start}  # once it is shut off")
 
 
 def dotted(version: Version) -> str:

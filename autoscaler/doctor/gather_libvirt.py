@@ -45,7 +45,7 @@ def gather_libvirt(
             host = _host(connection, inspector, list(views.values()), request, clock)
             records = inspector.domains()
         except BackendUnavailable as error:
-            return HostFacts(label=connection.label, way=Way.LIBVIRT, uri=uri, trouble=str(error)), []
+            return HostFacts(label=connection.label, way=Way.LIBVIRT, trouble=str(error)), []
         looked_at = [
             (record, views.get(record.uuid))
             for record in records
@@ -73,7 +73,6 @@ def _host(
     return HostFacts(
         label=connection.label,
         way=Way.LIBVIRT,
-        uri=connection.uri,
         refusal=inspector.refusal(),
         libvirt=host.libvirt,
         qemu=host.qemu,

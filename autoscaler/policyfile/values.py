@@ -72,7 +72,7 @@ def read_text(value: object) -> str:
 
 def read_uuid(value: object) -> str:
     """A domain's UUID, with or without hyphens; lower-case with hyphens as the result."""
-    rule = "write the UUID that `virsh domuuid DOMAIN` prints"
+    rule = "write the UUID that `virsh -c URI domuuid DOMAIN` prints"
     text = written(value, rule).text
     if not _UUID.fullmatch(text):
         raise wrong(rule)

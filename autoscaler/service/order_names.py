@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autoscaler.core.decide import limits_at
+from autoscaler.core.named import Named
 from autoscaler.core.orders import EVERY
 from autoscaler.service.describe import why_ungoverned
 from autoscaler.service.snapshot import labels_of
@@ -34,6 +35,11 @@ class Known:
     """The fewest and most vCPUs by its policy at this hour; None: no policy governs it."""
     alone: str = ""
     """Why no policy governs it, a sentence; empty: one does, or it does not run."""
+
+    @property
+    def named(self) -> Named:
+        """What commands call it."""
+        return Named(*self.id, self.name)
 
     @property
     def names(self) -> frozenset[str]:

@@ -8,10 +8,9 @@ newest snapshot, on the socket's thread; the order itself is taken on the contro
 from __future__ import annotations
 
 from dataclasses import dataclass
-from shlex import quote
 from typing import TYPE_CHECKING
 
-from autoscaler.core.condition import Condition
+from autoscaler.core.condition import Condition, raising
 from autoscaler.core.orders import EVERY, Order, OrderKind
 from autoscaler.ports import AutoscalerError
 from autoscaler.service.describe import order_of
@@ -109,7 +108,7 @@ class OrderVerbs:
         if vcpus > known.maximum:
             raise OrderRefused(
                 f"domain {known.label!r} cannot have {vcpus} vCPUs, its maximum is {known.maximum}: raise it "
-                f"by `virsh setvcpus {quote(known.name)} {vcpus} --maximum --config`, then stop and start it"
+                f"by {raising(known.named, vcpus)}, then stop and start it"
             )
         if request.get("for_s") is None:
             raise OrderRefused("a count is held for a time: say for how long")

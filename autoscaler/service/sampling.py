@@ -10,7 +10,6 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from autoscaler.core.model import DomainView, Missing, MissingReason, Observation, RunState, Sample
@@ -72,15 +71,14 @@ def _sweep(host: Host, *, takes_back: bool) -> Sweep:
 
 
 def _does_not_run(view: DomainView) -> str:
+    named = view.named
     if view.state is RunState.PAUSED:
-        return (
-            f"domain {view.name!r} is paused: `virsh resume {quote(view.name)}`, or where QEMU runs without "
-            "libvirt the command cont on its monitor"
-        )
-    return (
-        f"domain {view.name!r} does not run now: see `virsh domstate --reason {quote(view.name)}`, or where "
-        "QEMU runs without libvirt the command query-status on its monitor"
-    )
+        resuming = f"`{named.virsh('resume')}`" if named.by_libvirt else "the command cont on its monitor"
+        return f"domain {view.name!r} is paused: {resuming} lets it go on"
+    looking = "the command query-status on its monitor"
+    if named.by_libvirt:
+        looking = f"`{named.virsh('domstate', '--reason')}`"
+    return f"domain {view.name!r} does not run now: see {looking}"
 
 
 class Sampling:

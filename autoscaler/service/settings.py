@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from autoscaler.core.deadlines import DeadlineSettings
+from autoscaler.core.named import BARE
 
 if TYPE_CHECKING:
     from autoscaler.backends.qmp.guests import QmpGuest
@@ -52,7 +53,7 @@ class QmpFolderConnection:
     @property
     def label(self) -> str:
         """The host of its `DomainId`s."""
-        return f"qmp:{self.folder}"
+        return f"{BARE}:{self.folder}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class QmpListConnection:
     @property
     def label(self) -> str:
         """The host of its `DomainId`s; one for all lists, so a configuration has at most one."""
-        return "qmp"
+        return BARE
 
 
 Connection = LibvirtConnection | QmpFolderConnection | QmpListConnection

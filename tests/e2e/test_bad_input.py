@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from autoscaler.core.named import virsh
 from autoscaler.lab.image import Image
 from autoscaler.lab.qemu_guest import QemuGuest
 from autoscaler.lab.spec import GuestSpec, Onlining
@@ -275,7 +276,7 @@ def test_a_qmp_socket_that_may_not_be_opened_is_told_and_opened_when_it_may(
         qmp.chmod(0o600)
         service.said("INFO forbidden: no longer in trouble")
         sentence = service.condition("forbidden", "no-sample")
-        assert "`virsh resume forbidden`, or where QEMU runs without libvirt the command cont" in sentence
+        assert "is paused: the command cont on its monitor lets it go on" in sentence
     service.wait_gone("forbidden")
 
 
@@ -327,7 +328,7 @@ def test_a_libvirt_daemon_that_comes_goes_and_comes_back_is_followed(
         service.said(f"INFO {daemon.uri}: answers again")
         assert "org.qemu.guest_agent.0" in service.condition("mute", "unconfirmed")
         sentence = service.condition("full", "no-headroom")
-        assert "`virsh setvcpus full 4 --maximum --config`" in sentence
+        assert f"`{virsh(daemon.uri, 'setvcpus', 'full', '4', '--maximum', '--config')}`" in sentence
         assert sentence in service.said(f"full: {sentence}")
         assert "a guest of libvirt by its libvirt connection" in service.said("side-door: no QMP greeting")
 

@@ -322,7 +322,7 @@ def test_a_guest_that_was_killed_is_gone(hypervisor: LibvirtHypervisor, bare: Gu
 def test_a_domain_without_an_agent_channel_says_how_to_add_one(
     agents: LibvirtAgentChannel, bare: Guest
 ) -> None:
-    with pytest.raises(NoChannel, match="virsh attach-device bare"):
+    with pytest.raises(NoChannel, match=r"virsh -c \S+ attach-device bare"):
         agents.ask(bare.id, "guest-ping", timeout_s=1)
 
 
@@ -409,7 +409,7 @@ def test_a_paused_guest_is_busy_rather_than_gone(
     domain = administrator.lookupByUUIDString(linux.id.uuid)
     domain.suspend()
     try:
-        with pytest.raises(DomainBusy, match="virsh resume linux"):
+        with pytest.raises(DomainBusy, match=r"virsh -c \S+ resume linux"):
             agents.ask(linux.id, "guest-ping", timeout_s=1)
     finally:
         domain.resume()

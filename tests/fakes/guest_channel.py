@@ -64,7 +64,7 @@ class GuestChannel:
             if self.libvirt and "frozen" in str(refused):
                 raise AgentRefused(str(refused)) from None
             raise refusal(
-                refused.reply["class"], refused.reply["desc"], domain_name="web-1", command=command
+                refused.reply["class"], refused.reply["desc"], domain=VIEW.named, command=command
             ) from None
         failure = self.failures.get(command)
         if failure is not None:

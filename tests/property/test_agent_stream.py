@@ -18,6 +18,7 @@ from autoscaler.backends.agent.deadline import Deadline
 from autoscaler.backends.agent.proc_stat import parse_id_list, parse_proc_stat
 from autoscaler.backends.agent.wire import DEPTH, MalformedReply, decode_json, decode_reply
 from autoscaler.ports import AgentNonsense
+from tests.fakes.examples import VIEW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ STALE = st.one_of(
 
 @given(VALUES)
 def test_what_an_agent_may_send_is_decoded_to_what_it_meant(value: object) -> None:
-    assert decode_reply(json.dumps({"return": value}), domain_name="web-1") == value
+    assert decode_reply(json.dumps({"return": value}), domain=VIEW.named) == value
 
 
 @given(st.binary() | ALMOST_JSON)
@@ -50,7 +51,7 @@ def test_whatever_is_sent_is_a_value_or_an_error_of_the_port(data: bytes) -> Non
         value = decode_json(data)
     except MalformedReply:
         with pytest.raises(AgentNonsense):
-            decode_reply(data, domain_name="web-1")
+            decode_reply(data, domain=VIEW.named)
         return
     json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
 

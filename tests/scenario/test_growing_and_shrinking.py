@@ -214,7 +214,7 @@ def test_growth_stops_at_the_maximum_and_names_the_line_that_raises_it(tmp_path:
     story.run(10)
     assert story.guest.plugged == 2
     assert story.reason is Reason.AT_MAX
-    assert "virsh setvcpus web-1" in story.conditions[Condition.NO_HEADROOM]
+    assert "virsh -c sim setvcpus web-1 6" in story.conditions[Condition.NO_HEADROOM]
 
 
 @pytest.mark.parametrize("mode", [Mode.RECOMMEND, Mode.OFF])

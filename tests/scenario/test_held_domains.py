@@ -65,7 +65,10 @@ def test_a_job_holds_its_domain_says_so_and_is_over(
     story.guest.set(job=job, demand=demand)
     story.run(30)
     assert (len(story.guest.online), story.reason) == (3, Reason.HELD)
-    assert f"while a {job} goes on: see `virsh domjobinfo web-1`" in story.domain.conditions[Condition.HELD]
+    assert (
+        f"while a {job} goes on: see `virsh -c sim domjobinfo web-1`"
+        in story.domain.conditions[Condition.HELD]
+    )
     assert story.domain.load is not None  # measured all the while
     story.guest.set(job="")
     story.run(40)

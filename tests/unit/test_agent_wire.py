@@ -12,6 +12,7 @@ from autoscaler.backends.agent.wire import (
     encode_request,
     printable,
 )
+from autoscaler.core.named import Named
 from autoscaler.ports import (
     AgentBlocked,
     AgentError,
@@ -20,6 +21,7 @@ from autoscaler.ports import (
     AutoscalerError,
     DomainFrozen,
 )
+from tests.fakes.examples import VIEW
 
 
 def nested(depth: int) -> str:
@@ -57,7 +59,7 @@ def nested(depth: int) -> str:
 )
 def test_a_malformed_reply_is_nonsense_and_named(reply: bytes, words: str) -> None:
     with pytest.raises(AgentNonsense, match="agent of domain web-1 answered guest-info with") as caught:
-        decode_reply(reply, domain_name="web-1", command="guest-info")
+        decode_reply(reply, domain=VIEW.named, command="guest-info")
     assert words in str(caught.value)
 
 
@@ -80,7 +82,7 @@ def test_a_malformed_reply_is_nonsense_and_named(reply: bytes, words: str) -> No
     ],
 )
 def test_a_well_formed_reply_gives_what_was_returned(reply: bytes | str, value: object) -> None:
-    assert decode_reply(reply, domain_name="web-1") == value
+    assert decode_reply(reply, domain=VIEW.named) == value
 
 
 def test_a_value_may_nest_to_the_bound() -> None:
@@ -110,22 +112,24 @@ def test_an_error_is_named_by_what_can_be_done_about_it(
 ) -> None:
     reply = json.dumps({"error": {"class": kind, "desc": desc}})
     with pytest.raises(error, match="domain web-1") as caught:
-        decode_reply(reply, domain_name="web-1", command="x")
+        decode_reply(reply, domain=VIEW.named, command="x")
     assert type(caught.value) is error
 
 
 def test_a_guest_cannot_write_to_the_terminal_by_its_error() -> None:
     desc = "x\x1b[2J\r\nroot: all is well" + "!" * 5000
     with pytest.raises(AgentError) as caught:
-        decode_reply(json.dumps({"error": {"class": "E", "desc": desc}}), domain_name="web-1")
+        decode_reply(json.dumps({"error": {"class": "E", "desc": desc}}), domain=VIEW.named)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 300
 
 
 def test_the_way_out_of_a_freeze_is_a_line_that_can_be_pasted() -> None:
     reply = '{"error": {"class": "CommandNotFound", "desc": "disabled: the agent is in frozen state"}}'
-    with pytest.raises(DomainFrozen, match="virsh domfsthaw 'my guest; ls'"):
-        decode_reply(reply, domain_name="my guest; ls")
+    with pytest.raises(DomainFrozen, match="virsh -c qemu:///system domfsthaw 'my guest; ls'"):
+        decode_reply(reply, domain=Named("qemu:///system", "u", "my guest; ls"))
+    with pytest.raises(DomainFrozen, match=r"are frozen.*its agent's guest-fsfreeze-thaw"):
+        decode_reply(reply, domain=Named("qmp:/run/guests", "u", "web-1"))
 
 
 def test_short_words_are_shown_as_they_are() -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from autoscaler.core.condition import by_hand, headroom, stuck, unknown
-from autoscaler.core.model import DomainView
+from autoscaler.core.condition import by_hand, headroom, held, in_use, stuck, unknown
+from autoscaler.core.model import DomainId, DomainView
 from autoscaler.core.policy import Policy
 from tests.fakes.examples import OPERATION, POLICY, VIEW
 
@@ -51,14 +51,15 @@ def test_a_maximum_that_is_not_in_the_way_is_not_mentioned(
 
 def test_a_hostile_name_does_not_turn_the_advice_into_another_command() -> None:
     name = "web; rm -rf $HOME `id` '\"\n"
+    view = replace(VIEW, name=name)
     for sentence in (
-        headroom(replace(VIEW, name=name), replace(POLICY, max_vcpus=8), 1),
-        stuck(name, DOWN, 3, 30.0, ""),
-        unknown(name),
+        headroom(view, replace(POLICY, max_vcpus=8), 1),
+        stuck(view.named, DOWN, 3, 30.0, ""),
+        unknown(view.named),
     ):
         assert sentence is not None
         line = sentence[sentence.index("virsh") :]
-        assert shlex.split(line.rpartition("`")[0])[2] == name
+        assert shlex.split(line.rpartition("`")[0])[4] == name
 
 
 @pytest.mark.parametrize(
@@ -76,9 +77,31 @@ def test_the_time_that_is_left_is_told_as_people_say_it(left_s: float, part: str
 
 def test_a_stuck_change_names_what_is_missing() -> None:
     plugged = replace(OPERATION, accepted_s=100.5)
-    assert "does not list the vCPUs that were plugged" in stuck("web-1", plugged, 1, 30.0, "")
-    assert "does not list all vCPUs that are plugged" in stuck("web-1", OPERATION, 1, 30.0, "")
-    assert "runs 1 vCPUs, not 3" in stuck("web-1", replace(plugged, present_s=101.0), 1, 30.0, "")
-    assert "runs 3 vCPUs, not 2" in stuck("web-1", DOWN, 3, 30.0, "")
-    assert "runs ? vCPUs" in stuck("web-1", DOWN, None, 30.0, "")
-    assert stuck("web-1", DOWN, None, 30.0, "the agent is silent").endswith("the agent is silent")
+    assert "does not list the vCPUs that were plugged" in stuck(VIEW.named, plugged, 1, 30.0, "")
+    assert "does not list all vCPUs that are plugged" in stuck(VIEW.named, OPERATION, 1, 30.0, "")
+    assert "runs 1 vCPUs, not 3" in stuck(VIEW.named, replace(plugged, present_s=101.0), 1, 30.0, "")
+    assert "runs 3 vCPUs, not 2" in stuck(VIEW.named, DOWN, 3, 30.0, "")
+    assert "runs ? vCPUs" in stuck(VIEW.named, DOWN, None, 30.0, "")
+    assert stuck(VIEW.named, DOWN, None, 30.0, "the agent is silent").endswith("the agent is silent")
+
+
+@pytest.mark.parametrize("name", ["7", "-live", "0f9a3d52-6c1e-4b7a-9d5e-2f6b8c1a4e70"])
+def test_a_name_that_virsh_takes_for_another_guest_is_not_the_one_in_the_line(name: str) -> None:
+    view = replace(VIEW, name=name)
+    for sentence in (held(replace(view, job="backup")), unknown(view.named), in_use(view.named, 2)):
+        line = shlex.split(sentence[sentence.index("virsh") :].partition("`")[0])
+        assert line[:3] == ["virsh", "-c", VIEW.id.host]
+        assert line[4] == VIEW.id.uuid
+
+
+def test_a_guest_of_bare_qemu_is_given_no_line_for_virsh() -> None:
+    view = replace(VIEW, id=DomainId("qmp:/run/guests", VIEW.id.uuid), job="backup")
+    sentences = [
+        held(view),
+        unknown(view.named),
+        in_use(view.named, 2),
+        stuck(view.named, DOWN, 3, 30.0, ""),
+        headroom(view, replace(POLICY, max_vcpus=8), 1),
+    ]
+    assert not any("virsh" in str(sentence) for sentence in sentences)
+    assert "maxcpus=8" in str(sentences[-1])

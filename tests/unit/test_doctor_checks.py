@@ -32,7 +32,6 @@ ALL = READ | WRITE | {"guest-get-vcpus", "guest-set-vcpus", "guest-get-cpustats"
 HOST = HostFacts(
     label="qemu:///system",
     way=Way.LIBVIRT,
-    uri="qemu:///system",
     libvirt=(12, 8, 0),
     qemu=(10, 0, 0),
     cpus=8,
@@ -273,22 +272,25 @@ def test_what_is_wrong_with_a_domain_is_found_and_nothing_else(
 def test_a_domain_that_is_full_is_told_the_command_that_gives_it_room() -> None:
     fix = next(room.check(domain(plugged=4, starts_with=4))).fix
     assert fix.commands == (
-        "virsh setvcpus web-1 8 --maximum --config",
-        "virsh shutdown web-1",
-        "virsh start web-1  # once it is shut off",
+        "virsh -c qemu:///system setvcpus web-1 8 --maximum --config",
+        "virsh -c qemu:///system shutdown web-1",
+        "virsh -c qemu:///system start web-1  # once it is shut off",
     )
 
 
 def test_the_policy_says_how_much_room_is_needed() -> None:
     found = only_bad(domain(policies_known=True, policy=Policy(name="web", match=Match(), max_vcpus=6)))
     assert "policy 'web' allows 6" in found.means
-    assert found.fix.commands[0] == "virsh setvcpus web-1 6 --maximum --config"
+    assert found.fix.commands[0] == "virsh -c qemu:///system setvcpus web-1 6 --maximum --config"
 
 
 def test_where_the_definition_has_room_already_a_restart_is_all() -> None:
     finding = next(room.check(domain(plugged=4, starts_with=4, next_maximum=16)))
     assert "16" in finding.fix.advice
-    assert finding.fix.commands == ("virsh shutdown web-1", "virsh start web-1  # once it is shut off")
+    assert finding.fix.commands == (
+        "virsh -c qemu:///system shutdown web-1",
+        "virsh -c qemu:///system start web-1  # once it is shut off",
+    )
 
 
 def test_a_topology_is_raised_together_with_the_maximum() -> None:
@@ -298,7 +300,7 @@ def test_a_topology_is_raised_together_with_the_maximum() -> None:
         "<vcpu current='4'>8</vcpu>",
         "<topology sockets='2' cores='2' threads='2'/>",
     ]
-    assert fix.commands[0] == "virsh edit web-1"
+    assert fix.commands[0] == "virsh -c qemu:///system edit web-1"
 
 
 def test_boot_vcpus_are_made_removable_by_commands_or_by_xml() -> None:
@@ -309,8 +311,8 @@ def test_boot_vcpus_are_made_removable_by_commands_or_by_xml() -> None:
         "  <vcpu id='2' enabled='no' hotpluggable='yes'/>",
     ]
     assert fix.commands[:2] == (
-        "virsh setvcpus web-1 1 --config",
-        "virsh setvcpus web-1 2 --config --hotpluggable",
+        "virsh -c qemu:///system setvcpus web-1 1 --config",
+        "virsh -c qemu:///system setvcpus web-1 2 --config --hotpluggable",
     )
 
 
@@ -322,7 +324,7 @@ def test_slots_that_hold_what_can_go_count_as_such() -> None:
 def test_the_channel_that_is_missing_is_given_as_xml_with_the_command_that_attaches_it() -> None:
     fix = only_bad(domain(channel=False)).fix
     assert "<target type='virtio' name='org.qemu.guest_agent.0'/>" in fix.xml
-    assert fix.commands[0] == "virsh attach-device web-1 agent.xml --config"
+    assert fix.commands[0] == "virsh -c qemu:///system attach-device web-1 agent.xml --config"
 
 
 def test_a_guest_of_bare_qemu_is_given_no_virsh_commands() -> None:
@@ -339,7 +341,7 @@ def test_a_guest_of_bare_qemu_is_given_no_virsh_commands() -> None:
 
 
 def test_a_name_is_quoted_in_commands_and_another_connection_is_named() -> None:
-    other = replace(HOST, uri="qemu+ssh://root@host/system")
+    other = replace(HOST, label="qemu+ssh://root@host/system")
     fix = next(room.check(domain(name="web; rm -rf", host=other, plugged=4, starts_with=4))).fix
     assert fix.commands[0] == (
         "virsh -c qemu+ssh://root@host/system setvcpus 'web; rm -rf' 8 --maximum --config"
@@ -348,7 +350,7 @@ def test_a_name_is_quoted_in_commands_and_another_connection_is_named() -> None:
 
 def test_a_transient_domain_is_not_told_to_be_started_again() -> None:
     fix = next(room.check(domain(plugged=4, starts_with=4, transient=True))).fix
-    assert fix.commands == ("virsh setvcpus web-1 8 --maximum --config",)
+    assert fix.commands == ("virsh -c qemu:///system setvcpus web-1 8 --maximum --config",)
 
 
 def test_a_qemu_that_cannot_be_asked_is_an_error_with_the_reason() -> None:
@@ -413,6 +415,6 @@ def test_the_manual_has_every_check_and_how_bad_it_can_be() -> None:
 
 @pytest.mark.parametrize("name", ["7", "-live", "0f9a3d52-6c1e-4b7a-9d5e-2f6b8c1a4e70"])
 def test_a_guest_that_is_called_as_another_one_is_meant_is_named_by_its_uuid(name: str) -> None:
-    assert domain(name=name).called == WELL.uuid
+    assert domain(name=name).named.called == WELL.uuid
     assert all(WELL.uuid in command for command in domain(name=name).restart)
-    assert domain(name="web-7").called == "web-7"
+    assert domain(name="web-7").named.called == "web-7"

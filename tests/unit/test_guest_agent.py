@@ -221,7 +221,7 @@ def test_a_frozen_guest_is_busy_and_loses_nothing_by_it(
     before = agent.sample(VIEW).source if met_before else None
     guest.frozen = True
     for _ in range(2):
-        with pytest.raises(DomainBusy, match="virsh domfsthaw"):
+        with pytest.raises(DomainBusy, match="virsh -c lab domfsthaw"):
             agent.sample(VIEW)
         with pytest.raises(DomainBusy):
             agent.vcpus(WEB)

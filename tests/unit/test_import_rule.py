@@ -25,7 +25,7 @@ PURE = {
         "dataclasses",
         "datetime",
     ),
-    *("enum", "fnmatch", "functools", "heapq", "itertools", "math", "operator", "shlex", "statistics"),
+    *("enum", "fnmatch", "functools", "heapq", "itertools", "math", "operator", "re", "shlex", "statistics"),
     *("string", "typing", "types", "zlib"),
 }
 """What the core may use of the standard library: nothing here reads a clock, a file, a socket or chance; of

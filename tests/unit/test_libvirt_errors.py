@@ -30,6 +30,7 @@ from libvirt import VIR_ERR_SYSTEM_ERROR as SYSTEM_ERROR
 
 from autoscaler.backends.libvirt.agent_errors import AGENT_COMMAND_FAILED, AGENT_COMMAND_TIMEOUT, ask_failed
 from autoscaler.backends.libvirt.errors import look_failed, opening_failed, plug_failed, said
+from autoscaler.core.named import Named
 from autoscaler.ports import (
     AgentAbsent,
     AgentBlocked,
@@ -45,6 +46,8 @@ from autoscaler.ports import (
     NoChannel,
     OutcomeUnknown,
 )
+
+WEB = Named("qemu:///system", "u", "web")
 
 
 def failure(code: int, text: str, *, number: int = -1) -> libvirt.libvirtError:
@@ -115,7 +118,7 @@ BROKEN_LINK = failure(INTERNAL_ERROR, "internal error: client socket is closed")
 def test_a_plug_that_failed_is_refused_only_where_that_is_certain(
     error: libvirt.libvirtError, expected: type[AutoscalerError]
 ) -> None:
-    told = plug_failed(error, "web", alive=True, active=True)
+    told = plug_failed(error, WEB, alive=True, active=True)
 
     assert type(told) is expected
     assert "web" in str(told)
@@ -131,8 +134,8 @@ def test_an_operation_that_is_not_valid_is_told_by_whether_the_domain_runs(
 ) -> None:
     error = failure(OPERATION_INVALID, "Requested operation is not valid: domain is not running")
 
-    assert type(plug_failed(error, "web", alive=True, active=active)) is expected
-    assert type(ask_failed(error, "web", "guest-ping", alive=True, active=active, listens=True)) is expected
+    assert type(plug_failed(error, WEB, alive=True, active=active)) is expected
+    assert type(ask_failed(error, WEB, "guest-ping", alive=True, active=active, listens=True)) is expected
 
 
 @pytest.mark.parametrize(
@@ -152,9 +155,9 @@ def test_an_operation_that_is_not_valid_is_told_by_whether_the_domain_runs(
 def test_a_connection_that_broke_leaves_a_write_unknown_and_a_read_unavailable(
     error: libvirt.libvirtError,
 ) -> None:
-    assert type(plug_failed(error, "web", alive=False, active=False)) is OutcomeUnknown
-    assert type(look_failed(error, "web", alive=False)) is BackendUnavailable
-    asked = ask_failed(error, "web", "guest-ping", alive=False, active=False, listens=True)
+    assert type(plug_failed(error, WEB, alive=False, active=False)) is OutcomeUnknown
+    assert type(look_failed(error, WEB, alive=False)) is BackendUnavailable
+    asked = ask_failed(error, WEB, "guest-ping", alive=False, active=False, listens=True)
     assert type(asked) is BackendUnavailable
 
 
@@ -171,7 +174,7 @@ def refusal(words: str) -> str:
                 "argument unsupported: QEMU guest agent is not configured",
             ),
             NoChannel,
-            "virsh attach-device web",
+            "virsh -c qemu:///system attach-device web",
             id="no channel",
         ),
         pytest.param(
@@ -262,7 +265,7 @@ def refusal(words: str) -> str:
                 refusal("Command guest-exec has been disabled: the agent is in frozen state"),
             ),
             DomainFrozen,
-            "virsh domfsthaw web",
+            "virsh -c qemu:///system domfsthaw web",
             id="frozen for a backup, which passes",
         ),
         pytest.param(
@@ -305,7 +308,7 @@ def refusal(words: str) -> str:
 def test_an_agent_that_gave_no_answer_is_told_by_why(
     error: libvirt.libvirtError, expected: type[AutoscalerError], advice: str
 ) -> None:
-    told = ask_failed(error, "web", "guest-exec", alive=True, active=True, listens=True)
+    told = ask_failed(error, WEB, "guest-exec", alive=True, active=True, listens=True)
 
     assert type(told) is expected
     assert "web" in str(told)
@@ -321,7 +324,7 @@ def test_an_agent_that_gave_no_answer_is_told_by_why(
 )
 def test_a_channel_that_nobody_has_open_is_told_by_its_state_not_by_words(text: str) -> None:
     told = ask_failed(
-        failure(AGENT_UNRESPONSIVE, text), "web", "guest-exec", alive=True, active=True, listens=False
+        failure(AGENT_UNRESPONSIVE, text), WEB, "guest-exec", alive=True, active=True, listens=False
     )
 
     assert type(told) is AgentAbsent

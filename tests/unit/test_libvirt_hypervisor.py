@@ -220,7 +220,7 @@ def test_an_administrators_change_in_between_is_a_conflict_and_is_left_alone(
 def test_growth_past_the_maximum_is_denied_with_the_command_that_raises_it(
     hypervisor: LibvirtHypervisor, guest: libvirt.virDomain
 ) -> None:
-    with pytest.raises(Denied, match="virsh setvcpus guest 5 --maximum --config"):
+    with pytest.raises(Denied, match=r"virsh -c \S+ setvcpus guest 5 --maximum --config"):
         hypervisor.plug(id_of(guest), expect=1, target=5)
 
 
@@ -229,7 +229,7 @@ def test_a_name_with_a_space_is_quoted_for_the_shell(
 ) -> None:
     odd = administrator.createXML(pretend_domain("a; reboot"), 0)
 
-    with pytest.raises(Denied, match="virsh setvcpus 'a; reboot' 5 "):
+    with pytest.raises(Denied, match=r"virsh -c \S+ setvcpus 'a; reboot' 5 "):
         hypervisor.plug(id_of(odd), expect=1, target=5)
 
 

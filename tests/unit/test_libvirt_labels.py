@@ -84,7 +84,7 @@ OPTED_OUT = {"autoscaling": "off"}
 
 @pytest.fixture
 def labels() -> DomainLabels:
-    return DomainLabels()
+    return DomainLabels("qemu:///system")
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_a_domain_that_does_not_answer_holds_up_one_sweep_for_its_patience_and_i
         assert seen(labels, known, hung) == {"known": GOLD_LABELS}
     assert hung.asked == 1
     assert list(labels.troubles) == ["hung"]
-    assert "virsh metadata hung urn:vcpu-autoscaler:1" in labels.troubles["hung"]
+    assert "virsh -c qemu:///system metadata hung urn:vcpu-autoscaler:1" in labels.troubles["hung"]
     hung.answers.set()
     soon(labels, hung, GOLD_LABELS)
     assert labels.troubles == {}
@@ -223,7 +223,7 @@ def test_a_domain_that_libvirt_cannot_tell_of_is_not_shown_and_asked_again(label
     web, other = Domain("a web", GOLD), Domain("other")
     web.error = failure(libvirt.VIR_ERR_INTERNAL_ERROR, "out of its depth")
     assert seen(labels, web, other) == {"other": {}}
-    assert "virsh metadata 'a web'" in labels.troubles["a web"]
+    assert "virsh -c qemu:///system metadata 'a web'" in labels.troubles["a web"]
     assert "(out of its depth)" in labels.troubles["a web"]
     web.error = None
     assert seen(labels, web, other) == {"a web": GOLD_LABELS, "other": {}}
@@ -253,7 +253,7 @@ def test_a_domain_with_unfit_labels_has_opted_out_and_that_is_told_once(
     assert len(caplog.records) == 1
     assert caplog.records[0].levelno == logging.WARNING
     assert "printable text" in caplog.text
-    assert "virsh metadata 'a web' urn:vcpu-autoscaler:1" in caplog.text
+    assert "virsh -c qemu:///system metadata 'a web' urn:vcpu-autoscaler:1" in caplog.text
 
 
 def test_an_owner_cannot_fill_the_log(labels: DomainLabels, caplog: pytest.LogCaptureFixture) -> None:

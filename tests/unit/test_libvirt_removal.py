@@ -20,6 +20,7 @@ from autoscaler.backends.libvirt.errors import unplug_failed
 from autoscaler.backends.libvirt.removal import highest_removable, removal_flags
 from autoscaler.backends.libvirt.stats import DomainViews
 from autoscaler.core.acpi import SlotReports
+from autoscaler.core.named import Named
 from autoscaler.ports import AutoscalerError, Denied, DomainBusy, DomainGone, OutcomeUnknown
 from tests.fakes.libvirt_domains import RealClock
 from tests.unit.test_libvirt_errors import LOCKED, failure
@@ -35,6 +36,8 @@ SLOW = failure(
     "the domain",
 )
 _QEMU_SAYS = "internal error: unable to execute QEMU command 'device_del': "
+
+WEB = Named("qemu:///system", "u", "web")
 
 
 def domain(vcpus: Sequence[tuple[int, str, str]]) -> libvirt.virDomain:
@@ -74,29 +77,29 @@ def connection(version: int, driver: str = "QEMU") -> libvirt.virConnect:
 def test_a_removal_that_failed_is_refused_only_where_that_is_certain(
     error: libvirt.libvirtError, expected: type[AutoscalerError]
 ) -> None:
-    told = unplug_failed(error, "web", alive=True, active=True)
+    told = unplug_failed(error, WEB, alive=True, active=True)
 
     assert type(told) is expected
     assert "web" in str(told)
 
 
 def test_a_guest_that_takes_its_time_is_no_failure() -> None:
-    assert unplug_failed(SLOW, "web", alive=True, active=True) is None
+    assert unplug_failed(SLOW, WEB, alive=True, active=True) is None
 
 
 def test_with_the_connection_lost_nobody_knows_whether_the_guest_was_asked() -> None:
-    assert isinstance(unplug_failed(SLOW, "web", alive=False, active=False), OutcomeUnknown)
+    assert isinstance(unplug_failed(SLOW, WEB, alive=False, active=False), OutcomeUnknown)
 
 
 def test_the_highest_plugged_vcpu_that_can_go_is_the_one() -> None:
     found = domain([(0, "yes", "no"), (1, "yes", "yes"), (2, "yes", "yes"), (3, "no", "yes")])
 
-    assert highest_removable(found, plugged=3) == 2
+    assert highest_removable(found, WEB, plugged=3) == 2
 
 
 def test_a_domain_whose_vcpus_are_all_fixed_is_told_how_to_free_them() -> None:
     with pytest.raises(Denied, match="hotpluggable='yes'"):
-        highest_removable(domain([(0, "yes", "no"), (1, "yes", "no"), (2, "no", "yes")]), plugged=2)
+        highest_removable(domain([(0, "yes", "no"), (1, "yes", "no"), (2, "no", "yes")]), WEB, plugged=2)
 
 
 @pytest.mark.parametrize(

@@ -451,7 +451,7 @@ def test_a_mistake_in_a_policy_is_named_at_its_place(policy: str, column: int, m
         pytest.param(
             "version: 1\npolicies:\n  - {name: a, match: {uuid: [4dea22b3-1d52]}}\n",
             "0.yaml:3:30: 'uuid[0]' cannot be '4dea22b3-1d52'; write the UUID that"
-            " `virsh domuuid DOMAIN` prints",
+            " `virsh -c URI domuuid DOMAIN` prints",
             id="uuid",
         ),
         pytest.param(

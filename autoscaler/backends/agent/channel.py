@@ -14,6 +14,7 @@ from autoscaler.backends.agent.channel_errors import call_failed, connect_failed
 from autoscaler.backends.agent.connection import AgentConnection, FloodedError
 from autoscaler.backends.agent.deadline import Deadline
 from autoscaler.backends.agent.wire import decode_reply, encode_request
+from autoscaler.core.named import Named
 from autoscaler.ports import AgentNonsense, BackendUnavailable, DomainBusy
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class SocketAgentChannel:
                 seat.hang_up()
                 raise call_failed(error, name, command, timeout_s) from error
             try:
-                return decode_reply(reply, domain_name=name, command=command)
+                return decode_reply(reply, domain=Named(*domain, name), command=command)
             except AgentNonsense:
                 seat.hang_up()
                 raise

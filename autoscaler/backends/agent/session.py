@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from autoscaler.backends.agent.answer import Answer
 from autoscaler.backends.agent.deadline import Deadline
 from autoscaler.backends.agent.wire import frozen, printable
+from autoscaler.core.named import Named
 from autoscaler.ports import AgentBlocked, AgentRefused, AgentUnresponsive
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class AgentSession:
         except (AgentBlocked, AgentRefused):
             return
         if status == "frozen":
-            raise frozen(self.name)
+            raise frozen(Named(*self._domain, self.name))
 
     def _left_s(self, command: str) -> float:
         left_s = self._deadline.left_s()

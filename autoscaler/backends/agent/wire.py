@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shlex
 from typing import TYPE_CHECKING, NoReturn
 
 from autoscaler.ports import AgentAbsent, AgentBlocked, AgentNonsense, AgentRefused, DomainFrozen
@@ -19,6 +18,7 @@ from autoscaler.ports import AgentAbsent, AgentBlocked, AgentNonsense, AgentRefu
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from autoscaler.core.named import Named
     from autoscaler.ports import AutoscalerError
 
 REPLY_BYTES = 256 * 1024
@@ -67,12 +67,12 @@ def decode_json(data: bytes | str) -> object:
     return value
 
 
-def decode_reply(reply: bytes | str, *, domain_name: str, command: str = "a command") -> object:
+def decode_reply(reply: bytes | str, *, domain: Named, command: str = "a command") -> object:
     """Decode a whole reply and return the value of its ``return``.
 
     Args:
         reply: ``{"return": ...}`` or ``{"error": {"class": ..., "desc": ...}}``, as it came.
-        domain_name: the domain, for messages.
+        domain: the domain, for messages.
         command: what was asked, for messages.
 
     Raises:
@@ -81,7 +81,7 @@ def decode_reply(reply: bytes | str, *, domain_name: str, command: str = "a comm
         DomainFrozen: the guest's filesystems are frozen, and the agent does next to nothing until they thaw.
         AgentNonsense: the reply is malformed.
     """
-    agent = f"the agent of domain {domain_name}"
+    agent = f"the agent of domain {domain}"
     try:
         value = decode_json(reply)
     except MalformedReply as error:
@@ -96,7 +96,7 @@ def decode_reply(reply: bytes | str, *, domain_name: str, command: str = "a comm
     kind, words = failure.get("class"), failure.get("desc")
     if not isinstance(kind, str) or not isinstance(words, str):
         raise AgentNonsense(f"{agent} answered {command} with an error that has no class and description")
-    raise refusal(kind, words, domain_name=domain_name, command=command)
+    raise refusal(kind, words, domain=domain, command=command)
 
 
 def printable(text: str) -> str:
@@ -113,25 +113,26 @@ def nobody_listens(domain_name: str) -> AgentAbsent:
     )
 
 
-def frozen(domain_name: str) -> DomainFrozen:
+def frozen(domain: Named) -> DomainFrozen:
     """What an agent's refusal means while its guest's filesystems are frozen."""
+    thawing = f"`{domain.virsh('domfsthaw')}`" if domain.by_libvirt else "its agent's guest-fsfreeze-thaw"
     return DomainFrozen(
-        f"the filesystems of domain {domain_name} are frozen, for a backup or snapshot: where none runs, "
-        f"`virsh domfsthaw {shlex.quote(domain_name)}`, or the agent's command guest-fsfreeze-thaw"
+        f"the filesystems of domain {domain} are frozen, for a backup or snapshot: where none runs, "
+        f"{thawing} ends that"
     )
 
 
-def refusal(kind: str, words: str, *, domain_name: str, command: str) -> AutoscalerError:
+def refusal(kind: str, words: str, *, domain: Named, command: str) -> AutoscalerError:
     """What an agent's error means: its class and description, for a transport that delivers them apart."""
     said = printable(words)
     if _FROZEN_WORDS in words:
-        return frozen(domain_name)
+        return frozen(domain)
     if kind in _BLOCKED_CLASSES or any(blocked in words for blocked in _BLOCKED_WORDS):
         return AgentBlocked(
-            f"the agent of domain {domain_name} does not allow {command} ({said}): see BLOCK_RPCS or "
+            f"the agent of domain {domain} does not allow {command} ({said}): see BLOCK_RPCS or "
             f"ALLOW_RPCS of qemu-guest-agent in the guest"
         )
-    return AgentRefused(f"the agent of domain {domain_name} could not do {command}: {said}")
+    return AgentRefused(f"the agent of domain {domain} could not do {command}: {said}")
 
 
 def _text(data: bytes | str) -> str:

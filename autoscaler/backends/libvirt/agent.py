@@ -24,6 +24,7 @@ from autoscaler.backends.libvirt.agent_errors import ask_failed
 from autoscaler.backends.libvirt.binding import libvirt, libvirt_qemu
 from autoscaler.backends.libvirt.link import agent_listens, is_active, is_alive
 from autoscaler.backends.libvirt.link_pool import LinkPool
+from autoscaler.core.named import Named
 from autoscaler.ports import AgentNonsense, AgentUnresponsive, AutoscalerError, BackendUnavailable, DomainBusy
 
 if TYPE_CHECKING:
@@ -74,21 +75,23 @@ class LibvirtAgentChannel:
         with self._turn(domain, timeout_s), self._place(domain, deadline_s) as link, self._noted(domain):
             connection = link.connection()
             left_s = max(1, math.ceil(self._left_s(deadline_s)))
-            name, handle = domain.uuid, None
+            named, handle = Named(self._uri, domain.uuid, domain.uuid), None
             try:
                 handle = connection.lookupByUUIDString(domain.uuid)
-                name = handle.name()
+                named = Named(self._uri, domain.uuid, handle.name())
                 reply = libvirt_qemu.qemuAgentCommand(handle, request, left_s, 0)
             except libvirt.libvirtError as error:
                 alive = is_alive(connection)
                 active = handle is not None and is_active(handle)
                 listens = handle is None or agent_listens(handle)
-                raise ask_failed(error, name, command, alive=alive, active=active, listens=listens) from error
+                raise ask_failed(
+                    error, named, command, alive=alive, active=active, listens=listens
+                ) from error
             except UnicodeDecodeError as error:
                 raise AgentNonsense(
-                    f"the agent of domain {name} answered {command} in bytes that are no UTF-8"
+                    f"the agent of domain {named} answered {command} in bytes that are no UTF-8"
                 ) from error
-        return decode_reply(reply, domain_name=name, command=command)
+        return decode_reply(reply, domain=named, command=command)
 
     def forget(self, domain: DomainId) -> None:
         """Drop what is known of a domain that is gone."""

@@ -11,7 +11,7 @@ Invariant: no answer of a guest is taken for a broken host connection; only `ali
 from __future__ import annotations
 
 import re
-import shlex
+from typing import TYPE_CHECKING
 
 from autoscaler.backends.agent.wire import nobody_listens, refusal
 from autoscaler.backends.libvirt.binding import libvirt
@@ -26,6 +26,9 @@ from autoscaler.ports import (
     DomainBusy,
     NoChannel,
 )
+
+if TYPE_CHECKING:
+    from autoscaler.core.named import Named
 
 CHANNEL_XML = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
 
@@ -43,67 +46,67 @@ _BROKEN_OFF = ("End of file from agent", "Unable to read from agent", "Unable to
 
 
 def ask_failed(
-    error: libvirt.libvirtError, name: str, command: str, *, alive: bool, active: bool, listens: bool
+    error: libvirt.libvirtError, domain: Named, command: str, *, alive: bool, active: bool, listens: bool
 ) -> AutoscalerError:
     """Why an agent gave no answer.
 
     Args:
         error: what libvirt raised.
-        name: the domain, for the message.
+        domain: for the message.
         command: what the agent was asked.
         alive: whether the connection outlived the error.
         active: whether the domain runs or is paused after it.
         listens: whether anything in the guest has the agent channel open after it.
     """
     code, text = error.get_error_code(), said(error)
-    on_host = _host_side(error, name, alive=alive, active=active)
+    on_host = _host_side(error, domain, alive=alive, active=active)
     if on_host is not None:
         return on_host
     if code in (libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED, libvirt.VIR_ERR_NO_SUPPORT):
-        return _no_channel(name, text)
+        return _no_channel(domain, text)
     if code in _SILENT:
-        return _silent(name, command, text) if listens else nobody_listens(name)
-    return _odd(name, command, text)
+        return _silent(domain, command, text) if listens else nobody_listens(domain.name)
+    return _odd(domain, command, text)
 
 
 def _host_side(
-    error: libvirt.libvirtError, name: str, *, alive: bool, active: bool
+    error: libvirt.libvirtError, domain: Named, *, alive: bool, active: bool
 ) -> AutoscalerError | None:
     """Why the agent was not even asked; None: it was."""
     code, text = error.get_error_code(), said(error)
     if not alive:
         return BackendUnavailable(
-            f"the connection to libvirt broke while the agent of domain {name} was asked: {text}"
+            f"the connection to libvirt broke while the agent of domain {domain} was asked: {text}"
         )
     if code in GONE or (code == libvirt.VIR_ERR_OPERATION_INVALID and not active):
-        return gone(name)
+        return gone(domain)
     if code == libvirt.VIR_ERR_OPERATION_INVALID:
-        return DomainBusy(f"domain {name} is paused: `virsh resume {shlex.quote(name)}`")
+        return DomainBusy(f"domain {domain} is paused: `{domain.virsh('resume')}`")
     if is_held(error) or code == libvirt.VIR_ERR_OPERATION_TIMEOUT:  # an agent that is slow has its own codes
-        return DomainBusy(f"the agent of domain {name} is being used by someone else ({text})")
+        return DomainBusy(f"the agent of domain {domain} is being used by someone else ({text})")
     if code in DENIED:
         return AgentAbsent(
-            f"this user may not ask the agent of domain {name} ({text}): give it "
+            f"this user may not ask the agent of domain {domain} ({text}): give it "
             f"org.libvirt.api.domain.write by a polkit rule, or connect as a user that has it"
         )
     return None
 
 
-def _no_channel(name: str, text: str) -> NoChannel:
+def _no_channel(domain: Named, text: str) -> NoChannel:
     return NoChannel(
-        f"domain {name} has no guest agent channel ({text}): put {CHANNEL_XML} into a file and "
-        f"`virsh attach-device {shlex.quote(name)} FILE --live --config`"
+        f"domain {domain} has no guest agent channel ({text}): put {CHANNEL_XML} into a file and "
+        f"`{domain.virsh('attach-device', 'FILE', '--live', '--config')}`"
     )
 
 
-def _silent(name: str, command: str, text: str) -> AgentError:
+def _silent(domain: Named, command: str, text: str) -> AgentError:
     if "due to an error" in text:
         # libvirt says so from the first reply that it could not parse until the agent opens its channel anew.
         return AgentNonsense(
-            f"libvirt gave up the agent of domain {name} after a broken reply: "
+            f"libvirt gave up the agent of domain {domain} after a broken reply: "
             f"`systemctl restart qemu-guest-agent` in the guest"
         )
-    return AgentUnresponsive(f"the agent of domain {name} did not answer {command} in time ({text})")
+    return AgentUnresponsive(f"the agent of domain {domain} did not answer {command} in time ({text})")
 
 
 def _words_of_agent(command: str, text: str) -> str | None:
@@ -113,11 +116,11 @@ def _words_of_agent(command: str, text: str) -> str | None:
     return quoted_and_on[1] if asked and len(quoted_and_on) > 1 else None
 
 
-def _odd(name: str, command: str, text: str) -> AutoscalerError:
+def _odd(domain: Named, command: str, text: str) -> AutoscalerError:
     words = _words_of_agent(command, text)
     if words:
         kind = "CommandNotFound" if any(lost in words for lost in _NOT_FOUND) else "GenericError"
-        return refusal(kind, words, domain_name=name, command=command)
+        return refusal(kind, words, domain=domain, command=command)
     if any(broken_off in text for broken_off in _BROKEN_OFF):
-        return AgentUnresponsive(f"the agent of domain {name} went away during {command} ({text})")
-    return AgentNonsense(f"the agent of domain {name} answered {command} against the protocol: {text}")
+        return AgentUnresponsive(f"the agent of domain {domain} went away during {command} ({text})")
+    return AgentNonsense(f"the agent of domain {domain} answered {command} against the protocol: {text}")

@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import pwd
-import shlex
 
 from autoscaler.backends.libvirt.binding import libvirt
+from autoscaler.core.named import Named, virsh
 from autoscaler.ports import (
     AutoscalerError,
     BackendUnavailable,
@@ -75,20 +75,20 @@ def opening_failed(error: libvirt.libvirtError, uri: str) -> BackendUnavailable:
     if code in (libvirt.VIR_ERR_AUTH_FAILED, libvirt.VIR_ERR_AUTH_CANCELLED):
         return BackendUnavailable(
             f"{where} refuses the credentials of user {_user()} ({text}): "
-            f"see `virsh -c {shlex.quote(uri)} uri` and ~/.config/libvirt/auth.conf"
+            f"see `{virsh(uri, 'uri')}` and ~/.config/libvirt/auth.conf"
         )
     if code == libvirt.VIR_ERR_NO_CONNECT:
         return BackendUnavailable(
             f"{where} is no address that libvirt knows ({text}): write one as qemu:///system, "
             f"or install the driver, `apt install libvirt-daemon-driver-qemu`"
         )
-    return BackendUnavailable(f"{where} cannot be opened: {text}; try `virsh -c {shlex.quote(uri)} list`")
+    return BackendUnavailable(f"{where} cannot be opened: {text}; try `{virsh(uri, 'list')}`")
 
 
 def sweep_failed(error: libvirt.libvirtError, uri: str) -> BackendUnavailable:
     """Why the domains of a connection could not be listed."""
     return BackendUnavailable(
-        f"libvirt at {uri} did not list its domains ({said(error)}): try `virsh -c {shlex.quote(uri)} list`"
+        f"libvirt at {uri} did not list its domains ({said(error)}): try `{virsh(uri, 'list')}`"
     )
 
 
@@ -96,106 +96,106 @@ def host_failed(error: libvirt.libvirtError, uri: str) -> BackendUnavailable:
     """Why the CPUs of a connection's host could not be counted."""
     return BackendUnavailable(
         f"libvirt at {uri} did not tell how many CPUs its host has ({said(error)}): "
-        f"try `virsh -c {shlex.quote(uri)} nodeinfo`"
+        f"try `{virsh(uri, 'nodeinfo')}`"
     )
 
 
-def look_failed(error: libvirt.libvirtError, name: str, *, alive: bool) -> AutoscalerError:
+def look_failed(error: libvirt.libvirtError, domain: Named, *, alive: bool) -> AutoscalerError:
     """Why one domain could not be looked at; nothing was changed.
 
     Args:
         error: what libvirt raised.
-        name: the domain, for the message.
+        domain: for the message.
         alive: whether the connection outlived the error.
     """
     code = error.get_error_code()
     if alive and (code in GONE or code == libvirt.VIR_ERR_OPERATION_INVALID):
-        return gone(name)
+        return gone(domain)
     if alive and code in DENIED:
-        return denied(error, name)
-    return BackendUnavailable(f"libvirt could not look at domain {name}: {said(error)}")
+        return denied(error, domain)
+    return BackendUnavailable(f"libvirt could not look at domain {domain}: {said(error)}")
 
 
-def plug_failed(error: libvirt.libvirtError, name: str, *, alive: bool, active: bool) -> AutoscalerError:
+def plug_failed(error: libvirt.libvirtError, domain: Named, *, alive: bool, active: bool) -> AutoscalerError:
     """Why vCPUs were not added, or that nobody can know.
 
     Args:
         error: what libvirt raised.
-        name: the domain, for the message.
+        domain: for the message.
         alive: whether the connection outlived the error.
         active: whether the domain runs after it.
     """
     text = said(error)
-    refusal = _not_changed(error, name, alive=alive, active=active)
+    refusal = _not_changed(error, domain, alive=alive, active=active)
     if refusal is not None:
         return refusal
     if alive and (error.get_error_code() in REFUSED or _DEVICE_ADD in text):
-        return Denied(f"domain {name} was not given vCPUs: {text}; see `virsh vcpucount {shlex.quote(name)}`")
+        return Denied(f"domain {domain} was not given vCPUs: {text}; see `{domain.virsh('vcpucount')}`")
     return OutcomeUnknown(
-        f"the answer of domain {name} to adding vCPUs was lost ({text}): "
-        f"`virsh vcpucount {shlex.quote(name)}` tells what it has"
+        f"the answer of domain {domain} to adding vCPUs was lost ({text}): "
+        f"`{domain.virsh('vcpucount')}` tells what it has"
     )
 
 
 def unplug_failed(
-    error: libvirt.libvirtError, name: str, *, alive: bool, active: bool
+    error: libvirt.libvirtError, domain: Named, *, alive: bool, active: bool
 ) -> AutoscalerError | None:
     """Why the guest was not asked for a vCPU, or that nobody can know; None: it was, and takes its time.
 
     Args:
         error: what libvirt raised.
-        name: the domain, for the message.
+        domain: for the message.
         alive: whether the connection outlived the error.
         active: whether the domain runs after it.
     """
     code, text = error.get_error_code(), said(error)
-    refusal = _not_changed(error, name, alive=alive, active=active)
+    refusal = _not_changed(error, domain, alive=alive, active=active)
     if refusal is not None:
         return refusal
     if alive and code == libvirt.VIR_ERR_OPERATION_TIMEOUT and _UNPLUG in text:
         return None
     if alive and _NO_ACPI in text:
         return DomainBusy(
-            f"the guest of domain {name} does not listen to ACPI yet, so it cannot give a vCPU back: if it "
+            f"the guest of domain {domain} does not listen to ACPI yet, so it cannot give a vCPU back: if it "
             f"has booted, its kernel needs ACPI CPU hotplug (CONFIG_HOTPLUG_CPU)"
         )
     if alive and (code in REFUSED or code == libvirt.VIR_ERR_OPERATION_FAILED or _DEVICE_DEL in text):
         return Denied(
-            f"domain {name} was not asked for a vCPU: {text}; see `virsh dumpxml {shlex.quote(name)}`, its "
+            f"domain {domain} was not asked for a vCPU: {text}; see `{domain.virsh('dumpxml')}`, its "
             f"<vcpus> tell which can go"
         )
     return OutcomeUnknown(
-        f"the answer of domain {name} to taking a vCPU away was lost ({text}): "
-        f"`virsh vcpucount {shlex.quote(name)}` tells what it has"
+        f"the answer of domain {domain} to taking a vCPU away was lost ({text}): "
+        f"`{domain.virsh('vcpucount')}` tells what it has"
     )
 
 
 def _not_changed(
-    error: libvirt.libvirtError, name: str, *, alive: bool, active: bool
+    error: libvirt.libvirtError, domain: Named, *, alive: bool, active: bool
 ) -> AutoscalerError | None:
     """Why a change was not even begun, where that is certain."""
     code, text = error.get_error_code(), said(error)
     if not alive:
         return None
     if code in GONE or (code == libvirt.VIR_ERR_OPERATION_INVALID and not active):
-        return gone(name)
+        return gone(domain)
     if is_held(error) or code == libvirt.VIR_ERR_OPERATION_INVALID:
         return DomainBusy(
-            f"domain {name} is held by another job ({text}): see `virsh domjobinfo {shlex.quote(name)}`"
+            f"domain {domain} is held by another job ({text}): see `{domain.virsh('domjobinfo')}`"
         )
-    return denied(error, name) if code in DENIED else None
+    return denied(error, domain) if code in DENIED else None
 
 
-def gone(name: str) -> DomainGone:
+def gone(domain: Named) -> DomainGone:
     """Say that a domain does not run."""
-    return DomainGone(f"domain {name} does not run (any more): see `virsh list --all`")
+    return DomainGone(f"domain {domain} does not run (any more): see `{virsh(domain.host, 'list', '--all')}`")
 
 
-def denied(error: libvirt.libvirtError, name: str) -> Denied:
+def denied(error: libvirt.libvirtError, domain: Named) -> Denied:
     """Say that this user may not do it."""
     return Denied(
-        f"user {_user()} may not change domain {name} ({said(error)}): give it org.libvirt.api.domain.write "
-        f"by a polkit rule, or connect as a user that has it"
+        f"user {_user()} may not change domain {domain} ({said(error)}): give it "
+        f"org.libvirt.api.domain.write by a polkit rule, or connect as a user that has it"
     )
 
 

@@ -12,7 +12,6 @@ libvirt would ask for the right to edit the stored configuration as well.
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.libvirt.acpi_feed import AcpiFeed
@@ -27,6 +26,8 @@ from autoscaler.backends.libvirt.link_pool import LinkPool
 from autoscaler.backends.libvirt.pid_files import PidFiles
 from autoscaler.backends.libvirt.removal import highest_removable, removal_flags
 from autoscaler.backends.libvirt.stats import DomainViews
+from autoscaler.core.condition import raising
+from autoscaler.core.named import Named, virsh
 from autoscaler.ports import BackendUnavailable, Conflict, Denied
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class LibvirtHypervisor:
         self._label = uri if label is None else label
         self._clock = clock
         self._adopt = frozenset(adopt)
-        self._labels = DomainLabels()
+        self._labels = DomainLabels(uri)
         self._jobs = DomainJobs()
         self._events = EventFeed(self._label, metadata_changed=self._labels.changed)
         self._listener = LibvirtLink(uri, clock=clock, read_only=True, events=self._events)
@@ -156,7 +157,9 @@ class LibvirtHypervisor:
                 handle.setVcpusFlags(target, _LIVE)
             except libvirt.libvirtError as error:
                 alive = is_alive(handle.connect())
-                raise plug_failed(error, handle.name(), alive=alive, active=is_active(handle)) from error
+                raise plug_failed(
+                    error, self._named(handle), alive=alive, active=is_active(handle)
+                ) from error
 
     def unplug(self, domain: DomainId, *, expect: int, target: int) -> int | None:
         """Ask for one vCPU back, highest slot first; see `Hypervisor.unplug`.
@@ -166,21 +169,21 @@ class LibvirtHypervisor:
         self._firmware.connection()
         with self._writers.lease(WRITER_PATIENCE_S) as link:
             handle, plugged, _ = self._look(link, domain)
-            name = handle.name()
+            named = self._named(handle)
             if plugged <= target:
                 return None
             if plugged != expect:
-                raise _conflict(name, plugged, expect)
+                raise _conflict(named, plugged, expect)
             connection = handle.connect()
             try:
-                slot, flags = highest_removable(handle, plugged=plugged), removal_flags(connection)
+                slot, flags = highest_removable(handle, named, plugged=plugged), removal_flags(connection)
             except libvirt.libvirtError as error:
-                raise look_failed(error, name, alive=is_alive(connection)) from error
+                raise look_failed(error, named, alive=is_alive(connection)) from error
             try:
                 handle.setVcpusFlags(target, flags)
             except libvirt.libvirtError as error:
                 alive = is_alive(connection)
-                failure = unplug_failed(error, name, alive=alive, active=is_active(handle))
+                failure = unplug_failed(error, named, alive=alive, active=is_active(handle))
                 if failure is not None:
                     raise failure from error
             return slot
@@ -221,7 +224,7 @@ class LibvirtHypervisor:
         raise BackendUnavailable(
             f"libvirt at {self._uri} did not list its domains within {sum(SWEEP_PATIENCE_S):.0f} s: "
             f"either its daemon is stuck, or the QEMU of several domains is; "
-            f"`virsh -c {shlex.quote(self._uri)} domstats --vcpu DOMAIN --nowait` tells which"
+            f"`{virsh(self._uri, 'domstats', '--vcpu', 'DOMAIN', '--nowait')}` tells which"
         )
 
     def _ask(self) -> Sequence[tuple[libvirt.virDomain, Mapping[str, int]]]:
@@ -240,31 +243,34 @@ class LibvirtHypervisor:
         self, link: LibvirtLink, domain: DomainId, *, expect: int, target: int
     ) -> libvirt.virDomain:
         handle, plugged, maximum = self._look(link, domain)
-        name = handle.name()
+        named = self._named(handle)
         if plugged != expect:
-            raise _conflict(name, plugged, expect)
+            raise _conflict(named, plugged, expect)
         if target > maximum:
             raise Denied(
-                f"domain {name} cannot have {target} vCPUs, its maximum is {maximum}: `virsh setvcpus "
-                f"{shlex.quote(name)} {target} --maximum --config`, then shut it down and start it"
+                f"domain {named} cannot have {target} vCPUs, its maximum is {maximum}: raise it by "
+                f"{raising(named, target)}, then stop and start it"
             )
         return handle
+
+    def _named(self, handle: libvirt.virDomain) -> Named:
+        return Named(self._uri, handle.UUIDString(), handle.name())
 
     def _look(self, link: LibvirtLink, domain: DomainId) -> tuple[libvirt.virDomain, int, int]:
         """The domain, its plugged vCPUs and its maximum."""
         connection = link.connection()
-        name = domain.uuid
+        named = Named(self._uri, domain.uuid, domain.uuid)
         try:
             handle = connection.lookupByUUIDString(domain.uuid)
-            name = handle.name()
+            named = self._named(handle)
             plugged = handle.vcpusFlags(_LIVE)
             return handle, plugged, handle.vcpusFlags(_LIVE | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
         except libvirt.libvirtError as error:
-            raise look_failed(error, name, alive=is_alive(connection)) from error
+            raise look_failed(error, named, alive=is_alive(connection)) from error
 
 
-def _conflict(name: str, plugged: int, expect: int) -> Conflict:
-    return Conflict(f"domain {name} has {plugged} vCPUs plugged where {expect} were expected")
+def _conflict(domain: Named, plugged: int, expect: int) -> Conflict:
+    return Conflict(f"domain {domain} has {plugged} vCPUs plugged where {expect} were expected")
 
 
 def _version(number: int) -> str:

@@ -14,7 +14,6 @@ No more than one call is out, beside those of the sweeps themselves.
 from __future__ import annotations
 
 import logging
-import shlex
 import threading
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,6 +26,7 @@ from autoscaler.backends.libvirt.errors import said
 from autoscaler.backends.libvirt.late import LateCalls
 from autoscaler.backends.libvirt.link import is_alive
 from autoscaler.backends.libvirt.metadata import NAMESPACE, read_labels, read_owner
+from autoscaler.core.named import Named
 from autoscaler.core.policy import OPT_OUT
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from autoscaler.core.owner import Owner
 
+_CORRECTING = ("--key", "autoscaler", "--live", "--config", "--edit")
 _log = logging.getLogger(__name__)
 
 REREAD_S = 60.0
@@ -48,7 +49,7 @@ _MOST_TOLD = 4
 class _Known:
     """What is known of one run of a domain, from its start to its stop."""
 
-    name: str
+    named: Named
     run: int
     """libvirt's id of the running domain; another one after a restart."""
     labels: Mapping[str, str] | None = None
@@ -76,8 +77,9 @@ class _Known:
 class DomainLabels:
     """Asks for labels, a sweep at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, uri: str) -> None:
         """Start with no domain seen."""
+        self._uri = uri
         self._late = LateCalls(1)
         self._sweeping = threading.Lock()
         self._known: Mapping[str, _Known] = MappingProxyType({})
@@ -123,10 +125,10 @@ class DomainLabels:
     def troubles(self) -> Mapping[str, str]:
         """Name -> why it is not shown, of each domain of the last sweep of which not all was heard."""
         return {
-            known.name: (
-                f"libvirt does not tell the metadata of domain {known.name}, by which its owner may have "
-                f"opted out{known.failure and f' ({known.failure})'}: see whether `virsh metadata "
-                f"{shlex.quote(known.name)} {NAMESPACE}` answers"
+            known.named.name: (
+                f"libvirt does not tell the metadata of domain {known.named}, by which its owner may have "
+                f"opted out{known.failure and f' ({known.failure})'}: see whether "
+                f"`{known.named.virsh('metadata', NAMESPACE)}` answers"
             )
             for known in self._known.values()
             if not known.shown
@@ -140,7 +142,7 @@ class DomainLabels:
             uuid, run = domain.UUIDString(), domain.ID()
             known = before.get(uuid)
             if known is None or known.run != run:
-                known = _Known(name=domain.name(), run=run)
+                known = _Known(named=Named(self._uri, uuid, domain.name()), run=run)
             now[uuid] = known
             followed.append((domain, known))
         self._known = MappingProxyType(now)
@@ -199,10 +201,8 @@ def _tell(known: _Known, fault: str) -> None:
     if fault not in known.told and len(known.told) < _MOST_TOLD:
         known.told.add(fault)
         _log.warning(
-            "domain %s is left alone, for its labels cannot be read: %s; correct them by `virsh metadata %s "
-            "%s --key autoscaler --live --config --edit`",
-            known.name,
+            "domain %s is left alone, for its labels cannot be read: %s; correct them by `%s`",
+            known.named,
             fault,
-            shlex.quote(known.name),
-            NAMESPACE,
+            known.named.virsh("metadata", NAMESPACE, *_CORRECTING),
         )

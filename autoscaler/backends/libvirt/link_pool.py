@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.libvirt.link import LibvirtLink
+from autoscaler.core.named import virsh
 from autoscaler.ports import BackendUnavailable
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class LinkPool:
         except queue.Empty:
             raise BackendUnavailable(
                 f"all {len(self._links)} connections for such calls to {self._uri} wait for guests or QEMU "
-                f"processes that do not answer: see whether `virsh list` does"
+                f"processes that do not answer: see whether `{virsh(self._uri, 'list')}` does"
             ) from None
         try:
             yield link

@@ -6,11 +6,14 @@ the guest may follow later. From 12.4 on it can be told not to wait.
 
 from __future__ import annotations
 
-import shlex
 import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING
 
 from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.ports import Denied
+
+if TYPE_CHECKING:
+    from autoscaler.core.named import Named
 
 _WITHOUT_WAITING = 12_004_000
 """The libvirt version from which its QEMU driver can be asked for a removal without waiting."""
@@ -29,7 +32,7 @@ def removal_flags(connection: libvirt.virConnect) -> int:
     return live
 
 
-def highest_removable(domain: libvirt.virDomain, *, plugged: int) -> int:
+def highest_removable(domain: libvirt.virDomain, named: Named, *, plugged: int) -> int:
     """The number of the highest plugged vCPU that can go; libvirt takes that one.
 
     Raises:
@@ -46,9 +49,8 @@ def highest_removable(domain: libvirt.virDomain, *, plugged: int) -> int:
         if vcpu.get("enabled") == "yes" and vcpu.get("hotpluggable") == "yes"
     ]
     if not can_go:
-        name = shlex.quote(domain.name())
         raise Denied(
-            f"no vCPU of domain {domain.name()} can be taken away: `virsh edit {name}`, give it <vcpus> with "
+            f"no vCPU of domain {named} can be taken away: `{named.virsh('edit')}`, give it <vcpus> with "
             f"hotpluggable='yes' for all but vCPU 0, then stop and start it; or set reclaim: offline"
         )
     return max(can_go)

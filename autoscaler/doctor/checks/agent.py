@@ -76,7 +76,7 @@ def _no_channel(domain: DomainFacts) -> Finding:
             "AGENT_SOCKET in the configuration, or let it be agent.sock beside qmp.sock."
         )
         return error("agent-channel", seen, means, Fix(advice=advice))
-    attaching = domain.host.virsh("attach-device", domain.called, "agent.xml", "--config")
+    attaching = domain.named.virsh("attach-device", "agent.xml", "--config")
     return error(
         "agent-channel",
         seen,

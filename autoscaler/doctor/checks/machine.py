@@ -48,7 +48,7 @@ def _machine(domain: DomainFacts) -> Iterator[Finding]:
             Fix(
                 advice="Add this to <features>.",
                 xml="<acpi/>",
-                commands=(domain.host.virsh("edit", domain.called), *domain.restart),
+                commands=(domain.named.virsh("edit"), *domain.restart),
             ),
         )
     else:
@@ -58,7 +58,7 @@ def _machine(domain: DomainFacts) -> Iterator[Finding]:
 def _by_hand(domain: DomainFacts) -> str:
     if not domain.by_libvirt:
         return "query-hotpluggable-cpus and device_add on its monitor."
-    return f"`{domain.host.virsh('setvcpus', domain.called, str(domain.plugged + 1), '--live')}`."
+    return f"`{domain.named.virsh('setvcpus', str(domain.plugged + 1), '--live')}`."
 
 
 def _emulation(domain: DomainFacts) -> Iterator[Finding]:
@@ -89,7 +89,7 @@ def _hidden(domain: DomainFacts) -> Iterator[Finding]:
         "Linux from late 6.12 on takes vCPUs that are added only where it finds a hypervisor that it knows",
         Fix(
             advice="Take that element out, unless a driver in the guest needs it.",
-            commands=(domain.host.virsh("edit", domain.called), *domain.restart),
+            commands=(domain.named.virsh("edit"), *domain.restart),
         ),
     )
 

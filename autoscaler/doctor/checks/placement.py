@@ -66,13 +66,13 @@ def _widen(domain: DomainFacts) -> Fix:
         return Fix(advice=advice, commands=(_pin(domain, numbers[-1]),))
     return Fix(
         advice="Widen the cpuset of <vcpu>, or bound the policy's `vcpus.max`.",
-        commands=(domain.host.virsh("edit", domain.called), *domain.restart),
+        commands=(domain.named.virsh("edit"), *domain.restart),
     )
 
 
 def _pin(domain: DomainFacts, number: int) -> str:
     live = ("--live",) if domain.view is not None and number < domain.plugged else ()
-    return domain.host.virsh("vcpupin", domain.called, str(number), "CPUS", *live, "--config")
+    return domain.named.virsh("vcpupin", str(number), "CPUS", *live, "--config")
 
 
 def _numa(domain: DomainFacts) -> Iterator[Finding]:
@@ -123,7 +123,7 @@ def _quota(domain: DomainFacts) -> Iterator[Finding]:
 
 def _schedinfo(domain: DomainFacts, key: str) -> str:
     live = () if domain.view is None else ("--live",)
-    return domain.host.virsh("schedinfo", domain.called, *live, "--config", f"{key}=-1")
+    return domain.named.virsh("schedinfo", *live, "--config", f"{key}=-1")
 
 
 def _cpus(count: int) -> str:

@@ -72,7 +72,7 @@ def raise_to(domain: DomainFacts, wanted: int) -> Fix:
     choose = f"{wanted}, or as many as it may ever need, take effect when it starts next."
     topology = domain.build.topology
     if topology is None:
-        raising = domain.host.virsh("setvcpus", domain.called, str(wanted), "--maximum", "--config")
+        raising = domain.named.virsh("setvcpus", str(wanted), "--maximum", "--config")
         return Fix(advice=choose, commands=(raising, *domain.restart))
     # libvirt takes no maximum that the topology does not hold, so both are changed in one edit.
     grown = topology.with_vcpus(wanted)
@@ -80,7 +80,7 @@ def raise_to(domain: DomainFacts, wanted: int) -> Fix:
     return Fix(
         advice=f"Write both, for the topology has to hold the maximum: {choose}",
         xml=f"<vcpu current='{current}'>{grown.vcpus}</vcpu>\n{_topology_xml(grown)}",
-        commands=(domain.host.virsh("edit", domain.called), *domain.restart),
+        commands=(domain.named.virsh("edit"), *domain.restart),
     )
 
 
@@ -133,10 +133,10 @@ def _make_removable(domain: DomainFacts) -> Fix:
         )
     current, maximum = domain.build.starts_with or domain.plugged, domain.maximum
     listed = maximum <= _MOST_LISTED
-    setting = domain.host.virsh("setvcpus", domain.called)
+    setting = domain.named.virsh("setvcpus")
     return Fix(
         advice="It starts next with vCPUs that can go, by these commands"
-        + (", or by this in `virsh edit`." if listed else "."),
+        + (f", or by this in `{domain.named.virsh('edit')}`." if listed else "."),
         xml=_vcpus_xml(current, maximum) if listed else "",
         commands=(
             f"{setting} 1 --config",
@@ -186,4 +186,4 @@ def _one_thread(domain: DomainFacts, topology: Topology) -> Fix:
         + (f"dies='{topology.dies}' " if topology.dies > 1 else "")
         + f"cores='{topology.cores * topology.threads}' threads='1'/>"
     )
-    return Fix(advice=advice, xml=xml, commands=(domain.host.virsh("edit", domain.called), *domain.restart))
+    return Fix(advice=advice, xml=xml, commands=(domain.named.virsh("edit"), *domain.restart))

@@ -38,7 +38,7 @@ def check(domain: DomainFacts) -> Iterator[Finding]:
         yield note(
             "definition",
             "it is transient: libvirt keeps no definition of it",
-            "what is to be done with --config or `virsh edit` belongs into the XML that it is made from",
+            "what is to be done with --config or by editing it belongs into the XML that it is made from",
         )
     yield from _governed(domain)
     yield from _sockets(domain)
