@@ -1,7 +1,7 @@
 """Adds a vCPU to one guest and takes it back, by the service's own backends, and times each stage.
 
-Invariant: whatever goes wrong, the guest is asked to run no more vCPUs than before; and what was plugged is
-asked back, unless its QEMU emulates CPUs, for that one may end over it.
+Invariant: whatever goes wrong or stops it, the guest is asked to run no more vCPUs than before; and what was
+plugged is asked back, unless its QEMU emulates CPUs, for that one may end over it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from autoscaler.core.model import RunState
 from autoscaler.doctor.checks.room import raise_to
 from autoscaler.doctor.finding import Fix, error, note, ok, warning
-from autoscaler.ports import AgentError, AutoscalerError
+from autoscaler.ports import AgentError, AutoscalerError, Denied
 from autoscaler.service.closing import HostClosing
 from autoscaler.service.composition import connect
 from autoscaler.service.instruments import Instruments
@@ -37,6 +37,24 @@ PATIENCE_S = 30.0
 _EVERY_S = 0.02
 
 
+class _StuckError(Exception):
+    """A stage was not reached; the text is a sentence without its end."""
+
+
+class _StoppedError(_StuckError):
+    """Somebody wants no more of it."""
+
+
+class Stop:
+    """How another thread ends an exercise early, and what it would leave behind if it ended now."""
+
+    def __init__(self) -> None:
+        """Nobody has asked for it."""
+        self.asked = False
+        self.left_behind = ""
+        """What to type to undo it, in a sentence; empty: there is nothing to undo."""
+
+
 def exercised(
     connection: Connection,
     domain: DomainFacts,
@@ -44,6 +62,7 @@ def exercised(
     clock: Clock,
     wait: Callable[[float], object],
     config: Config,
+    stop: Stop,
 ) -> Finding:
     """Exercise a domain over a connection of its own, made as the service makes it."""
     opened = HostClosing(clock)
@@ -51,13 +70,9 @@ def exercised(
         (host,) = connect(
             replace(config, connections=(connection,)), clock, Instruments(CollectorRegistry()), opened
         )
-        return Exercise(host, domain, clock=clock, wait=wait).run()
+        return Exercise(host, domain, clock=clock, wait=wait, stop=stop).run()
     finally:
         opened.close()
-
-
-class _StuckError(Exception):
-    """A stage was not reached; the text is a sentence without its end."""
 
 
 class Exercise:
@@ -70,14 +85,18 @@ class Exercise:
         *,
         clock: Clock,
         wait: Callable[[float], object],
+        stop: Stop,
     ) -> None:
         """Prepare it; `wait` sleeps so many seconds."""
+        self._stop = stop
         self._host = host
         self._domain = domain
         self._clock = clock
         self._wait = wait
         self._began_s = 0.0
         self._told: list[str] = []
+        self._stoppable = True
+        """Until it is put back, which nothing cuts short."""
 
     def run(self) -> Finding:
         """Do it, and say how it went."""
@@ -87,6 +106,8 @@ class Exercise:
             if obstacle:
                 return note(_CHECK, "it was not exercised", obstacle)
             before = self._until("asked which vCPUs it runs", lambda: self._host.cpus.vcpus(view.id))
+        except _StoppedError:
+            return note(_CHECK, "it was not exercised", "it was stopped, and nothing was changed")
         except (_StuckError, AutoscalerError) as problem:
             return error(_CHECK, "it was not exercised", "nothing was changed", Fix(advice=f"{problem}."))
         if view.plugged >= view.maximum and before.present <= before.online:
@@ -97,32 +118,53 @@ class Exercise:
         return self._grow_and_shrink(view, before)
 
     def _grow_and_shrink(self, view: DomainView, before: GuestVcpus) -> Finding:
-        problem = ""
         plugs = before.present <= before.online
+        failure: _StuckError | AutoscalerError | None = None
+        self._stop.left_behind = self._undoing(view, before, plugs=plugs)
         try:
-            if plugs:
-                self._begin()
-                self._host.hypervisor.plug(view.id, expect=view.plugged, target=view.plugged + 1)
-                self._tell("plugged")
-                self._until("listed by the guest", lambda: self._listed(view, before))
-                self._tell("listed by the guest")
-            else:
-                self._begin()
-            self._until("online", lambda: self._runs(view, before.online + 1))
-            self._tell("online")
-        except (_StuckError, AutoscalerError) as failure:
-            problem = str(failure)
+            self._grow(view, before, plugs=plugs)
+        except (_StuckError, AutoscalerError) as problem:
+            failure = problem
+        except BaseException:
+            self._put_back(view, before, plugs=plugs)
+            raise
         left = self._put_back(view, before, plugs=plugs)
+        self._stop.left_behind = ""
+        return self._told_of(failure, left)
+
+    def _told_of(self, failure: _StuckError | AutoscalerError | None, left: str) -> Finding:
         seen = "; ".join(self._told) or "no stage was reached"
-        if problem:
+        if isinstance(failure, _StoppedError):
+            return note(_CHECK, seen, f"it was stopped; {left or 'the guest is as it was before'}")
+        if isinstance(failure, Denied) and not self._told:
+            return error(
+                _CHECK,
+                "the hypervisor denied the vCPU, and nothing was changed",
+                "the service is denied each growth of it so, too",
+                Fix(advice=f"{failure}. Then try again."),
+            )
+        if failure is not None:
             means = "; ".join(filter(None, ("the service would fail so, too", left)))
-            return error(_CHECK, seen, means, Fix(advice=f"{problem}."))
+            return error(_CHECK, seen, means, Fix(advice=f"{failure}."))
         return ok(_CHECK, seen, left)
+
+    def _grow(self, view: DomainView, before: GuestVcpus, *, plugs: bool) -> None:
+        self._begin()
+        if plugs:
+            self._host.hypervisor.plug(view.id, expect=view.plugged, target=view.plugged + 1)
+            self._tell("plugged")
+            self._until("listed by the guest", lambda: self._listed(view, before))
+            self._tell("listed by the guest")
+        self._until("online", lambda: self._runs(view, before.online + 1))
+        self._tell("online")
 
     def _put_back(self, view: DomainView, before: GuestVcpus, *, plugs: bool) -> str:
         """Bring the guest to where it was, and say what is left of it; empty: nothing."""
+        self._stoppable = False
         self._begin()
         try:
+            if self._is_as_before(view, before):
+                return ""
             self._until("offline again", lambda: self._runs(view, before.online))
             self._tell("offline again")
         except (_StuckError, AutoscalerError) as failure:
@@ -139,6 +181,25 @@ class Exercise:
         except (_StuckError, AutoscalerError) as failure:
             return f"the vCPU stays plugged, which costs little: {failure}"
         return ""
+
+    def _is_as_before(self, view: DomainView, before: GuestVcpus) -> bool:
+        """Whether nothing was added; an agent that does not tell is taken for no."""
+        found = self._view()
+        try:
+            online = self._host.cpus.vcpus(view.id).online
+        except AgentError:
+            return False
+        return found is not None and found.plugged <= view.plugged and online <= before.online
+
+    def _undoing(self, view: DomainView, before: GuestVcpus, *, plugs: bool) -> str:
+        """How a person would bring the guest to where it is now."""
+        named = self._domain.named
+        offline = f"`{named.virsh('setvcpus', str(before.online), '--guest')}`"
+        back = f"`{named.virsh('setvcpus', str(view.plugged), '--live')}`"
+        if not named.by_libvirt:
+            offline, back = "guest-set-vcpus of its agent", "device_del on its monitor"
+        taking = f", and {back} takes it back" if plugs and self._domain.build.emulated is False else ""
+        return f"domain {named} may run one vCPU more than before: {offline} takes it offline{taking}"
 
     def _view(self) -> DomainView | None:
         views = self._host.hypervisor.domains()
@@ -165,6 +226,8 @@ class Exercise:
         end_s = self._clock.monotonic_s() + PATIENCE_S
         trouble = ""
         while self._clock.monotonic_s() < end_s:
+            if self._stop.asked and self._stoppable:
+                raise _StoppedError("it was stopped")
             try:
                 found = look()
             except AgentError as failure:

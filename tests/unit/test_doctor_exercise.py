@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,8 +121,71 @@ def test_a_plug_that_qemu_refuses_is_told_in_its_words(folder: Path, web: Folder
     web.qemu.faults["device_add"] = Fault.REFUSES
     finding = found(run(folder))
     assert finding["severity"] == "error"
+    assert finding["seen"] == "the hypervisor denied the vCPU, and nothing was changed"
+    assert "the service is denied each growth" in finding["means"]
     assert "refused by the script" in finding["fix"]["advice"]
+    assert "device_del" not in [name for name, _ in web.qemu.heard], "nothing is there to be taken back"
     assert web.guest.online == {0}
+
+
+def begun(folder: Path) -> subprocess.Popen[str]:
+    """The same as a process of its own, for signals."""
+    program = "from autoscaler.cli.main import main; main()"
+    words = ["doctor", "web", "--qmp", str(folder), "--exercise", "--output", "json"]
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end_s, "it did not happen in time"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_exercise_that_is_stopped_takes_back_what_it_added(
+    folder: Path, web: FolderGuest, signum: signal.Signals, code: int
+) -> None:
+    web.guest.stubborn = {1}
+    with begun(folder) as process:
+        until(lambda: web.qemu.plugged == 2)
+        process.send_signal(signum)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, web.qemu.plugged, web.guest.online) == (code, 1, {0})
+    assert "taken back first; once more ends at once" in err
+    (host,) = json.loads(out)["hosts"]
+    assert host["domains"][0]["findings"][-1]["means"] == "it was stopped; the guest is as it was before"
+
+
+def test_a_second_ctrl_c_ends_at_once_and_says_what_is_left_behind(folder: Path, web: FolderGuest) -> None:
+    web.guest.stubborn = {1}
+    web.qemu.on_unplug = lambda _slot: None
+    with begun(folder) as process:
+        until(lambda: web.qemu.plugged == 2)
+        process.send_signal(signal.SIGINT)
+        until(lambda: "device_del" in [name for name, _ in web.qemu.heard])
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=5)
+    assert (process.returncode, out) == (130, "")
+    assert "ended at once: domain web may run one vCPU more than before" in err
+    assert "device_del on its monitor takes it back" in err
+
+
+class _Unforeseen(Exception):
+    pass
+
+
+def test_whatever_breaks_an_exercise_what_was_added_is_taken_back(
+    folder: Path, web: FolderGuest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bool:
+        raise _Unforeseen
+
+    monkeypatch.setattr(exercise.Exercise, "_listed", broken)
+    assert isinstance(run(folder).exception, _Unforeseen)
+    assert (web.qemu.plugged, web.guest.online) == (1, {0})
 
 
 def test_a_guest_that_is_full_is_told_how_to_get_room(folder: Path, web: FolderGuest) -> None:
