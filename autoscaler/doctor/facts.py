@@ -5,8 +5,9 @@ Invariant: what could not be seen is None, with its meaning stated, and never a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from math import prod
 from typing import TYPE_CHECKING
 
 from autoscaler.core.named import Named
@@ -45,22 +46,35 @@ class Topology:
 
     sockets: int
     dies: int = 1
+    clusters: int = 1
     cores: int
     threads: int
 
     def with_vcpus(self, count: int) -> Topology:
         """The same with more sockets, so that at least `count` vCPUs fit."""
-        each = self.dies * self.cores * self.threads
-        return Topology(sockets=-(-count // each), dies=self.dies, cores=self.cores, threads=self.threads)
+        return replace(self, sockets=-(-count * self.sockets // self.vcpus))
 
     @property
     def vcpus(self) -> int:
         """How many fit."""
-        return self.sockets * self.dies * self.cores * self.threads
+        return prod(number for _, number in self._levels)
 
     def __str__(self) -> str:
-        dies = f"dies {self.dies}, " if self.dies > 1 else ""
-        return f"sockets {self.sockets}, {dies}cores {self.cores}, threads {self.threads}"
+        return ", ".join(f"{level} {number}" for level, number in self._told)
+
+    @property
+    def xml(self) -> str:
+        """As libvirt writes it; a level that a machine may not know is left out where it is one."""
+        attributes = " ".join(f"{level}='{number}'" for level, number in self._told)
+        return f"<topology {attributes}/>"
+
+    @property
+    def _levels(self) -> tuple[tuple[str, int], ...]:
+        return tuple((level.name, getattr(self, level.name)) for level in fields(self))
+
+    @property
+    def _told(self) -> tuple[tuple[str, int], ...]:
+        return tuple(it for it in self._levels if it[0] not in {"dies", "clusters"} or it[1] > 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +119,8 @@ class Build:
     hotplug: bool = True
     """Whether its machine type has places for vCPUs at all."""
     topology: Topology | None = None
+    vcpu_attributes: tuple[tuple[str, str], ...] = ()
+    """Of <vcpu> in its definition, all but `current`: its placement, where it may run."""
     placement: Placement = field(default_factory=Placement)
     """Where its vCPUs may run."""
     channel: bool | None = None
@@ -139,6 +155,8 @@ class HostFacts:
     maximum_vcpus: int = 0
     """What they could have together."""
     limits: HostLimits = field(default_factory=HostLimits)
+    service_group: str = ""
+    """The group that the installed service runs as; empty: none is installed here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ read as one.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -51,6 +52,7 @@ def build_of(domain: LibvirtDomain) -> Build:
         slots=tuple(_slots(running)) or None,
         hotplug=system is None or system.get("machine") not in _WITHOUT_SLOTS,
         topology=_topology(running.find("cpu/topology")),
+        vcpu_attributes=_attributes(running if stored is None else stored),
         placement=_placement(running),
         channel=channel is not None if is_qemu else None,
         connected=None if state is None else state == "connected",
@@ -86,13 +88,12 @@ def _slots(described: ET.Element) -> Iterator[Slot]:
 def _topology(element: ET.Element | None) -> Topology | None:
     if element is None:
         return None
-    sockets, dies, cores, threads = (int(element.get(key, "1")) for key in _LEVELS)
-    # Newer versions name more levels; they multiply as dies do.
-    dies *= int(element.get("clusters", "1"))
-    return Topology(sockets=sockets, dies=dies, cores=cores, threads=threads)
+    return Topology(**{level.name: int(element.get(level.name, "1")) for level in fields(Topology)})
 
 
-_LEVELS = ("sockets", "dies", "cores", "threads")
+def _attributes(described: ET.Element) -> tuple[tuple[str, str], ...]:
+    vcpu = described.find("vcpu")
+    return () if vcpu is None else tuple(it for it in vcpu.items() if it[0] != "current")
 
 
 def _hidden(described: ET.Element) -> str:

@@ -49,13 +49,14 @@ def build_of(qemu: QemuInspection, *, channel: bool, connected: bool | None, cpu
 def _topology(slots: Sequence[QemuSlot]) -> Topology | None:
     levels = {
         level: len({value for slot in slots for key, value in slot.props if key == f"{level}-id"})
-        for level in ("socket", "die", "core", "thread")
+        for level in ("socket", "die", "cluster", "core", "thread")
     }
     if not levels["socket"] or not levels["core"]:
         return None
     return Topology(
         sockets=levels["socket"],
         dies=levels["die"] or 1,
+        clusters=levels["cluster"] or 1,
         cores=levels["core"],
         threads=levels["thread"] or 1,
     )

@@ -5,6 +5,7 @@ Invariant: no guest is changed.
 
 from __future__ import annotations
 
+import grp
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from autoscaler.ports import Clock
     from autoscaler.service.settings import QmpListConnection
 
+_GROUP = "vcpu-autoscaler"
+"""Made by the installation (sysusers.d)."""
 _SWEEP_S = 5.0
 """How long slow guests are waited for."""
 
@@ -100,7 +103,14 @@ def _host(label: str, views: Sequence[DomainView], request: Request, clock: Cloc
         plugged_vcpus=sum(view.plugged for view in views),
         maximum_vcpus=sum(view.maximum for view in views),
         limits=request.limits,
+        service_group=_service_group(),
     )
+
+
+def _service_group() -> str:
+    with suppress(KeyError):
+        return grp.getgrnam(_GROUP).gr_name
+    return ""
 
 
 def _build(hypervisor: QmpHypervisor, view: DomainView, cpus: frozenset[int]) -> Build | str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import grp
+import os
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -303,6 +306,18 @@ def test_a_topology_is_raised_together_with_the_maximum() -> None:
     assert fix.commands[0] == "virsh -c qemu:///system edit web-1"
 
 
+def test_what_else_the_element_and_the_topology_say_is_kept_when_they_are_raised() -> None:
+    topology = Topology(sockets=1, dies=1, clusters=2, cores=2, threads=1)
+    attributes = (("placement", "static"), ("cpuset", "0-3,^2"))
+    facts = domain(plugged=4, starts_with=4, topology=topology, vcpu_attributes=attributes)
+    fix = next(room.check(facts)).fix
+    assert fix.xml.splitlines() == [
+        """<vcpu placement="static" cpuset="0-3,^2" current='4'>8</vcpu>""",
+        "<topology sockets='2' clusters='2' cores='2' threads='1'/>",
+    ]
+    assert str(topology) == "sockets 1, clusters 2, cores 2, threads 1"
+
+
 def test_boot_vcpus_are_made_removable_by_commands_or_by_xml() -> None:
     fix = only_bad(domain(starts_with=2, plugged=2)).fix
     assert fix.xml.splitlines()[1:4] == [
@@ -363,6 +378,23 @@ def test_sockets_that_everybody_may_write_to_are_closed_by_a_command() -> None:
     (finding,) = standing.check(wide)
     assert finding.severity is Severity.WARNING
     assert finding.fix.commands == ("chmod o-rwx '/run/guests/web 1/qmp.sock'",)
+
+
+def test_the_service_is_let_in_before_sockets_are_closed_to_everybody(tmp_path: Path) -> None:
+    sockets = [tmp_path / "a b", tmp_path / "c"]
+    for path in sockets:
+        path.touch()
+        path.chmod(0o666)
+    group = grp.getgrgid(os.getegid()).gr_name
+    wide = domain(
+        host=replace(QMP, service_group=group),
+        socket_modes={str(path): path.stat().st_mode for path in sockets},
+    )
+    (finding,) = standing.check(wide)
+    granting, closing = finding.fix.commands
+    assert granting == f"setfacl --modify group:{group}:rw '{sockets[0]}' {sockets[1]}"
+    subprocess.run(["sh", "-c", closing], check=True)
+    assert [path.stat().st_mode & 0o777 for path in sockets] == [0o660, 0o660]
 
 
 @pytest.mark.parametrize(

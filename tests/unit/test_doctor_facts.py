@@ -58,12 +58,21 @@ def test_a_domains_xml_is_read_to_the_last_fact() -> None:
         Slot(vcpus=1, plugged=False, removable=True),
     )
     assert build.topology == Topology(sockets=1, cores=2, threads=2)
+    assert build.vcpu_attributes == (("placement", "static"), ("cpuset", "0-3,^2"))
     assert (build.channel, build.connected) == (True, False)
     assert (build.hides_hypervisor, build.no_kvmclock) == ("<hidden state='on'/>", True)
     placement = build.placement
     assert (placement.pins, placement.allowed) == ({0: frozenset({1})}, frozenset({0, 1, 3}))
     assert (placement.strict_nodes, placement.cells) == (True, 1)
     assert (placement.quota_vcpus, placement.vcpu_quota_ratio) == (2.0, None)
+
+
+def test_the_levels_of_a_topology_are_told_apart() -> None:
+    xml = RUNNING.replace("dies='1' cores='2' threads='2'", "clusters='2' cores='2' threads='1'")
+    topology = build_of(described(xml)).topology
+    assert topology == Topology(sockets=1, clusters=2, cores=2, threads=1)
+    assert topology.vcpus == 4
+    assert topology.with_vcpus(5) == Topology(sockets=2, clusters=2, cores=2, threads=1)
 
 
 def test_what_the_xml_does_not_say_stays_unknown() -> None:

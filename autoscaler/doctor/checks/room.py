@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+from xml.sax.saxutils import quoteattr
 
 from autoscaler.core.policy import Reclaim
 from autoscaler.doctor.finding import Fix, error, note, ok, warning
@@ -77,18 +79,11 @@ def raise_to(domain: DomainFacts, wanted: int) -> Fix:
     # libvirt takes no maximum that the topology does not hold, so both are changed in one edit.
     grown = topology.with_vcpus(wanted)
     current = domain.build.starts_with or domain.plugged
+    kept = "".join(f"{key}={quoteattr(value)} " for key, value in domain.build.vcpu_attributes)
     return Fix(
         advice=f"Write both, for the topology has to hold the maximum: {choose}",
-        xml=f"<vcpu current='{current}'>{grown.vcpus}</vcpu>\n{_topology_xml(grown)}",
+        xml=f"<vcpu {kept}current='{current}'>{grown.vcpus}</vcpu>\n{grown.xml}",
         commands=(domain.named.virsh("edit"), *domain.restart),
-    )
-
-
-def _topology_xml(topology: Topology) -> str:
-    dies = f" dies='{topology.dies}'" if topology.dies > 1 else ""
-    return (
-        f"<topology sockets='{topology.sockets}'{dies} cores='{topology.cores}' "
-        f"threads='{topology.threads}'/>"
     )
 
 
@@ -181,9 +176,5 @@ def _one_thread(domain: DomainFacts, topology: Topology) -> Fix:
     )
     if not domain.by_libvirt:
         return Fix(advice=advice + " Leave threads out of -smp.")
-    xml = (
-        f"<topology sockets='{topology.sockets}' "
-        + (f"dies='{topology.dies}' " if topology.dies > 1 else "")
-        + f"cores='{topology.cores * topology.threads}' threads='1'/>"
-    )
-    return Fix(advice=advice, xml=xml, commands=(domain.named.virsh("edit"), *domain.restart))
+    cores_only = replace(topology, cores=topology.cores * topology.threads, threads=1)
+    return Fix(advice=advice, xml=cores_only.xml, commands=(domain.named.virsh("edit"), *domain.restart))

@@ -71,7 +71,20 @@ def _sockets(domain: DomainFacts) -> Iterator[Finding]:
             "sockets",
             "every user who can reach the folder may write to its sockets",
             "whoever can has the whole guest in hand",
-            Fix(commands=tuple(shlex.join(("chmod", "o-rwx", path)) for path in wide)),
+            _close(wide, domain.host.service_group),
         )
     elif domain.socket_modes:
         yield ok("sockets", "closed to other users")
+
+
+def _close(paths: list[str], group: str) -> Fix:
+    """Shut others out; the service, which may be one of them, is let in first."""
+    closing = shlex.join(("chmod", "o-rwx", *paths))
+    if not group:
+        return Fix(advice="Let whoever runs the service own them, or be of their group.", commands=(closing,))
+    granting = shlex.join(("setfacl", "--modify", f"group:{group}:rw", *paths))
+    return Fix(
+        advice="First let the service's group in, which may have come in as everybody could. QEMU makes its "
+        "sockets anew at each start: start it with umask 0007, in this group, for it to last.",
+        commands=(granting, closing),
+    )
