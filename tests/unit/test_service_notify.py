@@ -134,6 +134,19 @@ def test_without_systemd_nothing_is_told_and_nothing_is_said(caplog: pytest.LogC
     assert caplog.messages == []
 
 
+def read_by_nobody(manager: NotifySocket) -> ExitStack:
+    """Whose end lets the messages in again that its senders left no room for."""
+    # One sender alone may not have so much on the way that the reader's queue is full.
+    full = ExitStack()
+    while True:
+        sender = full.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        sender.settimeout(0)
+        try:
+            sender.sendto(b"x=", str(manager.path))
+        except BlockingIOError:
+            return full
+
+
 @contextmanager
 def nobody_there(folder: Path) -> Iterator[Path]:
     yield folder / "gone.sock"
@@ -141,15 +154,7 @@ def nobody_there(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def nobody_reads(folder: Path) -> Iterator[Path]:
-    with notify_socket(folder) as manager, ExitStack() as senders:
-        # One sender alone may not have so much on the way that the reader's queue is full.
-        while True:
-            sender = senders.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
-            sender.settimeout(0)
-            try:
-                sender.sendto(b"x", str(manager.path))
-            except BlockingIOError:
-                break
+    with notify_socket(folder) as manager, read_by_nobody(manager):
         yield manager.path
 
 
@@ -162,4 +167,57 @@ def test_a_systemd_that_does_not_listen_holds_nothing_up_and_is_told_of(
     with arranged(tmp_path) as address:
         said_everything(notifier(address))
     assert [words for words in caplog.messages if "systemd could not be told" not in words] == []
-    assert len(caplog.messages) == 4
+    assert [words.split()[5] for words in caplog.messages] == ["READY=1:", "STOPPING=1:"], "each once"
+
+
+def read(manager: NotifySocket) -> list[dict[str, str]]:
+    """All that came, but for what filled the socket."""
+    found = []
+    while not manager.silent():
+        found.append(manager.message())
+    return [message for message in found if message != {"x": ""}]
+
+
+def test_what_systemd_had_no_room_to_hear_is_told_at_the_next_tick(manager: NotifySocket) -> None:
+    told = notifier(manager.path, silence_s=1500, WATCHDOG_USEC="60000000")
+    with read_by_nobody(manager):
+        told.ticked(1)
+    assert read(manager) == []
+    told.ticked(2)
+    (message,) = read(manager)
+    assert message == {"READY": "1", "STATUS": "well", "WATCHDOG_USEC": "1500000000", "WATCHDOG": "1"}
+    told.ticked(3)
+    assert read(manager) == [{"WATCHDOG": "1"}]
+
+
+def test_a_reload_whose_end_was_not_heard_is_ended_at_the_next_tick(manager: NotifySocket) -> None:
+    told = notifier(manager.path)
+    told.ticked(1)
+    told.reloading()
+    read(manager)
+    with read_by_nobody(manager):
+        told.reloaded()
+    assert read(manager) == []
+    told.ticked(2)
+    assert read(manager) == [{"READY": "1"}]
+
+
+def test_a_reload_that_goes_on_is_told_of_at_the_next_tick_and_one_that_is_over_not_at_all(
+    manager: NotifySocket,
+) -> None:
+    told = notifier(manager.path)
+    told.ticked(1)
+    read(manager)
+    with read_by_nobody(manager):
+        told.reloading()
+    assert read(manager) == []
+    told.ticked(2)
+    assert [set(message) for message in read(manager)] == [{"RELOADING", "MONOTONIC_USEC"}]
+    told.reloaded()
+    assert read(manager) == [{"READY": "1"}]
+    with read_by_nobody(manager):
+        told.reloading()
+        told.reloaded()
+    read(manager)
+    told.ticked(3)
+    assert manager.silent()
