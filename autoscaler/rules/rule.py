@@ -10,6 +10,16 @@ ONE_DOMAIN = "on (job, instance, domain)"
 """By what the series of one domain are joined: `domain` is unique within one service."""
 
 
+WITH_HOST = f"* {ONE_DOMAIN} group_left (host) {PREFIX}_domain_info"
+"""Gives the series of a domain the label of its host; one service may have several."""
+
+
+def command(verb: str) -> str:
+    """A command about the alert's domain, to be pasted into a shell as it is, whatever its name."""
+    name = """{{ reReplaceAll "'" "'\\\\''" $labels.domain }}"""
+    return f"`autoscaler {verb} '{name}'`"
+
+
 class Severity(StrEnum):
     """How soon somebody has to look."""
 

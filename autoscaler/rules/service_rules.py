@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from autoscaler.rules.rule import PREFIX, Alert, Group, Severity, quoted
+from autoscaler.rules.rule import PREFIX, WITH_HOST, Alert, Group, Severity, command, quoted
 
-_EXPLAIN = "`autoscaler explain {{ $labels.domain }}`"
+_EXPLAIN = command("explain")
 
 
 def service_groups(job: str) -> tuple[Group, ...]:
@@ -74,8 +74,10 @@ def _of_hosts() -> tuple[Alert, ...]:
             expr=(
                 f'{PREFIX}_host_vcpus{{state="committed"}} >= ignoring (state) '
                 f'{PREFIX}_host_vcpus{{state="capacity"}}\n'
-                "and on (job, instance)\n"
-                f'sum by (job, instance) (increase({PREFIX}_decisions_total{{reason="host-full"}}[10m])) > 0'
+                "and on (job, instance, host)\n"
+                "sum by (job, instance, host) (\n"
+                f'  increase({PREFIX}_decisions_total{{reason="host-full"}}[10m]) {WITH_HOST}\n'
+                ") > 0"
             ),
             for_s=600,
             severity=Severity.WARNING,
@@ -117,8 +119,8 @@ def _of_domains() -> tuple[Alert, ...]:
         Alert(
             name="VcpuAutoscalerFlapping",
             expr=(
-                f'increase({PREFIX}_scaling_operations_total{{direction="up"}}[1h]) > 10\n'
-                "and ignoring (direction)\n"
+                f'increase({PREFIX}_scaling_operations_total{{direction="up"}}[1h]) {WITH_HOST} > 10\n'
+                "and ignoring (direction, host)\n"
                 f'increase({PREFIX}_scaling_operations_total{{direction="down"}}[1h]) > 10'
             ),
             for_s=600,
@@ -145,7 +147,7 @@ def _condition(
 ) -> Alert:
     return Alert(
         name=name,
-        expr=f"max without (condition) ({PREFIX}_domain_condition{{{matcher}}}) == 1",
+        expr=f"max without (condition) ({PREFIX}_domain_condition{{{matcher}}}) {WITH_HOST} == 1",
         for_s=for_s,
         severity=severity,
         summary=summary,

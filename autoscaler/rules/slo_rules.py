@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.policy import Mode, Policy, Sla
 from autoscaler.rules.burning import FAST, SLOW, Pair, burning, pairs_of, recordings
-from autoscaler.rules.rule import ONE_DOMAIN, PREFIX, Alert, Group, Recording, Severity, quoted
+from autoscaler.rules.rule import (
+    ONE_DOMAIN,
+    PREFIX,
+    WITH_HOST,
+    Alert,
+    Group,
+    Recording,
+    Severity,
+    command,
+    quoted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +64,7 @@ def _alerts_of(policy: Policy) -> tuple[Alert, ...]:
         pairs_of(sla, SLOW),
         allowed_ratio=1 - sla.objective_ratio,
         policy=policy.name,
-        who=f"\nand {ONE_DOMAIN}\n{PREFIX}_domain_info{{policy={quoted(policy.name)}}}",
+        who=f"{{policy={quoted(policy.name)}}}",
         recommends=policy.mode is Mode.RECOMMEND,
     )
 
@@ -73,7 +83,7 @@ def _alerts(
     for speed, pairs, severity in (("Fast", fast, urgent), ("Slow", slow, Severity.WARNING)):
         if not pairs:
             continue
-        burns = f"(\n{burning(pairs, allowed_ratio)}\n){who}"
+        burns = f"(\n{burning(pairs, allowed_ratio)}\n)\n{WITH_HOST}{who}"
         found += [
             Alert(
                 name=f"VcpuAutoscalerAtMaxWhileSlaBurns{speed}",
@@ -96,7 +106,7 @@ def _alerts(
                 summary=f"the SLA of {{{{ $labels.domain }}}} burns {speed.lower()}, below its maximum",
                 description=(
                     "{{ $value | humanizePercentage }} of its slices were bad though it may have more vCPUs: "
-                    "`autoscaler explain {{ $labels.domain }}` tells what keeps it from them."
+                    f"{command('explain')} tells what keeps it from them."
                 ),
             ),
         ]

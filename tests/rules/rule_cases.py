@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 SERVICE = 'job="vcpu-autoscaler",instance="hv1"'
 WEB = f'{SERVICE},domain="web-1"'
+INFO = {f'vcpu_autoscaler_domain_info{{{WEB},host="qemu:///system",policy="web",mode="auto"}}': "1x5000"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class Case:
 def fires(alert: str, about: str, series: Mapping[str, str], at: str, *, step: str = "1m") -> Case:
     labels = {"job": "vcpu-autoscaler", "instance": "hv1"}
     if any('domain="' in name for name in series):
-        labels["domain"] = "web-1"
+        labels |= {"domain": "web-1", "host": "qemu:///system"}
     return Case(alert=alert, about=about, series=series, at=at, fires=True, labels=labels, step=step)
 
 
@@ -39,12 +40,12 @@ def of_service(metric: str, values: str) -> dict[str, str]:
 
 
 def condition(name: str, values: str) -> dict[str, str]:
-    return {f'vcpu_autoscaler_domain_condition{{{WEB},condition="{name}"}}': values}
+    return INFO | {f'vcpu_autoscaler_domain_condition{{{WEB},condition="{name}"}}': values}
 
 
 def host(committed: int, wanted: str) -> dict[str, str]:
     base = f'{SERVICE},host="qemu:///system"'
-    return {
+    return INFO | {
         f'vcpu_autoscaler_host_vcpus{{{base},state="capacity"}}': "8x60",
         f'vcpu_autoscaler_host_vcpus{{{base},state="committed"}}': f"{committed}x60",
         f'vcpu_autoscaler_decisions_total{{{WEB},action="hold",reason="host-full"}}': wanted,
@@ -62,7 +63,7 @@ def ticks(done: str, missed: str) -> dict[str, str]:
 
 
 def changes(up: str, down: str) -> dict[str, str]:
-    return {
+    return INFO | {
         f'vcpu_autoscaler_scaling_operations_total{{{WEB},direction="up"}}': up,
         f'vcpu_autoscaler_scaling_operations_total{{{WEB},direction="down"}}': down,
     }
@@ -74,14 +75,13 @@ Slices = tuple[str, str]
 
 def promise(slices: Slices, *, online: int, most: int = 4, known: str = "0.99x5000") -> dict[str, str]:
     """Slices of a domain that runs so many of the vCPUs that it may have."""
-    return {
+    return INFO | {
         f'vcpu_autoscaler_slo_slices_total{{{WEB},outcome="good"}}': slices[0],
         f'vcpu_autoscaler_slo_slices_total{{{WEB},outcome="bad"}}': slices[1],
         f'vcpu_autoscaler_slo_slices_total{{{WEB},outcome="unknown"}}': "0x5000",
         f"vcpu_autoscaler_slo_objective_ratio{{{WEB}}}": known,
         f'vcpu_autoscaler_domain_vcpus{{{WEB},state="online"}}': f"{online}x5000",
         f'vcpu_autoscaler_domain_vcpus{{{WEB},state="max"}}': f"{most}x5000",
-        f'vcpu_autoscaler_domain_info{{{WEB},policy="web",mode="auto"}}': "1x5000",
     }
 
 
@@ -141,6 +141,18 @@ CASES = (
     ),
     quiet("VcpuAutoscalerHostFull", "no vCPU is left and nobody asks", host(8, "5x60"), "40m"),
     quiet("VcpuAutoscalerHostFull", "there is room again", host(6, "0+12x60"), "40m"),
+    quiet(
+        "VcpuAutoscalerHostFull",
+        "nobody asks of the host that is full, and somebody of another",
+        {
+            name.replace(
+                'domain_info{job="vcpu-autoscaler",instance="hv1",domain="web-1",host="qemu:///system"',
+                'domain_info{job="vcpu-autoscaler",instance="hv1",domain="web-1",host="qemu+ssh://hv2/system"',
+            ): values
+            for name, values in host(8, "0+12x60").items()
+        },
+        "40m",
+    ),
     fires("VcpuAutoscalerAgentLost", "it is left alone", condition("agent-left-alone", "_x5 1x30"), "20m"),
     fires("VcpuAutoscalerAgentLost", "no sample comes", condition("no-sample", "_x5 1x30"), "20m"),
     quiet("VcpuAutoscalerAgentLost", "it comes back", condition("no-sample", "_x5 1x3 stale"), "20m"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,6 +134,60 @@ def test_a_policy_has_alerts_by_its_own_objective(policy: Policy, case: Case, tm
     file = tmp_path / "rules.yaml"
     file.write_text(document((policy,), Options()))
     check(file, tmp_path, case)
+
+
+def test_a_command_in_an_alert_takes_any_name_of_a_domain_for_that_and_for_nothing_more(
+    tmp_path: Path,
+) -> None:
+    case = next(case for case in CASES if case.alert == "VcpuAutoscalerChangeFailed" and case.fires)
+    name = "a'; touch x $(id) b"
+    hostile = {series.replace("web-1", name): values for series, values in case.series.items()}
+    (alert,) = said(RULES, tmp_path, replace(case, series=hostile))
+    (line,) = re.findall(r"`(autoscaler explain .*?)`", alert)
+    assert shlex.split(line.replace("\\\\", "\\")) == ["autoscaler", "explain", name]
+
+
+def inhibits(source: dict[str, str], target: dict[str, str]) -> bool:
+    """Whether the example's rules keep quiet about one alert while the other fires, as Alertmanager does."""
+    rules = yaml.safe_load((SHIPPED / "alertmanager.yaml").read_text())["inhibit_rules"]
+
+    def fits(matchers: list[str], labels: dict[str, str]) -> bool:
+        parts = [re.fullmatch(r'(\w+)(=~|!=|=)"(.*)"', matcher) for matcher in matchers]
+        assert all(parts), matchers
+        return all(
+            {
+                "=": labels.get(part[1], "") == part[3],
+                "!=": labels.get(part[1], "") != part[3],
+                "=~": re.fullmatch(part[3], labels.get(part[1], "")) is not None,
+            }[part[2]]
+            for part in parts
+            if part is not None
+        )
+
+    return any(
+        fits(rule["source_matchers"], source)
+        and fits(rule["target_matchers"], target)
+        and all(source.get(label, "") == target.get(label, "") for label in rule["equal"])
+        for rule in rules
+    )
+
+
+def test_what_is_lost_quiets_alerts_of_its_own_domains_and_of_no_others() -> None:
+    def alert(name: str, severity: str, **labels: str) -> dict[str, str]:
+        return {"alertname": f"VcpuAutoscaler{name}", "severity": severity, "job": "v", **labels}
+
+    def agent_lost(**labels: str) -> dict[str, str]:
+        return alert("AgentLost", "warning", domain="web-1", **labels)
+
+    lost = alert("HostLost", "critical", instance="hv1", host="a")
+    assert inhibits(lost, agent_lost(instance="hv1", host="a"))
+    assert not inhibits(lost, agent_lost(instance="hv1", host="b")), "another host of the same service"
+    assert not inhibits(lost, agent_lost(instance="hv2", host="a"))
+    assert not inhibits(lost, alert("SlaBurnsFast", "critical", instance="hv1", host="a"))
+    down = alert("Down", "critical", instance="hv1")
+    assert inhibits(down, agent_lost(instance="hv1", host="a"))
+    assert not inhibits(down, agent_lost(instance="hv2", host="a"))
+    assert not inhibits(alert("Down", "critical"), alert("ReloadFailed", "warning"))
 
 
 def test_a_policy_that_only_recommends_wakes_nobody() -> None:
