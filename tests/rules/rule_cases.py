@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 SERVICE = 'job="vcpu-autoscaler",instance="hv1"'
 WEB = f'{SERVICE},domain="web-1"'
-INFO = {f'vcpu_autoscaler_domain_info{{{WEB},host="qemu:///system",policy="web",mode="auto"}}': "1x5000"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,17 +34,22 @@ def quiet(alert: str, about: str, series: Mapping[str, str], at: str, *, step: s
     return Case(alert=alert, about=about, series=series, at=at, fires=False, step=step)
 
 
+def info(host: str = "qemu:///system") -> dict[str, str]:
+    return {f'vcpu_autoscaler_domain_info{{{WEB},host="{host}",policy="web",mode="auto"}}': "1x5000"}
+
+
 def of_service(metric: str, values: str) -> dict[str, str]:
     return {f"vcpu_autoscaler_{metric}{{{SERVICE}}}": values}
 
 
 def condition(name: str, values: str) -> dict[str, str]:
-    return INFO | {f'vcpu_autoscaler_domain_condition{{{WEB},condition="{name}"}}': values}
+    return info() | {f'vcpu_autoscaler_domain_condition{{{WEB},condition="{name}"}}': values}
 
 
-def host(committed: int, wanted: str) -> dict[str, str]:
+def host(committed: int, wanted: str, *, asking: str = "qemu:///system") -> dict[str, str]:
+    """A host with so many vCPUs committed, and how often a domain of the host `asking` was held back."""
     base = f'{SERVICE},host="qemu:///system"'
-    return INFO | {
+    return info(asking) | {
         f'vcpu_autoscaler_host_vcpus{{{base},state="capacity"}}': "8x60",
         f'vcpu_autoscaler_host_vcpus{{{base},state="committed"}}': f"{committed}x60",
         f'vcpu_autoscaler_decisions_total{{{WEB},action="hold",reason="host-full"}}': wanted,
@@ -63,7 +67,7 @@ def ticks(done: str, missed: str) -> dict[str, str]:
 
 
 def changes(up: str, down: str) -> dict[str, str]:
-    return INFO | {
+    return info() | {
         f'vcpu_autoscaler_scaling_operations_total{{{WEB},direction="up"}}': up,
         f'vcpu_autoscaler_scaling_operations_total{{{WEB},direction="down"}}': down,
     }
@@ -75,7 +79,7 @@ Slices = tuple[str, str]
 
 def promise(slices: Slices, *, online: int, most: int = 4, known: str = "0.99x5000") -> dict[str, str]:
     """Slices of a domain that runs so many of the vCPUs that it may have."""
-    return INFO | {
+    return info() | {
         f'vcpu_autoscaler_slo_slices_total{{{WEB},outcome="good"}}': slices[0],
         f'vcpu_autoscaler_slo_slices_total{{{WEB},outcome="bad"}}': slices[1],
         f'vcpu_autoscaler_slo_slices_total{{{WEB},outcome="unknown"}}': "0x5000",
@@ -144,13 +148,7 @@ CASES = (
     quiet(
         "VcpuAutoscalerHostFull",
         "nobody asks of the host that is full, and somebody of another",
-        {
-            name.replace(
-                'domain_info{job="vcpu-autoscaler",instance="hv1",domain="web-1",host="qemu:///system"',
-                'domain_info{job="vcpu-autoscaler",instance="hv1",domain="web-1",host="qemu+ssh://hv2/system"',
-            ): values
-            for name, values in host(8, "0+12x60").items()
-        },
+        host(8, "0+12x60", asking="qemu+ssh://hv2/system"),
         "40m",
     ),
     fires("VcpuAutoscalerAgentLost", "it is left alone", condition("agent-left-alone", "_x5 1x30"), "20m"),
