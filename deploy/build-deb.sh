@@ -84,7 +84,7 @@ END
     (cd "$tree" && find etc -type f | sed 's#^#/#' | LC_ALL=C sort >DEBIAN/conffiles)
     (cd "$tree" && find . -type f ! -path './DEBIAN/*' ! -path './etc/*' -printf '%P\0' | LC_ALL=C sort -z |
         xargs -0 md5sum >DEBIAN/md5sums)
-    for script in postinst prerm postrm; do
+    for script in preinst postinst prerm postrm; do
         cat "$repo/deploy/deb/$script" >"$tree/DEBIAN/$script"
         chmod 755 "$tree/DEBIAN/$script"
     done

@@ -156,6 +156,11 @@ case $destdir in
 esac
 [ -z "$purge" ] || [ -n "$uninstall" ] || fail "--purge goes with --uninstall: it removes configuration and state"
 [ -n "$destdir" ] || [ "$(id -u)" -eq 0 ] || fail "this needs root" "sudo sh $0, or --destdir FOLDER for a folder of yours"
+# What is the package's is the package system's to change; taking away an installation beside it is not.
+if [ -e "$destdir/usr/lib/vcpu-autoscaler" ] && { [ -z "$uninstall" ] || [ -n "$purge" ]; }; then
+    fail "vcpu-autoscaler is installed here as a Debian package, which has the same configuration, state and user" \
+        "apt-get install ./vcpu-autoscaler_VERSION_ARCHITECTURE.deb for another version, apt-get remove vcpu-autoscaler to install without"
+fi
 if [ -n "$uninstall" ]; then
     uninstall_service
 else

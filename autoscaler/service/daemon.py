@@ -6,6 +6,7 @@ one state directory has one service; stopping leaves every guest as it is.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -262,6 +263,14 @@ def registry_of(newest: Callable[[], Snapshot]) -> CollectorRegistry:
     return registry
 
 
+def _writable(error: OSError) -> str:
+    """What makes a folder one that the service can write to."""
+    if error.errno == errno.EROFS:
+        # The unit shuts off all others, whosever they are.
+        return "write ReadWritePaths= with it into the unit's [Service], by `systemctl edit vcpu-autoscaler`"
+    return "give it to the user that runs the service"
+
+
 def _lock(config: Config) -> TextIO:
     """Take the state directory for this process alone, making it if need be."""
     try:
@@ -269,8 +278,8 @@ def _lock(config: Config) -> TextIO:
         lock = (config.state / "lock").open("w")
     except OSError as error:
         raise StateDirectory(
-            f"the state directory {config.state} cannot be made or written to ({error.strerror}): give it "
-            "to the user that runs the service, or set another one with the key 'state'"
+            f"the state directory {config.state} cannot be made or written to ({error.strerror}): "
+            f"{_writable(error)}, or set another one with the key 'state'"
         ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

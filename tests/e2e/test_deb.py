@@ -140,6 +140,12 @@ def test_as_installed_it_runs_confined_and_observes(installed: DebianMachine) ->
     assert re.search(r"qemu:///system +connected", installed.say("autoscaler", "status", check=False))
     assert installed.say("dpkg", "--verify", "vcpu-autoscaler") == ""
     assert installed.say("stat", "--format=%a %U", STATE) == "750 vcpu-autoscaler"
+    journal = f"{STATE}/journal.sqlite"
+    assert installed.say("stat", "--format=%a %U %G", journal) == "640 vcpu-autoscaler vcpu-autoscaler"
+    member = ("setpriv", "--reuid=nobody", "--regid=vcpu-autoscaler", "--clear-groups")
+    installed.run(*member, "autoscaler", "usage", "--from-journal", journal)
+    stranger = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+    assert installed.run(*stranger, "test", "-r", journal, check=False).returncode
 
 
 def test_polkit_lets_the_services_user_write_to_libvirt_and_another_not(installed: DebianMachine) -> None:

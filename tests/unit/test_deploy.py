@@ -6,6 +6,7 @@ import fcntl
 import os
 import signal
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,6 @@ from tests.fakes.pretended_host import PATIENCE_S, PretendedHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -328,6 +328,42 @@ def test_what_cannot_be_built_or_installed_is_refused_before_anything_is_made(
     assert (code, out) == (2, "")
     assert said in err
     assert not host.cache.exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--uninstall", "--purge"]])
+def test_beside_the_debian_package_nothing_is_installed_or_purged(
+    host: PretendedHost, tmp_path: Path, options: list[str]
+) -> None:
+    system = tmp_path / "system"
+    (system / "usr/lib/vcpu-autoscaler").mkdir(parents=True)
+    (system / "etc/vcpu-autoscaler").mkdir(parents=True)
+
+    code, out, err = host.run("deploy/install.sh", "--destdir", str(system), *options)
+
+    assert (code, out) == (2, "")
+    assert "installed here as a Debian package" in err
+    assert "apt-get remove vcpu-autoscaler" in err
+    assert (system / "etc/vcpu-autoscaler").exists()
+    assert not host.cache.exists()
+
+
+@pytest.mark.parametrize(
+    "left", ["opt/vcpu-autoscaler", "usr/local/lib/systemd/system/vcpu-autoscaler.service"]
+)
+def test_beside_an_installation_without_a_package_the_package_is_refused(tmp_path: Path, left: str) -> None:
+    script = Path(__file__).parents[2] / "deploy/deb/preinst"
+
+    def install() -> subprocess.CompletedProcess[str]:
+        environment = {"DPKG_ROOT": str(tmp_path), "PATH": "/usr/bin:/bin"}
+        return subprocess.run(
+            ["sh", script, "install"], env=environment, capture_output=True, text=True, check=False
+        )
+
+    assert install().returncode == 0
+    (tmp_path / left).mkdir(parents=True)
+    refused = install()
+    assert refused.returncode == 1
+    assert "sh deploy/install.sh --uninstall" in refused.stderr
 
 
 def test_benchmark_names_go_to_the_runner(full_host: PretendedHost) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -244,3 +245,25 @@ def test_a_file_whose_pages_are_damaged_is_refused_and_left_as_it_is(tmp_path: P
     with pytest.raises(JournalUnavailable, match="move the file away and restart the service"):
         SqliteJournal(path)
     assert path.read_bytes() == damaged
+
+
+@needs_root
+def test_a_state_folder_that_the_unit_does_not_open_is_told_with_the_line_that_opens_it(
+    tmp_path: Path,
+) -> None:
+    config = tmp_path / "config.yaml"
+    (tmp_path / "web.yaml").write_text("version: 1\npolicies: [{name: web, match: {name: [web]}}]\n")
+    (tmp_path / "elsewhere").mkdir()
+    config.write_text(
+        f"version: 1\nconnections: [{{qmp: {tmp_path}}}]\npolicies: [web.yaml]\nstate: elsewhere/state\n"
+    )
+    program = "from autoscaler.cli.main import main; main()"
+    # As ProtectSystem=strict leaves it.
+    shut = f'mount -t tmpfs -o ro none {tmp_path}/elsewhere && exec "$@"'
+    command = ("unshare", "--mount", "sh", "-c", shut, "sh", sys.executable, "-c", program)
+    ran = subprocess.run(
+        (*command, "run", "--config.file", config), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode
+    assert "ReadWritePaths=" in ran.stderr
+    assert f"{tmp_path}/elsewhere/state cannot be made or written to" in ran.stderr

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import grp
+import os
+import pwd
 import re
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from autoscaler.service.journal import SqliteJournal
 
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
 UNIT = UNITS / "vcpu-autoscaler.service"
@@ -52,4 +59,32 @@ def test_whatever_is_looser_than_it_could_be_has_its_reason_in_the_unit(security
         for name in re.findall(r"([A-Z]\w+)=", line)
     }
     explained = {name for names in LOOSENED.findall(UNIT.read_text()) for name in names.split(" and ")}
-    assert loose == explained | {"RestrictAddressFamilies"}
+    assert loose == explained | {"RestrictAddressFamilies", "UMask"}
+
+
+def test_under_the_units_umask_the_group_reads_the_journal_and_others_do_not(tmp_path: Path) -> None:
+    (umask,) = re.findall(r"(?m)^UMask=(\d+)$", UNIT.read_text())
+    journal = tmp_path / "journal.sqlite"
+    before = os.umask(int(umask, 8))
+    try:
+        with contextlib.closing(SqliteJournal(journal)):
+            assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o640}
+    finally:
+        os.umask(before)
+
+
+def test_a_journal_that_an_earlier_version_made_is_opened_to_the_group(tmp_path: Path) -> None:
+    user, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+    state = tmp_path / "var/lib/vcpu-autoscaler"
+    state.mkdir(parents=True)
+    for name in ("journal.sqlite", "journal.sqlite-wal", "lock"):
+        (state / name).touch(0o600)
+    lines = (UNITS / "vcpu-autoscaler.tmpfiles").read_text()
+    lines = lines.replace("vcpu-autoscaler vcpu-autoscaler -", f"{user} {group} -")
+    (tmp_path / "own.conf").write_text(lines.replace("/var/lib", f"{tmp_path}/var/lib"))
+    subprocess.run(("systemd-tmpfiles", "--create", tmp_path / "own.conf"), check=True, timeout=60)
+    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in state.iterdir()} == {
+        "journal.sqlite": 0o640,
+        "journal.sqlite-wal": 0o640,
+        "lock": 0o600,
+    }
