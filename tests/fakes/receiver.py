@@ -52,13 +52,14 @@ def receiving() -> Iterator[Receiver]:
                 over.wait(PATIENCE_S)
                 return
             status = receiver.answers.popleft() if receiver.answers else 204
+            if status < 300:
+                # Before it is answered: else what is sent next could be kept first.
+                receiver.told.append(json.loads(body))
             self.send_response(status)
             if status in {301, 302, 307}:
                 self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", "0")
             self.end_headers()
-            if status < 300:
-                receiver.told.append(json.loads(body))
 
         def log_message(self, *_: object) -> None:
             pass
