@@ -7,7 +7,7 @@ Invariant: one family at a time becomes text; nothing is kept between two scrape
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.utils import floatToGoString
@@ -26,14 +26,28 @@ _number: Callable[[float], str] = floatToGoString
 _TEXT_TYPES = {"info": "gauge", "stateset": "gauge", "unknown": "untyped"}
 
 
-def exposition(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
-    """Every metric, in the format that the header ``Accept`` asks for; returns the body and its type."""
-    _, content_type = choose_encoder(accept)
-    openmetrics = content_type.startswith("application/openmetrics-text")
+class Form(NamedTuple):
+    """How the metrics are written."""
+
+    openmetrics: bool
+    content_type: str
+
+
+def form_for(accept: str) -> Form:
+    """The format that the header ``Accept`` asks for; the older one where it cannot be made out."""
+    try:
+        _, content_type = choose_encoder(accept)
+    except TypeError:  # by the library, of a version that is no number
+        _, content_type = choose_encoder("")
+    return Form(content_type.startswith("application/openmetrics-text"), content_type)
+
+
+def exposition(registry: CollectorRegistry, *, openmetrics: bool) -> bytes:
+    """Every metric, as OpenMetrics or in the older format."""
     lines = list(_lines(registry.collect(), openmetrics=openmetrics))
     if openmetrics:
         lines.append("# EOF\n")
-    return "".join(lines).encode(), content_type
+    return "".join(lines).encode()
 
 
 def _lines(families: Iterable[Metric], *, openmetrics: bool) -> Iterator[str]:

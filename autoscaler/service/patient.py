@@ -3,8 +3,9 @@
 Somebody who connects and asks for nothing, or for something a byte at a time, holds a descriptor that guests
 and scrapes need. He may hold it for a while, for idle connections do no harm as long as they are few.
 
-Invariant: at most `MOST_CONNECTIONS` stay open. Beyond that the one that has waited longest without
-asking for anything is closed; where there is none, the newest.
+Invariants: a request is there as a whole, its body too, `ASK_WITHIN_S` after the connection was made or the
+answer before was given, or the connection is closed. At most `MOST_CONNECTIONS` stay open: beyond that the
+one that has waited longest without asking for anything is closed; where there is none, the newest.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ if TYPE_CHECKING:
 MOST_CONNECTIONS = 768
 """A process may have 1,024 descriptors unless somebody gave it more."""
 ASK_WITHIN_S = 30.0
-"""How long a new connection may take to ask for something."""
+"""How long it may take to ask for something, from the first byte that is awaited to the last."""
 
 
 class PatientProtocol(H11Protocol):
     """HTTP/1.1 with an end to patience; `scope["cut"]` of a request ends its connection at once."""
 
+    _impatience: asyncio.TimerHandle | None = None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin the time in which something has to be asked for, and make room."""
+        """Begin to wait for a request, and make room."""
         super().connection_made(transport)
         answer = self.app
 
@@ -39,28 +42,43 @@ class PatientProtocol(H11Protocol):
 
         self.app = with_cut
         self.since_s = self.loop.time()
-        self._impatience = self.loop.call_later(ASK_WITHIN_S, self._give_up)
+        self._reckon()
         if len(self.connections) > MOST_CONNECTIONS:
             self._make_room()
 
+    def data_received(self, data: bytes) -> None:
+        """Take what came."""
+        super().data_received(data)
+        self._reckon()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        self._reckon()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
-        self._impatience.cancel()
+        if self._impatience is not None:
+            self._impatience.cancel()
         super().connection_lost(exc)
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing that was asked for is being answered."""
-        return self.cycle is None or self.cycle.response_complete
+    def waits(self) -> bool:
+        """Whether it is for the other side to ask, or to end what it asks."""
+        return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
 
-    def _give_up(self) -> None:
-        if self.cycle is None:
-            self.transport.abort()
+    def _reckon(self) -> None:
+        """Begin the time for a request where one is waited for, end it where none is."""
+        if self._impatience is None and self.waits:
+            self._impatience = self.loop.call_later(ASK_WITHIN_S, self.transport.abort)
+        elif self._impatience is not None and not self.waits:
+            self._impatience.cancel()
+            self._impatience = None
 
     def _make_room(self) -> None:
         others = (other for other in self.connections if isinstance(other, PatientProtocol))
         # Not this one: else those who only hold their places would keep everybody else out.
-        waiting = [other for other in others if other.idle and other is not self]
+        waiting = [other for other in others if other.waits and other is not self]
         # Those that have asked before are browsers and scrapers that will ask again.
         waiting.sort(key=lambda other: (other.cycle is not None, other.since_s))
         (waiting[0] if waiting else self).transport.abort()

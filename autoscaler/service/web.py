@@ -1,39 +1,47 @@
 """HTTP: metrics, health and the read-only API. Nothing here changes anything, and nothing waits for a tick.
 
-Invariant: every answer is made from the newest snapshot or read from the journal file; no request reaches the
-controller, a guest, or a file that is not the journal.
+Invariants: every answer is made from the newest snapshot or read from the journal file; no request reaches
+the controller, a guest, or a file that is not the journal. What costs more than a glance is made in turns,
+scrapes and tables of all domains apart from what reads the journal, so that neither waits for the other.
 """
 
 from __future__ import annotations
 
 import gzip
+import json
+import re
 from dataclasses import asdict, dataclass
+from functools import partial
 from math import isfinite
 from pathlib import Path  # noqa: TC003 - the dataclass below is resolved at run time
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from autoscaler.ports import JournalUnavailable
 from autoscaler.service.describe import domain_of, slots_of, status_of
-from autoscaler.service.exposition import exposition
+from autoscaler.service.exposition import exposition, form_for
 from autoscaler.service.journal_reader import events
+from autoscaler.service.label_route import LABEL
 from autoscaler.service.lookup import explained, meant, why_unknown, why_unrecorded
+from autoscaler.service.portions import PortionedResponse
+from autoscaler.service.turns import Crowded, Turns, turned_away
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from prometheus_client import CollectorRegistry
-    from starlette.datastructures import Headers
     from starlette.requests import Request
 
     from autoscaler.service.page.pages import StatusPage
     from autoscaler.service.snapshot import Snapshot
 
 _MOST_EVENTS = 1000
+_MOST_SCRAPES = 16
+"""That wait; there are few kinds of them, and each is made once for all who ask."""
+_NO_WEIGHT = re.compile(r"q=0(\.0*)?")
 _MOST_IDS = 1 << 62
 """SQLite's ids are 64-bit; a larger number would not even be compared."""
 
@@ -51,9 +59,9 @@ class Sources:
     """Between two samples of a guest."""
 
 
-def application(sources: Sources, page: StatusPage) -> Starlette:
-    """The ASGI application."""
-    pages = _Pages(sources)
+def application(sources: Sources, page: StatusPage, lookups: Turns) -> Starlette:
+    """The ASGI application; what reads the journal takes its turn in `lookups`."""
+    pages = _Pages(sources, lookups)
     return Starlette(
         routes=[
             Route("/metrics", pages.metrics),
@@ -61,23 +69,34 @@ def application(sources: Sources, page: StatusPage) -> Starlette:
             Route("/-/ready", pages.ready),
             Route("/api/v1/status", pages.status),
             Route("/api/v1/domains", pages.domains),
-            Route("/api/v1/domains/{domain}", pages.domain),
-            Route("/api/v1/domains/{domain}/explain", pages.explain),
+            Route(f"/api/v1/domains/{LABEL}/explain", pages.explain),
+            Route(f"/api/v1/domains/{LABEL}", pages.domain),
             Route("/api/v1/decisions", pages.decisions),
             *page.routes,
-        ]
+        ],
+        exception_handlers={Crowded: turned_away},
     )
 
 
 class _Pages:
     """One method a page."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, lookups: Turns) -> None:
         self._sources = sources
+        self._lookups = lookups
+        self._scrapes = Turns(_MOST_SCRAPES)
 
     async def metrics(self, request: Request) -> Response:
-        body, headers = await run_in_threadpool(_scraped, self._sources.registry, request.headers)
-        return Response(body, headers=headers)
+        form = form_for(request.headers.get("accept", ""))
+        packed = takes_gzip(request.headers.get("accept-encoding", ""))
+
+        def make() -> bytes:
+            body = exposition(self._sources.registry, openmetrics=form.openmetrics)
+            return gzip.compress(body, compresslevel=1) if packed else body
+
+        body = await self._scrapes.made((form.openmetrics, packed, self._sources.newest().tick), make)
+        headers = {"content-type": form.content_type, "vary": "accept, accept-encoding"}
+        return PortionedResponse(body, headers=headers | ({"content-encoding": "gzip"} if packed else {}))
 
     async def healthy(self, _: Request) -> Response:
         trouble = self._sources.healthy()
@@ -89,10 +108,16 @@ class _Pages:
         return PlainTextResponse("READY\n")
 
     async def status(self, _: Request) -> Response:
-        return JSONResponse(status_of(self._sources.newest()))
+        return await self._table("status", status_of)
 
     async def domains(self, _: Request) -> Response:
-        return JSONResponse([domain_of(domain) for domain in self._sources.newest().domains])
+        return await self._table("domains", lambda seen: [domain_of(domain) for domain in seen.domains])
+
+    async def _table(self, name: str, rows: Callable[[Snapshot], object]) -> Response:
+        """Something of all domains as JSON."""
+        snapshot = self._sources.newest()
+        body = await self._scrapes.made((name, snapshot.tick), lambda: json.dumps(rows(snapshot)).encode())
+        return PortionedResponse(body, media_type="application/json")
 
     async def domain(self, request: Request) -> Response:
         wanted = request.path_params["domain"]
@@ -110,8 +135,10 @@ class _Pages:
         if at_wall_s is not None and not isfinite(at_wall_s):
             return _problem(400, "'at' is a number of seconds since the epoch")
         try:
-            told = await run_in_threadpool(
-                explained, self._sources.journal, self._sources.newest(), wanted, at_wall_s
+            snapshot = self._sources.newest()
+            told = await self._lookups.made(
+                ("explain", wanted, at_wall_s, snapshot.tick),
+                partial(explained, self._sources.journal, snapshot, wanted, at_wall_s),
             )
         except JournalUnavailable as error:
             return _problem(503, str(error))
@@ -129,8 +156,10 @@ class _Pages:
         if not (0 <= after < _MOST_IDS and 1 <= limit <= _MOST_EVENTS):
             return _problem(400, f"'after' is a decision's id, 'limit' is from 1 to {_MOST_EVENTS}")
         try:
-            found = await run_in_threadpool(
-                events, self._sources.journal, domain=query.get("domain"), after=after, limit=limit
+            domain = query.get("domain")
+            found = await self._lookups.made(
+                ("decisions", domain, after, limit),
+                partial(events, self._sources.journal, domain=domain, after=after, limit=limit),
             )
         except JournalUnavailable as error:
             return _problem(503, str(error))
@@ -139,13 +168,13 @@ class _Pages:
         return JSONResponse(found)
 
 
-def _scraped(registry: CollectorRegistry, asked: Headers) -> tuple[bytes, dict[str, str]]:
-    """The metrics as the scraper wants them, and what to say of them."""
-    body, content_type = exposition(registry, asked.get("accept", ""))
-    headers = {"content-type": content_type, "vary": "accept, accept-encoding"}
-    if "gzip" in asked.get("accept-encoding", ""):
-        body, headers["content-encoding"] = gzip.compress(body, compresslevel=1), "gzip"
-    return body, headers
+def takes_gzip(accepted: str) -> bool:
+    """Whether the header ``Accept-Encoding`` allows gzip."""
+    weights = {}
+    for part in accepted.lower().replace(" ", "").split(","):
+        coding, _, weight = part.partition(";")
+        weights[coding] = weight
+    return not _NO_WEIGHT.fullmatch(weights.get("gzip", weights.get("*", "q=0")))
 
 
 def _problem(status: int, sentence: str) -> Response:

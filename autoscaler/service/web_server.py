@@ -19,6 +19,7 @@ from autoscaler.ports import AutoscalerError
 from autoscaler.service.page.pages import StatusPage
 from autoscaler.service.patient import PatientProtocol
 from autoscaler.service.settings import Listen
+from autoscaler.service.turns import Turns
 from autoscaler.service.web import application
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _UNREAD_MS = 20_000
 _BACKLOG = 512
+_MOST_LOOKUPS = 32
+"""That read the journal, and wait for one another."""
 
 
 class AddressTaken(AutoscalerError):
@@ -40,9 +43,10 @@ class WebServer:
         self.address: tuple[str, int] = self._socket.getsockname()[:2]
         self.url = f"http://{Listen(*self.address)}"
         """Where it answers."""
-        self.page = StatusPage(sources.newest, sources.journal, interval_s=sources.interval_s)
+        lookups = Turns(_MOST_LOOKUPS)
+        self.page = StatusPage(sources.newest, sources.journal, lookups, interval_s=sources.interval_s)
         config = uvicorn.Config(
-            application(sources, self.page),
+            application(sources, self.page, lookups),
             http=PatientProtocol,
             log_config=None,
             log_level=logging.WARNING,

@@ -36,7 +36,7 @@ def metrics(snapshot: Snapshot) -> str:
     instruments.agent_asked("guest-info", 0.1)
     instruments.policies_read(in_force=True, wall_s=1.0)
     instruments.operation_ended(OPERATION.seen(present=3, online=3, now_s=100.5).relieved(101.0))
-    return exposition(registry, "")[0].decode()
+    return exposition(registry, openmetrics=False).decode()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from autoscaler.core.decision import Verdict
 from autoscaler.core.model import Descriptors, DomainId
 from autoscaler.core.operation import Direction, Outcome
 from autoscaler.core.reason import Reason
-from autoscaler.service.exposition import exposition
+from autoscaler.service.exposition import exposition, form_for
 from autoscaler.service.instruments import Instruments
 from autoscaler.service.metrics import SnapshotCollector
 from autoscaler.service.settings import HostLimits
@@ -63,11 +63,11 @@ def registry_of(snapshot: Snapshot) -> CollectorRegistry:
 
 
 def openmetrics_of(snapshot: Snapshot) -> str:
-    return exposition(registry_of(snapshot), OPENMETRICS)[0].decode()
+    return exposition(registry_of(snapshot), openmetrics=True).decode()
 
 
 def families(snapshot: Snapshot) -> dict[str, Metric]:
-    text = exposition(registry_of(snapshot), "")[0].decode()
+    text = exposition(registry_of(snapshot), openmetrics=False).decode()
     return {family.name: family for family in text_string_to_metric_families(text)}
 
 
@@ -104,7 +104,9 @@ def test_the_bytes_are_those_that_the_library_writes(name: str, accept: str) -> 
     host = replace(SNAPSHOT.hosts[0], label=name, libvirt=True)
     registry = registry_of(replace(named(name), hosts=(host,)))
     encode, content_type = choose_encoder(accept)
-    assert exposition(registry, accept) == (encode(registry), content_type)
+    form = form_for(accept)
+    assert form.content_type == content_type
+    assert exposition(registry, openmetrics=form.openmetrics) == encode(registry)
 
 
 def test_counts_and_stages_of_changes_name_the_decision_behind_them() -> None:
@@ -124,7 +126,7 @@ def test_a_change_that_is_on_no_record_names_no_decision() -> None:
 
 
 def test_every_family_has_a_help_and_a_type_and_appears_once() -> None:
-    text = exposition(registry_of(named("web-1")), "")[0].decode()
+    text = exposition(registry_of(named("web-1")), openmetrics=False).decode()
     helps = Counter(line.split()[2] for line in text.splitlines() if line.startswith("# HELP"))
     types = Counter(line.split()[2] for line in text.splitlines() if line.startswith("# TYPE"))
     assert helps == types

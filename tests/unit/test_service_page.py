@@ -7,7 +7,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
@@ -16,7 +16,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from autoscaler.service import patient
+from autoscaler.service import patient, portions
 from autoscaler.service.instruments import Instruments
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.metrics import SnapshotCollector
@@ -113,8 +113,10 @@ def test_a_domain_of_any_name_has_its_page(site: Site, name: str) -> None:
     page = site.client.get(f"/domains/{DOMAIN.uuid}")
     assert page.status_code == 200
     assert "<script>alert" not in page.text
-    if "/" not in name:
-        assert site.client.get(f"/domains/{quote(name, safe='')}").status_code == 200
+    named = f"/domains/{quote(name, safe='').replace('.', '%2E')}"
+    assert site.client.get(named).status_code == 200
+    with listening(site, f"{named}/live"):
+        pass
 
 
 def test_a_page_that_is_not_there_says_why(site: Site) -> None:
@@ -303,10 +305,76 @@ def test_connections_that_asked_once_and_are_kept_lock_nobody_out(
             assert client.get("/-/healthy").status_code == 200
 
 
-def test_a_connection_that_asks_for_nothing_is_closed_in_the_end(
+@pytest.mark.parametrize(
+    "begun",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"GET /metr", id="a part of a request"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n", id="no body"),
+        pytest.param(
+            b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\nGET", id="a part of a second request"
+        ),
+    ],
+)
+@pytest.mark.parametrize("trickles", [False, True])
+def test_a_connection_that_does_not_come_to_an_end_of_asking_is_closed(
+    site: Site,
+    monkeypatch: pytest.MonkeyPatch,
+    begun: bytes,
+    trickles: bool,  # noqa: FBT001 - a case
+) -> None:
+    monkeypatch.setattr(patient, "ASK_WITHIN_S", 0.5)
+    with closing(socket.create_connection(site.server.address, timeout=PATIENCE_S)) as slow:
+        slow.sendall(begun)
+        end_s = time.monotonic() + PATIENCE_S
+        with suppress(ConnectionError):
+            while trickles:
+                assert time.monotonic() < end_s, "it is let send for ever"
+                slow.sendall(b"x")
+                time.sleep(0.02)
+        assert _is_over(slow)
+
+
+def test_one_that_asks_again_and_again_is_kept_and_so_is_one_that_is_answered_for_long(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patient, "ASK_WITHIN_S", 0.2)
-    with closing(socket.create_connection(site.server.address, timeout=PATIENCE_S)) as silent:
-        silent.sendall(b"GET /metr")
-        assert _is_over(silent)
+    monkeypatch.setattr(patient, "ASK_WITHIN_S", 1.0)
+    with (
+        listening(site, "/live?after=0") as events,
+        closing(socket.create_connection(site.server.address, timeout=PATIENCE_S)) as kept,
+    ):
+        for _ in range(10):
+            kept.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answer = kept.recv(1 << 16)
+            while not answer.endswith(b"OK\n"):
+                answer += kept.recv(1 << 16)
+            time.sleep(0.2)
+        assert next(events) == ("stale", "")
+
+
+def test_one_that_does_not_read_its_answer_to_the_end_is_cut(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(portions, "READ_WITHIN_S", 0.5)
+    site.tick(
+        domains=tuple(
+            replace(
+                DOMAIN_SNAPSHOT,
+                label=f"web-{number}",
+                view=replace(VIEW, id=DOMAIN._replace(uuid=f"uuid-{number}")),
+            )
+            for number in range(2000)
+        )
+    )
+    with closing(socket.socket()) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(site.server.address)
+        slow.settimeout(PATIENCE_S)
+        slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = slow.recv(1024)
+        time.sleep(1.0)
+        with suppress(ConnectionError):
+            while some := slow.recv(1 << 20):
+                answer += some
+    assert "ASGI" not in caplog.text
+    assert len(answer) < int(answer.partition(b"content-length: ")[2].split()[0])

@@ -22,7 +22,7 @@ from autoscaler.service.web import Sources
 from autoscaler.service.web_server import AddressTaken, WebServer
 from tests.fakes.examples import DECISION, DOMAIN, DOMAIN_SNAPSHOT, GROWTH, LOAD, SNAPSHOT, VIEW
 
-HOSTILE = ["a b", "\u202eevil", "x" * 200, "100%", "ü&?#", "🦆", "..", "a\nb"]
+HOSTILE = ["a b", "\u202eevil", "x" * 200, "100%", "ü&?#", "🦆", "..", "a\nb", "web-1@qemu:///system"]
 
 
 class Site:
@@ -90,6 +90,31 @@ def test_metrics_are_compressed_for_who_takes_them_so(site: Site) -> None:
     assert int(packed.headers["content-length"]) < len(plain.content) / 2
 
 
+@pytest.mark.parametrize(
+    ("accepted", "packed"),
+    [
+        ("gzip", True),
+        ("deflate, gzip;q=0.5", True),
+        ("*", True),
+        ("GZIP; q=1", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000, deflate", False),
+        ("*;q=0", False),
+        ("gzip;q=0, *", False),
+        ("x-gzip-not", False),
+    ],
+)
+def test_metrics_are_compressed_for_nobody_who_refuses_it(site: Site, accepted: str, packed: bool) -> None:  # noqa: FBT001 - a case
+    answer = site.client.get("/metrics", headers={"accept-encoding": accepted})
+    assert (answer.headers.get("content-encoding") == "gzip") is packed
+
+
+@pytest.mark.parametrize("accept", ["text/plain; version=new", "application/openmetrics-text; version=x.y"])
+def test_a_format_that_nobody_knows_gets_the_metrics_all_the_same(site: Site, accept: str) -> None:
+    answer = site.client.get("/metrics", headers={"accept": accept})
+    assert (answer.status_code, answer.headers["content-type"][:24]) == (200, "text/plain; version=0.0.")
+
+
 def test_health_says_what_is_wrong(site: Site) -> None:
     assert (site.get("/-/healthy").status_code, site.get("/-/healthy").text) == (200, "OK\n")
     site.trouble = "no tick was finished for 99 s"
@@ -120,6 +145,13 @@ def test_a_domain_of_any_name_is_found_by_it(site: Site, name: str) -> None:
     assert site.get(f"/api/v1/domains/{quote(name, safe='').replace('.', '%2E')}").json()["name"] == name
     assert site.get("/api/v1/domains").json()[0]["name"] == name
     assert site.get("/metrics").status_code == 200
+
+
+def test_a_domain_whose_label_has_slashes_is_explained(site: Site) -> None:
+    label = "web-1@qemu:///system"
+    site.snapshot = replace(SNAPSHOT, domains=(replace(DOMAIN_SNAPSHOT, label=label),))
+    found = site.get(f"/api/v1/domains/{quote(label, safe='')}/explain")
+    assert (found.status_code, found.json()["record"]["domain"]) == (200, "web-1")
 
 
 def test_an_unknown_domain_is_a_sentence_and_not_found(site: Site) -> None:

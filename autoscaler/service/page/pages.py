@@ -10,27 +10,32 @@ import asyncio
 import json
 import logging
 import re
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from autoscaler.service.label_route import LABEL
 from autoscaler.service.lookup import meant, why_unknown
 from autoscaler.service.page.board import Board, keys_of
 from autoscaler.service.page.domain_page import DomainPage
 from autoscaler.service.page.live import Listeners
 from autoscaler.service.page.templating import STATIC, render, static
 from autoscaler.service.page.timeline import SPANS_S
+from autoscaler.service.portions import PortionedResponse
+from autoscaler.service.turns import Crowded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
     from pathlib import Path
 
     from starlette.requests import Request
 
     from autoscaler.service.page.live import Listener
     from autoscaler.service.snapshot import DomainSnapshot, Snapshot
+    from autoscaler.service.turns import Turns
 
 _log = logging.getLogger("autoscaler")
 
@@ -57,10 +62,20 @@ _DEFAULT_SPAN = "1h"
 class StatusPage:
     """Everything under `/` that is for people."""
 
-    def __init__(self, newest: Callable[[], Snapshot], journal: Path, *, interval_s: float) -> None:
-        """`newest` gives the newest snapshot; `interval_s`: between two samples of a guest."""
+    def __init__(
+        self, newest: Callable[[], Snapshot], journal: Path, lookups: Turns, *, interval_s: float
+    ) -> None:
+        """Nothing is looked at yet.
+
+        Args:
+            newest: gives the newest snapshot.
+            journal: the journal's file.
+            lookups: what reads the journal takes its turn there.
+            interval_s: between two samples of a guest.
+        """
         self._newest = newest
         self._journal = journal
+        self._lookups = lookups
         self._every_s = interval_s
         self._seen = newest()
         self._board = Board(self._seen, interval_s=interval_s)
@@ -71,8 +86,8 @@ class StatusPage:
         self.routes = [
             Route("/", self._overview),
             Route("/live", self._live),
-            Route("/domains/{domain}", self._domain),
-            Route("/domains/{domain}/live", self._domain_live),
+            Route(f"/domains/{LABEL}/live", self._domain_live),
+            Route(f"/domains/{LABEL}", self._domain),
             Route("/static/{name}", self._static),
         ]
 
@@ -84,27 +99,37 @@ class StatusPage:
     async def follow(self) -> None:
         """Look at the newest snapshot from time to time and tell those who listen; never returns."""
         self._loop = asyncio.get_running_loop()
+        # Apart: domains are told in turn with all who read the journal, however long that takes.
+        await asyncio.gather(self._follow(self._tell_overview), self._follow(self._tell_of_domains))
+
+    async def _follow(self, tell: Callable[[], Awaitable[None]]) -> None:
+        told = self._seen
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            if self._newest() is not self._seen:
-                try:
-                    await self._tell_all()
-                except Exception:  # noqa: BLE001 - the page of the next snapshot may well go
-                    _log.exception("the status page could not be made, please report it")
+            if (newest := self._newest()) is told:
+                continue
+            told = newest
+            try:
+                await tell()
+            except Exception:  # noqa: BLE001 - the page of the next snapshot may well go
+                _log.exception("the status page could not be made, please report it")
 
     def close(self) -> None:
         """Let every listener go; any thread may call."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.listeners.close)
 
-    async def _tell_all(self) -> None:
+    async def _tell_overview(self) -> None:
         self._take_up()
-        topics = self.listeners.topics
-        if _OVERVIEW in topics and (event := self._board.changes()) is not None:
+        if _OVERVIEW in self.listeners.topics and (event := self._board.changes()) is not None:
             self.listeners.tell(_OVERVIEW, event)
-        for topic in topics:
+
+    async def _tell_of_domains(self) -> None:
+        for topic in self.listeners.topics:
             if topic != _OVERVIEW:
-                await self._tell_of_domain(topic)
+                # Where too many wait, those who listen are told at the next look.
+                with suppress(Crowded):
+                    await self._tell_of_domain(topic)
 
     def _take_up(self) -> None:
         if self._newest() is not self._seen:
@@ -117,7 +142,9 @@ class StatusPage:
         if domain is None:
             self.listeners.tell(topic, _STALE)
             return
-        parts = await run_in_threadpool(self._page_of(key, domain, span).parts)
+        parts = await self._lookups.made(
+            ("parts", topic, self._seen.tick), self._page_of(key, domain, span).parts
+        )
         before = self._told.get(topic, {})
         self._told = {known: told for known, told in self._told.items() if known in self.listeners.topics}
         self._told[topic] = parts
@@ -142,7 +169,7 @@ class StatusPage:
         # What is new on this page is new to those who listen as well.
         if (event := self._board.changes()) is not None:
             self.listeners.tell(_OVERVIEW, event)
-        return Response(self._board.page(), headers=HEADERS, media_type="text/html")
+        return PortionedResponse(self._board.page(), headers=HEADERS, media_type="text/html")
 
     def _take_up_quietly(self) -> None:
         """Take the newest snapshot up at once, where nobody listens who would have to be told."""
@@ -156,8 +183,11 @@ class StatusPage:
             sentence = why_unknown(self._newest(), wanted) if domain is None else _spans()
             page = render("problem.html", sentence=sentence, every_s=self._every_s)
             return Response(page, 404 if domain is None else 400, HEADERS, "text/html")
-        page = await run_in_threadpool(self._page_of(key, domain, span).whole, self._every_s)
-        return Response(page.encode(errors="replace"), headers=HEADERS, media_type="text/html")
+        page = await self._lookups.made(
+            ("page", key, span, self._seen.tick),
+            partial(self._page_of(key, domain, span).whole, self._every_s),
+        )
+        return PortionedResponse(page.encode(errors="replace"), headers=HEADERS, media_type="text/html")
 
     def _found(self, wanted: str) -> tuple[str, DomainSnapshot | None]:
         self._take_up_quietly()

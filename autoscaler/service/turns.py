@@ -1,0 +1,70 @@
+"""Answers that cost much are made one after another, so that nobody takes the CPU from the tick by asking.
+
+Whatever runs Python beside the controller delays it. So such answers stand in a line, and after each the line
+rests for as long as it took; where too many wait, the next is turned away at once instead of kept for ever.
+
+Invariants: of one line at most one answer is made at a time, and it takes at most half of the time; at most
+`most` wait or are made; those who ask for the same while it waits or is made get the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+T = TypeVar("T")
+
+RETRY_AFTER_S = 5
+
+
+class Crowded(Exception):
+    """Too many wait already."""
+
+
+class Turns:
+    """One line; used on the event loop's thread."""
+
+    def __init__(self, most: int) -> None:
+        """`most` wait or are made at a time; beyond them nobody may join."""
+        self._most = most
+        self._turn = asyncio.Semaphore(1)
+        self._wanted: dict[Hashable, asyncio.Task[object]] = {}
+
+    async def made(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` returns or raises, called on a worker thread; those with one key share one call.
+
+        Raises:
+            Crowded: too many wait.
+        """
+        task = self._wanted.get(key)
+        if task is None:
+            if len(self._wanted) >= self._most:
+                raise Crowded
+            task = self._wanted[key] = asyncio.create_task(self._make(key, make))
+        # Others may wait for it when the one who asked first is gone.
+        return cast("T", await asyncio.shield(task))
+
+    async def _make(self, key: Hashable, make: Callable[[], object]) -> object:
+        await self._turn.acquire()
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        try:
+            return await run_in_threadpool(make)
+        finally:
+            del self._wanted[key]
+            loop.call_later(loop.time() - started_s, self._turn.release)
+
+
+async def turned_away(_: Request, __: Exception) -> Response:
+    """What is answered to whom comes when too many wait."""
+    sentence = f"too many ask for this at once: ask again in {RETRY_AFTER_S} s"
+    return JSONResponse({"error": sentence}, 503, {"retry-after": str(RETRY_AFTER_S)})
