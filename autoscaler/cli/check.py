@@ -18,6 +18,8 @@ from autoscaler.policyfile.strict_yaml import read_document
 from autoscaler.policyfile.text_file import read_text_file
 from autoscaler.ports import AutoscalerError
 from autoscaler.service.config import LibvirtConnection, load_config
+from autoscaler.service.web_config import load_web_config
+from autoscaler.service.web_config_keys import WebConfigKeys
 
 _DEFAULT_PATH = Path("/etc/vcpu-autoscaler/policies")
 
@@ -27,7 +29,7 @@ def check(
         list[Path] | None,
         typer.Argument(
             metavar="PATH",
-            help=f"Policy files, folders of them, or configurations; without any, {_DEFAULT_PATH}.",
+            help=f"Policy files, folders of them, configurations, web files; without any, {_DEFAULT_PATH}.",
             show_default=False,
         ),
     ] = None,
@@ -52,7 +54,7 @@ def check(
     ] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Check policy files and configurations, and print every problem in them.
+    """Check policy files, configurations and files of the web server, and print every problem in them.
 
     Exit code 0: nothing found; 1: problems, or no connection; 2: a path does not exist.
     """
@@ -86,7 +88,9 @@ def _configured(config_file: Path) -> list[Path]:
     if not _exists(config_file):
         return [config_file]
     config = load_config(config_file).config
-    return [config_file, *(config.policies if config else ())]
+    if config is None:
+        return [config_file]
+    return [config_file, *config.policies, *([config.web_config_file] if config.web_config_file else ())]
 
 
 def _coverage(findings: "_Findings", uri: str | None) -> tuple[Coverage | None, AutoscalerError | None]:
@@ -135,9 +139,11 @@ class _Findings:
 
 def _findings(paths: Sequence[Path]) -> _Findings:
     files, errors = policy_files(paths)
-    configurations = [file for file in files if _is_configuration(file)]
-    loaded = load_policies([file for file in files if file not in configurations])
+    configurations = [file for file in files if _has_key(file, "connections")]
+    web_files = [file for file in files if any(_has_key(file, key) for key in WebConfigKeys.model_fields)]
+    loaded = load_policies([file for file in files if file not in (*configurations, *web_files)])
     errors += loaded.errors
+    errors += (problem for file in web_files for problem in load_web_config(file).problems)
     warnings = list(loaded.warnings)
     adopted: dict[str, frozenset[Owner]] = {}
     for file in configurations:
@@ -151,13 +157,14 @@ def _findings(paths: Sequence[Path]) -> _Findings:
     )
 
 
-def _is_configuration(path: Path) -> bool:
+def _has_key(path: Path, key: str) -> bool:
+    """Whether a file has a key by which it is no file of policies."""
     file = read_text_file(path)
     # Composing every policy file twice would double the time of a check.
-    if "connections" not in (file.text or ""):
+    if key not in (file.text or ""):
         return False
     data = read_document(file).data
-    return isinstance(data, dict) and "connections" in data
+    return isinstance(data, dict) and key in data
 
 
 def _print(findings: _Findings) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import ssl
 from http.client import HTTPException
 from typing import Annotated
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
 import typer
 
+from autoscaler.cli.http_config import HTTP_CONFIG, http_config
 from autoscaler.ports import AutoscalerError
 
 _TIMEOUT_S = 10.0
+_UNAUTHORIZED = 401
 _LONGEST_ANSWER = 64 * 1024 * 1024
 
 DEFAULT_SERVER = "http://127.0.0.1:9752"
@@ -36,7 +39,8 @@ ServerOption = Annotated[
         metavar="URL",
         callback=_checked,
         envvar="VCPU_AUTOSCALER_SERVER",
-        help="Where the service listens (web.listen in its configuration).",
+        help="Where the service listens (web.listen in its configuration), https:// where it speaks TLS; the "
+        f"file that {HTTP_CONFIG} names has whom to trust, and a user's password.",
     ),
 ]
 
@@ -59,26 +63,39 @@ def ask_within(timeout_s: float, server: str, *path: str, **query: str | int) ->
 
     Raises:
         ServiceUnreachable: with what to do.
+        HttpConfigBroken: the file by which it is let in cannot be used.
     """
+    config = http_config(secure=urlsplit(server).scheme == "https")
     url = "/".join((server.rstrip("/"), "api/v1", *(quote(part, safe="") for part in path)))
     if query:
         url = f"{url}?{urlencode(query)}"
     try:
+        request = Request(url)  # noqa: S310 - checked as the option is read
+        if config.authorization is not None:
+            # Not for whom the answer may redirect to.
+            request.add_unredirected_header("Authorization", config.authorization)
         # The service is on this host or named outright: a proxy for the web has no part in it.
-        with build_opener(ProxyHandler({})).open(url, timeout=timeout_s) as answer:
+        opener = build_opener(ProxyHandler({}), HTTPSHandler(context=config.tls))
+        with opener.open(request, timeout=timeout_s) as answer:
             return json.loads(answer.read(_LONGEST_ANSWER))
     except HTTPError as error:
         raise ServiceUnreachable(_sentence(error)) from error
     except (URLError, OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise ServiceUnreachable(
-            f"no autoscaler answers at {server} ({reason}): start it with `autoscaler run`, or say where it "
-            "listens with --server URL"
+            f"no autoscaler answers at {server} ({reason}): {_advice(reason)}"
         ) from error
 
 
+def _advice(reason: object) -> str:
+    if isinstance(reason, ssl.SSLError):
+        return f"see tls_config in the file that {HTTP_CONFIG} names"
+    return "start it with `autoscaler run`, or say where it listens with --server URL"
+
+
 def _sentence(error: HTTPError) -> str:
+    hint = f": write them to a file, and name that by {HTTP_CONFIG}" if error.code == _UNAUTHORIZED else ""
     try:
-        return str(json.loads(error.read(_LONGEST_ANSWER))["error"])
+        return str(json.loads(error.read(_LONGEST_ANSWER))["error"]) + hint
     except (ValueError, KeyError, TypeError):
         return f"the service answered {error.code} to {error.url}: is it an autoscaler of this version?"

@@ -45,6 +45,7 @@ from autoscaler.service.settings import (
     QmpFolderConnection,
     QmpListConnection,
 )
+from autoscaler.service.web_keys import WebKeys
 from autoscaler.service.webhook_keys import WebhookKeys
 
 __all__ = [
@@ -59,8 +60,6 @@ __all__ = [
     "QmpListConnection",
     "load_config",
 ]
-
-_LAST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,18 +84,6 @@ def _read_address(value: object) -> Address:
 
 def _read_folder(value: object) -> str:
     return read_text(written(value, "write the path of a folder, or a list of guests"))
-
-
-def _read_listen(value: object) -> Listen:
-    rule = f"write HOST:PORT with a port of 1 to {_LAST_PORT}, an IPv6 host in brackets"
-    host, _, port = read_text(value).rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    host = host[1:-1] if bracketed else host
-    if not host or (":" in host) is not bracketed:
-        raise wrong(rule)
-    if not (port.isascii() and port.isdigit() and 0 < int(port) <= _LAST_PORT):
-        raise wrong(rule)
-    return Listen(host, int(port))
 
 
 def _as_labels(value: object) -> object:
@@ -199,13 +186,6 @@ class JournalKeys(Section):
     can make its decisions again; 0: none."""
 
 
-class WebKeys(Section):
-    """Metrics, health and the API."""
-
-    listen: Annotated[Listen, BeforeValidator(_read_listen)] = _DEFAULT.listen
-    """``HOST:PORT`` to listen on."""
-
-
 class LogKeys(Section):
     """What the service says of itself."""
 
@@ -235,7 +215,7 @@ class ConfigKeys(Section):
     deadlines: DeadlineKeys = DeadlineKeys()
     """After how long a change is stuck."""
     web: WebKeys = WebKeys()
-    """Metrics, health and the API."""
+    """The status page, metrics, health and the API."""
     webhook: WebhookKeys | None = None
     """Whom the service tells of its decisions; nobody unless it is there."""
     log: LogKeys = LogKeys()
@@ -275,6 +255,8 @@ def _config(keys: ConfigKeys, home: Path) -> Config:
         host=keys.host.limits(),
         deadlines=keys.deadlines.settings(),
         listen=keys.web.listen,
+        web_config_file=None if keys.web.config_file is None else home / keys.web.config_file,
+        web_hosts=keys.web.hosts,
         webhook=None if keys.webhook is None else keys.webhook.settings(),
         log_level=keys.log.level,
     )
@@ -289,10 +271,10 @@ def _repeated(config: Config, document: Document) -> Iterator[Problem]:
 
 
 def _exposed(config: Config, document: Document) -> Iterator[Problem]:
-    if not config.listen.is_loopback:
+    if not config.listen.is_loopback and config.web_config_file is None:
         message = (
-            f"{shown(str(config.listen))} may be reached from other hosts, without a password; "
-            f"listen on 127.0.0.1 unless a firewall guards it"
+            f"{shown(str(config.listen))} may be reached from other hosts, without a password; listen on "
+            f"127.0.0.1, or state TLS and passwords in a file that web.config_file names"
         )
         yield document.problem(("web", "listen"), message)
 

@@ -112,7 +112,13 @@ class Service:
                 healthy=self._trouble,
                 interval_s=config.interval_s,
             )
-            self.web = WebServer(sources, host=config.listen.host, port=config.listen.port)
+            self.web = WebServer(
+                sources,
+                host=config.listen.host,
+                port=config.listen.port,
+                config_file=config.web_config_file,
+                hosts=config.web_hosts,
+            )
             opened.callback(self.web.close)
             closing = HostClosing(self._clock)
             opened.callback(closing.close)
@@ -228,7 +234,12 @@ class Service:
         self._controller.tick()
 
     def _publish(self, snapshot: Snapshot) -> None:
-        troubles = {**snapshot.troubles, **self._policies.troubles, **self._control.troubles}
+        troubles = {
+            **snapshot.troubles,
+            **self._policies.troubles,
+            **self._control.troubles,
+            **self.web.troubles,
+        }
         if self._webhook is not None:
             troubles |= self._webhook.troubles
         self.snapshot, self._published_s = replace(snapshot, troubles=troubles), self._clock.monotonic_s()

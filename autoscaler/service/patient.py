@@ -16,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
@@ -28,11 +29,15 @@ ASK_WITHIN_S = 30.0
 class PatientProtocol(H11Protocol):
     """HTTP/1.1 with an end to patience; `scope["cut"]` of a request ends its connection at once."""
 
+    on_made: Callable[[], None] | None = None
+    """Called when the connection is there, after any handshake."""
     _impatience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request, and make room."""
         super().connection_made(transport)
+        if self.on_made is not None:
+            self.on_made()
         answer = self.app
 
         async def with_cut(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:

@@ -170,6 +170,10 @@ class Config:
     deadlines: DeadlineSettings = field(default_factory=DeadlineSettings)
     """After how long a change is stuck; the service corrects them by what it sees."""
     listen: Listen = field(default_factory=lambda: Listen("127.0.0.1", 9752))
+    web_config_file: Path | None = None
+    """TLS and passwords of the web server; None: neither."""
+    web_hosts: tuple[str, ...] = ()
+    """Names that a request may be addressed to, beside those that are always known."""
     webhook: WebhookSettings | None = None
     """None: nobody is told."""
     log_level: LogLevel = LogLevel.INFO

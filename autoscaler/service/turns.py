@@ -18,7 +18,6 @@ from starlette.responses import JSONResponse
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from starlette.requests import Request
     from starlette.responses import Response
 
 T = TypeVar("T")
@@ -64,7 +63,7 @@ class Turns:
             loop.call_later(loop.time() - started_s, self._turn.release)
 
 
-async def turned_away(_: Request, __: Exception) -> Response:
+def come_again() -> Response:
     """What is answered to whom comes when too many wait."""
     sentence = f"too many ask for this at once: ask again in {RETRY_AFTER_S} s"
     return JSONResponse({"error": sentence}, 503, {"retry-after": str(RETRY_AFTER_S)})

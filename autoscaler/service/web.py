@@ -27,7 +27,7 @@ from autoscaler.service.journal_reader import events
 from autoscaler.service.label_route import LABEL
 from autoscaler.service.lookup import explained, meant, why_unknown, why_unrecorded
 from autoscaler.service.portions import PortionedResponse
-from autoscaler.service.turns import Crowded, Turns, turned_away
+from autoscaler.service.turns import Crowded, Turns, come_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +74,7 @@ def application(sources: Sources, page: StatusPage, lookups: Turns) -> Starlette
             Route("/api/v1/decisions", pages.decisions),
             *page.routes,
         ],
-        exception_handlers={Crowded: turned_away},
+        exception_handlers={Crowded: _turned_away},
     )
 
 
@@ -175,6 +175,10 @@ def takes_gzip(accepted: str) -> bool:
         coding, _, weight = part.partition(";")
         weights[coding] = weight
     return not _NO_WEIGHT.fullmatch(weights.get("gzip", weights.get("*", "q=0")))
+
+
+async def _turned_away(_: Request, __: Exception) -> Response:
+    return come_again()
 
 
 def _problem(status: int, sentence: str) -> Response:

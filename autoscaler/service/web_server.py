@@ -11,18 +11,23 @@ import errno
 import logging
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import uvicorn
 
 from autoscaler.ports import AutoscalerError
+from autoscaler.service.gate import Gate
 from autoscaler.service.page.pages import StatusPage
-from autoscaler.service.patient import PatientProtocol
 from autoscaler.service.settings import Listen
+from autoscaler.service.tls import doorway
 from autoscaler.service.turns import Turns
 from autoscaler.service.web import application
+from autoscaler.service.web_rules import WebRules
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     from autoscaler.service.web import Sources
 
 _UNREAD_MS = 20_000
@@ -38,16 +43,40 @@ class AddressTaken(AutoscalerError):
 class WebServer:
     """Serves the application on its own thread."""
 
-    def __init__(self, sources: Sources, *, host: str, port: int) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        *,
+        host: str,
+        port: int,
+        config_file: Path | None = None,
+        hosts: Sequence[str] = (),
+    ) -> None:
+        """Listen; nobody is answered yet.
+
+        Args:
+            sources: what the pages are made from.
+            host: name or address to listen on.
+            port: the port there; 0: any that is free.
+            config_file: who may ask, and how; see `web_config`.
+            hosts: names that a request may be addressed to. Where other hosts can connect, and none are
+                named, it may be any.
+
+        Raises:
+            AutoscalerError: the file has errors, or the address cannot be listened on.
+        """
+        exposed = not Listen(host, port).is_loopback
+        self._rules = WebRules(config_file, exposed=exposed)
         self._socket = _listen(host, port)
         self.address: tuple[str, int] = self._socket.getsockname()[:2]
-        self.url = f"http://{Listen(*self.address)}"
+        self.url = f"http{'' if self._rules.config.tls is None else 's'}://{Listen(*self.address)}"
         """Where it answers."""
         lookups = Turns(_MOST_LOOKUPS)
         self.page = StatusPage(sources.newest, sources.journal, lookups, interval_s=sources.interval_s)
+        pages = application(sources, self.page, lookups)
         config = uvicorn.Config(
-            application(sources, self.page, lookups),
-            http=PatientProtocol,
+            Gate(pages, self._rules, hosts if hosts or not exposed else None),
+            http=cast("type[asyncio.Protocol]", doorway(self._rules)),
             log_config=None,
             log_level=logging.WARNING,
             access_log=False,
@@ -59,12 +88,18 @@ class WebServer:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="web", daemon=True)
 
+    @property
+    def troubles(self) -> Mapping[str, str]:
+        """What is wrong with the file that says who may ask."""
+        return self._rules.troubles
+
     async def _serve(self) -> None:
-        following = asyncio.create_task(self.page.follow())
+        following = [asyncio.create_task(it.follow()) for it in (self.page, self._rules)]
         try:
             await self._server.serve(sockets=[self._socket])
         finally:
-            following.cancel()
+            for it in following:
+                it.cancel()
 
     def start(self) -> None:
         """Begin to answer."""

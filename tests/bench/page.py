@@ -148,7 +148,7 @@ async def _listening(url: str) -> asyncio.StreamReader:
     """A connection that has been told to fetch the page, as one is that knows of none, and listens on."""
     host, port = url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n")
+    writer.write(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await reader.readuntil(b"event: stale\ndata:\n\n")
     return reader
 

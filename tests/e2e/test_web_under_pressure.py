@@ -39,7 +39,7 @@ def test_idle_connections_and_slow_readers_delay_neither_a_scrape_nor_a_tick(ser
             slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             slow.connect(("127.0.0.1", service.port))
             # Many pages are asked for at once, and none is read.
-            slow.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+            slow.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
         ticks, started_s = service.get("/api/v1/status")["ticks"], time.monotonic()
         beside_s = min(scrape_s(service) for _ in range(5))
         while service.get("/api/v1/status")["ticks"] < ticks + TICKS:
@@ -56,7 +56,7 @@ def test_a_page_of_the_installed_service_has_its_files(service: RunningService) 
 
 def test_the_service_ends_in_time_though_a_browser_listens(service: RunningService) -> None:
     with closing(socket.create_connection(("127.0.0.1", service.port))) as browser:
-        browser.sendall(b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n")
+        browser.sendall(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert browser.recv(1024)
         started_s = time.monotonic()
         assert service.stop() == 0

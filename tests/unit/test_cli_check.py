@@ -248,3 +248,16 @@ def test_policies_that_are_configured_and_not_there_are_told(tmp_path: Path) -> 
     result = run("--config.file", "config.yaml")
     assert result.exit_code == 2
     assert f"there is no {tmp_path}/here" in result.output
+
+
+def test_the_file_of_the_web_server_is_checked_alone_and_with_its_configuration(tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text("basic_auth_users: {alice: hunter2}\n")
+    (tmp_path / "a.yaml").write_text(GOOD)
+    (tmp_path / "config.yaml").write_text(CONFIG + "policies: [a.yaml]\nweb: {config_file: web.yaml}\n")
+    for arguments in (["web.yaml"], ["--config.file", "config.yaml"]):
+        result = run(*arguments)
+        assert result.exit_code == 1
+        assert "web.yaml:1:19: error: the password of 'alice' is no bcrypt hash" in result.output
+        assert "hunter2" not in result.output
+    (tmp_path / "web.yaml").write_text("http_server_config: {http2: true}\n")
+    assert run("--config.file", "config.yaml").output == "3 files, 0 errors, 0 warnings\n"

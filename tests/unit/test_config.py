@@ -57,7 +57,7 @@ interval: 500ms
 agent: {timeout: 1.5s}
 host: {overcommit: 1.5, reserve: 2, pressure_below: 80%, operations_per_minute: 12, removals_per_minute: 3}
 deadlines: {online: 45s, gone: 2m}
-web: {listen: "[::1]:80"}
+web: {listen: "[::1]:80", config_file: web.yaml, hosts: [vcpu.example.net]}
 log: {level: debug}
 """,
     )
@@ -92,6 +92,8 @@ log: {level: debug}
         ),
         deadlines=DeadlineSettings(online_s=45.0, gone_s=120.0),
         listen=Listen("::1", 80),
+        web_config_file=tmp_path / "web.yaml",
+        web_hosts=("vcpu.example.net",),
         log_level=LogLevel.DEBUG,
     )
 
@@ -338,6 +340,16 @@ def test_listening_beyond_this_host_is_warned_of(tmp_path: Path, listen: str, *,
     assert loaded.config is not None
     assert str(loaded.config.listen) == listen
     assert [problem.line for problem in loaded.warnings] == ([3] if warned else [])
+
+
+def test_with_a_file_that_says_who_may_ask_it_warns_by_what_that_says(tmp_path: Path) -> None:
+    loaded = load(tmp_path, LIBVIRT + 'web: {listen: "0.0.0.0:9752", config_file: web.yaml}\n')
+    assert loaded.warnings == ()
+
+
+def test_a_name_of_the_service_is_written_without_its_port(tmp_path: Path) -> None:
+    (problem,) = said(load(tmp_path, LIBVIRT + 'web: {hosts: [a.example, "a.example:443"]}\n'))
+    assert "'hosts[1]' cannot be 'a.example:443'; write a host's name, without a port" in problem
 
 
 def test_a_webhook_is_off_unless_it_is_written_and_tells_of_changes_by_default(tmp_path: Path) -> None:

@@ -229,7 +229,7 @@ def test_a_slow_reader_is_cut_while_the_service_ticks_on(site: Site, monkeypatch
     with closing(socket.socket()) as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.connect(site.server.address)
-        slow.sendall(f"GET /live?after={version} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        slow.sendall(f"GET /live?after={version} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         end_s, slowest_s = time.monotonic() + 60, 0.0
         page = site.server.page
         while time.monotonic() < end_s:
@@ -298,7 +298,7 @@ def test_connections_that_asked_once_and_are_kept_lock_nobody_out(
     with ExitStack() as held:
         for _ in range(5):
             kept = held.enter_context(closing(socket.create_connection(site.server.address, timeout=10)))
-            kept.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: here\r\n\r\n")
+            kept.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert kept.recv(1 << 16).startswith(b"HTTP/1.1 200")
             kept.sendall(b"G")  # so that it is not closed for being idle
         with closing(httpx.Client(base_url=site.server.url, trust_env=False)) as client:

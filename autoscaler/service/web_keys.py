@@ -1,0 +1,47 @@
+"""The key `web` of the configuration."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from autoscaler.policyfile.typed import Section
+from autoscaler.policyfile.values import Text, matching, no_longer_than, read_text, wrong
+from autoscaler.service.settings import Config, Listen
+
+_LAST_PORT = 65535
+_MOST_HOSTS = 100
+_DEFAULT = Config(connections=())
+
+
+def _read_listen(value: object) -> Listen:
+    rule = f"write HOST:PORT with a port of 1 to {_LAST_PORT}, an IPv6 host in brackets"
+    host, _, port = read_text(value).rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if bracketed else host
+    if not host or (":" in host) is not bracketed:
+        raise wrong(rule)
+    if not (port.isascii() and port.isdigit() and 0 < int(port) <= _LAST_PORT):
+        raise wrong(rule)
+    return Listen(host, int(port))
+
+
+class WebKeys(Section):
+    """The status page, metrics, health and the API."""
+
+    listen: Annotated[Listen, BeforeValidator(_read_listen)] = _DEFAULT.listen
+    """``HOST:PORT`` to listen on."""
+    config_file: Text | None = None
+    """TLS, client certificates and passwords: a file as Prometheus' exporters take by --web.config.file."""
+    hosts: Annotated[
+        tuple[
+            Annotated[
+                str,
+                matching(
+                    r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9_])?", "write a host's name, without a port"
+                ),
+            ],
+            ...,
+        ],
+        no_longer_than(_MOST_HOSTS),
+    ] = ()
+    """Names by which browsers may ask for it, beside localhost, this host's own and IP addresses."""

@@ -1,0 +1,105 @@
+"""The web server's file as it stands: read at the start, and again when it or a certificate changes.
+
+Invariant: what is broken leaves the last good rules in force, and is a trouble until it is mended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shlex
+from typing import TYPE_CHECKING
+
+from autoscaler.ports import AutoscalerError
+from autoscaler.service.web_config import WebConfig, load_web_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_log = logging.getLogger("autoscaler")
+
+LOOK_EVERY_S = 1.0
+
+
+class WebRules:
+    """Used on the web server's thread once it runs; `config` and `troubles` may be read on any."""
+
+    def __init__(self, path: Path | None, *, exposed: bool = False) -> None:
+        """Read the file for the first time; None: there is none, and everybody may ask.
+
+        Args:
+            path: the file.
+            exposed: whether other hosts can connect, so that it matters who may ask.
+
+        Raises:
+            AutoscalerError: it has errors, which are in the log.
+        """
+        self._path = path
+        self._exposed = exposed
+        self._files: tuple[Path, ...] = () if path is None else (path,)
+        self._seen: object = None
+        self.config = WebConfig()
+        self.troubles: Mapping[str, str] = {}
+        if path is not None:
+            self.look()
+            if self.troubles:
+                raise AutoscalerError(f"the web server's file has errors: mend what {self._check()} tells")
+
+    async def follow(self) -> None:
+        """Look from time to time; never returns."""
+        while self._path is not None:
+            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.to_thread(self.look)
+
+    def look(self) -> None:
+        """Read the file anew if it, or what it names, is not as it was."""
+        assert self._path is not None
+        if _stamps(self._files) == self._seen:
+            return
+        first, loaded = self._seen is None, None
+        while loaded is None or loaded.files != self._files:
+            self._files = self._files if loaded is None else loaded.files
+            # Before they are read: what changes meanwhile is seen the next time.
+            self._seen = _stamps(self._files)
+            loaded = load_web_config(self._path)
+        for problem in loaded.problems:
+            _log.error("%s", problem)
+        if loaded.config is None:
+            sentence = (
+                f"the web server's file was not reloaded and what it said before holds: {self._check()}"
+            )
+            self.troubles = {"web": f"{sentence} tells what to mend"}
+            return
+        self.config, self.troubles = loaded.config, {}
+        self._warn()
+        if not first:
+            _log.info("the web server's file and its certificates are reloaded")
+
+    def _check(self) -> str:
+        return f"`autoscaler check {shlex.quote(str(self._path))}`"
+
+    def _warn(self) -> None:
+        config = self.config
+        if self._exposed and not config.users and not config.asks_certificate:
+            _log.warning(
+                "%s lets everybody in from other hosts: state basic_auth_users, or client_auth_type",
+                self._path,
+            )
+        if self._exposed and config.users and config.tls is None:
+            _log.warning(
+                "%s has passwords go over the network as they are: state tls_server_config", self._path
+            )
+
+
+def _stamps(files: tuple[Path, ...]) -> list[tuple[int, ...] | None]:
+    """What tells each file from another in its place, or from itself before it was written to."""
+    stamps: list[tuple[int, ...] | None] = []
+    for file in files:
+        try:
+            found = file.stat()
+        except OSError:
+            stamps.append(None)
+        else:
+            stamps.append((found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+    return stamps
