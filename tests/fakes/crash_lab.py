@@ -30,7 +30,7 @@ from tests.fakes.crash_records import Intent, ends, intents_of, ran, wrong_decis
 from tests.fakes.mortal_service import MortalService
 
 SHRINKS_PER_DAY = 4
-LOADS = (0.2, 1.2, 2.4, 3.6, 64.0)
+LOADS = (0.2, 1.2, 2.4, 64.0)
 """In vCPUs; the last is more than any guest may have."""
 MOST_LOAD = 3.6
 """The most that fits."""
