@@ -12,6 +12,7 @@ from autoscaler.cli.arguments import complete_domain
 from autoscaler.cli.configured import DEFAULT_CONFIG
 from autoscaler.cli.doctor_view import print_reports
 from autoscaler.cli.examining import chosen_config, examined, policies_of
+from autoscaler.cli.fixing import fix as mend
 from autoscaler.cli.interruptible import interruptible
 from autoscaler.cli.output import Output, OutputOption, print_json
 from autoscaler.core.named import virsh
@@ -54,18 +55,24 @@ def doctor(
         bool,
         typer.Option("--exercise", help="Then add one vCPU to DOMAIN and take it back, each stage timed."),
     ] = False,
+    fix: Annotated[
+        bool,
+        typer.Option("--fix", help="Then show what would mend DOMAIN's definition, and ask."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Let --fix apply it without asking.")] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Look at hosts and domains, and tell what keeps them from being resized and what to do about it.
 
-    Changes no domain but with --exercise; guests' agents are asked, which libvirt notes as a taint. Without a
-    configuration and options, LIBVIRT_DEFAULT_URI or qemu:///system is looked at.
+    Changes no domain but with --exercise and --fix; guests' agents are asked, which libvirt notes as a taint.
+    Without a configuration and options, LIBVIRT_DEFAULT_URI or qemu:///system is looked at.
 
     Exit code 0: nothing worse than notes; 1: warnings or errors; 2: wrong usage, or no such domain; 130, 143:
     Ctrl-C or SIGTERM ended an exercise.
     """
-    if exercise and domain is None:
-        typer.echo("autoscaler doctor: --exercise changes a domain, so name it: DOMAIN --exercise", err=True)
+    misused = _misused(domain, output, exercise=exercise, fix=fix, yes=yes)
+    if misused:
+        typer.echo(f"autoscaler doctor: {misused}", err=True)
         raise typer.Exit(2)
     config = chosen_config(config_file, connect, qmp)
     request = Request(
@@ -99,7 +106,23 @@ def doctor(
         raise typer.Exit(1 if any(report.is_down for report in reports) else 2)
     if any(codes):
         raise typer.Exit(max(codes))
+    pairs = [pair for it in looked_at for pair in zip(it.domains, it.report.domains, strict=True)]
+    went_well = [mend(*pair, yes=yes) for pair in pairs if fix]
+    if not all(went_well):
+        raise typer.Exit(1)
     raise typer.Exit(1 if gravest.rank > Severity.NOTE.rank else 0)
+
+
+def _misused(domain: str | None, output: Output, *, exercise: bool, fix: bool, yes: bool) -> str:
+    """What is wrong with these options together; empty: nothing."""
+    if domain is None and (exercise or fix):
+        option = "--exercise" if exercise else "--fix"
+        return f"{option} changes a domain, so name it: DOMAIN {option}"
+    if fix and exercise:
+        return "give --exercise or --fix: one is about the domain that runs, the other about its next start"
+    if fix and output is Output.JSON:
+        return "--fix shows a difference to people; without it, `fix` in the JSON says what to do"
+    return "--yes goes with --fix" if yes and not fix else ""
 
 
 def _exercised(

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 from autoscaler.doctor.facts import Build, Placement, Slot, Topology
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from autoscaler.backends.libvirt.inspection import LibvirtDomain
 
@@ -86,9 +86,16 @@ def _slots(described: ET.Element) -> Iterator[Slot]:
 
 
 def _topology(element: ET.Element | None) -> Topology | None:
-    if element is None:
-        return None
-    return Topology(**{level.name: int(element.get(level.name, "1")) for level in fields(Topology)})
+    return None if element is None else topology_of(element.attrib)
+
+
+def topology_of(attributes: Mapping[str, str]) -> Topology:
+    """What its element says.
+
+    Raises:
+        ValueError: something in it is no number.
+    """
+    return Topology(**{level.name: int(attributes.get(level.name, "1")) for level in fields(Topology)})
 
 
 def _attributes(described: ET.Element) -> tuple[tuple[str, str], ...]:

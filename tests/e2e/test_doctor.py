@@ -17,10 +17,9 @@ import libvirt
 import pytest
 from typer.testing import CliRunner
 
-from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.cli.main import app
 from autoscaler.lab.spec import HARDENED, GuestSpec
-from tests.fakes.libvirt_daemon import LibvirtDaemon, passing_libvirt_daemon
+from tests.fakes.libvirt_daemon import LibvirtDaemon, administering, passing_libvirt_daemon
 from tests.fakes.libvirt_domains import AGENT_CHANNEL, bare_qemu_domain
 
 if TYPE_CHECKING:
@@ -57,15 +56,8 @@ def daemon() -> Iterator[LibvirtDaemon]:
 
 @pytest.fixture
 def administrator(daemon: LibvirtDaemon) -> Iterator[libvirt.virConnect]:
-    ensure_event_loop()
-    connection = libvirt.open(daemon.uri)
-    yield connection
-    for domain in connection.listAllDomains():
-        with contextlib.suppress(libvirt.libvirtError):
-            domain.destroy()
-        with contextlib.suppress(libvirt.libvirtError):
-            domain.undefine()
-    connection.close()
+    with administering(daemon) as connection:
+        yield connection
 
 
 def do(fix: dict[str, Any], folder: Path) -> None:
@@ -99,6 +91,34 @@ def test_a_domain_without_room_channel_and_removable_vcpus_is_mended_by_what_is_
     after = examined(name, "-c", daemon.uri)
     assert severities(after, "maximum", "slots") == ["ok", "ok"]
     assert "nothing in the guest has it open" in after["agent-channel"]["seen"]
+
+
+@needs_root
+def test_what_is_found_in_a_definition_is_mended_by_the_doctor_itself(
+    daemon: LibvirtDaemon, administrator: libvirt.virConnect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    screen = "<graphics type='vnc' socket='/nowhere' passwd='Planted1'/>"
+    topology = "<cpu><topology sockets='1' cores='2' threads='1'/></cpu><devices>"
+    xml = bare_qemu_domain("poor", vcpus=2, maximum=2, devices=screen).replace("<devices>", topology)
+    domain = administrator.defineXML(xml)
+    whole = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+    before = domain.XMLDesc(whole)
+    assert severities(examined("poor", "-c", daemon.uri), "maximum", "agent-channel") == ["warning", "error"]
+
+    arguments = ["doctor", "poor", "-c", daemon.uri, "--fix"]
+    shown = CliRunner().invoke(app, arguments, catch_exceptions=False).stdout
+    assert "+    <channel" in shown
+    assert "Planted1" not in shown
+    assert domain.XMLDesc(whole) == before, "to show changes nothing"
+
+    CliRunner().invoke(app, [*arguments, "--yes"], catch_exceptions=False)
+    assert severities(examined("poor", "-c", daemon.uri), "maximum", "agent-channel") == ["ok", "ok"]
+    assert "passwd='Planted1'" in domain.XMLDesc(whole), "its password is as it was"
+    (kept,) = tmp_path.glob("vcpu-autoscaler/definitions/*.xml")
+    assert kept.read_text() == before
+    administrator.defineXML(kept.read_text())
+    assert domain.XMLDesc(whole) == before, "what was kept undoes it"
 
 
 @needs_root

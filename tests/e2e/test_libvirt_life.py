@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from typing import TYPE_CHECKING
@@ -12,10 +11,9 @@ import libvirt_qemu
 import pytest
 
 from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
-from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId, DomainView, RunState
 from autoscaler.ports import Denied
-from tests.fakes.libvirt_daemon import LibvirtDaemon, passing_libvirt_daemon
+from tests.fakes.libvirt_daemon import LibvirtDaemon, administering, passing_libvirt_daemon
 from tests.fakes.libvirt_domains import RealClock, bare_qemu_domain
 
 if TYPE_CHECKING:
@@ -35,15 +33,8 @@ def daemon() -> Iterator[LibvirtDaemon]:
 
 @pytest.fixture
 def administrator(daemon: LibvirtDaemon) -> Iterator[libvirt.virConnect]:
-    ensure_event_loop()
-    connection = libvirt.open(daemon.uri)
-    yield connection
-    for domain in connection.listAllDomains():
-        with contextlib.suppress(libvirt.libvirtError):
-            domain.destroy()
-        with contextlib.suppress(libvirt.libvirtError):
-            domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
-    connection.close()
+    with administering(daemon) as connection:
+        yield connection
 
 
 @pytest.fixture

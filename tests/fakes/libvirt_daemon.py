@@ -19,6 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import libvirt
+
+from autoscaler.backends.libvirt.loop import ensure_event_loop
 from tests.fakes.libvirt_namespace import QEMU_CONF, in_namespace
 
 if TYPE_CHECKING:
@@ -167,6 +170,20 @@ def passing_libvirt_daemon() -> Iterator[LibvirtDaemon]:
     with libvirt_daemon(folder) as daemon:
         yield daemon
     shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def administering(daemon: LibvirtDaemon) -> Iterator[libvirt.virConnect]:
+    """A connection that may do anything; the domains that are there at its end go with it."""
+    ensure_event_loop()
+    connection = libvirt.open(daemon.uri)
+    yield connection
+    for domain in connection.listAllDomains():
+        with contextlib.suppress(libvirt.libvirtError):
+            domain.destroy()
+        with contextlib.suppress(libvirt.libvirtError):
+            domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
+    connection.close()
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from autoscaler.doctor.facts import DomainFacts
     from autoscaler.doctor.finding import Finding
 
-_CHANNEL = "<channel type='unix'>\n  <target type='virtio' name='org.qemu.guest_agent.0'/>\n</channel>"
+CHANNEL_XML = "<channel type='unix'>\n  <target type='virtio' name='org.qemu.guest_agent.0'/>\n</channel>"
 _QEMU_CHANNEL = (
     "-device virtio-serial -chardev socket,id=qga0,path=AGENT_SOCKET,server=on,wait=off "
     "-device virtserialport,chardev=qga0,name=org.qemu.guest_agent.0"
@@ -84,7 +84,7 @@ def _no_channel(domain: DomainFacts) -> Finding:
         Fix(
             advice="Write this to agent.xml and attach it, for its next start; and run qemu-guest-agent in "
             "the guest.",
-            xml=_CHANNEL,
+            xml=CHANNEL_XML,
             commands=(attaching, *domain.restart),
         ),
     )

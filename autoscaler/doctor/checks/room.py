@@ -27,10 +27,21 @@ def check(domain: DomainFacts) -> Iterator[Finding]:
     yield from _topology(domain)
 
 
-def _maximum(domain: DomainFacts) -> Finding:
+def wanted_maximum(domain: DomainFacts) -> int:
+    """The maximum that it should have, where it has too little: what a policy allows, else twice as much."""
+    wanted = _allowed(domain)
+    return wanted if wanted > domain.maximum else 2 * domain.maximum
+
+
+def _allowed(domain: DomainFacts) -> int:
+    """What its policy may want; 0: there is none."""
     policy = domain.policy
-    wanted = 0 if policy is None else max(policy.max_vcpus or 0, policy.min_vcpus)
-    if policy is not None and wanted > domain.maximum:
+    return 0 if policy is None else max(policy.max_vcpus or 0, policy.min_vcpus)
+
+
+def _maximum(domain: DomainFacts) -> Finding:
+    policy, wanted = domain.policy, wanted_maximum(domain)
+    if policy is not None and _allowed(domain) > domain.maximum:
         means = f"policy {policy.name!r} allows {wanted}, which it cannot get"
         return warning(_MAXIMUM, _counts(domain), means, _up_to(domain, wanted))
     if domain.plugged < domain.maximum:
@@ -43,7 +54,7 @@ def _at_maximum(domain: DomainFacts) -> Finding:
     policy, starts_with = domain.policy, domain.build.starts_with
     if policy is not None and policy.max_vcpus is not None:
         return ok(_MAXIMUM, f"{_counts(domain)}, which is all that policy {policy.name!r} allows")
-    further = _up_to(domain, 2 * domain.maximum)
+    further = _up_to(domain, wanted_maximum(domain))
     if starts_with is not None and starts_with < domain.maximum:
         return note(
             _MAXIMUM, _counts(domain), "it has grown to its maximum, and can grow no further", further

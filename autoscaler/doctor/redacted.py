@@ -1,0 +1,49 @@
+"""Takes secrets out of what is shown or handed on.
+
+Invariant: what is not known to be harmless in these places is taken for a secret.
+"""
+
+from __future__ import annotations
+
+import re
+
+HIDDEN = "REDACTED"
+
+_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^/\s'\"@]*@)")
+_QUERY = re.compile(
+    r"(?i)(?P<name>[?&;][\w.-]*(?:token|key|secret|passw\w*|auth|credential|signature|sig|code)[\w.-]*=)[^&\s'\"#]+"
+)
+_NAMED = re.compile(
+    r"(?i)(?P<name>[\w.-]*(?:passw\w*|passphrase|secret|token|api[_-]?key|credentials?)[\w.-]*[\"']?\s*[:=]\s*)"
+    r"(?P<value>\"[^\"]*\"|'[^']*'|[^\s,;}\]]+)"
+)
+_HEADER = re.compile(
+    r"(?i)(?P<name>\b(?:authorization|proxy-authorization|cookie|x-api-key)[\"']?\s*[:=]\s*).*"
+)
+_BEARER = re.compile(r"(?i)\b(?P<name>bearer|basic)\s+[A-Za-z0-9+/._~=-]{6,}")
+_XML_ATTRIBUTE = re.compile(
+    r"(?i)(?P<name>\b(?:passw\w*|secret|token|key)\s*=\s*)(?P<quote>[\"']).*?(?P=quote)"
+)
+_XML_ELEMENT = re.compile(
+    r"(?is)(?P<open><(?P<tag>(?:\w+:)?(?:launchSecurity|secret|password|passwd|qemu:commandline|commandline|sysinfo))"
+    r"\b[^>]*(?<!/)>).*?(?P<close></(?P=tag)>)"
+)
+
+
+def redacted(text: str) -> str:
+    """The text without passwords, tokens and credentials in URLs."""
+    for pattern, kept in (
+        (_URL, rf"\g<scheme>{HIDDEN}@"),
+        (_QUERY, rf"\g<name>{HIDDEN}"),
+        (_HEADER, rf"\g<name>{HIDDEN}"),
+        (_BEARER, rf"\g<name> {HIDDEN}"),
+        (_NAMED, rf"\g<name>{HIDDEN}"),
+    ):
+        text = pattern.sub(kept, text)
+    return text
+
+
+def redacted_xml(text: str) -> str:
+    """A domain's XML, or lines of it, without passwords and what else is handed to a guest in secret."""
+    text = _XML_ELEMENT.sub(rf"\g<open>{HIDDEN}\g<close>", text)
+    return _XML_ATTRIBUTE.sub(rf"\g<name>\g<quote>{HIDDEN}\g<quote>", text)
