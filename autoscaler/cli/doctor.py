@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from autoscaler.cli.arguments import complete_domain
+from autoscaler.cli.bundle import write_bundle
 from autoscaler.cli.configured import DEFAULT_CONFIG
 from autoscaler.cli.doctor_view import print_reports
 from autoscaler.cli.examining import chosen_config, examined, policies_of
@@ -26,7 +27,7 @@ from autoscaler.service.clock import SystemClock
 from autoscaler.service.settings import Config, Connection, LibvirtConnection
 
 
-def doctor(
+def doctor(  # noqa: PLR0913 - each is an option of the command
     domain: Annotated[
         str | None,
         typer.Argument(
@@ -60,6 +61,12 @@ def doctor(
         typer.Option("--fix", help="Then show what would mend DOMAIN's definition, and ask."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Let --fix apply it without asking.")] = False,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle", metavar="FILE", help="Also write a support archive (tar.gz) without secrets."
+        ),
+    ] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Look at hosts and domains, and tell what keeps them from being resized and what to do about it.
@@ -90,10 +97,14 @@ def doctor(
         ]
     reports = [it.report for it in looked_at]
     gravest = worst(sum((report.everything for report in reports), ()))
+    answer = {"worst": gravest, "hosts": [asdict(report) for report in reports]}
     if output is Output.JSON:
-        print_json({"worst": gravest, "hosts": [asdict(report) for report in reports]})
+        print_json(answer)
     else:
         print_reports(reports)
+    if bundle is not None:
+        own = connect is None and qmp is None
+        _bundle(bundle, answer, config, (config_file or DEFAULT_CONFIG) if own else None)
     if domain is not None and not any(report.domains for report in reports):
         places = ", ".join(report.label for report in reports)
         looking = [
@@ -111,6 +122,24 @@ def doctor(
     if not all(went_well):
         raise typer.Exit(1)
     raise typer.Exit(1 if gravest.rank > Severity.NOTE.rank else 0)
+
+
+def _bundle(path: Path, answer: object, config: Config, config_file: Path | None) -> None:
+    try:
+        write_bundle(path, answer, config, config_file)
+    except OSError as error:
+        advice = "name another file" if isinstance(error, FileExistsError) else "see its folder"
+        typer.echo(
+            printable(f"autoscaler doctor: {path} was not written ({error.strerror}): {advice}"), err=True
+        )
+        raise typer.Exit(2) from None
+    typer.echo(
+        printable(
+            f"autoscaler doctor: {path} has what was found, versions, configuration, policies, decisions, "
+            "metrics and log, without secrets; its README.txt says more. Look it over before you hand it on."
+        ),
+        err=True,
+    )
 
 
 def _misused(domain: str | None, output: Output, *, exercise: bool, fix: bool, yes: bool) -> str:

@@ -6,10 +6,14 @@ Invariant: what is not known to be harmless in these places is taken for a secre
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 HIDDEN = "REDACTED"
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^/\s'\"@]*@)")
+_WEB = re.compile(r"(?P<origin>https?://[^/\s'\"]+/)[^\s'\"<>,;)`]+")
+"""Whose path may be all that keeps others from using it, as that of a webhook."""
+_SECRET_KEY = re.compile(r"(?i)passw|passphrase|secret|token|api[_-]?key|credential|authorization|cookie")
 _QUERY = re.compile(
     r"(?i)(?P<name>[?&;][\w.-]*(?:token|key|secret|passw\w*|auth|credential|signature|sig|code)[\w.-]*=)[^&\s'\"#]+"
 )
@@ -33,6 +37,7 @@ _XML_ELEMENT = re.compile(
 def redacted(text: str) -> str:
     """The text without passwords, tokens and credentials in URLs."""
     for pattern, kept in (
+        (_WEB, rf"\g<origin>{HIDDEN}"),
         (_URL, rf"\g<scheme>{HIDDEN}@"),
         (_QUERY, rf"\g<name>{HIDDEN}"),
         (_HEADER, rf"\g<name>{HIDDEN}"),
@@ -41,6 +46,18 @@ def redacted(text: str) -> str:
     ):
         text = pattern.sub(kept, text)
     return text
+
+
+def redacted_value(value: object) -> object:
+    """The same of a JSON value: all of what has a secret's name, and the secrets in each text."""
+    if isinstance(value, Mapping):
+        return {
+            redacted(str(key)): HIDDEN if _SECRET_KEY.search(str(key)) else redacted_value(one)
+            for key, one in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [redacted_value(one) for one in value]
+    return redacted_xml(redacted(value)) if isinstance(value, str) else value
 
 
 def redacted_xml(text: str) -> str:

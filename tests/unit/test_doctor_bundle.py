@@ -1,0 +1,134 @@
+"""The support archive: all that helps, and no secret of those that were planted."""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+import tarfile
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from autoscaler.cli import bundle
+from autoscaler.cli.main import app
+from autoscaler.doctor.redacted import redacted, redacted_xml
+from tests.fakes.examples import POLICY
+from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+
+PLANTED = "Pl4nted"
+CONFIG = f"""\
+version: 1
+# the old password was {PLANTED}
+connections: [{{libvirt: "test:///default"}}]
+policies: [web.yaml]
+state: state
+webhook: {{url: "https://hooks.example.net/services/{PLANTED}?token={PLANTED}"}}
+"""
+POLICIES = f"version: 1\npolicies:  # api_key: {PLANTED}\n  - {{name: web, match: {{name: [test]}}}}\n"
+LOG = f"""\
+WARNING https://hooks.example.net/services/{PLANTED} refused it
+Authorization: Bearer {PLANTED}
+password={PLANTED} token: '{PLANTED} more'
+qemu+ssh://root:{PLANTED}@host/system answers again
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """One with secrets wherever they can be, beside a log and metrics that have some."""
+    monkeypatch.setattr(bundle, "_log", lambda: LOG)
+    monkeypatch.setattr(bundle, "_metrics", lambda _: f'a{{host="qemu+ssh://u:{PLANTED}@h/system"}} 1\n')
+    (tmp_path / "web.yaml").write_text(POLICIES)
+    (tmp_path / "state").mkdir()
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+def run(config: Path, file: Path) -> Result:
+    return CliRunner().invoke(app, ["doctor", "--config.file", str(config), "--bundle", str(file)])
+
+
+def members(file: Path) -> dict[str, str]:
+    with tarfile.open(file) as archive:
+        return {
+            member.name.partition("/")[2]: io.TextIOWrapper(opened).read()
+            for member in archive.getmembers()
+            if (opened := archive.extractfile(member)) is not None
+        }
+
+
+def test_it_has_all_that_helps_for_its_owner_alone_and_no_secret(config: Path, tmp_path: Path) -> None:
+    clock = SimulatedClock()
+    host = SimulatedHost(clock, [SimulatedGuest("web-1", clock)])
+    Simulation(host, [POLICY], folder=tmp_path / "state").run(3)
+    file = tmp_path / "bundle.tar.gz"
+
+    result = run(config, file)
+
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    found = members(file)
+    assert set(found) == {
+        *("README.txt", "doctor.json", "versions.json", "config.yaml", "policies/000-web.yaml"),
+        *("decisions.json", "metrics.txt", "log.txt"),
+    }
+    assert [name for name, text in found.items() if PLANTED in text or "not at hand" in text] == []
+    assert json.loads(found["doctor.json"])["hosts"][0]["domains"][0]["name"] == "test"
+    assert "https://hooks.example.net" in found["log.txt"]
+    assert "name: web" in found["policies/000-web.yaml"]
+    assert json.loads(found["decisions.json"])
+    assert all(name.partition("/")[0] in found["README.txt"] for name in found if name != "README.txt")
+    assert "Look it over" in result.stderr
+
+
+def test_nothing_is_written_over(config: Path, tmp_path: Path) -> None:
+    file = tmp_path / "there"
+    file.write_text("kept")
+    result = run(config, file)
+    assert (result.exit_code, file.read_text()) == (2, "kept")
+    assert "name another file" in result.stderr
+
+
+def test_what_cannot_be_had_says_so_in_its_place(config: Path, tmp_path: Path) -> None:
+    file = tmp_path / "bundle.tar.gz"
+    run(config, file)
+    assert members(file)["decisions.json"].startswith("not at hand: ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"http://joe:{PLANTED}@host/",
+        f"qemu+ssh://{PLANTED}@host/system",
+        f"PASSWORD: {PLANTED}",
+        f"db_password='{PLANTED} {PLANTED}'",
+        f"X-Api-Key: {PLANTED}",
+        f"Cookie: a={PLANTED}; b={PLANTED}",
+        f"Basic {PLANTED}Q6cGFzcw==",
+        f'{{"access_token": "{PLANTED}"}}',
+        f"https://host/a/{PLANTED}/b?x={PLANTED}#{PLANTED}",
+    ],
+)
+def test_a_secret_is_hidden_in_whatever_text(text: str) -> None:
+    assert PLANTED not in redacted(text)
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        f"<graphics type='vnc' passwd='{PLANTED}'/>",
+        f'<graphics type="spice" passwd="{PLANTED}" passwdValidTo="2027"/>',
+        f"<launchSecurity type='sev'><session>{PLANTED}</session></launchSecurity>",
+        f"<qemu:commandline><qemu:arg value='secret,data={PLANTED}'/></qemu:commandline>",
+    ],
+)
+def test_a_secret_is_hidden_in_a_domains_xml(xml: str) -> None:
+    assert PLANTED not in redacted_xml(xml)
+
+
+def test_what_is_no_secret_stays() -> None:
+    text = "domain 'web-1' runs 2 vCPUs: see `virsh -c qemu:///system vcpucount web-1`"
+    assert redacted(text) == text
+    assert redacted_xml("<vcpu current='2'>4</vcpu>") == "<vcpu current='2'>4</vcpu>"
