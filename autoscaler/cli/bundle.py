@@ -45,7 +45,7 @@ metrics.txt      the metrics of the service, where it runs
 log.txt          the end of the service's log, where journalctl may show it
 
 Comments are left out of YAML. REDACTED stands for what was taken for a password, a token, credentials, or the
-path of a web address. Names of hosts, guests, policies and users are in it: look it over before handing it on.
+path of a web address. Names of hosts, guests, policies and users stay: look it over before handing it on.
 """
 
 
