@@ -16,8 +16,8 @@ from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.journal_reader import moves
 from autoscaler.service.page.chart import chart_of
 from autoscaler.service.page.drawing import line, spark_line, spark_ticks, steps
-from autoscaler.service.page.recent import STEPS, Judged, Recent
-from autoscaler.service.page.timeline import Point, points_of, thinned
+from autoscaler.service.page.recent import STEPS, Judged, Recent, recorded
+from autoscaler.service.page.timeline import Point, blocks_within, points_of, thinned
 from tests.fakes.examples import DECISION, DOMAIN, DOMAIN_SNAPSHOT, GROWTH, LOAD, SNAPSHOT
 
 START_S = 1_800_000_000.0
@@ -114,10 +114,29 @@ def test_the_journal_gives_the_course_of_one_domain(journal: Path) -> None:
     assert points_of(journal, DOMAIN.host, "nobody", 0, 2e9) == []
 
 
+@pytest.mark.parametrize("when", ["before it is seen", "after it was seen"])
+def test_after_a_restart_the_half_hour_begins_with_what_the_journal_has(journal: Path, when: str) -> None:
+    end_s = START_S // BLOCK_S * BLOCK_S + 7200.0
+    recent = Recent(5.0)
+    past = recorded(blocks_within(journal, end_s - STEPS * recent.step_s, end_s), recent.step_s)
+    if when == "before it is seen":
+        recent.remember(past)
+    # Seen for the first time after a gap of two steps, and then for two more.
+    for step in range(2, 5):
+        seen(recent, end_s - START_S + step * recent.step_s, busy=1.2)
+        if step == 2 and when == "after it was seen":
+            recent.remember(past)
+    used = [step.utilization for step in recent.steps(DOMAIN)]
+    assert used[-2:] == pytest.approx([0.6, 0.6])
+    assert [isnan(ratio) for ratio in used[-4:-2]] == [True, True]
+    assert used[:-4] == pytest.approx([0.5 / 3] * (STEPS - 4), rel=1e-2)
+
+
 def test_a_damaged_block_is_a_gap(journal: Path) -> None:
     with closing(sqlite3.connect(journal)) as db, db:
         db.execute("UPDATE history SET packed = x'00' WHERE rowid IN (SELECT rowid FROM history LIMIT 3)")
     assert points_of(journal, DOMAIN.host, DOMAIN.uuid, 0, 2e9)
+    assert blocks_within(journal, 0, 2e9)
 
 
 def test_moves_are_those_of_the_time_and_the_newest_where_there_are_many(journal: Path) -> None:

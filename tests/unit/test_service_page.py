@@ -25,7 +25,7 @@ from autoscaler.service.page.live import Listeners
 from autoscaler.service.snapshot import Snapshot
 from autoscaler.service.web import Sources
 from autoscaler.service.web_server import WebServer
-from tests.fakes.examples import DOMAIN, DOMAIN_SNAPSHOT, GROWTH, LOAD, SNAPSHOT, VIEW
+from tests.fakes.examples import DECISION, DOMAIN, DOMAIN_SNAPSHOT, GROWTH, LOAD, SNAPSHOT, VIEW
 
 PATIENCE_S = 20.0
 HOSTILE = ("<script>alert(1)</script>", "\u202eevil", "x" * 200, "100%", "../../etc/passwd", "a\nb", "$(id)")
@@ -184,6 +184,20 @@ def test_the_page_of_a_domain_is_told_its_parts_and_that_it_is_gone(site: Site) 
         assert set(json.loads(data)) == {"facts", "why", "course", "as-of"}
         site.tick(domains=())
         assert next(events) == ("stale", "")
+
+
+def test_a_page_after_a_restart_has_its_small_pictures_from_the_journal(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    journal = SqliteJournal(path)
+    for tick in range(200):
+        wall_s = SNAPSHOT.wall_s - 2000 + 10.0 * tick
+        journal.decided(replace(DECISION, load=LOAD), wall_s=wall_s, digest="d")
+    journal.close()
+    with closing(Site(path)) as site:
+        end_s = time.monotonic() + PATIENCE_S
+        while 'data-f="used-line" d=""' in (page := site.client.get("/").text):
+            assert time.monotonic() < end_s, page
+            time.sleep(0.05)
 
 
 def test_there_are_only_so_many_listeners(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

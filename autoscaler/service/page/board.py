@@ -20,6 +20,7 @@ from autoscaler.service.page.templating import markup, render
 
 if TYPE_CHECKING:
     from autoscaler.core.model import DomainId
+    from autoscaler.service.page.recent import Past
     from autoscaler.service.snapshot import DomainSnapshot, Snapshot
 
 _UUID = re.compile("[0-9A-Za-z-]{1,64}")
@@ -57,6 +58,12 @@ class Board:
             self._sparks.clear()
         self._hear(snapshot)
         self._snapshot = snapshot
+        self._due = True
+
+    def remember(self, past: Past) -> None:
+        """Take in what the journal has of the time before the start, for the small pictures."""
+        self.recent.remember(past)
+        self._sparks.clear()
         self._due = True
 
     def page(self) -> bytes:

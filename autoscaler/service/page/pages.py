@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from autoscaler.ports import JournalUnavailable
 from autoscaler.service.label_route import LABEL
 from autoscaler.service.lookup import meant, why_unknown
 from autoscaler.service.page.board import Board, keys_of
 from autoscaler.service.page.domain_page import DomainPage
 from autoscaler.service.page.live import Listeners
+from autoscaler.service.page.recent import STEPS, recorded
 from autoscaler.service.page.templating import STATIC, render, static
-from autoscaler.service.page.timeline import SPANS_S
+from autoscaler.service.page.timeline import SPANS_S, blocks_within
 from autoscaler.service.portions import PortionedResponse
 from autoscaler.service.turns import Crowded
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from autoscaler.service.page.live import Listener
+    from autoscaler.service.page.recent import Past
     from autoscaler.service.snapshot import DomainSnapshot, Snapshot
     from autoscaler.service.turns import Turns
 
@@ -99,8 +102,20 @@ class StatusPage:
     async def follow(self) -> None:
         """Look at the newest snapshot from time to time and tell those who listen; never returns."""
         self._loop = asyncio.get_running_loop()
+        await self._remember()
         # Apart: domains are told in turn with all who read the journal, however long that takes.
         await asyncio.gather(self._follow(self._tell_overview), self._follow(self._tell_of_domains))
+
+    async def _remember(self) -> None:
+        """Begin the small pictures with what the journal has."""
+        step_s, now_s = self._board.recent.step_s, self._newest().wall_s
+
+        def read() -> Past:
+            return recorded(blocks_within(self._journal, now_s - STEPS * step_s, now_s), step_s)
+
+        # There may be no journal yet, and nobody is kept waiting for it.
+        with suppress(JournalUnavailable, Crowded):
+            self._board.remember(await self._lookups.made("history", read))
 
     async def _follow(self, tell: Callable[[], Awaitable[None]]) -> None:
         told = self._seen

@@ -1,23 +1,28 @@
 """The last half hour of each domain, kept in memory for the small pictures of the page.
 
-The journal writes its history ten minutes at a time; this is what is newer. Invariant: what was not measured
-is NaN, and a domain that is gone takes its figures with it.
+The journal writes its history ten minutes at a time; this is what is newer. After a restart it begins with
+what the journal has. Invariant: what was not measured is NaN, and a domain that is gone takes its figures
+with it.
 """
 
 from __future__ import annotations
 
 from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from math import nan
+from math import isnan, nan
+from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
+from autoscaler.core.model import DomainId
 from autoscaler.core.slo import SliceOutcome
+from autoscaler.service.history import STEP_S as HISTORY_STEP_S
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from autoscaler.core.model import DomainId
+    from autoscaler.service.history import Block
     from autoscaler.service.snapshot import DomainSnapshot, Snapshot
 
 STEPS = 60
@@ -47,6 +52,15 @@ class Step(NamedTuple):
     """One of `Judged`."""
 
 
+class _Figures(NamedTuple):
+    """A step of the journal's history."""
+
+    block: Block
+    place: int
+
+
+Past = dict[DomainId, Mapping[int, Step]]
+"""Steps by their number, counted from the epoch."""
 _UNSEEN = Step(utilization=nan, demand_vcpus=nan, online=0, plugged=0, upper=0, judged=Judged.NONE)
 _WIDTH = len(_UNSEEN)
 
@@ -90,6 +104,13 @@ class _Kept:
         """The whole steps, oldest first."""
         return [Step(*self.packed[place : place + _WIDTH]) for place in range(0, len(self.packed), _WIDTH)]
 
+    def fill(self, past: Mapping[int, Step], under_way: int) -> None:
+        """Put steps by their number where none was seen; `under_way` is the number of the one that is."""
+        for number, step in past.items():
+            place = (number - under_way + STEPS) * _WIDTH
+            if 0 <= place < STEPS * _WIDTH and not Step(*self.packed[place : place + _WIDTH]).online:
+                self.packed[place : place + _WIDTH] = array("f", step)
+
     def close(self, skipped: int) -> None:
         """Put the step under way to the others, and `skipped` empty ones behind it."""
         self.packed.extend(self.now() + _UNSEEN * min(skipped, STEPS))
@@ -105,6 +126,37 @@ def counted(domain: DomainSnapshot) -> tuple[int, int]:
     return totals.get(SliceOutcome.GOOD, 0), totals.get(SliceOutcome.BAD, 0)
 
 
+def recorded(blocks: Iterable[Block], step_s: float) -> Past:
+    """What the journal's history has, in steps of `step_s`."""
+    figures: dict[DomainId, dict[int, list[_Figures]]] = {}
+    for block in blocks:
+        steps = figures.setdefault(DomainId(host=block.host, uuid=block.uuid), {})
+        for place, online in enumerate(block.online):
+            if online:
+                number = int((block.start_wall_s + place * HISTORY_STEP_S) // step_s)
+                steps.setdefault(number, []).append(_Figures(block, place))
+    return {
+        domain: {number: _joined(found) for number, found in steps.items()}
+        for domain, steps in figures.items()
+    }
+
+
+def _joined(found: Sequence[_Figures]) -> Step:
+    """One step, of the shorter ones of the history; whether its slices were good is not in there."""
+    measured = [(block, place) for block, place in found if not isnan(block.busy_vcpus[place])]
+    used = [block.busy_vcpus[place] / block.online[place] for block, place in measured]
+    wanted = [block.demand_vcpus[place] for block, place in measured]
+    block, place = found[-1]
+    return Step(
+        utilization=fmean(used) if used else nan,
+        demand_vcpus=fmean(wanted) if wanted else nan,
+        online=block.online[place],
+        plugged=block.plugged[place],
+        upper=block.upper[place],
+        judged=Judged.NONE,
+    )
+
+
 class Recent:
     """Fed with each snapshot, by one thread."""
 
@@ -114,6 +166,14 @@ class Recent:
         self._step = 0
         """Number of the step under way, counted from the epoch."""
         self._kept: dict[DomainId, _Kept] = {}
+        self._past: Past = {}
+        """From before the start, of domains that were not seen since."""
+
+    def remember(self, past: Past) -> None:
+        """Take in what was recorded before the start, for the domains that are there and those to come."""
+        self._past = past
+        for domain, kept in self._kept.items():
+            kept.fill(self._past.pop(domain, {}), self._step)
 
     def note(self, snapshot: Snapshot) -> bool:
         """Take in a snapshot; returns whether a step was closed by it."""
@@ -122,7 +182,10 @@ class Recent:
         self._step = step
         kept: dict[DomainId, _Kept] = {}
         for domain in snapshot.domains:
-            found = self._kept.get(domain.view.id) or _Kept(domain, *counted(domain))
+            found = self._kept.get(domain.view.id)
+            if found is None:
+                found = _Kept(domain, *counted(domain))
+                found.fill(self._past.pop(domain.view.id, {}), step - max(passed, 0))
             if passed > 0:
                 found.close(passed - 1)
             found.see(domain)

@@ -5,23 +5,25 @@ Invariant: what was not recorded is missing, never a zero.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from math import isnan, nan
 from typing import TYPE_CHECKING
 
 from autoscaler.service.history import BLOCK_S, STEP_S, block_of
-from autoscaler.service.journal_reader import domain_history, moves
+from autoscaler.service.journal_reader import domain_history, history_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from autoscaler.service.history import Block
+
 _POINTS = 480
 """Most points of a chart."""
 SPANS_S = {"1h": 3600.0, "6h": 21600.0, "24h": 86400.0, "7d": 604800.0}
 """What may be asked for, by its name."""
-_MOST_MOVES = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,15 +65,17 @@ def points_of(path: Path, host: str, uuid: str, from_wall_s: float, to_wall_s: f
     return sorted(found.values(), key=lambda point: point.at_wall_s)
 
 
-def moves_of(
-    path: Path, host: str, uuid: str, from_wall_s: float, to_wall_s: float
-) -> list[dict[str, object]]:
-    """The changes of a domain that were begun between two moments, oldest first.
+def blocks_within(path: Path, from_wall_s: float, to_wall_s: float) -> list[Block]:
+    """What the history has of all domains between two moments; blocks that are damaged are left out.
 
     Raises:
         JournalUnavailable: the journal cannot be read.
     """
-    return moves(path, host=host, uuid=uuid, from_wall_s=from_wall_s, to_wall_s=to_wall_s, limit=_MOST_MOVES)
+    found = []
+    for row in history_of(path, from_wall_s=from_wall_s - BLOCK_S, to_wall_s=to_wall_s):
+        with suppress(ValueError):
+            found.append(block_of(row))
+    return found
 
 
 def thinned(known: Sequence[Point], span_s: float) -> list[Point]:
