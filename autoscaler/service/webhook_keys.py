@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator
 
 from autoscaler.policyfile.typed import Section
-from autoscaler.policyfile.values import NotEmpty, duration, one_of, read_text, wrong
+from autoscaler.policyfile.values import NotEmpty, duration, one_of, read_text, said, wrong
 from autoscaler.service.settings import Occasion, WebhookSettings
 
-_RULE = "write an address such as https://example.net/hook"
+_RULE = "write an address such as https://example.net/hook, without a user and a password"
 _DEFAULT = WebhookSettings(url="")
 
 
@@ -20,10 +20,9 @@ def _read_url(value: object) -> str:
         known = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         known = False
-    if not known or not text.isascii() or not text.isprintable() or " " in text:
-        raise wrong(_RULE)
-    if parts.username is not None or parts.password is not None:
-        raise wrong(f"{_RULE}, without a user and a password")
+    if not known or not text.isascii() or not text.isprintable() or " " in text or "@" in parts.netloc:
+        # What stands there may be a secret, and is not shown.
+        raise said(f"'url' is no address that can be told; {_RULE}")
     return text
 
 

@@ -95,7 +95,9 @@ def test_an_agent_that_hangs_and_a_policy_that_wants_more_are_told_with_what_to_
 def test_an_agent_that_attacks_costs_only_what_it_would_have_told(
     config: Path, folder: Path, command: str, fault: Fault
 ) -> None:
-    config.write_text(config.read_text() + "agent: {timeout: 200ms}\n")
+    # The fake takes its time to say 64 MB, and its neighbour is answered by the same process.
+    timeout = "2s" if fault is Fault.HUGE else "200ms"
+    config.write_text(config.read_text() + f"agent: {{timeout: {timeout}}}\n")
     with FolderGuest(folder, "web") as guest, FolderGuest(folder, "web-2"):
         guest.agent.faults[command] = fault
         result = run("--config.file", config, "--output", "json")

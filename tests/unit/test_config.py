@@ -269,15 +269,17 @@ def test_connections_have_labels_that_tell_them_apart(tmp_path: Path) -> None:
         *(
             pytest.param(
                 LIBVIRT + f"webhook: {{url: {url!r}}}\n",
-                f"3:16: 'url' cannot be {url!r}; write an address such as https://example.net/hook{more}",
+                # It may hold a secret, so it is not shown.
+                "3:16: 'url' is no address that can be told; write an address such as "
+                "https://example.net/hook, without a user and a password",
                 id=f"webhook to {url}",
             )
-            for url, more in (
-                ("example.net/hook", ""),
-                ("file:///etc/passwd", ""),
-                ("https:///hook", ""),
-                ("https://[::1/hook", ""),
-                ("https://joe:secret@example.net/", ", without a user and a password"),
+            for url in (
+                "example.net/hook",
+                "file:///etc/passwd",
+                "https:///hook",
+                "https://[::1/hook",
+                "https://joe:secret@example.net/",
             )
         ),
         pytest.param(
