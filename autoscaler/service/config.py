@@ -4,7 +4,9 @@ Read by the same strict reader as policies, with the same guarantee: every fault
 line and column.
 """
 
+import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
@@ -237,6 +239,7 @@ def load_config(path: Path) -> LoadedConfig:
             config = _config(reading.value, path.absolute().parent)
             errors += _repeated(config, document)
             warnings += (*_exposed(config, document), *_unencrypted(config, document))
+            warnings += _readable(path, config, document)
     return LoadedConfig(
         config=None if errors else config, errors=tuple(sorted(errors)), warnings=tuple(warnings)
     )
@@ -283,3 +286,10 @@ def _unencrypted(config: Config, document: Document) -> Iterator[Problem]:
     if config.webhook is not None and config.webhook.unencrypted:
         message = "what is told there goes over the network as it is; write https:// if the receiver takes it"
         yield document.problem(("webhook", "url"), message)
+
+
+def _readable(path: Path, config: Config, document: Document) -> Iterator[Problem]:
+    with suppress(OSError):
+        if config.webhook is not None and path.stat().st_mode & stat.S_IROTH:
+            message = "everybody on this host can read this address, and a secret in it: `chmod o-r` the file"
+            yield document.problem(("webhook", "url"), message)

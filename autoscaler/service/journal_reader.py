@@ -65,6 +65,16 @@ def newest_id(path: Path) -> int:
         return newest
 
 
+def under_way(path: Path) -> set[int]:
+    """The ids of decisions whose changes have not ended.
+
+    Raises:
+        JournalUnavailable: the file cannot be read.
+    """
+    with _opened(path) as db:
+        return {row[0] for row in db.execute("SELECT decision_id FROM operations WHERE outcome IS NULL")}
+
+
 def moves_after(path: Path, *, after: int, besides: Collection[int], limit: int) -> list[dict[str, object]]:
     """The oldest decisions above an id that change something or would, and those of the ids besides.
 

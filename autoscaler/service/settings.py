@@ -129,7 +129,7 @@ class WebhookSettings:
     url: str
     occasions: frozenset[Occasion] = frozenset({Occasion.BEGUN, Occasion.ENDED})
     timeout_s: float = 10.0
-    """Longest that the receiver may be silent."""
+    """Longest that it may take until the receiver has answered."""
     give_up_s: float = 3600.0
     """How old something may become before it is told no more."""
 

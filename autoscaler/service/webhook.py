@@ -2,8 +2,9 @@
 
 A thread of its own follows the journal, as `autoscaler events --follow` does: the controller hands it
 nothing, so that no receiver can hold up a tick, and what is told is on record. It begins with what happens
-after its start. Whatever was not taken is tried again, ever more seldom, until it is too old; so a receiver
-may get something twice, and knows it again by its `delivery`.
+after its start, the end of changes included that were under way then. Whatever was not taken is tried again,
+ever more seldom, until it is too old; so a receiver may get something twice, and knows it again by its
+`delivery`.
 
 Invariants: what waits is bounded, and what is dropped is said; nothing of an address but its host is logged.
 """
@@ -18,14 +19,14 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from autoscaler import __version__
 from autoscaler.core.printable import printable
 from autoscaler.core.reason import SENTENCES, Reason
 from autoscaler.ports import JournalUnavailable
-from autoscaler.service.journal_reader import moves_after, newest_id
+from autoscaler.service.journal_reader import moves_after, newest_id, under_way
 from autoscaler.service.settings import Occasion
+from autoscaler.service.webhook_post import post
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,13 +63,6 @@ class _Message:
     body: bytes
 
 
-class _StayHere(HTTPRedirectHandler):
-    """Follows no redirect: what is configured is where it goes."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 - as the library calls it
-        return None
-
-
 class Webhook:
     """Follows the journal and tells, on a thread of its own."""
 
@@ -80,7 +74,6 @@ class Webhook:
         self._journal = journal
         self._clock = clock
         self._first_retry_s = first_retry_s
-        self._opener = build_opener(_StayHere)
         self._after: int | None = None
         """The newest decision that was looked at; None: nothing was, so far."""
         self._open: set[int] = set()
@@ -119,6 +112,8 @@ class Webhook:
         try:
             newest = newest_id(self._journal)
             if self._after is None:
+                # Of what was begun before the start, the end is told.
+                self._open = under_way(self._journal)
                 self._after = newest
             found = moves_after(self._journal, after=self._after, besides=self._open, limit=_AT_ONCE)
         except JournalUnavailable as error:
@@ -178,20 +173,14 @@ class Webhook:
         self._said = f"{why}; it is tried again, see webhook.url in the configuration"
 
     def _send(self, message: _Message) -> None:
-        request = Request(  # noqa: S310 - the configuration allows http and https only
-            self._settings.url,
-            data=message.body,
-            headers={
-                "Content-Type": "application/json",
-                "User-Agent": f"vcpu-autoscaler/{__version__}",
-                "X-Delivery": message.delivery,
-            },
-            method="POST",
-        )
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": f"vcpu-autoscaler/{__version__}",
+            "X-Delivery": message.delivery,
+        }
         who = self._settings.receiver
         try:
-            with self._opener.open(request, timeout=self._settings.timeout_s) as answer:
-                del answer  # What it says beside its status is nobody's business.
+            post(self._settings.url, message.body, headers, within_s=self._settings.timeout_s)
         except HTTPError as error:
             error.close()
             for_good = error.code in _REFUSED and error.code not in _WORTH_A_RETRY

@@ -42,7 +42,7 @@ class WebhookKeys(Section):
     )
     """Of what."""
     timeout: Annotated[float, duration("1s", "1m")] = _DEFAULT.timeout_s
-    """Longest that the receiver may be silent."""
+    """Longest that it may take until the receiver has answered."""
     give_up: Annotated[float, duration("1m", "7d")] = _DEFAULT.give_up_s
     """How old something may become before it is told no more."""
 

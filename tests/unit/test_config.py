@@ -29,6 +29,7 @@ LIBVIRT = "version: 1\nconnections: [{libvirt: qemu:///system}]\n"
 def load(folder: Path, text: str) -> LoadedConfig:
     path = folder / "config.yaml"
     path.write_text(text)
+    path.chmod(0o640)
     return load_config(path)
 
 
@@ -352,6 +353,18 @@ def test_with_a_file_that_says_who_may_ask_it_warns_by_what_that_says(tmp_path: 
 def test_a_name_of_the_service_is_written_without_its_port(tmp_path: Path) -> None:
     (problem,) = said(load(tmp_path, LIBVIRT + 'web: {hosts: [a.example, "a.example:443"]}\n'))
     assert "'hosts[1]' cannot be 'a.example:443'; write a host's name, without a port" in problem
+
+
+def test_an_address_that_everybody_on_the_host_can_read_is_warned_of(tmp_path: Path) -> None:
+    text = LIBVIRT + "webhook: {url: https://example.net/s3cret}\n"
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    path.chmod(0o644)
+    (warning,) = load_config(path).warnings
+    assert (warning.line, warning.column) == (3, 16)
+    assert "chmod o-r" in warning.message
+    path.chmod(0o640)
+    assert load_config(path).warnings == ()
 
 
 def test_a_webhook_is_off_unless_it_is_written_and_tells_of_changes_by_default(tmp_path: Path) -> None:

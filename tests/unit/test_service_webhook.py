@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -20,7 +23,7 @@ from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.settings import Occasion, WebhookSettings
 from autoscaler.service.webhook import Webhook
 from tests.fakes.examples import DECISION, GROWTH, OPERATION, SHRINK
-from tests.fakes.receiver import Receiver, receiving
+from tests.fakes.receiver import PATIENCE_S, Receiver, receiving
 
 EVERYTHING = frozenset(Occasion)
 
@@ -82,7 +85,7 @@ def grow(journal: SqliteJournal) -> int:
 def test_a_change_is_told_when_it_begins_and_when_it_ended(
     receiver: Receiver, journal: SqliteJournal, path: Path
 ) -> None:
-    decide(journal)  # before it starts: not told
+    grow(journal)  # over before it starts: not told
     with telling(path, receiver.url):
         number = decide(journal)
         receiver.wait(lambda: len(receiver.told) == 1)
@@ -185,6 +188,45 @@ def test_a_silent_receiver_holds_up_neither_the_journal_nor_the_end(
         hook.close()
         assert time.monotonic() - started_s < 0.1
     assert slowest_s < 0.5
+
+
+def test_a_change_that_was_under_way_at_the_start_is_told_when_it_ended(
+    receiver: Receiver, journal: SqliteJournal, path: Path
+) -> None:
+    number = decide(journal)
+    with telling(path, receiver.url):
+        ended = replace(OPERATION, decision_id=number, online_s=100.5, outcome=Outcome.DONE)
+        journal.ended(ended)
+        receiver.wait(lambda: len(receiver.told) == 1)
+    assert (receiver.told[0]["delivery"], receiver.told[0]["outcome"]) == (f"{number}-ended", "done")
+
+
+def test_a_receiver_that_answers_a_byte_at_a_time_is_cut_when_its_time_is_over(
+    journal: SqliteJournal, path: Path
+) -> None:
+    over = threading.Event()
+
+    def trickle(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 204 ")
+            while not over.wait(0.05):
+                connection.sendall(b"x")
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        slow = threading.Thread(target=trickle, args=(listener,))
+        slow.start()
+        try:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            with telling(path, url, timeout_s=0.5) as hook:
+                grow(journal)
+                end_s = time.monotonic() + PATIENCE_S
+                while "no answer within 0.5 s" not in hook.troubles.get("webhook", ""):
+                    assert time.monotonic() < end_s, hook.troubles
+                    time.sleep(0.02)
+        finally:
+            over.set()
+            slow.join()
 
 
 def test_what_waits_is_bounded_and_what_is_dropped_is_said(
