@@ -25,6 +25,7 @@ RAN_ON = frozenset(
         "real agent",
         "installed command",
         "tmpfs",
+        "unix socket",
         "ext4",
         "SQLite",
         "SQLite's calls",
