@@ -34,7 +34,7 @@ class PortionedResponse(Response):
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         body = bytes(self.body)
-        for start in range(0, len(body), _PORTION):
-            portion = body[start : start + _PORTION]
-            await send({"type": "http.response.body", "body": portion, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        for start in range(0, max(len(body), 1), _PORTION):
+            end = start + _PORTION
+            portion = body[start:end]
+            await send({"type": "http.response.body", "body": portion, "more_body": end < len(body)})

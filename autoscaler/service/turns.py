@@ -53,14 +53,23 @@ class Turns:
         return cast("T", await asyncio.shield(task))
 
     async def _make(self, key: Hashable, make: Callable[[], object]) -> object:
+        loop, took_s = asyncio.get_running_loop(), 0.0
+
+        def timed() -> object:
+            nonlocal took_s
+            started_s = loop.time()
+            try:
+                return make()
+            finally:
+                # Here: how long it waits for the event loop, before and after, is no work.
+                took_s = loop.time() - started_s
+
         await self._turn.acquire()
-        loop = asyncio.get_running_loop()
-        started_s = loop.time()
         try:
-            return await run_in_threadpool(make)
+            return await run_in_threadpool(timed)
         finally:
             del self._wanted[key]
-            loop.call_later(loop.time() - started_s, self._turn.release)
+            loop.call_later(took_s, self._turn.release)
 
 
 def come_again() -> Response:
