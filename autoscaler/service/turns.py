@@ -36,7 +36,7 @@ class Turns:
         """`most` wait or are made at a time; beyond them nobody may join."""
         self._most = most
         self._turn = asyncio.Semaphore(1)
-        self._wanted: dict[Hashable, asyncio.Task[object]] = {}
+        self._wanted: dict[Hashable, asyncio.Future[object]] = {}
 
     async def made(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` returns or raises, called on a worker thread; those with one key share one call.
@@ -44,18 +44,29 @@ class Turns:
         Raises:
             Crowded: too many wait.
         """
-        task = self._wanted.get(key)
-        if task is None:
-            if len(self._wanted) >= self._most:
-                raise Crowded
-            task = self._wanted[key] = asyncio.create_task(self._make(key, make))
-        # Others may wait for it when the one who asked first is gone.
-        return cast("T", await asyncio.shield(task))
+        if (shared := self._wanted.get(key)) is not None:
+            return cast("T", await asyncio.shield(shared))
+        if len(self._wanted) >= self._most:
+            raise Crowded
+        loop = asyncio.get_running_loop()
+        # Who asks first makes it, without a task of its own: each costs passes of a loop that may be busy.
+        future = self._wanted[key] = loop.create_future()
+        try:
+            made = await self._make(loop, make)
+        except BaseException as error:
+            future.set_exception(error if isinstance(error, Exception) else Crowded())
+            future.exception()  # It is no matter that perhaps nobody else waits for it.
+            raise
+        else:
+            future.set_result(made)
+            return made
+        finally:
+            del self._wanted[key]
 
-    async def _make(self, key: Hashable, make: Callable[[], object]) -> object:
-        loop, took_s = asyncio.get_running_loop(), 0.0
+    async def _make(self, loop: asyncio.AbstractEventLoop, make: Callable[[], T]) -> T:
+        took_s = 0.0
 
-        def timed() -> object:
+        def timed() -> T:
             nonlocal took_s
             started_s = loop.time()
             try:
@@ -68,7 +79,6 @@ class Turns:
         try:
             return await run_in_threadpool(timed)
         finally:
-            del self._wanted[key]
             loop.call_later(took_s, self._turn.release)
 
 
