@@ -35,6 +35,7 @@ from autoscaler.policyfile.values import (
 )
 from autoscaler.service.deadline_keys import DeadlineKeys
 from autoscaler.service.host_keys import HostKeys
+from autoscaler.service.record_keys import AuditKeys, JournalKeys
 from autoscaler.service.settings import (
     Config,
     Connection,
@@ -187,18 +188,6 @@ class AgentKeys(Section):
     """Longest that one command may take."""
 
 
-class JournalKeys(Section):
-    """The record of decisions and changes."""
-
-    keep: Annotated[float, duration("2d", "3650d")] = _DEFAULT.journal_keep_s
-    """How long its entries are kept; older ones are forgotten a little at a time."""
-    history: Annotated[float, duration("1h", "3650d")] = _DEFAULT.history_s
-    """How long the history of what each domain wanted and had is kept."""
-    tape_mib: Annotated[int, integer(0, 65536)] = _DEFAULT.tape_bytes >> 20
-    """Most MiB of all that reaches the service from its start on, kept so that `autoscaler replay --strict`
-    can make its decisions again; 0: none."""
-
-
 class WebKeys(Section):
     """Metrics, health and the API."""
 
@@ -226,6 +215,8 @@ class ConfigKeys(Section):
     """The folder of the journal and of the control socket."""
     journal: JournalKeys = JournalKeys()
     """The record of decisions and changes."""
+    audit: AuditKeys = AuditKeys()
+    """The log of who changed what, and why."""
     interval: Annotated[float, duration("200ms", "5m")] = _DEFAULT.interval_s
     """Between two samples of a guest."""
     agent: AgentKeys = AgentKeys()
@@ -270,6 +261,7 @@ def _config(keys: ConfigKeys, home: Path) -> Config:
         journal_keep_s=keys.journal.keep,
         history_s=keys.journal.history,
         tape_bytes=keys.journal.tape_mib << 20,
+        audit=keys.audit.settings(),
         interval_s=keys.interval,
         agent_timeout_s=keys.agent.timeout,
         host=keys.host.limits(),
