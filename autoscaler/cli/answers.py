@@ -317,6 +317,15 @@ ANSWERS: dict[str, Schema] = {
         notes=many(text("a sentence"), "what is to be known and is not wrong"),
     ),
     "audit-show": many(_AUDITED, "oldest first"),
+    "config-show": many(
+        record(
+            "a key of the configuration and what holds for it",
+            key=text("as in the operator's manual, such as journal.keep or connections[0].libvirt"),
+            value={"description": "as one would write it; null: nothing; a secret as [hidden]"},
+            place=text("file:line:column where it is written; empty: it is the default"),
+        ),
+        "every key",
+    ),
     "doctor": record(
         "whether hosts and domains are fit",
         worst=_SEVERITY,

@@ -147,18 +147,26 @@ class AuditLog:
         """
         self._end_file()
         try:
-            self._folder.mkdir(mode=0o750, exist_ok=True)
+            self._make_folder()
             self._tail = tail_of(self._folder)
             if self._tail.path is not None:
                 self._open(self._tail.path)
         except OSError as error:
             raise self._failed(str(error.strerror)) from error
 
+    def _make_folder(self) -> None:
+        """Make the folder, for its group to read, whatever the umask."""
+        with suppress(FileExistsError):
+            self._folder.mkdir(mode=0o700)
+            self._folder.chmod(0o750)
+
     def _open(self, path: Path) -> None:
+        """Open a file, or make it: for the owner to write and his group to read, whatever the umask."""
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._file = os.open(path, flags, 0o640)
-        if (mode := os.fstat(self._file).st_mode & 0o777) & 0o007:
-            os.fchmod(self._file, mode & ~0o007)
+        self._file = os.open(path, flags, 0o600)
+        found = os.fstat(self._file)
+        if not found.st_size or found.st_mode & 0o007:
+            os.fchmod(self._file, 0o640)
 
     def _end_file(self) -> None:
         """Write no more to the newest file; the next line begins another."""

@@ -110,6 +110,7 @@ class Service:
                 self.journal_path,
                 keep_s=config.journal_keep_s,
                 history_s=config.history_s,
+                most_bytes=config.journal_bytes + config.tape_bytes,
                 audit=self._audit,
             )
             opened.callback(journal.close)

@@ -16,6 +16,9 @@ class JournalKeys(Section):
     """How long its entries are kept; older ones are forgotten a little at a time."""
     history: Annotated[float, duration("1h", "3650d")] = _DEFAULT.history_s
     """How long the history of what each domain wanted and had is kept."""
+    most_mib: Annotated[int, integer(16, 1 << 20)] = _DEFAULT.journal_bytes >> 20
+    """Most MiB of it without the tape. Beyond that the oldest entries go before their time, the last two days
+    excepted."""
     tape_mib: Annotated[int, integer(0, 65536)] = _DEFAULT.tape_bytes >> 20
     """Most MiB of all that reaches the service from its start on, kept so that `autoscaler replay --strict`
     can make its decisions again; 0: none."""

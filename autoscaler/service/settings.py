@@ -28,6 +28,14 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class LogFormat(StrEnum):
+    """The form of a line of the log."""
+
+    TEXT = "text"
+    LOGFMT = "logfmt"
+    JSON = "json"
+
+
 @dataclass(frozen=True, slots=True)
 class LibvirtConnection:
     """The domains of one libvirt connection."""
@@ -170,6 +178,8 @@ class Config:
     """How long entries of the journal are kept."""
     history_s: float = 30 * 86400.0
     """How long the journal keeps what each domain wanted and had."""
+    journal_bytes: int = 4096 << 20
+    """That the journal may have without its tape; beyond that the oldest entries go before their time."""
     tape_bytes: int = 0
     """Most that the tape of what decisions are made from may take on the disk; 0: there is none."""
     audit: AuditSettings = field(default_factory=AuditSettings)
@@ -185,6 +195,7 @@ class Config:
     webhook: WebhookSettings | None = None
     """None: nobody is told."""
     log_level: LogLevel = LogLevel.INFO
+    log_format: LogFormat = LogFormat.TEXT
 
     @property
     def journal_path(self) -> Path:

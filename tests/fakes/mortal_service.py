@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from multiprocessing import Pipe
 from multiprocessing import connection as pipes
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from autoscaler.core.decision import Decision
 from autoscaler.core.operation import Operation
@@ -63,8 +63,8 @@ class MortalAudit(AuditLog):
 class MortalJournal(SqliteJournal):
     """A journal with a step before each statement and after each entry."""
 
-    def __init__(self, path: Path, *, keep_s: float, history_s: float, audit: AuditLog | None) -> None:
-        super().__init__(path, keep_s=keep_s, history_s=history_s, audit=audit)
+    def __init__(self, path: Path, **kept: Any) -> None:  # noqa: ANN401 - as the journal has them
+        super().__init__(path, **kept)
         self._db.set_trace_callback(lambda _: Fate.step())
 
     def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:

@@ -75,7 +75,7 @@ def test_a_schema_is_printed_and_is_one(command: str) -> None:
 
 
 def test_every_command_that_looks_has_a_schema() -> None:
-    assert set(ANSWERS) == {*COMMANDS, "audit-verify", "audit-show", "doctor", "webhook"}
+    assert set(ANSWERS) == {*COMMANDS, "audit-verify", "audit-show", "config-show", "doctor", "webhook"}
 
 
 def test_a_schema_of_something_else_is_asked_for_in_vain() -> None:

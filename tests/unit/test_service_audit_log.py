@@ -69,8 +69,9 @@ def test_each_line_has_its_number_and_the_hash_of_the_one_before(folder: Path) -
     assert verdict_on(folder).findings == ()
 
 
-def test_nobody_but_the_owner_and_the_group_reads_it(folder: Path) -> None:
-    before = os.umask(0)
+@pytest.mark.parametrize("umask", [0, 0o077])
+def test_nobody_but_the_owner_and_the_group_reads_it_whatever_the_umask(folder: Path, umask: int) -> None:
+    before = os.umask(umask)
     try:
         written(folder)
     finally:
