@@ -117,7 +117,7 @@ class ConfigKeys(Section):
     policies: Annotated[tuple[Located, ...], NotEmpty] = tuple(map(str, _DEFAULT.policies))
     """Policy files, and folders of them, in the order in which they are tried."""
     state: Located = str(_DEFAULT.state)
-    """The folder of the journal and of the control socket."""
+    """The folder of the journal, the audit log and the control socket."""
     journal: JournalKeys = JournalKeys()
     """The record of decisions and changes."""
     audit: AuditKeys = AuditKeys()
