@@ -21,6 +21,7 @@ administrator: what is wrong, on what, and what to do.
     |  |- AgentRefused        the agent understood and could not do it
     |  `- AgentNonsense       the answer broke the protocol or its bounds: do not believe it
     `- JournalUnavailable     nothing can be recorded: change nothing, say so, and try again
+       `- AuditUnavailable    the same of the audit log, which says so by itself
 """
 
 from __future__ import annotations
@@ -106,6 +107,10 @@ class AgentNonsense(AgentError):
 
 class JournalUnavailable(AutoscalerError):
     """The record of decisions cannot be written or read."""
+
+
+class AuditUnavailable(JournalUnavailable):
+    """The audit log cannot be written or read."""
 
 
 @dataclass(frozen=True, slots=True)

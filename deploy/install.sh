@@ -116,7 +116,8 @@ uninstall_service() {
     fi
     rm -rf "$destdir$home" "$destdir$prefix/share/vcpu-autoscaler" "$destdir$prefix/share/doc/vcpu-autoscaler"
     for file in bin/autoscaler "lib/systemd/system/$unit" lib/systemd/system/autoscaler.slice \
-        lib/sysusers.d/vcpu-autoscaler.conf lib/tmpfiles.d/vcpu-autoscaler.conf; do
+        lib/sysusers.d/vcpu-autoscaler.conf lib/tmpfiles.d/vcpu-autoscaler.conf \
+        share/man/man8/autoscaler.8 share/man/man8/vcpu-autoscaler.8 share/man/man5/vcpu-autoscaler.yaml.5; do
         rm -f "$destdir$prefix/$file"
     done
     if runs_systemd; then

@@ -28,12 +28,15 @@ from autoscaler.cli.schema_words import (
     maybe,
     object_of,
     one_of,
+    optional,
     text,
     whole,
 )
 from autoscaler.core.decision import Verdict
-from autoscaler.core.operation import Outcome
+from autoscaler.core.operation import Direction, Outcome
 from autoscaler.doctor.finding import CHECKS, Severity
+from autoscaler.service.audit_entries import WHATS
+from autoscaler.service.audit_verify import Fault
 from autoscaler.service.settings import Occasion
 
 _SHARES = object_of(
@@ -94,6 +97,31 @@ _EXAMINED = object_of(
     uuid=text("its UUID; empty: not known"),
     findings=_FINDINGS,
 )
+_AUDITED = object_of(
+    "a line of the audit log; by `what` it has further keys",
+    seq=whole("its number, from 1"),
+    prev=text("hash of the line before"),
+    hash=text("SHA-256 of the line without this key: ASCII, keys in order, no spaces"),
+    at_wall_s=WALL,
+    what=text(
+        "what happened: " + "; ".join(f"{what}: {means}" for what, means in WHATS.items()), enum=[*WHATS]
+    ),
+    who=text("who did it"),
+    why=optional(text("why, or what came of it")),
+    domain=optional(text("the domain's name; empty: every domain")),
+    uuid=optional(UUID),
+    host=optional(HOST),
+    decision_id=optional(whole("the decision that a change began with; see events")),
+    direction=optional(one_of(Direction, "which way")),
+    from_vcpus=optional(whole("before")),
+    to_vcpus=optional(whole("after")),
+    reason=optional(REASON),
+    mode=optional(MODE),
+    policy=optional(text("name of its policy")),
+    policy_digest=optional(text("hash of the policy files in force")),
+    policies=optional(whole("policies in force")),
+    outcome=optional(one_of(Outcome, "how a change ended")),
+)
 ANSWERS: dict[str, Schema] = {
     "status": object_of(
         "the service as a whole",
@@ -121,6 +149,33 @@ ANSWERS: dict[str, Schema] = {
     "events": list_of(EVENT, "oldest first; with --follow each is a line of its own, again when it ended"),
     "slo": list_of(object_of("a domain", name=NAME, uuid=UUID, **SLO_KEYS), "by name"),
     "usage": list_of(_USAGE, "by day and name"),
+    "audit-verify": object_of(
+        "whether the audit log is whole",
+        whole=flag("whether nothing is wrong"),
+        lines=whole("lines that are there"),
+        first=maybe(whole("number of the first one"), "there is none"),
+        head=text("the last line, as --head takes it: number:hash"),
+        findings=list_of(
+            object_of(
+                "one thing that is wrong",
+                fault=one_of(Fault, "what it is"),
+                place=text("file:line; empty: it is about the whole"),
+                sentence=text("in words"),
+            ),
+            "in the order of the log",
+        ),
+        notes=list_of(text("a sentence"), "what is to be known and is not wrong"),
+    ),
+    "audit-show": list_of(_AUDITED, "oldest first"),
+    "config-show": list_of(
+        object_of(
+            "a key of the configuration and what holds for it",
+            key=text("as in the operator's manual, such as journal.keep or connections[0].libvirt"),
+            value={"description": "as one would write it; null: nothing; a secret as [hidden]"},
+            place=text("file:line:column where it is written; empty: it is the default"),
+        ),
+        "every key",
+    ),
     "doctor": object_of(
         "whether hosts and domains are fit",
         worst=_SEVERITY,
@@ -160,9 +215,14 @@ ANSWERS: dict[str, Schema] = {
 """By command, and what the service itself sends."""
 
 
+def command_of(answer: str) -> str:
+    """The command whose answer it is."""
+    return f"autoscaler {answer.replace('-', ' ')}"
+
+
 def answer_schema(command: str) -> Schema:
     """The JSON Schema of what a command prints."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"autoscaler {command}" if command == "webhook" else f"autoscaler {command} --output json",
+        "title": command_of(command) + ("" if command == "webhook" else " --output json"),
     } | ANSWERS[command]

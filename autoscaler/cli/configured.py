@@ -11,7 +11,7 @@ from autoscaler.policyfile.problem import printable
 from autoscaler.service.config import load_config
 
 if TYPE_CHECKING:
-    from autoscaler.service.config import Config
+    from autoscaler.service.config import Config, LoadedConfig
 
 DEFAULT_CONFIG = Path("/etc/vcpu-autoscaler/config.yaml")
 
@@ -30,6 +30,13 @@ SocketOption = Annotated[
 
 def read_config(path: Path, *, command: str) -> Config:
     """The configuration; what is wrong with it is printed and ends the command with exit code 2."""
+    config = loaded_config(path, command=command).config
+    assert config is not None
+    return config
+
+
+def loaded_config(path: Path, *, command: str) -> LoadedConfig:
+    """The configuration with where it comes from, without an error; see `read_config`."""
     if is_missing(path):
         typer.echo(
             f"autoscaler {command}: there is no configuration {printable(str(path))}: write one with the "
@@ -44,7 +51,7 @@ def read_config(path: Path, *, command: str) -> Config:
         typer.echo(f"{problem.place}: error: {problem.message}", err=True)
     if loaded.config is None:
         raise typer.Exit(2)
-    return loaded.config
+    return loaded
 
 
 def control_socket(config_file: Path, socket: Path | None, *, command: str) -> Path:

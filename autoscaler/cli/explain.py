@@ -46,10 +46,11 @@ def wall_time_s(text: str, now_s: float) -> float:
     return datetime.fromisoformat(text.strip()).astimezone().timestamp()
 
 
-def _checked(text: str | None) -> str | None:
+def past_time(text: str | None) -> str | None:
+    """Check what `wall_time_s` is to read: a time that is not still to come."""
     try:
         if text is not None and wall_time_s(text, time.time()) > time.time() + 1:
-            raise typer.BadParameter(f"{text!r} is still to come: what is decided then is not known")
+            raise typer.BadParameter(f"{text!r} is still to come: nothing is known of then")
     except (ValueError, OverflowError):
         raise typer.BadParameter(
             f"{text!r} is no time: write 14:30, '2026-03-01 14:30' or '10m ago'"
@@ -63,7 +64,7 @@ def explain(
     at: Annotated[
         str | None,
         typer.Option(
-            "--at", metavar="TIME", callback=_checked, help="When: 14:30, '2026-03-01 14:30', '10m ago'."
+            "--at", metavar="TIME", callback=past_time, help="When: 14:30, '2026-03-01 14:30', '10m ago'."
         ),
     ] = None,
     server: ServerOption = DEFAULT_SERVER,

@@ -9,7 +9,9 @@ import typer
 
 from autoscaler import __version__
 from autoscaler.cli.advise import advise
+from autoscaler.cli.audit import audit_app
 from autoscaler.cli.check import check
+from autoscaler.cli.config import config_app
 from autoscaler.cli.demo import demo
 from autoscaler.cli.doctor import doctor
 from autoscaler.cli.explain import explain
@@ -135,6 +137,8 @@ _add(
     "rules ./policies --runbooks https://wiki.example.net/vcpus",
 )
 _add("demo", demo, "Watch it work on a real guest.", "demo", "demo --backend qmp --keep")
+app.add_typer(audit_app, name="audit")
+app.add_typer(config_app, name="config")
 app.add_typer(lab_app, name="lab")
 
 

@@ -53,7 +53,7 @@ def maybe(schema: Schema, otherwise: str) -> Schema:
     return {"anyOf": [schema, {"type": "null"}], "description": what}
 
 
-def object_of(what: str, **keys: Schema) -> Schema:
+def object_of(what: str, /, **keys: Schema) -> Schema:
     """An object that has these keys."""
     required = [key for key, schema in keys.items() if not schema.get("x-optional")]
     return {"type": "object", "description": what, "properties": keys, "required": required}

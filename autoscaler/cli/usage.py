@@ -72,7 +72,7 @@ def usage(
     from_day = to_day - timedelta(days=30) if first is None else date.fromisoformat(first)
     if from_day > to_day:
         raise typer.BadParameter(f"{from_day} is after {to_day}", param_hint="--from")
-    path = journal or read_config(config_file, command="usage").state / "journal.sqlite"
+    path = journal or read_config(config_file, command="usage").journal_path
     damaged: list[str] = []
     found = usage_of(path, from_day=from_day, to_day=to_day, damaged=damaged)
     if domain is not None:

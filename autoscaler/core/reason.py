@@ -69,7 +69,7 @@ class Reason(StrEnum):
     IN_PROGRESS = "in-progress"
     """Another change of this domain is under way."""
     UNRECORDED = "unrecorded"
-    """The journal cannot be written: what is not recorded is not done."""
+    """The journal or the audit log cannot be written: what is not recorded is not done."""
     HELD = "held"
     """A job of the domain's hypervisor, such as a migration, holds it."""
     FROZEN = "frozen"
@@ -111,7 +111,7 @@ SENTENCES: dict[Reason, str] = {
         "others, in 5 minutes at most"
     ),
     Reason.IN_PROGRESS: "another change is under way",
-    Reason.UNRECORDED: "the journal cannot be written, and what is not recorded is not done",
+    Reason.UNRECORDED: "the journal or the audit log cannot be written, and what is not recorded is not done",
     Reason.HELD: "a job such as a migration, backup or snapshot holds the domain",
     Reason.FROZEN: "the guest's filesystems are frozen, the size stays",
     Reason.NOT_RUNNING: "the domain is not running",

@@ -26,10 +26,11 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def policy_schema() -> Schema:
     """The JSON Schema of a policy file."""
-    return {"$schema": _DIALECT, "title": "A policy file of vcpu-autoscaler"} | _section(PolicyFileKeys)
+    return {"$schema": _DIALECT, "title": "A policy file of vcpu-autoscaler"} | section_schema(PolicyFileKeys)
 
 
-def _section(section: type[Section]) -> Schema:
+def section_schema(section: type[Section]) -> Schema:
+    """The JSON Schema of a group of keys."""
     keys = keys_of(section)
     schema: Schema = {
         "description": section.__doc__,
@@ -60,7 +61,7 @@ def _value(written: object, forms: Sequence[Form]) -> Schema:
     schema: Schema = {}
     arguments = get_args(written)
     if isinstance(written, type) and issubclass(written, Section):
-        schema = _section(written)
+        schema = section_schema(written)
     elif get_origin(written) is tuple:
         schema = {"type": "array", "items": _value(*_unwrapped(arguments[0]))}
     elif get_origin(written) is dict:

@@ -56,6 +56,22 @@ def _of_service(job: str) -> tuple[Alert, ...]:
             summary="the journal on {{ $labels.instance }} cannot be written: no guest is changed",
             description="What cannot be recorded is not done: see `autoscaler status` and the disk.",
         ),
+        Alert(
+            name="VcpuAutoscalerAuditNotWritable",
+            expr=f"{PREFIX}_audit_writable == 0",
+            for_s=60,
+            severity=Severity.CRITICAL,
+            summary="the audit log on {{ $labels.instance }} cannot be written: no guest is changed",
+            description="No change is made without a line there: see `autoscaler status` and the disk.",
+        ),
+        Alert(
+            name="VcpuAutoscalerAuditCut",
+            expr=f"{PREFIX}_audit_lines < max_over_time({PREFIX}_audit_lines[1d])",
+            for_s=0,
+            severity=Severity.CRITICAL,
+            summary="lines of the audit log on {{ $labels.instance }} are gone from its end",
+            description="`autoscaler audit verify` says which.",
+        ),
     )
 
 

@@ -253,7 +253,11 @@ class Controller:
             step(governed, *facts)
         except Exception:  # noqa: BLE001 - a guest that finds a fault in us must not take the others along
             view = governed.state.view
-            _log.exception("%s: internal error, please report it; the domain is taken up anew", view.name)
+            _log.exception(
+                "%s: internal error, please report it; the domain is taken up anew",
+                view.name,
+                extra={"domain": view.name},
+            )
             self._fleet.discard(view.id)
             self._forget(view.id)
 

@@ -6,18 +6,18 @@ one state directory has one service; stopping leaves every guest as it is.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import logging
 import os
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from autoscaler.ports import AutoscalerError
+from autoscaler import __version__
+from autoscaler.service import audit_entries
+from autoscaler.service.audit_log import AuditLog
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.closing import HostClosing
 from autoscaler.service.composition import connect
@@ -38,6 +38,7 @@ from autoscaler.service.policy_watch import PolicyWatch
 from autoscaler.service.recorder import Recorder
 from autoscaler.service.schedule import Schedule
 from autoscaler.service.snapshot import Snapshot
+from autoscaler.service.state_folder import locked
 from autoscaler.service.tape import Tape, TapedClock, TapedSubmit, start_of
 from autoscaler.service.taped import TapedController, TapedJournal
 from autoscaler.service.web import Sources
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
     from autoscaler.service.control import Verb
     from autoscaler.service.host import Versions
     from autoscaler.service.lanes import Submit
+    from autoscaler.service.peer import Peer
+    from autoscaler.service.policy_files import Reloaded
 
 _log = logging.getLogger("autoscaler")
 
@@ -66,10 +69,6 @@ _PLAN_PATIENCE_S = _ORDER_PATIENCE_S = 10.0
 _STALE_TICKS = 5
 """A service that has not finished a tick for so many intervals is not healthy."""
 _STALE_AT_LEAST_S = 15.0
-
-
-class StateDirectory(AutoscalerError):
-    """The state directory cannot be used."""
 
 
 class Service:
@@ -97,10 +96,22 @@ class Service:
         self._instruments = Instruments(registry)
         self._policies = PolicyFiles(config.policies, instruments=self._instruments, clock=self._clock)
         with ExitStack() as opened:
-            opened.enter_context(_lock(config))
-            self.journal_path = config.state / "journal.sqlite"
+            opened.enter_context(locked(config.state))
+            self._audit = AuditLog(
+                config.audit_folder,
+                clock=self._clock,
+                keep_s=config.audit.keep_s,
+                most_bytes=config.audit.most_bytes,
+                file_s=config.audit.file_s,
+            )
+            opened.callback(self._audit.close)
+            self.journal_path = config.journal_path
             journal = SqliteJournal(
-                self.journal_path, keep_s=config.journal_keep_s, history_s=config.history_s
+                self.journal_path,
+                keep_s=config.journal_keep_s,
+                history_s=config.history_s,
+                most_bytes=config.journal_bytes + config.tape_bytes,
+                audit=self._audit,
             )
             opened.callback(journal.close)
             tape = Tape(journal, most_bytes=config.tape_bytes) if config.tape_bytes else None
@@ -137,6 +148,7 @@ class Service:
                 self._policies,
                 submit=self._inbox.submit,
                 apply=self._controller.apply,
+                loaded=self._loaded,
                 begins=self._notifier.reloading,
                 ends=self._notifier.reloaded,
             )
@@ -159,6 +171,7 @@ class Service:
     def run(self) -> None:
         """Work until `stop`; the calling thread becomes the controller's. Closes everything at the end."""
         with self._opened:
+            self._audit.require(audit_entries.started(__version__, self._policies.in_force))
             for host in self._hosts:
                 host.hypervisor.subscribe(self._happened)
             self.web.start()
@@ -172,6 +185,7 @@ class Service:
             self._greet()
             self._inbox.run(self._controller)
             self._notifier.stopping()
+            self._audit.note(audit_entries.stopped())
             self._controller.keep_all()
         _log.info("stopped; every guest stays as it is")
 
@@ -216,18 +230,32 @@ class Service:
 
     def reload(self) -> None:
         """Read the policy files again; safe from any thread and from a signal handler."""
-        self._reload.ask()
+        self._reload.ask("SIGHUP")
 
     def _plan(self, policies: PolicySet) -> list[dict[str, object]]:
         """What the controller would do under other policies; called on a thread of the control socket."""
         return on_controller(self._inbox, partial(self._controller.plan, policies), _PLAN_PATIENCE_S)
 
+    def _loaded(self, reloaded: Reloaded, who: str) -> None:
+        self._audit.note(audit_entries.loaded(reloaded, self._policies.in_force, who))
+
     def _give(self, order: Order) -> bool:
         """Let an administrator's order stand; called on a thread of the control socket, as the next."""
-        return on_controller(self._inbox, partial(self._controller.give, order), _ORDER_PATIENCE_S)
 
-    def _end_order(self, domain: DomainId) -> bool:
-        return on_controller(self._inbox, partial(self._controller.end_order, domain), _ORDER_PATIENCE_S)
+        def give() -> bool:
+            self._audit.note(audit_entries.ordered(order))
+            return self._controller.give(order)
+
+        return on_controller(self._inbox, give, _ORDER_PATIENCE_S)
+
+    def _end_order(self, domain: DomainId, name: str, peer: Peer) -> bool:
+        """Let the order for a domain, or for every one, stand no more."""
+
+        def end() -> bool:
+            self._audit.note(audit_entries.resumed(domain, name, str(peer)))
+            return self._controller.end_order(domain)
+
+        return on_controller(self._inbox, end, _ORDER_PATIENCE_S)
 
     def _tick(self, over: threading.Event) -> None:
         self._tick_over = over
@@ -239,10 +267,12 @@ class Service:
             **self._policies.troubles,
             **self._control.troubles,
             **self.web.troubles,
+            **self._audit.troubles,
         }
         if self._webhook is not None:
             troubles |= self._webhook.troubles
-        self.snapshot, self._published_s = replace(snapshot, troubles=troubles), self._clock.monotonic_s()
+        self.snapshot = replace(snapshot, troubles=troubles, audit_line=self._audit.head.seq)
+        self._published_s = self._clock.monotonic_s()
         self._notifier.ticked(snapshot.tick)
         if self._tick_over is not None:
             self._tick_over.set()
@@ -272,32 +302,3 @@ def registry_of(newest: Callable[[], Snapshot]) -> CollectorRegistry:
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     return registry
-
-
-def _writable(error: OSError) -> str:
-    """What makes a folder one that the service can write to."""
-    if error.errno == errno.EROFS:
-        # The unit shuts off all others, whosever they are.
-        return "write ReadWritePaths= with it into the unit's [Service], by `systemctl edit vcpu-autoscaler`"
-    return "give it to the user that runs the service"
-
-
-def _lock(config: Config) -> TextIO:
-    """Take the state directory for this process alone, making it if need be."""
-    try:
-        config.state.mkdir(parents=True, exist_ok=True, mode=0o750)
-        lock = (config.state / "lock").open("w")
-    except OSError as error:
-        raise StateDirectory(
-            f"the state directory {config.state} cannot be made or written to ({error.strerror}): "
-            f"{_writable(error)}, or set another one with the key 'state'"
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise StateDirectory(
-            f"another autoscaler already uses the state directory {config.state}: stop that one, or give "
-            "this one a directory of its own with the key 'state'"
-        ) from error
-    return lock

@@ -35,6 +35,18 @@ def service_families(snapshot: Snapshot) -> Iterator[Metric]:
         (),
         [((), float("control" not in snapshot.troubles))],
     )
+    yield gauge(
+        "audit_writable",
+        "Whether the last line of the audit log could be written: nothing is changed without one.",
+        (),
+        [((), float("audit" not in snapshot.troubles))],
+    )
+    yield gauge(
+        "audit_lines",
+        "Number of the newest line of the audit log; one that goes back was cut.",
+        (),
+        [((), float(snapshot.audit_line))],
+    )
 
 
 def host_families(hosts: Collection[HostSnapshot]) -> Iterator[Metric]:

@@ -17,16 +17,16 @@ import json
 import logging
 import sqlite3
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
 from autoscaler.ports import JournalUnavailable, Kept
 from autoscaler.service import journal_file, journal_past
-from autoscaler.service.decision_record import inputs_of
 from autoscaler.service.history import History
+from autoscaler.service.journal_audit import JournalAudit
 from autoscaler.service.journal_errors import MOVE_AWAY, naming_errors
-from autoscaler.service.journal_pruning import Pruning
+from autoscaler.service.journal_fold import Last, key_of, write_fold
+from autoscaler.service.journal_pruning import Pruning, make_shrinkable
 from autoscaler.service.journal_rows import (
     GONE_AFTER_S,
     give_up,
@@ -34,6 +34,7 @@ from autoscaler.service.journal_rows import (
     insert_history,
     insert_operation,
     look_over,
+    read_learned,
     write_ended,
     write_learned,
 )
@@ -48,44 +49,49 @@ if TYPE_CHECKING:
     from autoscaler.core.model import DomainId
     from autoscaler.core.operation import Operation
     from autoscaler.core.orders import Order
+    from autoscaler.service.audit_log import AuditLog
 
 _log = logging.getLogger("autoscaler")
 
+_LOG_BYTES = 16 << 20
+"""SQLite's log beside the file is cut to that when it is empty: one large step does not leave it large."""
 _LOCK_PATIENCE_S = 0.1
 """The writer is the controller's thread: somebody else's lock costs an entry, not the tick of every guest."""
-
-
-@dataclass(slots=True)
-class _Last:
-    """The newest row of a domain, and what has been folded into it since it was written."""
-
-    row: int
-    key: tuple[object, ...]
-    newest: Decision
-    """The last decision that was folded in, or the row's own."""
-    until_wall_s: float
-    repeats: int = 0
-    written: int = 0
-    """How many of the repeats are on disk."""
 
 
 class SqliteJournal:
     """A journal in one file, written by one thread; `journal_reader` reads it from any."""
 
-    def __init__(self, path: Path, *, keep_s: float = inf, history_s: float = inf) -> None:
-        """Open the file, or begin a new one; `keep_s` is how long entries are kept, `history_s` the history.
+    def __init__(
+        self,
+        path: Path,
+        *,
+        keep_s: float = inf,
+        history_s: float = inf,
+        most_bytes: float = inf,
+        audit: AuditLog | None = None,
+    ) -> None:
+        """Open the file, or begin a new one.
+
+        Args:
+            path: of the file.
+            keep_s: how long entries are kept.
+            history_s: how long the history is.
+            most_bytes: that it may have; beyond that the oldest are forgotten before their time.
+            audit: is told of each change in the transaction that records it; None: nobody is.
 
         Raises:
             JournalUnavailable: it cannot be used, and is left as it is.
         """
         self._path = path
-        self._pruning = Pruning(keep_s, history_s)
-        self._last: dict[DomainId, _Last] = {}
+        self._pruning = Pruning(keep_s, history_s, most_bytes)
+        self._last: dict[DomainId, Last] = {}
         self._history = History()
         self._ended: dict[int, Operation] = {}
         """Operations whose end could not be written yet, by their decision."""
         self._learned: dict[DomainId, tuple[float, str]] = {}
         """What waits for the next flush: when it was kept, and the JSON of it."""
+        self._audit = JournalAudit(audit)
         journal_file.prepare(path)
         with naming_errors(self._path):
             self._db = sqlite3.connect(path, check_same_thread=False, timeout=_LOCK_PATIENCE_S)
@@ -96,7 +102,9 @@ class SqliteJournal:
                 raise
 
     def _open(self) -> None:
+        make_shrinkable(self._db)
         self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         self._db.execute("PRAGMA synchronous = NORMAL")
         schema = schema_of(self._db)
         if schema > SCHEMA_VERSION:
@@ -107,41 +115,34 @@ class SqliteJournal:
         if schema < SCHEMA_VERSION:
             bring_up(self._db)
         self._before = look_over(self._db)
+        self._audit.take_up(self._db)
 
     def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
         """Record a decision; see `autoscaler.ports.Journal`."""
         self._history.note(decision, wall_s)
-        key = (
-            decision.verdict,
-            decision.reason,
-            decision.act,
-            decision.plugged,
-            decision.online,
-            decision.seen,
-            decision.target,
-            decision.policy,
-            decision.mode,
-            digest,
-        )
+        key = key_of(decision, digest)
         last = self._last.get(decision.domain)
         if last is not None and last.key == key and not decision.act:
             last.repeats += 1
             last.newest, last.until_wall_s = decision, wall_s
             return last.row
-        with naming_errors(self._path), self._db:
+        with naming_errors(self._path), self._audit.transaction(self._db):
             if last is not None:
-                self._write_fold(last)
+                write_fold(self._db, last)
             row = insert_decision(self._db, decision, wall_s, digest)
             if decision.act:
-                insert_operation(self._db, row, decision, wall_s, before=self._before)
-        self._last[decision.domain] = _Last(row, key, decision, wall_s)
+                closed = insert_operation(self._db, row, decision, wall_s, before=self._before)
+                self._audit.ended(self._db, closed)
+                self._audit.began(row, decision, digest)
+        self._last[decision.domain] = Last(row, key, decision, wall_s)
         return row
 
     def ended(self, operation: Operation) -> None:
         """Record the end of an operation, as soon as it can be; see `autoscaler.ports.Journal`."""
         self._ended[operation.decision_id] = operation
-        with naming_errors(self._path), self._db:
+        with naming_errors(self._path), self._audit.transaction(self._db):
             write_ended(self._db, self._ended.values())
+            self._audit.ended(self._db, self._ended)
         self._ended.clear()
 
     def ordered(self, order: Order) -> None:
@@ -188,7 +189,7 @@ class SqliteJournal:
         if found is None:
             return None
         at_wall_s, text = found
-        learned = _read_learned(text)
+        learned = read_learned(text)
         if learned is None:
             _log.warning(
                 "what was learned of the domain with the UUID %s of %s is damaged in the journal %s: it is "
@@ -231,17 +232,21 @@ class SqliteJournal:
     def flush(self) -> None:
         """Write what has been folded and kept so far; forget domains that are gone and what is old."""
         newest_s = max((last.until_wall_s for last in self._last.values()), default=0.0)
-        with naming_errors(self._path), self._db:
+        self._audit.look_after()
+        with naming_errors(self._path), self._audit.transaction(self._db):
             for last in self._last.values():
-                self._write_fold(last)
+                write_fold(self._db, last)
             write_ended(self._db, self._ended.values())
             give_up(self._db, newest_s, self._last, before=self._before)
+            self._audit.ended(self._db)
             self._write_learned(self._learned)
             self._history.end(newest_s)
             insert_history(self._db, self._history.whole)
             self._pruning.step(self._db, newest_s)
             # Says the same anew, so that something is written: that went well then says that it can be.
             self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        with naming_errors(self._path):
+            self._pruning.give_back(self._db)
         self._history.whole.clear()
         self._learned.clear()
         self._ended.clear()
@@ -255,6 +260,7 @@ class SqliteJournal:
         self._history.end(inf)
         try:
             self.flush()
+            self._audit.tell_head()
         finally:
             self._db.close()
 
@@ -265,30 +271,13 @@ class SqliteJournal:
             ((domain, last.newest.name if last else None, *self._learned[domain]) for domain, last in named),
         )
 
-    def _write_fold(self, last: _Last) -> None:
-        if last.repeats == last.written:
-            return
-        self._db.execute(
-            "UPDATE decisions SET until_wall_s = ?, repeats = ?, newest_inputs = ? WHERE id = ?",
-            (last.until_wall_s, last.repeats, json.dumps(inputs_of(last.newest)), last.row),
-        )
-
     @contextmanager
     def _to_the_disk(self) -> Iterator[None]:
         """A transaction that outlives a loss of power, too."""
         with naming_errors(self._path):
             self._db.execute("PRAGMA synchronous = FULL")
             try:
-                with self._db:
+                with self._audit.transaction(self._db):
                     yield
             finally:
                 self._db.execute("PRAGMA synchronous = NORMAL")
-
-
-def _read_learned(text: str | bytes) -> dict[str, object] | None:
-    """What `SqliteJournal.keep` wrote, or None where it is not that any more."""
-    try:
-        learned = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return learned if isinstance(learned, dict) else None

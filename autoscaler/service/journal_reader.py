@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from autoscaler.ports import JournalUnavailable
 from autoscaler.service.decision_record import as_known, was_seen
+from autoscaler.service.journal_audit import head_in
 from autoscaler.service.journal_rows import stages_s
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
+    from autoscaler.service.audit_chain import Head
     from autoscaler.service.history import Row
 
 _DECISION_COLUMNS = (
@@ -185,6 +187,15 @@ def moves(
             (uuid, host, from_wall_s, to_wall_s, limit),
         ).fetchall()
     return [dict(row) | {"stages_s": stages_s(row["stages"])} for row in reversed(rows)]
+
+
+def audit_head(path: Path) -> tuple[Head | None, str]:
+    """The newest line of the audit log that a journal knows of, or None and why there is none."""
+    try:
+        with _opened(path) as db:
+            return head_in(db), ""
+    except (JournalUnavailable, sqlite3.Error) as error:
+        return None, f"the end is held against no journal ({error})"
 
 
 @contextmanager

@@ -60,32 +60,41 @@ def insert_decision(db: sqlite3.Connection, decision: Decision, wall_s: float, d
 
 def insert_operation(
     db: sqlite3.Connection, row: int, decision: Decision, wall_s: float, *, before: int
-) -> None:
+) -> list[int]:
     """Add the operation that the decision of this id begins, and close what was open in its way.
 
     Up to the decision `before` that was an earlier run's, and nobody saw its end; the rest is superseded.
     Both at once: a service that is killed then leaves none open behind another.
+
+    Returns:
+        The decisions whose operations were closed.
     """
-    if decision.unplug_to is not None:
-        change = (Direction.UNPLUG, decision.plugged, decision.unplug_to)
-    else:
-        up = decision.next_vcpus > decision.online
-        change = (Direction.UP if up else Direction.DOWN, decision.online, decision.next_vcpus)
-    db.execute(
+    change = change_of(decision)
+    closed = db.execute(
         "UPDATE operations SET outcome = iif(decision_id <= ?, ?, ?), detail = iif(decision_id <= ?, ?, '')"
         " WHERE outcome IS NULL AND direction IN (?, ?, ?)"
-        " AND EXISTS (SELECT 1 FROM decisions WHERE id = decision_id AND host = ? AND uuid = ?)",
+        " AND EXISTS (SELECT 1 FROM decisions WHERE id = decision_id AND host = ? AND uuid = ?)"
+        " RETURNING decision_id",
         (
             *(before, Outcome.ABANDONED, Outcome.SUPERSEDED, before, OVERTAKEN),
             *_SUPERSEDES[change[0]],
             *decision.domain,
         ),
-    )
+    ).fetchall()
     db.execute(
         "INSERT INTO operations (decision_id, at_wall_s, domain, direction, from_vcpus, to_vcpus, reason)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (row, wall_s, decision.name, *change, decision.reason),
     )
+    return [row for (row,) in closed]
+
+
+def change_of(decision: Decision) -> tuple[Direction, int, int]:
+    """Which way the change goes that a decision begins, from how many vCPUs to how many."""
+    if decision.unplug_to is not None:
+        return Direction.UNPLUG, decision.plugged, decision.unplug_to
+    up = decision.next_vcpus > decision.online
+    return Direction.UP if up else Direction.DOWN, decision.online, decision.next_vcpus
 
 
 def write_ended(db: sqlite3.Connection, operations: Iterable[Operation]) -> None:
@@ -164,6 +173,15 @@ def write_learned(db: sqlite3.Connection, rows: Iterable[tuple[DomainId, str | N
         " at_wall_s = excluded.at_wall_s, learned = excluded.learned",
         ((domain.host, domain.uuid, *rest) for domain, *rest in rows),
     )
+
+
+def read_learned(text: str | bytes) -> dict[str, object] | None:
+    """What `write_learned` wrote of a domain, or None where it is not that any more."""
+    try:
+        learned = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return learned if isinstance(learned, dict) else None
 
 
 def insert_history(db: sqlite3.Connection, blocks: Iterable[tuple[str, str, str, float, bytes]]) -> None:

@@ -107,9 +107,18 @@ CREATE INDEX history_by_domain ON history (uuid, start_wall_s);
 """
 """One domain's chart is to be read without looking at what all the others did meanwhile."""
 
+_AUDIT_HEAD = """
+CREATE TABLE audit_head (
+    id INTEGER PRIMARY KEY CHECK (id = 0),
+    seq INTEGER NOT NULL,
+    hash TEXT NOT NULL
+) STRICT;
+"""
+"""The newest line of the audit log as of the last transaction: its end is held against that."""
+
 _STEPS = (
     *(_DECISIONS_AND_OPERATIONS, _LEARNED_AND_NEWEST_INPUTS, _ORDERS, _HISTORY_TAPE_AND_OPEN_CHANGES),
-    _HISTORY_BY_DOMAIN,
+    *(_HISTORY_BY_DOMAIN, _AUDIT_HEAD),
 )
 """What leads from each schema to the next. A new file has schema 0 and takes them all."""
 

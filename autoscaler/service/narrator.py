@@ -40,6 +40,8 @@ class _Trouble:
 
     line: str
     over: str
+    domain: str | None = None
+    """The domain that it is about; None: none."""
     said: frozenset[str] = frozenset()
     """Lines said of it since it began; another cause is worth another line, an old one is not."""
 
@@ -61,7 +63,7 @@ class Narrator:
         self._compare(
             view.id,
             {
-                condition: _Trouble(f"{name}: {sentence}", f"{name}: no longer {condition}")
+                condition: _Trouble(f"{name}: {sentence}", f"{name}: no longer {condition}", name)
                 for condition, sentence in found.items()
                 if condition not in AS_ORDERED
             },
@@ -70,7 +72,7 @@ class Narrator:
     def of_host(self, host: HostSnapshot) -> None:
         """Say whether a host, or a guest of it that cannot be seen, came into trouble or out of it."""
         found = {
-            f"guest {name}": _Trouble(f"{name}: {sentence}", f"{name}: no longer in trouble")
+            f"guest {name}": _Trouble(f"{name}: {sentence}", f"{name}: no longer in trouble", name)
             for name, sentence in host.unseen.items()
         }
         if host.trouble is not None:
@@ -90,11 +92,11 @@ class Narrator:
         for name, trouble in found.items():
             said = before[name].said if name in before else frozenset[str]()
             if trouble.line not in said and len(said) < _MOST_SENTENCES:
-                _log.warning("%s", trouble.line)
+                _log.warning("%s", trouble.line, extra=_of(trouble.domain))
                 said |= {trouble.line}
             found[name] = replace(trouble, said=said)
         for name in sorted(before.keys() - found.keys()):
-            _log.info("%s", before[name].over)
+            _log.info("%s", before[name].over, extra=_of(before[name].domain))
         if found:
             self._troubles[who] = found
 
@@ -111,6 +113,7 @@ class Narrator:
             policy.mode,
             view.plugged,
             view.maximum,
+            extra=_of(view.name),
         )
 
     def left_alone(self, ungoverned: Iterable[DomainView]) -> None:
@@ -137,18 +140,25 @@ class Narrator:
             operation.to_vcpus,
             SENTENCES[decision.reason],
             demand,
+            extra=_of(decision.name),
         )
 
     def ended(self, name: str, operation: Operation) -> None:
         """Say how a change ended; one that failed is a condition and said there."""
         if operation.unplugs and operation.outcome is Outcome.SUPERSEDED:
-            _log.info("%s: no vCPU is taken back any more, the guest needs it", name)
+            _log.info("%s: no vCPU is taken back any more, the guest needs it", name, extra=_of(name))
         elif operation.outcome in {Outcome.DONE, Outcome.SUPERSEDED}:
             stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in operation.stages_s().items())
             what = "plugged" if operation.unplugs else "online"
-            _log.info("%s: %d vCPUs %s (%s)", name, operation.to_vcpus, what, stages)
+            _log.info("%s: %d vCPUs %s (%s)", name, operation.to_vcpus, what, stages, extra=_of(name))
         elif operation.outcome is Outcome.CONFLICT:
-            _log.info("%s: change to %d vCPUs dropped: %s", name, operation.to_vcpus, operation.detail)
+            told = (name, operation.to_vcpus, operation.detail)
+            _log.info("%s: change to %d vCPUs dropped: %s", *told, extra=_of(name))
+
+
+def _of(domain: str | None) -> Mapping[str, str | None]:
+    """Which domain a line of the log is about, for those who read it by its keys."""
+    return {"domain": domain}
 
 
 def idle_sentence(snapshot: Snapshot) -> str | None:

@@ -50,8 +50,9 @@ class OrderVerbs:
     newest: Callable[[], Snapshot]
     give: Callable[[Order], bool]
     """Lets an order stand; returns whether it is on record."""
-    end: Callable[[DomainId], bool]
-    """Ends the order for a domain or for `EVERY`; returns whether that is on record."""
+    end: Callable[[DomainId, str, Peer], bool]
+    """Ends the order for a domain, called so, or for `EVERY`, since somebody asks; returns whether that is on
+    record."""
     clock: Clock
 
     def by_name(self) -> dict[str, Verb]:
@@ -70,7 +71,7 @@ class OrderVerbs:
         notes = [known.alone] if known is not None and known.alone else []
         return self._given(order, [*notes, *self._replaced(order), *self._changing(order)])
 
-    def resume(self, request: Request, peer: Peer) -> Mapping[str, object]:  # noqa: ARG002 - as every verb
+    def resume(self, request: Request, peer: Peer) -> Mapping[str, object]:
         """End what was ordered of a domain, or the pause of every one.
 
         Raises:
@@ -79,14 +80,14 @@ class OrderVerbs:
         """
         orders = {order.domain: order for order in self.newest().orders}
         if _is_for_all(request):
-            domain, name = EVERY, "every domain"
+            domain, name, label = EVERY, "every domain", ""
             others = [order.name for order in orders.values() if order.domain != EVERY]
             notes = [f"orders of their own still stand for {', '.join(others)}"] if others else []
         else:
             known = self._picked(request)
-            domain, name = known.id, f"domain {known.label!r}"
+            domain, name, label = known.id, f"domain {known.label!r}", known.label
             notes = [_STILL_PAUSED] if EVERY in orders else []
-        recorded = self.end(domain)
+        recorded = self.end(domain, label, peer)
         order = orders.get(domain)
         ended = f"no longer {order.effect}" if order is not None else "under no order, and was not before"
         return _answer(f"{name} is {ended}", notes, recorded=recorded, order=None)

@@ -37,6 +37,7 @@ class PolicyReload:
         *,
         submit: Submit,
         apply: Callable[[PolicySet], int],
+        loaded: Callable[[Reloaded, str], None] = lambda _, __: None,
         begins: Callable[[], None] = lambda: None,
         ends: Callable[[], None] = lambda: None,
     ) -> None:
@@ -46,19 +47,21 @@ class PolicyReload:
             files: reads them.
             submit: has work done beside the controller.
             apply: called on the controller's thread; returns how many domains change policy.
+            loaded: called on the controller's thread with what came of it, and who asked.
             begins: called when somebody asks, where he asks: in a signal handler, too.
             ends: called on the controller's thread when he has his answer.
         """
         self._files = files
         self._submit = submit
         self._apply = apply
+        self._loaded = loaded
         self._begins = begins
         self._ends = ends
 
-    def ask(self, then: Then = lambda _: None) -> None:
+    def ask(self, who: str, then: Then = lambda _: None) -> None:
         """Read the files again; safe from any thread and from a signal handler.
 
-        `then` gets what came of it, on the controller's thread.
+        `who` asks, in words; `then` gets what came of it, on the controller's thread.
         """
 
         def answered(reloaded: Reloaded | AutoscalerError) -> None:
@@ -66,20 +69,21 @@ class PolicyReload:
             then(reloaded)
 
         self._begins()
-        self._submit(Lane.POLICIES, self._files.read, partial(self._take, answered))
+        self._submit(Lane.POLICIES, self._files.read, partial(self._take, who, answered))
 
     def look(self) -> None:
         """Read the files again if they are not as they were last read."""
-        self._submit(Lane.POLICIES, self._files.read_if_changed, partial(self._take, lambda _: None))
+        take = partial(self._take, "whoever changed the files", lambda _: None)
+        self._submit(Lane.POLICIES, self._files.read_if_changed, take)
 
-    def verb(self, _request: Mapping[str, object], _peer: Peer) -> Mapping[str, object]:
+    def verb(self, _request: Mapping[str, object], peer: Peer) -> Mapping[str, object]:
         """Read the files again, and tell as plain JSON values what came of it; see `Reloaded`.
 
         Raises:
             AutoscalerError: nothing is known to have come of it.
         """
         outcome: Future[Reloaded | AutoscalerError] = Future()
-        self.ask(outcome.set_result)
+        self.ask(str(peer), outcome.set_result)
         try:
             reloaded = outcome.result(_PATIENCE_S)
         except TimeoutError:
@@ -90,7 +94,7 @@ class PolicyReload:
             raise reloaded
         return reloaded.plain()
 
-    def _take(self, then: Then, loaded: LoadedPolicies | AutoscalerError | None) -> None:
+    def _take(self, who: str, then: Then, loaded: LoadedPolicies | AutoscalerError | None) -> None:
         """Put what was read in force, between two ticks. None: it is as it was."""
         if loaded is None:
             return
@@ -99,4 +103,5 @@ class PolicyReload:
             return
         domains = 0 if loaded.policy_set is None else self._apply(loaded.policy_set)
         reloaded = self._files.take(loaded, domains=domains)
+        self._loaded(reloaded, who)
         then(reloaded)

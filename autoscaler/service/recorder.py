@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from autoscaler.ports import JournalUnavailable
+from autoscaler.ports import AuditUnavailable, JournalUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -107,6 +107,8 @@ class Recorder:
         """`writes`: whether it is known, where this succeeds, that the journal can be written."""
         try:
             result = entry()
+        except AuditUnavailable:
+            return None  # the audit log tells its own trouble
         except JournalUnavailable as error:
             self._troubles = {"journal": str(error)}
             return None

@@ -29,6 +29,14 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class LogFormat(StrEnum):
+    """The form of a line of the log."""
+
+    TEXT = "text"
+    LOGFMT = "logfmt"
+    JSON = "json"
+
+
 @dataclass(frozen=True, slots=True)
 class LibvirtConnection:
     """The domains of one libvirt connection."""
@@ -123,6 +131,18 @@ class Occasion(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
+    """How long the audit log is kept; whole files of it are forgotten, never lines."""
+
+    keep_s: float = 365 * 86400.0
+    """How long a file is kept after its last line."""
+    most_bytes: int = 1024 << 20
+    """That all files together may have; the oldest go first."""
+    file_s: float = 30 * 86400.0
+    """How long a file is written to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSettings:
     """Where decisions are told."""
 
@@ -159,8 +179,11 @@ class Config:
     """How long entries of the journal are kept."""
     history_s: float = 30 * 86400.0
     """How long the journal keeps what each domain wanted and had."""
+    journal_bytes: int = 4096 << 20
+    """That the journal may have without its tape; beyond that the oldest entries go before their time."""
     tape_bytes: int = 0
     """Most that the tape of what decisions are made from may take on the disk; 0: there is none."""
+    audit: AuditSettings = field(default_factory=AuditSettings)
     interval_s: float = 5.0
     """Between two samples of a guest."""
     agent_timeout_s: float = 2.0
@@ -177,6 +200,17 @@ class Config:
     webhook: WebhookSettings | None = None
     """None: nobody is told."""
     log_level: LogLevel = LogLevel.INFO
+    log_format: LogFormat = LogFormat.TEXT
+
+    @property
+    def journal_path(self) -> Path:
+        """Where the journal is."""
+        return self.state / "journal.sqlite"
+
+    @property
+    def audit_folder(self) -> Path:
+        """Where the audit log is."""
+        return self.state / "audit"
 
     @property
     def control_socket(self) -> Path:

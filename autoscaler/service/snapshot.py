@@ -122,6 +122,8 @@ class Snapshot:
     policy_digest: str = ""
     troubles: Mapping[str, str] = field(default_factory=dict)
     """What is wrong with the service itself: a name to a sentence."""
+    audit_line: int = 0
+    """Number of the newest line of the audit log."""
 
 
 def labels_of(views: Collection[DomainView]) -> dict[DomainId, str]:

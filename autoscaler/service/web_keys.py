@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from autoscaler.policyfile.typed import Section
-from autoscaler.policyfile.values import Text, matching, no_longer_than, read_text, wrong
+from autoscaler.policyfile.values import matching, no_longer_than, read_text, wrong
+from autoscaler.service.connection_keys import Located
 from autoscaler.service.settings import Config, Listen
 
 _LAST_PORT = 65535
@@ -30,7 +31,7 @@ class WebKeys(Section):
 
     listen: Annotated[Listen, BeforeValidator(_read_listen)] = _DEFAULT.listen
     """``HOST:PORT`` to listen on."""
-    config_file: Text | None = None
+    config_file: Located | None = None
     """TLS, client certificates and passwords: a file as Prometheus' exporters take by --web.config.file."""
     hosts: Annotated[
         tuple[

@@ -1,10 +1,12 @@
 """The key `webhook` of the configuration."""
 
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 
+from autoscaler.policyfile.effective import Shown
 from autoscaler.policyfile.typed import Section
 from autoscaler.policyfile.values import NotEmpty, duration, one_of, read_text, said, wrong
 from autoscaler.service.settings import Occasion, WebhookSettings
@@ -26,6 +28,13 @@ def _read_url(value: object) -> str:
     return text
 
 
+def _without_secret(url: str, _home: Path) -> str:
+    """The address without what may be a token: all behind the receiver."""
+    parts = urlsplit(url)
+    bare = f"{parts.scheme}://{parts.netloc}"
+    return url if url in {bare, f"{bare}/"} else f"{bare}/[hidden]"
+
+
 def _once(occasions: tuple[Occasion, ...]) -> tuple[Occasion, ...]:
     if len(set(occasions)) < len(occasions):
         raise wrong("write each occasion once")
@@ -35,7 +44,7 @@ def _once(occasions: tuple[Occasion, ...]) -> tuple[Occasion, ...]:
 class WebhookKeys(Section):
     """Whom the service tells of its decisions; each is sent as JSON, by POST."""
 
-    url: Annotated[str, BeforeValidator(_read_url)]
+    url: Annotated[str, BeforeValidator(_read_url), Shown(_without_secret)]
     """Where to."""
     on: Annotated[tuple[Annotated[Occasion, one_of(Occasion)], ...], NotEmpty, AfterValidator(_once)] = tuple(
         sorted(_DEFAULT.occasions)

@@ -49,6 +49,7 @@ make_files() {
     cat "$repo/deploy/systemd/vcpu-autoscaler.sysusers" >"$tree$prefix/lib/sysusers.d/vcpu-autoscaler.conf"
     cat "$repo/deploy/systemd/vcpu-autoscaler.tmpfiles" >"$tree$prefix/lib/tmpfiles.d/vcpu-autoscaler.conf"
     cat "$repo/policies/schema.json" >"$tree$prefix/share/vcpu-autoscaler/policy.schema.json"
+    "$tree$home/bin/python" -I -m autoscaler.cli.manual "$tree$prefix/share/man"
     document=$tree$prefix/share/doc/vcpu-autoscaler
     cat "$repo/README.md" >"$document/README.md"
     cat "$repo/CHANGELOG.md" >"$document/CHANGELOG.md"

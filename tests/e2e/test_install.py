@@ -58,6 +58,7 @@ def test_configuration_and_state_outlive_another_version_and_removal_and_only_pu
     unit = (system / "usr/local/lib/systemd/system/vcpu-autoscaler.service").read_text()
     assert "ExecStart=/usr/local/bin/autoscaler run " in unit
     assert "/usr/bin" not in unit
+    assert "journal.keep" in (system / "usr/local/share/man/man5/vcpu-autoscaler.yaml.5").read_text()
     compiled = (system / "opt/vcpu-autoscaler/lib").rglob("*.pyc")
     assert not [path for path in compiled if str(tmp_path).encode() in path.read_bytes()]
 

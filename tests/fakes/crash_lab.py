@@ -22,9 +22,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Self, cast
 
+from autoscaler.service.audit_chain import read_line
+from autoscaler.service.audit_files import lines_of
+from autoscaler.service.audit_verify import verified
 from autoscaler.service.control_client import ask_control
-from autoscaler.service.daemon import StateDirectory
-from autoscaler.service.journal_schema import schema_of
+from autoscaler.service.journal_audit import head_in
+from autoscaler.service.journal_schema import SCHEMA_VERSION, schema_of
+from autoscaler.service.state_folder import StateDirectory
 from tests.fakes.crash_guests import MOST_VCPUS, UTILIZATION_RATIO, Act, Inhabitant
 from tests.fakes.crash_records import Intent, ends, intents_of, ran, wrong_decisions
 from tests.fakes.mortal_service import MortalService
@@ -92,6 +96,8 @@ class CrashLab:
         """How many of them were vCPUs asked back."""
         self.meddled = 0
         """Beside how many lives a second service was refused, and a broken policy file told of."""
+        self.cuts = 0
+        """How often a line of the audit log was seen that had been cut short."""
         self.killed = False
         """Whether the last life was killed, and not asked to end."""
         self._lives: list[float] = []
@@ -229,13 +235,14 @@ class CrashLab:
         """What does not hold now, a sentence each."""
         journal = self.folder / "state" / "journal.sqlite"
         with closing(sqlite3.connect(journal if journal.exists() else ":memory:")) as db:
-            if schema_of(db) == 0:  # killed before it had one
+            if schema_of(db) < SCHEMA_VERSION:  # killed before it had one
                 yield from (
                     f"{guest.name}: {guest.acts} without a journal" for guest in self.guests if guest.acts
                 )
                 return
             if db.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
                 yield "the journal is damaged"
+            yield from self._unaudited(db)
             by_hand = db.execute(
                 "SELECT count(*) FROM decisions WHERE reason = 'changed-by-hand'"
             ).fetchone()[0]
@@ -246,6 +253,23 @@ class CrashLab:
                 yield from (
                     f"{guest.name}: {broken}" for broken in self._broken(guest, intents_of(db, guest.uuid))
                 )
+
+    def _unaudited(self, db: sqlite3.Connection) -> Iterator[str]:
+        """What the audit log lacks of what the journal has, and what is wrong with its chain."""
+        folder = self.folder / "state" / "audit"
+        for finding in verified(lines_of(folder), {"the journal": head_in(db)}).findings:
+            yield f"audit: {finding.fault} {finding.place} {finding.sentence}"
+        lines = [read_line(line) for line, _ in lines_of(folder)]
+        told: dict[object, set[object]] = {"began": set(), "ended": set()}
+        for line in lines:
+            if line is not None:
+                told.setdefault(line["what"], set()).add(line.get("decision_id"))
+                self.cuts += line["what"] == "torn"
+        for row, outcome in db.execute("SELECT decision_id, outcome FROM operations"):
+            if row not in told["began"]:
+                yield f"audit: change {row} is in the journal alone"
+            if outcome is not None and row not in told["ended"]:
+                yield f"audit: the end of change {row}, {outcome}, is in the journal alone"
 
     def _broken(self, guest: Inhabitant, intents: list[Intent]) -> Iterator[str]:
         online, plugged = len(guest.guest.online), guest.qemu.plugged

@@ -12,14 +12,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from multiprocessing import Pipe
 from multiprocessing import connection as pipes
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from autoscaler.core.decision import Decision
 from autoscaler.core.operation import Operation
 from autoscaler.service import daemon
+from autoscaler.service.audit_chain import line_of
+from autoscaler.service.audit_log import AuditLog
 from autoscaler.service.config import Config, Connection, HostLimits, Listen, QmpFolderConnection
 from autoscaler.service.journal import SqliteJournal
 
@@ -30,29 +33,48 @@ _PATIENCE_S = 30.0
 _ROOT = Path(__file__).parents[2]
 
 
-class MortalJournal(SqliteJournal):
-    """A journal whose process is killed at a given one of its steps: before a statement or after an entry."""
+class Fate:
+    """Kills the process at a given step of what it records."""
 
     dies_at: int | None = None
+    steps = 0
 
-    def __init__(self, path: Path, *, keep_s: float, history_s: float) -> None:
-        super().__init__(path, keep_s=keep_s, history_s=history_s)
-        self._steps = 0
-        self._db.set_trace_callback(lambda _: self._step())
+    @classmethod
+    def step(cls) -> None:
+        cls.steps += 1
+        if cls.steps == cls.dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class MortalAudit(AuditLog):
+    """An audit log with a step before each line, one in the midst of it and one behind it."""
+
+    def _write(self, entry: Mapping[str, object]) -> None:
+        Fate.step()
+        if Fate.steps + 1 == Fate.dies_at:
+            assert self._file is not None
+            line, _ = line_of(entry, self.head)
+            os.write(self._file, line[: len(line) // 2])
+        Fate.step()
+        super()._write(entry)
+        Fate.step()
+
+
+class MortalJournal(SqliteJournal):
+    """A journal with a step before each statement and after each entry."""
+
+    def __init__(self, path: Path, **kept: Any) -> None:  # noqa: ANN401 - as the journal has them
+        super().__init__(path, **kept)
+        self._db.set_trace_callback(lambda _: Fate.step())
 
     def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
         row = super().decided(decision, wall_s=wall_s, digest=digest)
-        self._step()
+        Fate.step()
         return row
 
     def ended(self, operation: Operation) -> None:
         super().ended(operation)
-        self._step()
-
-    def _step(self) -> None:
-        self._steps += 1
-        if self._steps == self.dies_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        Fate.step()
 
 
 class _Order(NamedTuple):
@@ -62,7 +84,7 @@ class _Order(NamedTuple):
     folder: Path
     log: Path
     dies_at: int | None
-    """The step of its journal at which it is killed."""
+    """The step of its records at which it is killed."""
 
 
 def _config(connection: Connection, folder: Path) -> Config:
@@ -83,7 +105,7 @@ def _config(connection: Connection, folder: Path) -> Config:
 
 def _live(order: _Order) -> None:
     logging.basicConfig(filename=order.log, level=logging.INFO, format="%(levelname)s %(message)s")
-    MortalJournal.dies_at = order.dies_at
+    Fate.dies_at = order.dies_at
     service = daemon.Service(_config(order.connection, order.folder))
     signal.signal(signal.SIGTERM, lambda *_: service.stop())
     service.run()
@@ -91,6 +113,7 @@ def _live(order: _Order) -> None:
 
 def _serve() -> None:
     vars(daemon)["SqliteJournal"] = MortalJournal
+    vars(daemon)["AuditLog"] = MortalAudit
     orders: pipes.Connection[object, _Order | None] = pipes.Connection(int(sys.argv[1]))
     while (order := orders.recv()) is not None:
         pid = os.fork()
@@ -135,7 +158,7 @@ class MortalService:
         self._answers.close()
 
     def begin(self, *, dies_at: int | None = None) -> None:
-        """Begin a life; `dies_at`: the step of its journal at which it is killed."""
+        """Begin a life; `dies_at`: the step of its records at which it is killed."""
         self._greeted = self._greetings()
         self._answers.send(_Order(self._connection, self._folder, self.log, dies_at))
         self._pid = self._answer()

@@ -121,6 +121,10 @@ CASES = (
     quiet("VcpuAutoscalerTicksLate", "one is missed", ticks("0+12x60", "0x20 1x40"), "30m"),
     fires("VcpuAutoscalerJournalNotWritable", "full disk", of_service("journal_writable", "1x5 0x20"), "10m"),
     quiet("VcpuAutoscalerJournalNotWritable", "written", of_service("journal_writable", "1x20"), "10m"),
+    fires("VcpuAutoscalerAuditNotWritable", "full disk", of_service("audit_writable", "1x5 0x20"), "10m"),
+    quiet("VcpuAutoscalerAuditNotWritable", "written", of_service("audit_writable", "1x20"), "10m"),
+    fires("VcpuAutoscalerAuditCut", "an end cut off", of_service("audit_lines", "10+1x5 3+1x20"), "10m"),
+    quiet("VcpuAutoscalerAuditCut", "as it grows", of_service("audit_lines", "10+1x20"), "10m"),
     Case(
         alert="VcpuAutoscalerHostLost",
         about="libvirtd is gone",

@@ -52,6 +52,7 @@ def side_by_side(
 @pytest.mark.timeout(240)
 def test_a_service_killed_at_each_step_of_its_journal_doubles_and_loses_nothing(tmp_path: Path) -> None:
     steps: list[int] = []
+    cuts: list[int] = []
 
     def kill_at_each(number: int, lab: CrashLab) -> Iterable[str]:
         """Every `LABS`th step, until lives come to their own end without having got so far."""
@@ -62,10 +63,12 @@ def test_a_service_killed_at_each_step_of_its_journal_doubles_and_loses_nothing(
             survived = 0 if lab.killed else survived + 1
             step += LABS
         steps.append(step)
+        cuts.append(lab.cuts)
 
     broken, acts, asked_back, _ = side_by_side(tmp_path, kill_at_each)
     assert broken == []
     assert min(steps) > FEWEST_STEPS
+    assert sum(cuts) > 0
     assert acts > FEWEST_STEPS
     assert asked_back > 0
 

@@ -61,7 +61,7 @@ class Site:
         self.verbs = OrderVerbs(
             newest=self.newest,
             give=controller.give,
-            end=controller.end_order,
+            end=lambda domain, _name, _peer: controller.end_order(domain),
             clock=self.clock,
         ).by_name()
         self.run = self.simulation.run
@@ -483,7 +483,10 @@ def test_a_name_on_several_hosts_picks_nobody_and_is_told_with_the_candidates(tm
     simulation.run(2)
     controller = simulation.controller
     verbs = OrderVerbs(
-        newest=lambda: simulation.snapshot, give=controller.give, end=controller.end_order, clock=clock
+        newest=lambda: simulation.snapshot,
+        give=controller.give,
+        end=lambda domain, _name, _peer: controller.end_order(domain),
+        clock=clock,
     ).by_name()
     told = refused(lambda: verbs["pause"]({"domain": "web-1"}, PEER))
     assert f"web-1@other ({there.id.uuid}), web-1@sim ({here.id.uuid})" in told

@@ -109,3 +109,87 @@ def test_a_wall_clock_that_was_set_back_forgets_nothing(path: Path) -> None:
     behind.flush()
     behind.close()
     assert counts(path)[0] == 2
+
+
+DAY_S = 86400.0
+
+
+def file_pages(path: Path) -> tuple[int, int]:
+    """Pages of the file, and how many of them are free."""
+    with closing(sqlite3.connect(path)) as db:
+        return tuple(db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
+
+
+def fill(journal: SqliteJournal, count: int, *, from_s: float = 0.0, each_s: float = 1.0) -> None:
+    for number in range(count):
+        journal.decided(replace(GROWTH, granted="x" * 2000), wall_s=from_s + number * each_s, digest="d")
+
+
+def test_what_pruning_leaves_free_goes_back_to_the_file_system(journal: SqliteJournal, path: Path) -> None:
+    fill(journal, 2000)
+    journal.flush()
+    full, _ = file_pages(path)
+    for step in range(20):
+        journal.decided(GROWTH, wall_s=1e6 + step, digest="d")
+        journal.flush()
+    pages, free = file_pages(path)
+    assert pages < full / 3
+    assert free <= 500
+    assert counts(path)[0] == 20
+
+
+def test_a_small_journal_of_an_earlier_version_is_made_to_shrink_too(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("PRAGMA auto_vacuum = NONE; CREATE TABLE before (x); DROP TABLE before;")
+    SqliteJournal(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+
+
+def test_a_large_journal_of_an_earlier_version_is_not_written_anew_at_a_start(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("PRAGMA auto_vacuum = NONE; CREATE TABLE before (x); DROP TABLE before;")
+    monkeypatch.setattr(journal_pruning, "_QUICK_BYTES", 0)
+    SqliteJournal(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA auto_vacuum").fetchone() == (0,)
+
+
+def test_a_journal_with_too_many_bytes_forgets_its_oldest_before_their_time(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(SqliteJournal(path, keep_s=1e9, history_s=1e9, most_bytes=2 << 20)) as journal:
+        fill(journal, 2000, each_s=DAY_S / 100)
+        for _ in range(10):
+            journal.flush()
+        with closing(sqlite3.connect(path)) as db:
+            assert journal_pruning.used_bytes(db) <= 2 << 20
+        found = [event["at_wall_s"] for event in events(path, limit=5000)]
+        assert found[-1] == 1999 * DAY_S / 100
+        assert 200 < len(found) < 1000
+        assert counts(path)[0] == counts(path)[1]
+    said = [message for message in caplog.messages if "journal.most_mib" in message]
+    assert len(said) == 1
+    assert "forgotten before their time" in said[0]
+
+
+def test_what_a_start_needs_to_know_stays_whatever_the_bytes(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(SqliteJournal(path, most_bytes=1 << 20)) as journal:
+        fill(journal, 1500)
+        for _ in range(5):
+            journal.flush()
+    assert counts(path)[0] == 1500
+    assert any("all of it is needed" in message for message in caplog.messages)
+
+
+def test_the_log_beside_the_journal_does_not_stay_large(path: Path) -> None:
+    with closing(SqliteJournal(path)) as journal:
+        journal.begin_tape()
+        journal.wind_on(b"x" * (40 << 20))
+        for wall_s in range(5):
+            journal.decided(GROWTH, wall_s=float(wall_s), digest="d")
+        assert path.with_name(path.name + "-wal").stat().st_size <= 17 << 20

@@ -10,62 +10,33 @@ from pathlib import Path
 
 import pytest
 
+from autoscaler.core.learned import DAY_S
 from autoscaler.core.model import DomainId
+from autoscaler.core.operation import Outcome
 from autoscaler.ports import JournalUnavailable, Kept
+from autoscaler.service.audit_chain import NOTHING, Head
 from autoscaler.service.journal import SqliteJournal
-from autoscaler.service.journal_reader import decision_at, events
-from tests.fakes.examples import DECISION, DOMAIN
+from autoscaler.service.journal_reader import audit_head, decision_at, events
+from autoscaler.service.journal_schema import SCHEMA_VERSION
+from autoscaler.service.journal_traces import journal_traces
+from tests.fakes.examples import DOMAIN, GROWTH
 
-SCHEMA_1 = """
-CREATE TABLE decisions (
-    id INTEGER PRIMARY KEY,
-    at_wall_s REAL NOT NULL,
-    until_wall_s REAL NOT NULL,
-    repeats INTEGER NOT NULL DEFAULT 0,
-    host TEXT NOT NULL,
-    uuid TEXT NOT NULL,
-    domain TEXT NOT NULL,
-    policy TEXT NOT NULL,
-    policy_digest TEXT NOT NULL,
-    mode TEXT NOT NULL,
-    verdict TEXT NOT NULL,
-    reason TEXT NOT NULL,
-    act INTEGER NOT NULL,
-    plugged INTEGER NOT NULL,
-    online INTEGER NOT NULL,
-    proposed INTEGER NOT NULL,
-    target INTEGER NOT NULL,
-    next_vcpus INTEGER NOT NULL,
-    inputs TEXT NOT NULL
-) STRICT;
-CREATE INDEX decisions_by_domain ON decisions (domain, id);
-CREATE TABLE operations (
-    decision_id INTEGER PRIMARY KEY REFERENCES decisions (id),
-    at_wall_s REAL NOT NULL,
-    domain TEXT NOT NULL,
-    direction TEXT NOT NULL,
-    from_vcpus INTEGER NOT NULL,
-    to_vcpus INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    stages TEXT NOT NULL DEFAULT '{}',
-    outcome TEXT,
-    detail TEXT NOT NULL DEFAULT ''
-) STRICT;
-PRAGMA user_version = 1;
-INSERT INTO decisions VALUES (7, 1000, 1060, 12, 'qemu:///system', '6695eb01-f6a4-8304-79aa-97f2502e193f',
-    'web-1', 'web', 'd', 'auto', 'grow', 'demand-high', 1, 1, 1, 3, 3, 3, '{"clamps": [["step", 9, 3]]}');
-INSERT INTO operations VALUES (7, 1000, 'web-1', 'up', 1, 3, 'demand-high', '{"online": 0.5}', 'done', '');
-"""
-"""What the first version made, with one decision and what was done on it."""
+VERSIONS = range(1, SCHEMA_VERSION + 1)
+JOURNALS = Path(__file__).parents[1] / "fakes/journals"
+"""What each version made: a change that is done, one that is open, and one of each other kind that it had."""
+
+
+def made_by(version: int, path: Path) -> Path:
+    """A journal as that version left it."""
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(f"PRAGMA journal_mode = WAL;{(JOURNALS / f'schema-{version}.sql').read_text()}")
+    return path
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A journal of schema 1."""
-    path = tmp_path / "journal.sqlite"
-    with closing(sqlite3.connect(path)) as db:
-        db.executescript(f"PRAGMA journal_mode = WAL;{SCHEMA_1}")
-    return path
+    return made_by(1, tmp_path / "journal.sqlite")
 
 
 def shape(path: Path) -> tuple[int, list[tuple[object, ...]]]:
@@ -80,33 +51,58 @@ def shape(path: Path) -> tuple[int, list[tuple[object, ...]]]:
         return db.execute("PRAGMA user_version").fetchone()[0], columns
 
 
-def test_what_an_earlier_version_recorded_is_still_there(path: Path) -> None:
-    SqliteJournal(path).close()
-    (event,) = events(path)
-    assert (event["id"], event["repeats"], event["until_wall_s"]) == (7, 12, 1060.0)
-    assert event["inputs"] == event["newest_inputs"] == {"clamps": [["step", 9, 3]]}
-    assert isinstance(event["operation"], dict)
-    assert event["operation"]["outcome"] == "done"
-    assert decision_at(path, domain=DOMAIN.uuid, at_wall_s=1030.0) == event
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_each_version_recorded_is_still_there(tmp_path: Path, version: int) -> None:
+    path = made_by(version, tmp_path / "journal.sqlite")
+    with closing(SqliteJournal(path)) as journal:
+        assert journal.kept(DOMAIN) == (Kept(1100.0, {"rho": 0.5}) if version >= 2 else None)
+        assert [(order.name, order.by_uid) for order in journal.orders()] == [("web-1", 7)] * (version >= 3)
+        changes = journal.changes(DOMAIN, now_s=100.0, wall_s=1200.0, within_s=DAY_S)
+        assert [(change.to_vcpus, change.outcome) for change in changes] == [(3, Outcome.DONE), (2, None)]
+    done, _ = events(path)
+    assert (done["id"], done["repeats"], done["until_wall_s"]) == (7, 12, 1060.0)
+    assert done["inputs"] == done["newest_inputs"] == {"clamps": [["step", 9, 3]]}
+    assert isinstance(done["operation"], dict)
+    assert done["operation"]["outcome"] == "done"
+    assert decision_at(path, domain=DOMAIN.uuid, at_wall_s=1030.0) == done
+    assert [trace.domain for trace in journal_traces(path, step_s=10.0)] == ["web-1"] * (version >= 4)
+    head, _ = audit_head(path)
+    assert head == (Head(2, "ab" * 32) if version >= 6 else NOTHING)
 
 
-def test_a_journal_that_was_taken_over_is_gone_on_with(path: Path) -> None:
-    journal = SqliteJournal(path)
-    assert journal.decided(DECISION, wall_s=2000.0, digest="d") == 8
-    journal.keep(DOMAIN, {"rho": 0.5}, wall_s=2000.0)
-    journal.close()
-    again = SqliteJournal(path)
-    assert again.kept(DOMAIN) == Kept(2000.0, {"rho": 0.5})
-    assert again.kept(DomainId("h", "u")) is None
-    again.close()
-    assert [event["id"] for event in events(path)] == [7, 8]
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_journal_of_any_version_that_was_taken_over_is_gone_on_with(tmp_path: Path, version: int) -> None:
+    path = made_by(version, tmp_path / "journal.sqlite")
+    with closing(SqliteJournal(path)) as journal:
+        assert journal.decided(GROWTH, wall_s=2000.0, digest="d") == 9
+        journal.keep(DOMAIN, {"rho": 0.7}, wall_s=2000.0)
+    with closing(SqliteJournal(path)) as journal:
+        assert journal.kept(DOMAIN) == Kept(2000.0, {"rho": 0.7})
+        assert journal.kept(DomainId("h", "u")) is None
+    outcomes = [
+        event["operation"]["outcome"] for event in events(path) if isinstance(event["operation"], dict)
+    ]
+    assert outcomes == [
+        "done",
+        "abandoned",
+        None,
+    ]  # what an earlier run left open ends by what begins in its way
 
 
-def test_a_journal_that_was_taken_over_has_the_shape_of_a_new_one(path: Path, tmp_path: Path) -> None:
-    SqliteJournal(path).close()
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_journal_of_any_version_that_was_taken_over_has_the_shape_of_a_new_one(
+    tmp_path: Path, version: int
+) -> None:
+    SqliteJournal(made_by(version, tmp_path / "old.sqlite")).close()
     SqliteJournal(tmp_path / "new.sqlite").close()
-    assert shape(path) == shape(tmp_path / "new.sqlite")
-    assert shape(path)[0] == 5
+    assert shape(tmp_path / "old.sqlite") == shape(tmp_path / "new.sqlite")
+    assert shape(tmp_path / "old.sqlite")[0] == SCHEMA_VERSION
+
+
+def test_the_newest_version_has_its_journal_here_and_makes_it_so(tmp_path: Path) -> None:
+    SqliteJournal(tmp_path / "new.sqlite").close()
+    assert shape(made_by(SCHEMA_VERSION, tmp_path / "kept.sqlite")) == shape(tmp_path / "new.sqlite")
+    assert len(list(JOURNALS.iterdir())) == SCHEMA_VERSION
 
 
 def test_a_take_over_that_fails_half_way_leaves_the_old_schema(path: Path) -> None:
@@ -119,7 +115,7 @@ def test_a_take_over_that_fails_half_way_leaves_the_old_schema(path: Path) -> No
     with closing(sqlite3.connect(path)) as db:
         db.execute("DROP INDEX decisions_by_uuid")
     SqliteJournal(path).close()
-    assert [event["id"] for event in events(path)] == [7]
+    assert [event["id"] for event in events(path)] == [7, 8]
 
 
 KILLED_AT_A_STATEMENT = """
@@ -145,13 +141,15 @@ def test_a_service_killed_while_it_takes_over_leaves_the_old_schema(path: Path, 
     assert killed.returncode == -9
     assert shape(path) == before
     SqliteJournal(path).close()
-    assert shape(path)[0] == 5
+    assert shape(path)[0] == SCHEMA_VERSION
 
 
 def test_a_newer_journal_is_refused_and_left_as_it_is(path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA user_version = 6")
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     before = shape(path)
-    with pytest.raises(JournalUnavailable, match=r"schema 6.*writes 5.*move the file away"):
+    with pytest.raises(
+        JournalUnavailable, match=rf"schema {SCHEMA_VERSION + 1}.*writes {SCHEMA_VERSION}.*move the file away"
+    ):
         SqliteJournal(path)
     assert shape(path) == before

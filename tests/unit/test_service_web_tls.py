@@ -381,6 +381,7 @@ def test_beyond_the_rate_limit_requests_are_refused_and_later_let_in(tmp_path: P
 @pytest.mark.parametrize(
     ("text", "warning"),
     [(TLS, "lets everybody in"), (ALICE, "over the network as they are"), (TLS + ALICE, "")],
+    ids=["TLS alone", "passwords alone", "both"],
 )
 def test_what_other_hosts_may_do_unguarded_is_warned_of(
     tmp_path: Path, authority: Authority, text: str, warning: str, caplog: pytest.LogCaptureFixture

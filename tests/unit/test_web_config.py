@@ -151,7 +151,15 @@ def test_a_mistake_is_told_at_its_place(folder: Path, text: str, part: str) -> N
 
 
 @pytest.mark.parametrize(
-    "written", ["hunter2", "$2y$99$" + "x" * 53, HASH[:-1], "[hunter2]", "$2y$20$" + "x" * 53, "$1$hunter2"]
+    "written",
+    [
+        pytest.param("hunter2", id="the password itself"),
+        pytest.param("$2y$99$" + "x" * 53, id="a cost that there is not"),
+        pytest.param("$2y$20$" + "x" * 53, id="a cost that takes minutes"),
+        pytest.param(HASH[:-1], id="one letter short"),
+        pytest.param("[hunter2]", id="a list"),
+        pytest.param("$1$hunter2", id="another kind"),
+    ],
 )
 def test_what_is_no_hash_is_refused_and_not_repeated(folder: Path, written: str) -> None:
     loaded = load(folder, f"basic_auth_users: {{alice: {written}}}\n")
