@@ -100,7 +100,12 @@ def test_people_get_a_table_in_which_a_default_is_called_so(file: Path) -> None:
 
 def test_a_setting_that_is_shown_reads_back_as_the_same(file: Path) -> None:
     found = settings(file)
-    keys = [key for key in found if "." in key and not key.startswith(("connections", "webhook"))]
+    # One that holds nothing is written by not writing it.
+    keys = [
+        key
+        for key, (value, *_) in found.items()
+        if "." in key and value is not None and not key.startswith(("connections", "webhook"))
+    ]
     assert len(keys) > 15
     for key in keys:
         section, _, name = key.partition(".")
