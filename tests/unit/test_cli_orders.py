@@ -16,7 +16,7 @@ from autoscaler.cli.main import app
 from autoscaler.ports import AutoscalerError
 from autoscaler.service.control import ControlSocket
 from autoscaler.service.control_client import ControlRefused
-from autoscaler.service.peer import Peer
+from autoscaler.backends.local.peer import Peer
 
 if TYPE_CHECKING:
     from autoscaler.service.control import Verb
