@@ -9,6 +9,7 @@ import typer
 
 from autoscaler import __version__
 from autoscaler.cli.advise import advise
+from autoscaler.cli.bounds import bounds
 from autoscaler.cli.check import check
 from autoscaler.cli.demo import demo
 from autoscaler.cli.doctor import doctor
@@ -133,6 +134,13 @@ _add(
     "Print Prometheus rules for the policies.",
     "rules",
     "rules ./policies --runbooks https://wiki.example.net/vcpus",
+)
+_add(
+    "bounds",
+    bounds,
+    "Print what the actuator may do.",
+    "bounds",
+    "bounds --output /run/vcpu-autoscaler-bounds/bounds.json",
 )
 _add("demo", demo, "Watch it work on a real guest.", "demo", "demo --backend qmp --keep")
 app.add_typer(lab_app, name="lab")

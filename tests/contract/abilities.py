@@ -48,6 +48,9 @@ ABILITIES = {
     "qemu-libvirt-embed": _LIBVIRT,
     "qemu-libvirtd": _LIBVIRT,
     "qemu-qmp": Abilities(carries_labels=False, shows_it_gone=False),
+    # Those that another process changes; of what it hears from QEMU, the sweeps tell.
+    "actuator-scripted-qmp": replace(_SCRIPTED, tells_pauses=False),
+    "actuator-qemu-libvirtd": _LIBVIRT,
 }
 """By the id that the suite and its summary print."""
 

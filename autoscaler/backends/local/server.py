@@ -94,7 +94,7 @@ class LineServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop answering, hang up on everybody and remove the socket; nothing that is being done is awaited."""
+        """Stop answering, hang up on everybody, remove the socket; what is being done is not waited for."""
         self._closed.set()
         if self._thread.is_alive():
             # These wake the thread, which closing the listener under it would not do.
