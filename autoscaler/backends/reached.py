@@ -10,7 +10,6 @@ from autoscaler.backends.agent.guest_agent import GuestAgent
 from autoscaler.backends.agent.measured import MeasuredChannel
 from autoscaler.backends.connection import LibvirtConnection, QmpFolderConnection
 from autoscaler.backends.qmp.guests import GuestFolder, GuestList
-from autoscaler.backends.qmp.hypervisor import QmpHypervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from autoscaler.backends.libvirt.agent import LibvirtAgentChannel
     from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
     from autoscaler.backends.qmp.guests import GuestSource
+    from autoscaler.backends.qmp.hypervisor import QmpHypervisor
     from autoscaler.core.acpi import SlotReports
     from autoscaler.core.model import DomainId
     from autoscaler.ports import AgentChannel, Clock, Hypervisor
@@ -73,6 +73,9 @@ class Reaching:
         return self._over_qmp(connection.label, GuestList(connection.guests))
 
     def _over_qmp(self, label: str, guests: GuestSource) -> Reached:
+        # Imported late, as what libvirt needs is: neither backend is loaded for the other's sake.
+        from autoscaler.backends.qmp.hypervisor import QmpHypervisor  # noqa: PLC0415
+
         hypervisor = QmpHypervisor(label=label, guests=guests, clock=self.clock)
         self.opened.callback(hypervisor.close)
         channel = SocketAgentChannel(hypervisor.agent_address, name_of=hypervisor.name_of)
