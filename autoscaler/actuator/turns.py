@@ -1,7 +1,7 @@
 """How often, and how many at once, one domain may be the subject of requests.
 
-Invariants: a domain is changed by one request at a time; it holds at most `MOST_AT_ONCE` threads, however its
-guest hangs; no minute has more of its changes, or readings, than the limit, whoever asks for them.
+Invariants: a domain is changed by one request at a time; however its guest hangs, it holds a few threads at most;
+no minute has more of its changes, or readings, than the limit, whoever asks for them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from autoscaler.ports import Clock
 
 MOST_AT_ONCE = 4
+"""Readings of a domain that may be out at once, and changes."""
 CHANGES_PER_MINUTE = 60
 READINGS_PER_MINUTE = 1200
 """The shortest interval is 200 ms, and a change under way is looked at beside that."""
@@ -37,11 +38,20 @@ class TooMany(DomainBusy):
 
 
 @dataclass(slots=True)
-class _Seat:
-    changing: threading.Lock = field(default_factory=threading.Lock)
-    changes: ChangeRate = field(default_factory=lambda: ChangeRate(CHANGES_PER_MINUTE))
-    readings: ChangeRate = field(default_factory=lambda: ChangeRate(READINGS_PER_MINUTE))
+class _Queue:
+    """Requests of one kind."""
+
+    rate: ChangeRate
     out: int = 0
+
+
+@dataclass(slots=True)
+class _Seat:
+    """One domain. Its readings, which a hung guest keeps, hold up no change, nor the other way round."""
+
+    changing: threading.Lock = field(default_factory=threading.Lock)
+    changes: _Queue = field(default_factory=lambda: _Queue(ChangeRate(CHANGES_PER_MINUTE)))
+    readings: _Queue = field(default_factory=lambda: _Queue(ChangeRate(READINGS_PER_MINUTE)))
 
 
 class Turns:
@@ -81,25 +91,25 @@ class Turns:
         """Forget the domains of a host that are gone."""
         with self._seating:
             for domain in [it for it in self._seats if it.host == host and it not in present]:
-                if not self._seats[domain].out:
+                if not self._seats[domain].changes.out and not self._seats[domain].readings.out:
                     del self._seats[domain]
 
     @contextmanager
     def _seat(self, view: DomainView, *, changes: bool) -> Iterator[_Seat]:
         with self._seating:
             seat = self._seats.setdefault(view.id, _Seat())
-            rate, now_s = seat.changes if changes else seat.readings, self._clock.monotonic_s()
-            if not rate.left(now_s):
+            queue, now_s = seat.changes if changes else seat.readings, self._clock.monotonic_s()
+            if not queue.rate.left(now_s):
                 raise TooOften(
                     f"domain {view.name} ({view.id.uuid}) has had as many requests as a minute may have: "
                     "see what asks for them"
                 )
-            if seat.out >= MOST_AT_ONCE:
-                raise TooMany(f"{seat.out} requests for domain {view.name} ({view.id.uuid}) are still out")
-            rate.used(1, now_s)
-            seat.out += 1
+            if queue.out >= MOST_AT_ONCE:
+                raise TooMany(f"{queue.out} requests for domain {view.name} ({view.id.uuid}) are still out")
+            queue.rate.used(1, now_s)
+            queue.out += 1
         try:
             yield seat
         finally:
             with self._seating:
-                seat.out -= 1
+                queue.out -= 1

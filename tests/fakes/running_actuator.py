@@ -64,6 +64,7 @@ class RunningActuator:
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
+        said_before = self.said()
         command = (sys.executable, "-m", "autoscaler.actuator.main", "--bounds", self.bounds)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -72,7 +73,7 @@ class RunningActuator:
                 stderr=log,
             )
         end_s = time.monotonic() + PATIENCE_S
-        while "asked at" not in self.said():
+        while "asked at" not in self.said().removeprefix(said_before):
             assert self.process.poll() is None, self.said()
             assert time.monotonic() < end_s, f"it does not listen: {self.said()}"
             time.sleep(0.02)
@@ -80,6 +81,11 @@ class RunningActuator:
     def said(self) -> str:
         """Its log, of this run and of those before."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End it; gives its exit code."""
