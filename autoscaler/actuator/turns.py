@@ -1,6 +1,6 @@
 """How often, and how many at once, one domain may be the subject of requests.
 
-Invariants: a domain is changed by one request at a time; however its guest hangs, it holds a few threads at most;
+Invariants: a domain is changed by one request at a time, and however its guest hangs it holds a few threads;
 no minute has more of its changes, or readings, than the limit, whoever asks for them.
 """
 
