@@ -24,7 +24,7 @@ def analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module", params=SERVICES)
 def unit(request: pytest.FixtureRequest) -> Path:
     """Each unit that is a service."""
-    return UNITS / request.param
+    return UNITS / str(request.param)
 
 
 @pytest.fixture(scope="module")
