@@ -62,6 +62,9 @@ class ActuatedLibvirt(_Actuated):
         super().__init__(client)
         self._reader = reader
         self._hears = False
+        """Whether what guests' firmware reported is to be taken over."""
+        self._heard = False
+        """Whether that came about the last time."""
         self._reports: Mapping[str, SlotReports] = {}
 
     @property
@@ -94,9 +97,9 @@ class ActuatedLibvirt(_Actuated):
         Raises:
             BackendUnavailable: it does not hear it, or does not answer.
         """
-        if not self._hears:
+        self._hears = True
+        if not self._heard:
             self._read_reports()
-            self._hears = True
 
     def troubles(self) -> Mapping[str, str]:
         """Domains of which it was never heard who may govern them."""
@@ -112,8 +115,10 @@ class ActuatedLibvirt(_Actuated):
         super().close()
 
     def _read_reports(self) -> None:
+        self._heard = False
         found = self._client.read(Reading.REPORTS, host=self.label, patience_s=_REPORTS_PATIENCE_S)
         self._reports = expected(found, MappingProxyType)
+        self._heard = True
 
 
 class ActuatedQmp(_Actuated):
