@@ -173,7 +173,6 @@ def test_the_actuator_is_refused_what_it_needs_on_a_domain_that_is_not_named(
         ("dump", "web-1", "/tmp/never-written"),
         ("migrate", "web-1", "qemu+ssh://elsewhere/system", "--p2p", "--live"),
         ("qemu-monitor-event", "web-1", "--timeout", "1"),
-        ("qemu-monitor-command", "web-1", "--hmp", "info status"),
         ("define", "{folder}/web-1.xml"),
         ("dumpxml", "web-1", "--security-info"),
         ("setvcpus", "web-1", "2", "--live", "--config"),
@@ -187,6 +186,13 @@ def test_the_actuator_is_refused_all_else_on_a_named_domain(libvirt: Libvirt, wo
         ACTUATOR, *(word.format(folder=folder) if "folder}" in word else word for word in words)
     )
     assert libvirt.asked("root", "domstate", "web-1").stdout.strip() == "running"
+
+
+def test_what_the_rule_allows_reaches_qemus_own_monitor(libvirt: Libvirt) -> None:
+    said = libvirt.asked(ACTUATOR, "qemu-monitor-command", "web-1", "--hmp", "info status")
+
+    assert (said.returncode, "running" in said.stdout) == (0, True), "libvirt has no smaller right for a vCPU"
+    assert libvirt.denied(ACTUATOR, "qemu-monitor-command", "db-1", "--hmp", "info status")
 
 
 def test_another_user_is_refused_what_the_actuator_may(libvirt: Libvirt) -> None:
