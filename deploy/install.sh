@@ -106,16 +106,18 @@ start_service() {
     if [ -n "$first" ]; then
         systemctl enable --now "$unit"
     else
-        systemctl try-restart "$unit"
+        systemctl try-restart vcpu-autoscaler-bounds.service vcpu-autoscaler-actuator.service "$unit"
     fi
 }
 
 uninstall_service() {
     if runs_systemd && [ -e "$prefix/lib/systemd/system/$unit" ]; then
-        systemctl disable --now "$unit"
+        systemctl disable --now "$unit" vcpu-autoscaler-actuator.service vcpu-autoscaler-bounds.path
     fi
     rm -rf "$destdir$home" "$destdir$prefix/share/vcpu-autoscaler" "$destdir$prefix/share/doc/vcpu-autoscaler"
-    for file in bin/autoscaler "lib/systemd/system/$unit" lib/systemd/system/autoscaler.slice \
+    for file in bin/autoscaler bin/autoscaler-actuator "lib/systemd/system/$unit" lib/systemd/system/autoscaler.slice \
+        lib/systemd/system/vcpu-autoscaler-actuator.service lib/systemd/system/vcpu-autoscaler-bounds.service \
+        lib/systemd/system/vcpu-autoscaler-bounds.path \
         lib/sysusers.d/vcpu-autoscaler.conf lib/tmpfiles.d/vcpu-autoscaler.conf \
         share/man/man8/autoscaler.8 share/man/man8/vcpu-autoscaler.8 share/man/man5/vcpu-autoscaler.yaml.5; do
         rm -f "$destdir$prefix/$file"
@@ -125,9 +127,11 @@ uninstall_service() {
     fi
     [ -n "$purge" ] || return 0
     rm -rf "$destdir$etc" "$destdir$state"
-    if [ -z "$destdir" ] && getent passwd vcpu-autoscaler >/dev/null; then
-        userdel vcpu-autoscaler
-    fi
+    for user in vcpu-autoscaler-actuator vcpu-autoscaler; do
+        if [ -z "$destdir" ] && getent passwd "$user" >/dev/null; then
+            userdel "$user"
+        fi
+    done
 }
 
 destdir='' libvirt=yes uninstall='' purge=''

@@ -10,6 +10,7 @@ import typer
 from autoscaler import __version__
 from autoscaler.cli.advise import advise
 from autoscaler.cli.audit import audit_app
+from autoscaler.cli.bounds import bounds
 from autoscaler.cli.check import check
 from autoscaler.cli.config import config_app
 from autoscaler.cli.demo import demo
@@ -135,6 +136,13 @@ _add(
     "Print Prometheus rules for the policies.",
     "rules",
     "rules ./policies --runbooks https://wiki.example.net/vcpus",
+)
+_add(
+    "bounds",
+    bounds,
+    "Print what the actuator may do.",
+    "bounds",
+    "bounds --output /run/vcpu-autoscaler-bounds/bounds.json",
 )
 _add("demo", demo, "Watch it work on a real guest.", "demo", "demo --backend qmp --keep")
 app.add_typer(audit_app, name="audit")

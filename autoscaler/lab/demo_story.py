@@ -21,9 +21,9 @@ from autoscaler.service.journal_reader import events
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from autoscaler.backends.reached import Versions
     from autoscaler.lab.guest import Guest
     from autoscaler.service.daemon import Service
-    from autoscaler.service.host import Versions
     from autoscaler.service.snapshot import DomainSnapshot
 
 NAME = "demo-1"

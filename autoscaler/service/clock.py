@@ -1,17 +1,5 @@
-"""The system's clocks, behind the `Clock` port."""
+"""The clock of the service."""
 
-from __future__ import annotations
+from autoscaler.backends.system_clock import SystemClock
 
-import time
-
-
-class SystemClock:
-    """Time as the operating system tells it."""
-
-    def monotonic_s(self) -> float:
-        """Seconds since some moment; never runs backwards."""
-        return time.monotonic()
-
-    def wall_s(self) -> float:
-        """Seconds since the epoch."""
-        return time.time()
+__all__ = ["SystemClock"]

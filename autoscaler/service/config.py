@@ -92,6 +92,8 @@ class ConfigKeys(Section):
     """Version of this format."""
     connections: Annotated[tuple[ConnectionKeys, ...], NotEmpty]
     """Where the guests are."""
+    actuator: Located | None = None
+    """The socket of the process that changes them; without it, the service itself does."""
     policies: Annotated[tuple[Located, ...], NotEmpty] = tuple(map(str, _DEFAULT.policies))
     """Policy files, and folders of them, in the order in which they are tried."""
     state: Located = str(_DEFAULT.state)
@@ -146,6 +148,7 @@ def load_config(path: Path) -> LoadedConfig:
 def _config(keys: ConfigKeys, home: Path) -> Config:
     return Config(
         connections=tuple(connection.at(home) for connection in keys.connections),
+        actuator=None if keys.actuator is None else home / keys.actuator,
         policies=tuple(home / path for path in keys.policies),
         state=home / keys.state,
         journal_keep_s=keys.journal.keep,

@@ -8,8 +8,8 @@ import socket
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.agent.deadline import Deadline
+from autoscaler.backends.local.wire import encoded, receive, send
 from autoscaler.ports import AutoscalerError
-from autoscaler.service.control_wire import encoded, receive, send
 
 if TYPE_CHECKING:
     from pathlib import Path

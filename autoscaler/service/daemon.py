@@ -49,15 +49,15 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
+    from autoscaler.backends.local.peer import Peer
+    from autoscaler.backends.reached import Versions
     from autoscaler.core.model import DomainEvent, DomainId
     from autoscaler.core.orders import Order
     from autoscaler.core.policy import PolicySet
     from autoscaler.ports import Clock
     from autoscaler.service.config import Config
     from autoscaler.service.control import Verb
-    from autoscaler.service.host import Versions
     from autoscaler.service.lanes import Submit
-    from autoscaler.service.peer import Peer
     from autoscaler.service.policy_files import Reloaded
 
 _log = logging.getLogger("autoscaler")

@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from autoscaler.backends.reached import Versions
     from autoscaler.core.model import DomainId
     from autoscaler.ports import GuestCpus, GuestProbe, HostProbe, Hypervisor
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Versions:
-    """What a domain runs on; None: not known, or not part of the way to it."""
-
-    qemu: str | None
-    libvirt: str | None
-    agent: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,10 +19,10 @@ from autoscaler.service.order_names import Known, known_domains, picked
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from autoscaler.backends.local.peer import Peer
     from autoscaler.core.model import DomainId
     from autoscaler.ports import Clock
     from autoscaler.service.control import Verb
-    from autoscaler.service.peer import Peer
     from autoscaler.service.snapshot import Snapshot
 
     Request = Mapping[str, object]

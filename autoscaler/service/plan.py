@@ -26,6 +26,7 @@ from autoscaler.service.decision_record import counts_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from autoscaler.backends.local.peer import Peer
     from autoscaler.core.arbiter import Grant
     from autoscaler.core.decision import Decision
     from autoscaler.core.domain_state import DomainState
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from autoscaler.core.policy import Policy, PolicySet
     from autoscaler.policyfile.text_file import TextFile
     from autoscaler.service.fleet import Fleet
-    from autoscaler.service.peer import Peer
 
 
 class PlanVerb:

@@ -16,10 +16,10 @@ from autoscaler.service.lanes import Lane
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from autoscaler.backends.local.peer import Peer
     from autoscaler.core.policy import PolicySet
     from autoscaler.policyfile.load import LoadedPolicies
     from autoscaler.service.lanes import Submit
-    from autoscaler.service.peer import Peer
     from autoscaler.service.policy_files import PolicyFiles, Reloaded
 
     Then = Callable[[Reloaded | AutoscalerError], None]

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client import CollectorRegistry
 
+from autoscaler.backends.reached import Versions
 from autoscaler.core.deadlines import Deadlines, DeadlineSettings
 from autoscaler.replay.simulated_host import SimulatedHost
 from autoscaler.service.controller import Controller
 from autoscaler.service.fleet import Fleet
-from autoscaler.service.host import Host, Versions
+from autoscaler.service.host import Host
 from autoscaler.service.instruments import Instruments
 from autoscaler.service.lanes import outcome_of
 from autoscaler.service.recorder import Recorder

@@ -9,15 +9,29 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from autoscaler.backends.connection import (
+    Connection,
+    LibvirtConnection,
+    QmpFolderConnection,
+    QmpListConnection,
+)
 from autoscaler.core.deadlines import DeadlineSettings
-from autoscaler.core.named import BARE
 
-if TYPE_CHECKING:
-    from autoscaler.backends.qmp.guests import QmpGuest
-    from autoscaler.core.owner import Owner
+__all__ = [
+    "Config",
+    "Connection",
+    "HostLimits",
+    "LibvirtConnection",
+    "Listen",
+    "LogFormat",
+    "LogLevel",
+    "Occasion",
+    "QmpFolderConnection",
+    "QmpListConnection",
+    "WebhookSettings",
+]
 
 
 class LogLevel(StrEnum):
@@ -35,48 +49,6 @@ class LogFormat(StrEnum):
     TEXT = "text"
     LOGFMT = "logfmt"
     JSON = "json"
-
-
-@dataclass(frozen=True, slots=True)
-class LibvirtConnection:
-    """The domains of one libvirt connection."""
-
-    uri: str
-    adopt: frozenset[Owner] = frozenset()
-    """Whose domains may be governed although somebody else runs them."""
-
-    @property
-    def label(self) -> str:
-        """The host of its `DomainId`s."""
-        return self.uri
-
-
-@dataclass(frozen=True, slots=True)
-class QmpFolderConnection:
-    """The guests whose sockets lie in one folder."""
-
-    folder: Path
-    """Absolute; holds ``NAME/qmp.sock`` and, where there is an agent, ``NAME/agent.sock``."""
-
-    @property
-    def label(self) -> str:
-        """The host of its `DomainId`s."""
-        return f"{BARE}:{self.folder}"
-
-
-@dataclass(frozen=True, slots=True)
-class QmpListConnection:
-    """The guests that the configuration lists one by one."""
-
-    guests: tuple[QmpGuest, ...]
-
-    @property
-    def label(self) -> str:
-        """The host of its `DomainId`s; one for all lists, so a configuration has at most one."""
-        return BARE
-
-
-Connection = LibvirtConnection | QmpFolderConnection | QmpListConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +143,8 @@ class Config:
 
     connections: tuple[Connection, ...]
     """At least one; no two have the same label."""
+    actuator: Path | None = None
+    """The socket of the process that holds the right to change guests; None: this one does."""
     policies: tuple[Path, ...] = (Path("/etc/vcpu-autoscaler/policies"),)
     """Policy files, and folders of them."""
     state: Path = Path("/var/lib/vcpu-autoscaler")

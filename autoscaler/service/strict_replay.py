@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 
+from autoscaler.backends.reached import Versions
 from autoscaler.ports import AutoscalerError
 from autoscaler.service.controller import Controller
 from autoscaler.service.fleet import Fleet
-from autoscaler.service.host import Host, Versions
+from autoscaler.service.host import Host
 from autoscaler.service.instruments import Instruments
 from autoscaler.service.journal_reader import tape_length, tape_of
 from autoscaler.service.recorder import Recorder

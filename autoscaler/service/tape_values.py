@@ -1,113 +1,15 @@
-"""Values as plain JSON and back, for the tape: the closed set of types that reach the controller.
-
-Invariant: what is read makes values of these types and nothing else; no text on a tape can run anything.
-"""
+"""Values as plain JSON and back, for the tape: the closed set of types that reach the controller."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from enum import Enum
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
-
 from autoscaler import ports
+from autoscaler.backends.plain_values import PlainValues
 from autoscaler.core import acpi, deadlines, model, operation, orders, owner, policy, reason
-from autoscaler.core.model import DomainId
-from autoscaler.ports import AutoscalerError
 from autoscaler.service import sampling, settings
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from types import ModuleType
-
-
-def _types_of(modules: Iterable[ModuleType]) -> dict[str, type]:
-    """The dataclasses, enumerations and errors that these modules define, by name."""
-    return {
-        found.__name__: found
-        for module in modules
-        for found in vars(module).values()
-        if isinstance(found, type)
-        and found.__module__ == module.__name__
-        and (is_dataclass(found) or issubclass(found, Enum | AutoscalerError | DomainId))
-    }
-
-
-_TYPES = _types_of(
-    (acpi, deadlines, model, operation, orders, owner, policy, ports, reason, sampling, settings)
+_VALUES = PlainValues(
+    "the tape", (acpi, deadlines, model, operation, orders, owner, policy, ports, reason, sampling, settings)
 )
 
-
-_MANY: dict[str, type[list[Any] | tuple[Any, ...] | frozenset[Any]]] = {
-    "list": list,
-    "tuple": tuple,
-    "set": frozenset,
-}
-
-
-def to_plain(value: object) -> Any:  # noqa: ANN401 - whatever JSON has
-    """A value as plain JSON values.
-
-    Raises:
-        TypeError: it is of no type that a tape holds.
-    """
-    if isinstance(value, Enum):
-        return {"enum": type(value).__name__, "is": value.value}
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, AutoscalerError):
-        return {"error": type(value).__name__, "is": str(value)}
-    if isinstance(value, ZoneInfo):
-        return {"zone": value.key}
-    if type(value).__name__ in _TYPES:
-        return {"type": type(value).__name__, "is": _fields_of(value)}
-    return _many_to_plain(value)
-
-
-def _fields_of(value: Any) -> dict[str, object]:  # noqa: ANN401 - whatever is in `_TYPES`
-    names = value._fields if isinstance(value, DomainId) else [field.name for field in fields(value)]
-    return {name: to_plain(getattr(value, name)) for name in names}
-
-
-def _many_to_plain(value: object) -> dict[str, object]:
-    if isinstance(value, Mapping):
-        return {"map": [[to_plain(key), to_plain(held)] for key, held in value.items()]}
-    for name, kind in _MANY.items():
-        if isinstance(value, kind):
-            return {name: [to_plain(held) for held in (sorted(value) if kind is frozenset else value)]}
-    raise TypeError(f"a tape holds no {type(value).__name__}")
-
-
-def from_plain(plain: Any) -> Any:  # noqa: ANN401 - as above
-    """The value that was made plain.
-
-    Raises:
-        ValueError: it is none.
-    """
-    try:
-        return _value_of(plain)
-    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise ValueError(f"the tape holds a damaged value ({type(error).__name__}: {error})") from error
-
-
-def _value_of(plain: Any) -> Any:  # noqa: ANN401 - as above
-    if not isinstance(plain, dict):
-        return plain
-    (kind, content), *rest = plain.items()
-    if rest:
-        return _of_type(_TYPES.get(content), plain["is"])
-    if kind == "zone":
-        return ZoneInfo(content)
-    if kind == "map":
-        return MappingProxyType({_value_of(key): _value_of(held) for key, held in content})
-    return _MANY[kind](_value_of(held) for held in content)
-
-
-def _of_type(found: type | None, content: Any) -> object:  # noqa: ANN401 - as above
-    if found is None:
-        raise ValueError("the tape holds a type that this version does not know")
-    if is_dataclass(found) or found is DomainId:
-        return found(**{name: _value_of(held) for name, held in content.items()})
-    return found(content)
+to_plain = _VALUES.to_plain
+from_plain = _VALUES.from_plain

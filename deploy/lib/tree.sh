@@ -31,7 +31,13 @@ from autoscaler.cli.main import main
 
 main()
 END
-    chmod 755 "$tree$home/bin/autoscaler"
+    cat >"$tree$home/bin/autoscaler-actuator" <<END
+#!$home/bin/python -I
+from autoscaler.actuator.main import main
+
+main()
+END
+    chmod 755 "$tree$home/bin/autoscaler" "$tree$home/bin/autoscaler-actuator"
     # Compiled here, for the service may not write there; by content and unchecked, for a copy has other times.
     find "$tree$home" -name __pycache__ -prune -exec rm -r {} +
     "$python" -I -m compileall -q -s "$tree" -p / --invalidation-mode unchecked-hash "$tree$home/lib"
@@ -42,7 +48,9 @@ make_files() {
     mkdir -p "$tree$prefix/bin" "$tree$prefix/lib/systemd/system" "$tree$prefix/lib/sysusers.d" "$tree$prefix/lib/tmpfiles.d" \
         "$tree$prefix/share/vcpu-autoscaler" "$tree$prefix/share/doc/vcpu-autoscaler/policies" "$tree/etc/vcpu-autoscaler/policies"
     ln -sfn "$home/bin/autoscaler" "$tree$prefix/bin/autoscaler"
-    for unit in vcpu-autoscaler.service autoscaler.slice; do
+    ln -sfn "$home/bin/autoscaler-actuator" "$tree$prefix/bin/autoscaler-actuator"
+    for unit in vcpu-autoscaler.service autoscaler.slice vcpu-autoscaler-actuator.service \
+        vcpu-autoscaler-bounds.service vcpu-autoscaler-bounds.path; do
         sed "s#/usr/bin/#$prefix/bin/#; s#/usr/share/#$prefix/share/#" "$repo/deploy/systemd/$unit" \
             >"$tree$prefix/lib/systemd/system/$unit"
     done
@@ -55,6 +63,8 @@ make_files() {
     cat "$repo/CHANGELOG.md" >"$document/CHANGELOG.md"
     cat "$repo/LICENSE" >"$document/copyright"
     cat "$repo/deploy/README.md" >"$document/deploy.md"
+    cat "$repo/deploy/SECURITY.md" >"$document/SECURITY.md"
+    cat "$repo/deploy/polkit/50-vcpu-autoscaler.rules" >"$document/50-vcpu-autoscaler.rules"
     for file in "$repo"/policies/*.md "$repo"/policies/*.yaml; do
         with_schema "$file" >"$document/policies/${file##*/}"
     done

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from autoscaler.core.model import CpuSource
 from autoscaler.ports import AgentUnresponsive, AutoscalerError, DomainBusy
 
 
@@ -30,6 +31,9 @@ class Abilities:
     """The service's setting, for this backend's guests."""
     silence_s: float = 4.0
     """Longest that a call to an agent which does not answer may take."""
+    source_after_restart: CpuSource = CpuSource.PROC_STAT
+    """Where the first sample comes from after an agent came back. A client that knew the agent before, as the
+    actuator's does, takes the next rung for up to a minute; one that is made with the test does not."""
     to_paused_guest: type[AutoscalerError] = AgentUnresponsive
     """What a call to the agent of a paused domain raises."""
 
@@ -48,6 +52,9 @@ ABILITIES = {
     "qemu-libvirt-embed": _LIBVIRT,
     "qemu-libvirtd": _LIBVIRT,
     "qemu-qmp": Abilities(carries_labels=False, shows_it_gone=False),
+    # Those that another process changes; of what it hears from QEMU, the sweeps tell.
+    "actuator-scripted-qmp": replace(_SCRIPTED, tells_pauses=False),
+    "actuator-qemu-libvirtd": replace(_LIBVIRT, source_after_restart=CpuSource.CPUSTATS),
 }
 """By the id that the suite and its summary print."""
 

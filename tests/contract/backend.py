@@ -25,6 +25,7 @@ from autoscaler.service.config import Config, Listen
 from autoscaler.service.daemon import Service
 from autoscaler.service.instruments import Instruments
 from autoscaler.service.settings import HostLimits
+from tests.fakes.running_actuator import running_actuator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -149,9 +150,20 @@ class ConnectedBackend(Backend):
     def __init__(self, abilities: Abilities, connection: Connection) -> None:
         super().__init__(abilities)
         self._connection = connection
+        self._actuator: Path | None = None
+
+    def actuated(self, opened: ExitStack) -> ConnectedBackend:
+        """The same, changed by another process from now on."""
+        running = running_actuator(self._connection, timeout_s=self.abilities.agent_timeout_s)
+        self._actuator = opened.enter_context(running).socket
+        return self
 
     def open_host(self, opened: ExitStack) -> Host:
-        config = Config(connections=(self._connection,), agent_timeout_s=self.abilities.agent_timeout_s)
+        config = Config(
+            connections=(self._connection,),
+            actuator=self._actuator,
+            agent_timeout_s=self.abilities.agent_timeout_s,
+        )
         closing = HostClosing(self.clock)
         opened.callback(closing.close)
         (host,) = connect(config, self.clock, Instruments(CollectorRegistry()), closing)
@@ -162,6 +174,7 @@ class ConnectedBackend(Backend):
         service = Service(
             Config(
                 connections=(self._connection,),
+                actuator=self._actuator,
                 policies=(policy,),
                 state=state,
                 interval_s=0.5,

@@ -75,6 +75,8 @@ def _open(request: pytest.FixtureRequest, opened: ExitStack) -> Backend:
         return SimulatedBackend(abilities)
     if name == "scripted-qmp":
         return ScriptedBackend(abilities, MODERN, opened)
+    if name == "actuator-scripted-qmp":
+        return ScriptedBackend(abilities, MODERN, opened).actuated(opened)
     if name == "scripted-qmp-before-5.2":
         return ScriptedBackend(abilities, BEFORE_5_2, opened)
     if name == "qemu-qmp":
@@ -95,6 +97,8 @@ def _open_libvirt(request: pytest.FixtureRequest, opened: ExitStack) -> Backend:
     if request.param == "libvirt-test":
         return LibvirtTestBackend(abilities, opened)
     image: Image = request.getfixturevalue("lab_image")
+    if request.param == "actuator-qemu-libvirtd":
+        return QemuLibvirtdBackend(abilities, image, opened).actuated(opened)
     if request.param == "qemu-libvirtd":
         return QemuLibvirtdBackend(abilities, image, opened)
     return QemuLibvirtBackend(abilities, request.getfixturevalue("embedded_uri"), image, opened)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from autoscaler.core.model import CpuSource, RunState
+from autoscaler.core.model import RunState
 from autoscaler.ports import AgentAbsent, AgentUnresponsive, NoChannel
 from tests.contract.abilities import on_backends_with_agent, on_backends_without_agent
 from tests.contract.backend import Backend, Domain, Inhabited, eventually
@@ -39,7 +39,9 @@ def test_a_hung_agent_is_unresponsive_in_time_and_back_in_step_later(
 
 
 @on_backends_with_agent
-def test_an_agent_that_ended_is_missed_and_found_again(scene: Scene, inhabited: Inhabited) -> None:
+def test_an_agent_that_ended_is_missed_and_found_again(
+    backend: Backend, scene: Scene, inhabited: Inhabited
+) -> None:
     view = scene.view(inhabited.domain)
     inhabited.guest.end_agent()
 
@@ -55,7 +57,7 @@ def test_an_agent_that_ended_is_missed_and_found_again(scene: Scene, inhabited: 
 
     assert eventually(lambda: scene.host.cpus.vcpus(view.id)).online >= 1
     sample = eventually(lambda: scene.host.probe.sample(view))
-    assert sample.source is CpuSource.PROC_STAT
+    assert sample.source is backend.abilities.source_after_restart
 
 
 @on_backends_with_agent

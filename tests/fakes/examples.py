@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from autoscaler.backends.local.peer import Peer
 from autoscaler.core.decision import Decision
 from autoscaler.core.demand import Load
 from autoscaler.core.model import (
@@ -21,7 +22,6 @@ from autoscaler.core.operation import Operation
 from autoscaler.core.policy import Match, Mode, Policy, Sla
 from autoscaler.core.reason import Reason
 from autoscaler.core.slo import Slo
-from autoscaler.service.peer import Peer
 from autoscaler.service.snapshot import DomainSnapshot, HostSnapshot, Snapshot, Tally
 
 DOMAIN = DomainId("qemu:///system", "6695eb01-f6a4-8304-79aa-97f2502e193f")

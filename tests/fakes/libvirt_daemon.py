@@ -25,7 +25,7 @@ from autoscaler.backends.libvirt.loop import ensure_event_loop
 from tests.fakes.libvirt_namespace import QEMU_CONF, in_namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 START_PATIENCE_S = 60.0
 
@@ -61,6 +61,12 @@ class LibvirtDaemon:
     folder: Path
     tcp_port: int | None = None
     """A port of 127.0.0.1 to listen on as well, without a password."""
+    more: str = ""
+    """Further lines of its configuration."""
+    before: tuple[str, ...] = ()
+    """Words before its command."""
+    binds: Mapping[Path, Path] = field(default_factory=dict)
+    """Place -> what it sees there instead, beside its own folders."""
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -94,17 +100,24 @@ class LibvirtDaemon:
         configuration = LIBVIRTD_CONF.format(sockets=self.folder / "s")
         if self.tcp_port is not None:
             configuration += LISTENING.format(port=self.tcp_port)
-        (self.folder / "libvirtd.conf").write_text(configuration)
+        (self.folder / "libvirtd.conf").write_text(configuration + self.more)
         (self.folder / "etc/qemu.conf").write_text(QEMU_CONF)
 
     def start(self) -> None:
         """Start the daemon and wait until its socket answers."""
         binary = shutil.which("libvirtd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
         assert binary, "libvirtd is not installed: apt install libvirt-daemon libvirt-daemon-driver-qemu"
-        command = [binary, "-f", f"{self.folder}/libvirtd.conf", "-p", f"{self.folder}/libvirtd.pid"]
+        command = [
+            *self.before,
+            binary,
+            "-f",
+            f"{self.folder}/libvirtd.conf",
+            "-p",
+            f"{self.folder}/libvirtd.pid",
+        ]
         if self.tcp_port is not None:
             command.append("--listen")
-        binds = {place: self.folder / name for name, place in STATE_FOLDERS.items()}
+        binds = {place: self.folder / name for name, place in STATE_FOLDERS.items()} | dict(self.binds)
         with (self.folder / "libvirtd.log").open("ab") as log:
             self._process = subprocess.Popen(
                 in_namespace(command, self.folder, binds=binds, own_network=self.tcp_port is None),
@@ -152,7 +165,13 @@ class LibvirtDaemon:
 @contextlib.contextmanager
 def libvirt_daemon(folder: Path, *, tcp_port: int | None = None) -> Iterator[LibvirtDaemon]:
     """Run a private libvirtd in `folder`, an empty one with a short path: sockets live in it."""
-    daemon = LibvirtDaemon(folder, tcp_port)
+    with running(LibvirtDaemon(folder, tcp_port)) as daemon:
+        yield daemon
+
+
+@contextlib.contextmanager
+def running(daemon: LibvirtDaemon) -> Iterator[LibvirtDaemon]:
+    """Run this daemon for the block."""
     with _state_folders():
         try:
             daemon.prepare()

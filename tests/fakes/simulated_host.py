@@ -20,6 +20,7 @@ from weakref import finalize
 
 from prometheus_client import CollectorRegistry
 
+from autoscaler.backends.reached import Versions
 from autoscaler.core.acpi import SlotReport, SlotReports
 from autoscaler.core.model import (
     CpuSource,
@@ -47,7 +48,7 @@ from autoscaler.ports import (
 )
 from autoscaler.service.controller import Controller
 from autoscaler.service.fleet import Fleet
-from autoscaler.service.host import Host, Versions
+from autoscaler.service.host import Host
 from autoscaler.service.instruments import Instruments
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.lanes import Lane, Submit, outcome_of

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from autoscaler.backends.reached import Versions
 from autoscaler.cli.demo import summarise
 from autoscaler.lab.demo_story import Backend, Move, Report
-from autoscaler.service.host import Versions
 
 GROWTH = Move(
     at_s=6.0,

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner, Result
 
+from autoscaler.backends.local.peer import Peer
 from autoscaler.cli.main import app
 from autoscaler.ports import AutoscalerError
 from autoscaler.service.control import ControlSocket
 from autoscaler.service.control_client import ControlRefused
-from autoscaler.service.peer import Peer
 
 if TYPE_CHECKING:
     from autoscaler.service.control import Verb

@@ -21,15 +21,16 @@ from pathlib import Path
 
 import pytest
 
+from autoscaler.backends.local import server as line_server
+from autoscaler.backends.local.bound_socket import SocketUnavailable
+from autoscaler.backends.local.peer import Peer, admits
 from autoscaler.ports import AutoscalerError, Conflict, OutcomeUnknown
 from autoscaler.service import control, control_client
-from autoscaler.service.bound_socket import ControlUnavailable
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.control import ControllerBusy, ControlSocket, on_controller
 from autoscaler.service.control_client import ControlRefused, ControlUnreachable, ask_control
 from autoscaler.service.inbox import Inbox
 from autoscaler.service.lanes import Lane
-from autoscaler.service.peer import Peer, admits
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
@@ -189,14 +190,14 @@ def test_a_request_of_nearly_the_most_bytes_is_heard(served: Path) -> None:
 
 
 def test_a_peer_that_says_nothing_is_told_so_in_time(served: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "_REQUEST_S", 0.2)
+    monkeypatch.setattr(line_server, "_REQUEST_S", 0.2)
     assert "no whole request came within 0.2 s" in str(say(served)["error"])
 
 
 def test_a_peer_that_dribbles_has_no_more_time_than_others(
     served: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "_REQUEST_S", 0.5)
+    monkeypatch.setattr(line_server, "_REQUEST_S", 0.5)
     started_s = SystemClock().monotonic_s()
     with connected(served) as peer:
         for _ in range(100):
@@ -212,7 +213,7 @@ def test_a_peer_that_dribbles_has_no_more_time_than_others(
 def test_a_peer_that_takes_no_answer_holds_a_thread_for_a_bounded_time(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "_ANSWER_S", 0.2)
+    monkeypatch.setattr(line_server, "_ANSWER_S", 0.2)
     with serving(path, {"much": lambda *_: {"much": "x" * 8_000_000}}) as server, connected(path) as peer:
         peer.sendall(b'{"verb": "much"}\n')
         eventually(lambda: len(server._connections) == 1)
@@ -229,7 +230,7 @@ def test_peers_that_hang_up_cost_nothing(served: Path) -> None:
 def test_peers_that_are_silent_or_many_let_the_others_have_their_turn(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "_REQUEST_S", 0.5)
+    monkeypatch.setattr(line_server, "_REQUEST_S", 0.5)
     with serving(path) as server, contextlib.ExitStack() as peers:
         for _ in range(30):
             peers.enter_context(connected(path))
@@ -250,7 +251,7 @@ def test_it_closes_while_nobody_is_free_to_answer(path: Path) -> None:
 def test_it_goes_on_after_it_had_no_descriptor_left_for_a_connection(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(control, "_REST_S", 0.05)
+    monkeypatch.setattr(line_server, "_REST_S", 0.05)
     limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with serving(path), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
         peer.settimeout(20)
@@ -334,7 +335,7 @@ def test_the_socket_of_a_killed_service_is_replaced(path: Path) -> None:
 
 def test_what_lies_there_and_is_no_socket_is_left_and_told(path: Path) -> None:
     path.write_text("mine")
-    with pytest.raises(ControlUnavailable, match="move away what lies at that path"):
+    with pytest.raises(SocketUnavailable, match="move away what lies at that path"):
         ControlSocket(path, VERBS)
     assert path.read_text() == "mine"
 
@@ -357,7 +358,7 @@ def reached(path: Path) -> bool:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "_LOOK_S", 0.05)
+    monkeypatch.setattr(line_server, "_LOOK_S", 0.05)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -368,7 +369,7 @@ def test_a_socket_whose_file_was_removed_is_made_anew(path: Path, caplog: pytest
             eventually(lambda: reached(path))
             assert stat.S_IMODE(path.stat().st_mode) == 0o660
         assert server.troubles == {}
-        assert caplog.text.count("was removed or replaced: orders are taken there again") == 3
+        assert caplog.text.count("was removed or replaced, and was made anew") == 3
     assert not path.exists()
 
 
@@ -398,7 +399,7 @@ def test_what_another_process_listens_on_is_told_and_never_taken(
             threading.Event().wait(0.3)
             assert os.path.samestat(path.lstat(), file)
             assert caplog.text.count("another process listens") == 1
-            with pytest.raises(ControlUnavailable, match="another process listens"):
+            with pytest.raises(SocketUnavailable, match="another process listens"):
                 ControlSocket(path, VERBS)
         eventually(lambda: reached(path))
         assert server.troubles == {}
@@ -432,7 +433,7 @@ def test_what_lies_in_its_place_or_takes_its_folder_away_is_told_until_it_goes(
 
 
 def test_a_folder_that_is_not_there_is_told(folder: Path) -> None:
-    with pytest.raises(ControlUnavailable, match="No such file or directory"):
+    with pytest.raises(SocketUnavailable, match="No such file or directory"):
         ControlSocket(folder / "absent" / "control.sock", VERBS)
 
 
@@ -444,7 +445,7 @@ def test_a_state_directory_too_long_for_a_socket_is_told_at_the_start(folder: Pa
     with serving(fits / "control.sock"):
         assert ask_control(fits / "control.sock", "echo") == {"heard": {}}
     with pytest.raises(
-        ControlUnavailable, match=r"too long .* and may have 107: set a shorter one with the key"
+        SocketUnavailable, match=r"too long .* and may have 107: set a shorter one with the key"
     ):
         ControlSocket(too_long / "control.sock", VERBS)
 

@@ -78,21 +78,29 @@ class GuestAgent:
     def sample(self, domain: DomainView, *, pressure: bool = False) -> Sample:
         """Read the counters by the best source this guest allows; see `GuestProbe`.
 
+        Raises:
+            NoChannel, AgentBlocked: and the host cannot see the vCPUs' own time either.
+            AgentError, DomainGone, DomainBusy, BackendUnavailable: see `sample_of_guest`.
+        """
+        try:
+            return self.sample_of_guest(domain, pressure=pressure)
+        except (NoChannel, AgentBlocked) as error:
+            return sample_of_host(domain, error)
+
+    def sample_of_guest(self, domain: DomainView, *, pressure: bool = False) -> Sample:
+        """Read the guest's own counters.
+
         PSI is read after them and never costs them; what is wrong with it is not told.
 
         Raises:
-            NoChannel, AgentBlocked: and the host cannot see the vCPUs' own time either.
             AgentLeftAlone: it failed too often; most of the time it was not even asked.
             AgentError, DomainGone, DomainBusy, BackendUnavailable: see `GuestProbe`.
         """
-        try:
-            with self._call(domain.id, domain.name) as guest:
-                source, counters = guest.probe.read(self._clock.monotonic_s())
-                _check_possible(len(counters.online), domain)
-                at_s = self._clock.monotonic_s()
-                pressure_s = guest.probe.pressure_s(source) if pressure else None
-        except (NoChannel, AgentBlocked) as error:
-            return _from_host(domain, error)
+        with self._call(domain.id, domain.name) as guest:
+            source, counters = guest.probe.read(self._clock.monotonic_s())
+            _check_possible(len(counters.online), domain)
+            at_s = self._clock.monotonic_s()
+            pressure_s = guest.probe.pressure_s(source) if pressure else None
         return Sample(
             at_s=at_s,
             source=source,
@@ -206,7 +214,12 @@ def _check_possible(online: int, domain: DomainView) -> None:
         )
 
 
-def _from_host(domain: DomainView, error: AgentError) -> Sample:
+def sample_of_host(domain: DomainView, error: AgentError) -> Sample:
+    """The vCPU threads' own time, for a guest that cannot be asked; `error` says why.
+
+    Raises:
+        AgentError: the same; the host does not see their time.
+    """
     if domain.vcpu_time_s is None:
         raise error
     return Sample(

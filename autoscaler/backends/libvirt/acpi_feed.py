@@ -20,7 +20,7 @@ from autoscaler.backends.libvirt.binding import libvirt, libvirt_qemu
 from autoscaler.core.acpi import NO_REPORTS, SlotReports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from autoscaler.ports import Clock
 
@@ -60,6 +60,10 @@ class AcpiFeed:
         """What the guest of a domain has reported."""
         log = self._logs.get(uuid)
         return NO_REPORTS if log is None else log.reports
+
+    def all(self) -> Mapping[str, SlotReports]:
+        """By UUID, what every guest has reported that reported anything."""
+        return {uuid: log.reports for uuid, log in tuple(self._logs.items())}
 
     def keep_only(self, uuids: Iterable[str]) -> None:
         """Forget the domains that are gone."""

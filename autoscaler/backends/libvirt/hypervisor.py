@@ -33,6 +33,7 @@ from autoscaler.ports import BackendUnavailable, Conflict, Denied
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from autoscaler.core.acpi import SlotReports
     from autoscaler.core.model import DomainEvent, DomainId, DomainView
     from autoscaler.core.owner import Owner
     from autoscaler.ports import Clock
@@ -83,6 +84,7 @@ class LibvirtHypervisor:
         self._acpi = AcpiFeed(clock=clock, heard=self._events.changed)
         self._firmware = LibvirtLink(uri, clock=clock, events=self._acpi)
         self._writers = LinkPool(uri, clock=clock, places=WRITERS)
+        self._asides = LinkPool(uri, clock=clock, places=1, read_only=True)
         self._views = DomainViews(self._label)
         self._pid_files = PidFiles(uri)
         self._late = LateCalls(_PLACES)
@@ -135,6 +137,10 @@ class LibvirtHypervisor:
             self._late.run(self._firmware.connection, patience_s=OPEN_PATIENCE_S)
         except TimeoutError:
             raise self._firmware.stuck() from None
+
+    def reports(self) -> Mapping[str, SlotReports]:
+        """By UUID, what guests' firmware has reported of its slots since it is heard."""
+        return self._acpi.all()
 
     def troubles(self) -> Mapping[str, str]:
         """Domains of which it was never heard who may govern them; see `DomainLabels`."""
@@ -200,7 +206,7 @@ class LibvirtHypervisor:
         Raises:
             BackendUnavailable: the connection is down.
         """
-        with self._writers.lease(WRITER_PATIENCE_S) as link:
+        with self._asides.lease(WRITER_PATIENCE_S) as link:
             connection = link.connection()
             try:
                 library = _version(connection.getLibVersion())
@@ -214,6 +220,7 @@ class LibvirtHypervisor:
         self._reader.close()
         self._firmware.close()
         self._writers.close()
+        self._asides.close()
 
     def _statistics(self) -> Sequence[tuple[libvirt.virDomain, Mapping[str, int]]]:
         for patience_s in SWEEP_PATIENCE_S:

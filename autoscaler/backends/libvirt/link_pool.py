@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 class LinkPool:
     """Links to one URI; any thread may use it."""
 
-    def __init__(self, uri: str, *, clock: Clock, places: int) -> None:
+    def __init__(self, uri: str, *, clock: Clock, places: int, read_only: bool = False) -> None:
         """Remember how to connect; nothing is opened yet."""
         self._uri = uri
-        self._links = [LibvirtLink(uri, clock=clock) for _ in range(places)]
+        self._links = [LibvirtLink(uri, clock=clock, read_only=read_only) for _ in range(places)]
         self._free: queue.LifoQueue[LibvirtLink] = queue.LifoQueue()
         for link in self._links:
             self._free.put(link)

@@ -1,4 +1,4 @@
-"""What goes over the control socket: one line of JSON each way, an object both times.
+"""What goes over a socket of ours: one line of JSON each way, an object both times.
 
 A request is ``{"verb": ..., ...}``; its answer is ``{"ok": true, ...}`` or ``{"error": "one sentence"}``.
 

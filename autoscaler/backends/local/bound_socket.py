@@ -11,39 +11,42 @@ import socket
 import stat
 from typing import TYPE_CHECKING
 
+from autoscaler.backends.address import UNIX_PATH_BYTES
 from autoscaler.ports import AutoscalerError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _MODE = 0o660
-_LONGEST_PATH = 107
-"""In bytes: the kernel keeps 108 for a socket's path, with the byte that ends it."""
 
 
-class ControlUnavailable(AutoscalerError):
-    """The control socket cannot be made."""
+class SocketUnavailable(AutoscalerError):
+    """The socket cannot be made."""
 
 
 class BoundSocket:
     """Does not listen yet, so that what may go wrong does before anything runs."""
 
-    def __init__(self, path: Path) -> None:
-        """Bind; the socket of a service that was killed is replaced.
+    def __init__(self, path: Path, *, name: str, set_by: str) -> None:
+        """Bind; the socket of a process that was killed is replaced.
+
+        Args:
+            path: where.
+            name: what the socket is, in a word, for sentences.
+            set_by: what says where it is, for sentences.
 
         Raises:
-            ControlUnavailable: with what to do.
+            SocketUnavailable: with what to do.
         """
         length = len(os.fsencode(path))
-        if length > _LONGEST_PATH:
-            raise ControlUnavailable(
-                f"the state directory {path.parent} is too long for the control socket in it, whose path "
-                f"would have {length} bytes and may have {_LONGEST_PATH}: set a shorter one with the key "
-                "'state'"
+        if length > UNIX_PATH_BYTES:
+            raise SocketUnavailable(
+                f"the folder {path.parent} is too long for the {name} socket in it, whose path would have "
+                f"{length} bytes and may have {UNIX_PATH_BYTES}: set a shorter one with {set_by}"
             )
         self._path = path
         try:
-            _remove_stale(path)
+            _remove_stale(path, name)
             self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
                 self._file = _bind(self.listener, path)
@@ -51,9 +54,9 @@ class BoundSocket:
                 self.listener.close()
                 raise
         except OSError as error:
-            raise ControlUnavailable(
-                f"the control socket {path} cannot be made ({error.strerror}): give its folder to the user "
-                "that runs the service, and move away what lies at that path"
+            raise SocketUnavailable(
+                f"the {name} socket {path} cannot be made ({error.strerror}): give its folder to the user "
+                "that runs this, and move away what lies at that path"
             ) from error
 
     @property
@@ -79,11 +82,11 @@ def _bind(listener: socket.socket, path: Path) -> os.stat_result:
     return path.lstat()
 
 
-def _remove_stale(path: Path) -> None:
+def _remove_stale(path: Path, name: str) -> None:
     """Remove a socket on which nobody listens any more; what is no socket is not ours to remove.
 
     Raises:
-        ControlUnavailable: somebody listens on it.
+        SocketUnavailable: somebody listens on it.
         OSError: it cannot be looked at or removed.
     """
     try:
@@ -98,7 +101,7 @@ def _remove_stale(path: Path) -> None:
         return
     except BlockingIOError:
         pass  # So many wait already for who listens there.
-    raise ControlUnavailable(
-        f"another process listens at the control socket {path}, and orders would reach that one: stop it "
+    raise SocketUnavailable(
+        f"another process listens at the {name} socket {path}, and requests would reach that one: stop it "
         f"(`ss -xlp src {path}` names it)"
     )

@@ -1,0 +1,1 @@
+"""The ports over another process, which holds the right to change guests."""

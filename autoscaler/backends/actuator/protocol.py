@@ -1,0 +1,76 @@
+"""What is said to the actuator and by it; `autoscaler.backends.local.wire` is how.
+
+A request is ``{"verb": ..., ...}`` with the keys that `KEYS` names, each a text, a number, true or false. An
+answer is ``{"ok": VALUE}`` or ``{"error": "one sentence", "kind": "the class of the error"}``; both may have
+``asked``, the commands that a guest's agent was asked meanwhile, each with its seconds.
+
+Invariants: these five verbs are all that can be asked for; no request is deeper than one object, or longer
+than `MOST_REQUEST_BYTES`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from autoscaler import ports
+from autoscaler.backends.plain_values import PlainValues
+from autoscaler.core import acpi, model, owner
+from autoscaler.ports import AutoscalerError
+
+MOST_REQUEST_BYTES = 2048
+MOST_ANSWER_BYTES = 64 * 1024 * 1024
+"""Of a few thousand domains, all that is known."""
+
+
+class Verb(StrEnum):
+    """What can be asked for."""
+
+    PLUG = "plug"
+    UNPLUG = "unplug"
+    ONLINE = "online"
+    """Bring the guest's online vCPUs up to a count; never down."""
+    OFFLINE = "offline"
+    """Bring them down to a count; never up."""
+    READ = "read"
+
+
+class Reading(StrEnum):
+    """What can be read."""
+
+    SAMPLE = "sample"
+    """A guest's load, by its agent."""
+    VCPUS = "vcpus"
+    """A guest's vCPUs, by its agent."""
+    DOMAINS = "domains"
+    """The domains of a connection that has no read-only one, and why some are not shown."""
+    REPORTS = "reports"
+    """What the firmware of a connection's guests reported of their slots."""
+    REFUSALS = "refusals"
+    """How many requests were refused since the start, by cause."""
+
+
+OF_DOMAIN = frozenset({"host", "uuid"})
+KEYS: dict[Verb, frozenset[str]] = {
+    Verb.PLUG: OF_DOMAIN | {"expect", "target"},
+    Verb.UNPLUG: OF_DOMAIN | {"expect", "target"},
+    Verb.ONLINE: OF_DOMAIN | {"target"},
+    Verb.OFFLINE: OF_DOMAIN | {"target"},
+}
+"""The keys of a request beside ``verb``: all of them, and no other."""
+KEYS_OF_READING: dict[Reading, frozenset[str]] = {
+    Reading.SAMPLE: OF_DOMAIN | {"what", "pressure"},
+    Reading.VCPUS: OF_DOMAIN | {"what"},
+    Reading.DOMAINS: frozenset({"what", "host"}),
+    Reading.REPORTS: frozenset({"what", "host"}),
+    Reading.REFUSALS: frozenset({"what"}),
+}
+"""The same of a ``read``."""
+
+VALUES = PlainValues("the actuator's answer", (acpi, model, owner))
+
+ERRORS: dict[str, type[AutoscalerError]] = {
+    name: found
+    for name, found in vars(ports).items()
+    if isinstance(found, type) and issubclass(found, AutoscalerError)
+}
+"""The closed set of errors that are told as what they are."""

@@ -1,0 +1,223 @@
+"""Answers requests at a unix socket, one a connection; `wire` says what goes over it.
+
+Invariants: a peer that is slow, silent or endless costs one thread for a bounded time, and nothing else;
+there are never more than `most_at_once` of them; where the socket's file was removed or replaced, another is
+made as soon as that takes it from nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import socket
+import threading
+from functools import partial
+from typing import TYPE_CHECKING
+
+from autoscaler.backends.agent.deadline import Deadline
+from autoscaler.backends.local.bound_socket import BoundSocket, SocketUnavailable
+from autoscaler.backends.local.peer import peer_of
+from autoscaler.backends.local.wire import encoded, receive, send
+from autoscaler.ports import AutoscalerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from autoscaler.backends.local.peer import Peer
+
+    Answering = Callable[[Mapping[str, object], Peer], Mapping[str, object]]
+    """What is answered to a request of a peer."""
+
+_log = logging.getLogger("autoscaler")
+
+_BACKLOG = 128
+_REQUEST_S = 5.0
+"""From the connection until the request is whole."""
+_ANSWER_S = 5.0
+"""Until the peer has taken the answer in."""
+_LOOK_S = 1.0
+"""How long it takes at most until it is noticed that the socket's file is not in its place."""
+_REST_S = 1.0
+"""Before the next try where no connection could be taken: the descriptors have run out, say."""
+
+
+class LineServer:
+    """Listens at a path; each connection has a thread of its own, which ends with it."""
+
+    def __init__(
+        self,
+        path: Path,
+        answer: Answering,
+        *,
+        name: str,
+        set_by: str,
+        admits: Callable[[Peer], bool],
+        refusal: str,
+        most_request_bytes: int,
+        most_at_once: int,
+    ) -> None:
+        """Make the socket; what lies there of a process that was killed is replaced.
+
+        Args:
+            path: where.
+            answer: makes the answer to a request of one who is let in; its errors are answered, too.
+            name: what the socket is, in a word, for the log and for sentences.
+            set_by: what says where it is, for sentences.
+            admits: who is let in.
+            refusal: what everybody else is told.
+            most_request_bytes: a longer line is refused.
+            most_at_once: connections that are served at a time; the kernel lets the others wait.
+
+        Raises:
+            SocketUnavailable: with what to do.
+        """
+        self._path = path
+        self._answering = answer
+        self._name = name
+        self._admits = admits
+        self._refusal = refusal
+        self._most_request_bytes = most_request_bytes
+        self._bind = partial(BoundSocket, path, name=name, set_by=set_by)
+        self._bound = self._bind()
+        self._trouble: str | None = None
+        self._free = threading.Semaphore(most_at_once)
+        self._connections: set[socket.socket] = set()
+        self._closed = threading.Event()
+        self._wake = os.eventfd(0)
+        """Becomes readable when the thread is to look whether it is over."""
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+
+    @property
+    def troubles(self) -> dict[str, str]:
+        """Why no request can reach it, by its name."""
+        return {} if self._trouble is None else {self._name: self._trouble}
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._listen()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop answering, hang up on everybody, remove the socket; what is being done is not waited for."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        if self._thread.is_alive():
+            self._free.release()
+            os.eventfd_write(self._wake, 1)
+            self._thread.join(timeout=5)
+        self._bound.close()
+        os.close(self._wake)
+        for connection in tuple(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def _serve(self) -> None:
+        """Take connections in while there is room; the kernel lets the others wait."""
+        while True:
+            self._free.acquire()
+            if self._closed.is_set():
+                return
+            self._see_to_the_file()
+            try:
+                connection = self._next_connection()
+            except OSError as error:
+                self._free.release()
+                _log.warning("%s: no connection can be taken: %s", self._name, error.strerror)
+                self._closed.wait(_REST_S)
+                continue
+            if connection is None:
+                self._free.release()
+            else:
+                self._connections.add(connection)
+                self._begin(connection)
+
+    def _listen(self) -> None:
+        self._bound.listener.listen(_BACKLOG)
+        self._bound.listener.setblocking(False)  # noqa: FBT003 - its name
+
+    def _next_connection(self) -> socket.socket | None:
+        """Wait for the next one, but not longer than the file may go unlooked at."""
+        waiting = select.poll()
+        for file in (self._bound.listener, self._wake):
+            waiting.register(file, select.POLLIN)
+        waiting.poll(1000 * _LOOK_S)
+        with contextlib.suppress(BlockingIOError):
+            return self._bound.listener.accept()[0]
+        return None
+
+    def _see_to_the_file(self) -> None:
+        """Listen at the path again where it does not lead here any more, and say so; or say why not."""
+        trouble = None
+        if not self._bound.in_place:
+            try:
+                before, self._bound = self._bound, self._bind()
+            except SocketUnavailable as error:
+                trouble = str(error)
+            else:
+                self._listen()
+                before.close()
+                _log.warning("%s: %s was removed or replaced, and was made anew", self._name, self._path)
+        if trouble is not None and trouble != self._trouble:
+            _log.warning("%s: %s", self._name, trouble)
+        self._trouble = trouble
+
+    def _begin(self, connection: socket.socket) -> None:
+        thread = threading.Thread(
+            target=self._converse, args=(connection,), name=f"{self._name}-peer", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:
+            # The system gives no more threads. Whoever asked sees that nobody answered.
+            self._forget(connection)
+            connection.close()
+
+    def _converse(self, connection: socket.socket) -> None:
+        """Answer one request."""
+        try:
+            with connection:
+                line = self._line_for(connection)
+                # Where the peer does not take it any more, there is nobody to be told.
+                with contextlib.suppress(OSError):
+                    send(connection, line, until=Deadline.after(_ANSWER_S))
+        finally:
+            self._forget(connection)
+
+    def _forget(self, connection: socket.socket) -> None:
+        self._connections.discard(connection)
+        self._free.release()
+
+    def _line_for(self, connection: socket.socket) -> bytes:
+        """The line that answers a request, or none where nobody waits for it."""
+        try:
+            peer = peer_of(connection)
+            if not self._admits(peer):
+                _log.warning("%s: %s may not ask and was refused", self._name, peer)
+                return _error(self._refusal)
+            request = receive(
+                connection, most_bytes=self._most_request_bytes, until=Deadline.after(_REQUEST_S)
+            )
+        except TimeoutError:
+            return _error(f"no whole request came within {_REQUEST_S:g} s")
+        except ValueError as error:
+            return _error(f"a request is one line, a JSON object with the key 'verb'; this was {error}")
+        except (EOFError, OSError):
+            return b""
+        return self._answer_to(request, peer)
+
+    def _answer_to(self, request: Mapping[str, object], peer: Peer) -> bytes:
+        try:
+            return encoded(self._answering(request, peer))
+        except AutoscalerError as error:
+            return _error(str(error))
+        except Exception as error:  # noqa: BLE001 - one bad call must not end the process for every other
+            _log.exception("a call failed in a way that it should not")
+            return _error(f"internal error: {error!r}; please report it with the log")
+
+
+def _error(sentence: str) -> bytes:
+    return encoded({"error": sentence})
