@@ -146,7 +146,7 @@ class DownLimits:
     step_vcpus: int = 1
     cooldown_s: float = 60.0
     """Least gap after an actuation, and after any growth."""
-    per_day: int = 200
+    per_day: int = 500
     """Most shrinks in any 24 hours, removals included."""
     reclaim: Reclaim = Reclaim.OFFLINE
     unplug_after_s: float = 3600.0

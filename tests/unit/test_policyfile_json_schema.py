@@ -136,7 +136,7 @@ def test_every_default_and_example_is_one_that_the_schema_takes() -> None:
         (".policies[].sla.objective", "99%"),
         (".policies[].sla.window", "30d"),
         (".policies[].limits.up.cooldown", "0s"),
-        (".policies[].limits.down.per_day", 200),
+        (".policies[].limits.down.per_day", 500),
         (".policies[].strategy.target.utilization", "65%"),
         (".policies[].missing.then", "hold"),
         (".policies[].schedules[].days", ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]),
