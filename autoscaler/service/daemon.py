@@ -27,6 +27,7 @@ from autoscaler.service.fleet import Fleet
 from autoscaler.service.inbox import Inbox
 from autoscaler.service.instruments import Instruments
 from autoscaler.service.journal import SqliteJournal
+from autoscaler.service.journal_reader import domains_called
 from autoscaler.service.lanes import Lane
 from autoscaler.service.metrics import SnapshotCollector
 from autoscaler.service.notify import Notifier
@@ -157,7 +158,11 @@ class Service:
             )
             opened.callback(self._watch.close)
             orders = OrderVerbs(
-                newest=lambda: self.snapshot, give=self._give, end=self._end_order, clock=self._clock
+                newest=lambda: self.snapshot,
+                give=self._give,
+                end=self._end_order,
+                clock=self._clock,
+                recall=partial(domains_called, self.journal_path),
             )
             verbs: dict[str, Verb] = {"reload": self._reload.verb, "plan": PlanVerb(self._plan)}
             verbs |= orders.by_name()

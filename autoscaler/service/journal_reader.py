@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from math import inf
 from typing import TYPE_CHECKING
 
+from autoscaler.core.model import DomainId
 from autoscaler.ports import JournalUnavailable
 from autoscaler.service.decision_record import as_known, was_seen
 from autoscaler.service.journal_audit import head_in
@@ -35,6 +36,8 @@ FROM decisions d LEFT JOIN operations o ON o.decision_id = d.id
 """
 _MOST_AT_SIGNS = 8
 """How many parts of a label are tried as the host's name, which seldom has more than one of these signs."""
+_OF_LATE = 10_000
+"""The newest decisions of a name, among which domains are looked for that went by it."""
 
 
 def events(
@@ -112,6 +115,24 @@ def decision_at(path: Path, *, domain: str, at_wall_s: float | None) -> dict[str
             f"{_DECISIONS} WHERE d.id = ({newest})", {**named, "at": inf if at_wall_s is None else at_wall_s}
         ).fetchone()
     return None if row is None else _event(row)
+
+
+def domains_called(path: Path, wanted: str) -> list[tuple[DomainId, str]]:
+    """The domains on record that go by this UUID, name or label, each with its name; those of late first.
+
+    Raises:
+        JournalUnavailable: the file cannot be read.
+    """
+    with _opened(path) as db:
+        which, named = _meant(db, wanted)
+        late = (
+            f"SELECT id, host, uuid, domain FROM decisions d WHERE {which} ORDER BY id DESC LIMIT {_OF_LATE}"  # noqa: S608 - own conditions
+        )
+        rows = db.execute(
+            f"SELECT host, uuid, domain FROM ({late}) GROUP BY host, uuid ORDER BY max(id) DESC",  # noqa: S608 - as above
+            named,
+        ).fetchall()
+    return [(DomainId(host=row["host"], uuid=row["uuid"]), row["domain"]) for row in rows]
 
 
 def tape_of(path: Path) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from autoscaler.service.describe import why_ungoverned
 from autoscaler.service.snapshot import labels_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from autoscaler.core.model import DomainId
     from autoscaler.service.snapshot import Snapshot
@@ -30,11 +30,11 @@ class Known:
     label: str
     """Its name, made unique among all of them; see `labels_of`."""
     maximum: int | None = None
-    """None: it does not run, and only an order for it is known."""
+    """None: it is not seen now, and only known from an order for it, or from the journal."""
     bounds: tuple[int, int] | None = None
     """The fewest and most vCPUs by its policy at this hour; None: no policy governs it."""
     alone: str = ""
-    """Why no policy governs it, a sentence; empty: one does, or it does not run."""
+    """Why no policy governs it, a sentence; empty: one does, or it is not seen now."""
 
     @property
     def named(self) -> Named:
@@ -48,7 +48,7 @@ class Known:
 
 
 def known_domains(snapshot: Snapshot) -> list[Known]:
-    """Every domain that runs, and those that do not and are under an order."""
+    """Every domain that is seen, and those that are not and are under an order."""
     views = [domain.view for domain in snapshot.domains] + list(snapshot.ungoverned)
     labels = labels_of(views)
     governed = {domain.view.id: domain for domain in snapshot.domains}
@@ -74,13 +74,19 @@ def known_domains(snapshot: Snapshot) -> list[Known]:
     return found + [Known(id=order.domain, name=order.name, label=order.name) for order in absent]
 
 
-def picked(domains: Sequence[Known], wanted: str) -> Known:
+def picked(domains: Sequence[Known], wanted: str, recall: Callable[[str], Iterable[Known]]) -> Known:
     """The one domain that goes by this name, label or UUID.
+
+    Args:
+        domains: those that are known now.
+        wanted: what somebody calls it.
+        recall: where none of them goes by that, those that once did.
 
     Raises:
         ValueError: none does, or several do; the text says which.
     """
     fitting = [domain for domain in domains if wanted in domain.names or wanted.lower() == domain.id.uuid]
+    fitting = fitting or list(recall(wanted))
     if len(fitting) == 1:
         return fitting[0]
     if not fitting:

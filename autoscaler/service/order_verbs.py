@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.condition import Condition, raising
 from autoscaler.core.orders import EVERY, Order, OrderKind
-from autoscaler.ports import AutoscalerError
+from autoscaler.ports import AutoscalerError, JournalUnavailable
 from autoscaler.service.describe import order_of
 from autoscaler.service.order_names import Known, known_domains, picked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from autoscaler.backends.local.peer import Peer
     from autoscaler.core.model import DomainId
@@ -36,6 +36,7 @@ _NOT_LOOKED = (
     "the service has just started and its first look at its hosts is not over yet, so nothing was changed: "
     "ask again in a few seconds"
 )
+_UNSEEN = "it is not seen now: this is in force whenever it is"
 _STILL_PAUSED = "every domain is still paused, so nothing is changed: `autoscaler resume --all` ends that"
 
 
@@ -54,6 +55,11 @@ class OrderVerbs:
     """Ends the order for a domain, called so, or for `EVERY`, since somebody asks; returns whether that is on
     record."""
     clock: Clock
+    recall: Callable[[str], Sequence[tuple[DomainId, str]]]
+    """The domains on record that go by this UUID, name or label, each with its name.
+
+    One that hangs is not seen, and is to be paused all the same.
+    """
 
     def by_name(self) -> dict[str, Verb]:
         """Each verb by its name."""
@@ -69,6 +75,8 @@ class OrderVerbs:
         known = None if _is_for_all(request) else self._picked(request)
         order = self._order(request, peer, known, OrderKind.PAUSE)
         notes = [known.alone] if known is not None and known.alone else []
+        if known is not None and known.maximum is None:
+            notes.append(self._unless_unlooked(_UNSEEN))
         return self._given(order, [*notes, *self._replaced(order), *self._changing(order)])
 
     def resume(self, request: Request, peer: Peer) -> Mapping[str, object]:
@@ -104,7 +112,9 @@ class OrderVerbs:
         if not isinstance(vcpus, int) or isinstance(vcpus, bool) or vcpus < 1:
             raise OrderRefused("'vcpus' is a whole number of at least 1")
         if known.bounds is None or known.maximum is None:
-            absent = self._unless_unlooked(f"domain {known.label!r} does not run: start it first")
+            absent = self._unless_unlooked(
+                f"domain {known.label!r} is not seen to run: start it, or see `autoscaler status`"
+            )
             raise OrderRefused(known.alone or absent)
         if vcpus > known.maximum:
             raise OrderRefused(
@@ -127,9 +137,15 @@ class OrderVerbs:
         if not isinstance(wanted, str) or not wanted:
             raise OrderRefused("an order names one domain, or all of them")
         try:
-            return picked(known_domains(self.newest()), wanted)
+            return picked(known_domains(self.newest()), wanted, self._recalled)
         except ValueError as error:
             raise OrderRefused(self._unless_unlooked(str(error))) from None
+
+    def _recalled(self, wanted: str) -> list[Known]:
+        try:
+            return [Known(id=domain, name=name, label=name) for domain, name in self.recall(wanted)]
+        except JournalUnavailable:
+            return []
 
     def _unless_unlooked(self, absent: str) -> str:
         """Why a domain is not there, or that nobody can know yet: the service has just started."""

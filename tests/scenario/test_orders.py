@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from autoscaler.core.policy import (
 )
 from autoscaler.core.reason import Reason
 from autoscaler.ports import AgentUnresponsive, JournalUnavailable
-from autoscaler.service.journal_reader import decision_at, events
+from autoscaler.service.journal_reader import decision_at, domains_called, events
 from autoscaler.service.order_verbs import OrderRefused, OrderVerbs
 from autoscaler.service.settings import HostLimits
 from autoscaler.service.snapshot import Snapshot
@@ -63,6 +64,7 @@ class Site:
             give=controller.give,
             end=lambda domain, _name, _peer: controller.end_order(domain),
             clock=self.clock,
+            recall=partial(domains_called, self.simulation.journal._path),
         ).by_name()
         self.run = self.simulation.run
 
@@ -408,6 +410,27 @@ def test_a_domain_that_migrates_away_and_comes_back_is_under_its_order_again(
     assert Condition.ORDERED not in site.conditions()
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_domain_that_hangs_and_is_not_seen_can_be_paused_all_the_same(
+    site: Site, *, restarted: bool
+) -> None:
+    site.host.stop(site.guest)
+    site.run(3)
+    if restarted:
+        site.restart()
+        site.run(2)
+    told = site.order("pause", domain="web-1")
+    assert told["notes"] == ["it is not seen now: this is in force whenever it is"]
+    assert "start it" in refused(lambda: site.order("set", domain=site.guest.id.uuid, vcpus=2, for_s=60.0))
+    site.host.add(site.guest)
+    site.guest.set(demand=3.8)
+    site.run(30)
+    assert (len(site.guest.online), site.reason()) == (1, Reason.PAUSED)
+    assert site.order("resume", domain="web-1")["notes"] == []
+    site.run(10)
+    assert len(site.guest.online) > 1
+
+
 def test_an_order_goes_with_its_domain_to_another_host_of_the_service(tmp_path: Path) -> None:
     clock = SimulatedClock()
     guest = SimulatedGuest("web-1", clock, connection="here")
@@ -487,6 +510,7 @@ def test_a_name_on_several_hosts_picks_nobody_and_is_told_with_the_candidates(tm
         give=controller.give,
         end=lambda domain, _name, _peer: controller.end_order(domain),
         clock=clock,
+        recall=lambda _: [],
     ).by_name()
     told = refused(lambda: verbs["pause"]({"domain": "web-1"}, PEER))
     assert f"web-1@other ({there.id.uuid}), web-1@sim ({here.id.uuid})" in told

@@ -63,7 +63,11 @@ def test_the_log_says_it_once_for_each_owner(caplog: pytest.LogCaptureFixture) -
 
 def test_a_count_is_not_set_for_it() -> None:
     verbs = OrderVerbs(
-        newest=lambda: THEIRS, give=lambda _: True, end=lambda *_: True, clock=SimulatedClock()
+        newest=lambda: THEIRS,
+        give=lambda _: True,
+        end=lambda *_: True,
+        clock=SimulatedClock(),
+        recall=lambda _: [],
     ).by_name()
     with pytest.raises(AutoscalerError, match="adopt"):
         verbs["set"]({"domain": "web-1", "vcpus": 2, "for_s": 60.0}, PEER)
