@@ -84,7 +84,7 @@ class DebianMachine:
         self._log = folder / "log"
         over = folder / "over"
         over.mkdir()
-        self._group = _cgroups() / f"vcpu-autoscaler-{folder.name}"
+        self._group = _cgroups() / f"vcpu-autoscaler-{os.getpid()}-{folder.name}"
         self._group.mkdir()
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
