@@ -56,8 +56,12 @@ class AskedSlots:
         self._may_ask_again = True
 
     def growth_finds(self, listed: int) -> None:
-        """The guest lists so many vCPUs: if fewer than are plugged, it may have given the highest back."""
-        if self._may_ask_again and listed < self._view.plugged and self.highest in self._open:
+        """The guest lists so many vCPUs: if fewer than are plugged, it may have given the highest back.
+
+        An emulated one is asked for nothing; see `reclaim`.
+        """
+        fewer = listed < self._view.plugged and not self._view.emulated
+        if self._may_ask_again and fewer and self.highest in self._open:
             self._may_ask_again, self._again = False, self.highest
 
     def look(self, view: DomainView) -> set[int]:

@@ -41,6 +41,8 @@ class Condition(StrEnum):
     """A vCPU that the guest was asked for stays plugged."""
     FEW_DESCRIPTORS = "few-descriptors"
     """Its QEMU has nearly as many files open as it may have: nothing more is unplugged."""
+    EMULATED = "emulated"
+    """Its policy has vCPUs go back, which a QEMU that emulates CPUs may not survive: they stay plugged."""
     BY_HAND = "externally_modified"
     """Somebody else changed the vCPUs, and that is respected for a while."""
     PAUSED = "paused"
@@ -225,6 +227,15 @@ def unplug_unanswered(named: Named, deadline_s: float) -> str:
     return (
         f"a request to take a vCPU from domain {named.name!r} has not come back for {deadline_s:.0f} s: see "
         f"{_answers(named)}, its QEMU or daemon may hang"
+    )
+
+
+def emulated(name: str, policy: Policy) -> str:
+    """That nothing is unplugged where the policy would have it, and what to do."""
+    return (
+        f"QEMU emulates the CPUs of domain {name!r}, without KVM, and may end at a plug after an unplug, so "
+        f"its vCPUs stay plugged, though policy {policy.name!r} would have them go back: run it with KVM "
+        "(<domain type='kvm'>, or -accel kvm), or give it a policy with reclaim: offline"
     )
 
 

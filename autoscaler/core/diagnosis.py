@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.core.condition import Condition, by_hand, doubted, headroom, held, left_alone, unconfirmed
+from autoscaler.core.condition import (
+    Condition,
+    by_hand,
+    doubted,
+    emulated,
+    headroom,
+    held,
+    left_alone,
+    unconfirmed,
+)
 from autoscaler.core.decide import is_by_hand
 from autoscaler.core.model import CpuSource, MissingReason
 
@@ -16,6 +25,8 @@ if TYPE_CHECKING:
 
     from autoscaler.core.corroboration import Doubt
     from autoscaler.core.domain_state import DomainState
+    from autoscaler.core.model import DomainView
+    from autoscaler.core.policy import Policy
 
 
 def diagnosis(
@@ -44,13 +55,22 @@ def diagnosis(
         found[Condition.UNCONFIRMED] = unconfirmed(view.name, why_host)
     if doubt is not None:
         found[Condition.DOUBTED] = doubted(view.name, doubt)
-    short = headroom(view, policy, state.decision.proposed if state.decision else 0)
-    if short is not None:
-        found[Condition.NO_HEADROOM] = short
+    found |= _at_odds(view, policy, state.decision.proposed if state.decision else 0)
     since_s = state.by_hand.since_s
     if since_s is not None and is_by_hand(since_s, policy, now_s):
         left_s = since_s + policy.manual_change.respect_for_s - now_s
         found[Condition.BY_HAND] = by_hand(view, state.known_online, left_s)
     if state.order is not None:
         found[Condition.PAUSED if state.order.pauses else Condition.ORDERED] = state.order.sentence
+    return found
+
+
+def _at_odds(view: DomainView, policy: Policy, proposed: int) -> Mapping[Condition, str]:
+    """What the policy asks for, and the domain as it was started does not allow."""
+    found = {}
+    short = headroom(view, policy, proposed)
+    if short is not None:
+        found[Condition.NO_HEADROOM] = short
+    if view.emulated and policy.down.idle_s is not None:
+        found[Condition.EMULATED] = emulated(view.name, policy)
     return found

@@ -87,6 +87,8 @@ class DomainView:
     """What the guest's firmware said of its slots."""
     descriptors: Descriptors | None = None
     """Of its QEMU; None: not visible."""
+    emulated: bool | None = None
+    """Whether its QEMU does without KVM; None: the backend does not tell."""
 
     @property
     def named(self) -> Named:

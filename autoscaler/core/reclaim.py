@@ -2,7 +2,8 @@
 
 Invariants: only a vCPU beyond those that the guest runs, and beyond those that a change under way will have
 it run, ever goes, and only where what stays was enough for the time that the policy states; none goes while
-the domain wants to grow, or is not seen; one at a time.
+the domain wants to grow, or is not seen; one at a time. None ever goes from a guest that QEMU is known to
+emulate: several versions of it end, and the guest with them, at a later plug.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def unplug_to(
     """The vCPUs to stay plugged, one fewer than there are; None: none goes now."""
     down, removal, plugged = policy.down, state.removal, state.view.plugged
     idle_s = down.idle_s
-    if idle_s is None or limits.mode not in _UNPLUGGING or state.actuation.busy:
+    if idle_s is None or limits.mode not in _UNPLUGGING or state.actuation.busy or state.view.emulated:
         return None
     seen = (
         state.missing is None

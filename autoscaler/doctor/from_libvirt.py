@@ -10,6 +10,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from autoscaler.backends.libvirt.description import is_emulated
 from autoscaler.doctor.facts import Build, Placement, Slot, Topology
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from autoscaler.backends.libvirt.inspection import LibvirtDomain
 
 _AGENT = "devices/channel/target[@name='org.qemu.guest_agent.0']"
-_EMULATED = {"qemu": True, "kvm": False}
 _WITHOUT_SLOTS = frozenset({"isapc", "microvm", "none"})
 _PERIOD_US = 100_000
 """libvirt's default period of a quota."""
@@ -35,7 +35,7 @@ def build_of(domain: LibvirtDomain) -> Build:
         stored = None if domain.definition is None else ET.fromstring(domain.definition)  # noqa: S314
     except ET.ParseError:
         raise ValueError("its description is no well-formed XML") from None
-    emulated = _EMULATED.get(running.get("type", ""))
+    emulated = is_emulated(running)
     is_qemu = emulated is not None
     system, channel = running.find("os/type"), running.find(_AGENT)
     state = None if channel is None else channel.get("state")

@@ -65,6 +65,10 @@ class Domain(ABC):
     def is_running(self) -> bool: ...
 
     @abstractmethod
+    def is_emulated(self) -> bool | None:
+        """Whether its QEMU does without KVM; None: there is no QEMU."""
+
+    @abstractmethod
     def pause(self) -> None: ...
 
     @abstractmethod

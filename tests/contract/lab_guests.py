@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from abc import abstractmethod
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoscaler.lab import monitor
+from autoscaler.lab import monitor, process
 from autoscaler.lab.qemu_guest import QemuGuest
 from autoscaler.lab.spec import GuestSpec
 from autoscaler.service.config import QmpFolderConnection
@@ -82,6 +83,9 @@ class _QemuDomain(Domain):
     def is_running(self) -> bool:
         return self._guest.pid is not None
 
+    def is_emulated(self) -> bool:
+        return does_without_kvm(self.uuid)
+
     def pause(self) -> None:
         monitor.execute(self._guest.files.lab_monitor, "stop")
 
@@ -117,6 +121,17 @@ def require_qemu() -> None:
     """
     if shutil.which("qemu-system-x86_64") is None:
         raise NotHere("QEMU is not installed: apt install qemu-system-x86")
+
+
+def does_without_kvm(uuid: str) -> bool:
+    """Whether the QEMU that was given this UUID maps no vCPU of KVM."""
+    mark = b"\0-uuid\0" + uuid.encode() + b"\0"
+    (qemu,) = (
+        folder
+        for folder in Path("/proc").glob("[0-9]*")
+        if process.is_running(int(folder.name), mark) and int(folder.name) != os.getpid()
+    )
+    return "anon_inode:kvm-vcpu" not in (qemu / "maps").read_text()
 
 
 def _spec(name: str) -> GuestSpec:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from autoscaler.lab.libvirt_guest import LibvirtGuest, connect
 from autoscaler.service.config import LibvirtConnection
 from tests.contract.backend import Domain, NotHere
-from tests.contract.lab_guests import LabBackend, require_qemu, short_folder
+from tests.contract.lab_guests import LabBackend, does_without_kvm, require_qemu, short_folder
 from tests.contract.libvirt_test_driver import LibvirtDomain
 from tests.fakes.libvirt_daemon import LibvirtDaemon, libvirt_daemon
 
@@ -63,6 +63,9 @@ class _QemuDomain(LibvirtDomain):
     def __init__(self, guest: LibvirtGuest) -> None:
         super().__init__(guest.domain)
         self._guest = guest
+
+    def is_emulated(self) -> bool:
+        return does_without_kvm(self.uuid)
 
     def kill(self) -> None:
         self._guest.kill()

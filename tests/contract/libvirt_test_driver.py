@@ -50,6 +50,9 @@ class LibvirtDomain(Domain):
         except libvirt.libvirtError:
             return False
 
+    def is_emulated(self) -> bool | None:
+        return None
+
     def pause(self) -> None:
         self._domain.suspend()
 

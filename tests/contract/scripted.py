@@ -96,6 +96,9 @@ class _Domain(Domain):
     def is_running(self) -> bool:
         return self._runs
 
+    def is_emulated(self) -> bool:
+        return not self._qemu.kvm
+
     def pause(self) -> None:
         self.agent.faults[ANY] = Fault.SILENT
         self._qemu.status = "paused"

@@ -105,6 +105,9 @@ class _Domain(Domain):
     def is_running(self) -> bool:
         return self._backend.runs(self._guest)
 
+    def is_emulated(self) -> bool | None:
+        return self._guest.emulated
+
     def pause(self) -> None:
         self._guest.set(state=RunState.PAUSED)
 

@@ -48,6 +48,10 @@ def test_a_domain_is_listed_with_what_it_is_and_has(scene: Scene, bystander: Dom
     assert bystander.name not in scene.host.hypervisor.troubles()
 
 
+def test_it_is_told_truly_whether_a_guest_is_emulated(scene: Scene, bystander: Domain) -> None:
+    assert scene.view(bystander).emulated is bystander.is_emulated()
+
+
 def test_views_are_stamped_when_they_are_read(backend: Backend, scene: Scene, bystander: Domain) -> None:
     scene.view(bystander)
     stamps = [backend.clock.monotonic_s()]

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import libvirt
 import pytest
 
+from autoscaler.backends.libvirt import description
 from autoscaler.backends.libvirt import hypervisor as libvirt_backend
 from autoscaler.backends.libvirt import link as libvirt_link
-from autoscaler.backends.libvirt import metadata
 from autoscaler.backends.libvirt.agent import LibvirtAgentChannel
 from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
 from autoscaler.backends.libvirt.loop import ensure_event_loop
@@ -151,7 +151,7 @@ def test_a_domain_of_nova_and_a_count_that_virsh_sets_are_seen_though_its_qemu_h
     os.kill(bare.pid, signal.SIGSTOP)
     try:
         began_s = time.monotonic()
-        metadata.read_owner(hypervisor._reader.connection().lookupByUUIDString(bare.id.uuid))
+        description.read_description(hypervisor._reader.connection().lookupByUUIDString(bare.id.uuid))
         assert time.monotonic() - began_s < 1.0
     finally:
         os.kill(bare.pid, signal.SIGCONT)

@@ -51,10 +51,13 @@ class PlayedHost(SimulatedHost):
         self._hypervisor = hypervisor
 
     def domains(self) -> Sequence[DomainView]:
-        """What libvirt tells; the machine itself is never started, and its threads' time is the guest's."""
+        """What libvirt tells; the machine itself is never started, and its threads' time is the guest's.
+
+        That QEMU emulates it is kept back: a guest that is known to be emulated is asked for no vCPU.
+        """
         ran_s, delayed_s = self._guest_here.threads_s()
         return [
-            replace(view, state=RunState.RUNNING, vcpu_time_s=ran_s, vcpu_delay_s=delayed_s)
+            replace(view, state=RunState.RUNNING, vcpu_time_s=ran_s, vcpu_delay_s=delayed_s, emulated=None)
             for view in self._hypervisor.domains()
         ]
 

@@ -130,6 +130,8 @@ class SimulatedGuest:
     unplug_reply_lost: AutoscalerError | None = None
     """What an unplug raises, having asked the guest."""
     descriptors: Descriptors | None = None
+    emulated: bool | None = False
+    """Whether its QEMU does without KVM; None: its host does not tell."""
     unplugs: list[int] = field(default_factory=list)
     """The slots that were asked for, in order."""
 
@@ -394,6 +396,7 @@ class SimulatedHost:
             slots=frozenset(guest.slots) if guest.tells_slots else None,
             reports=guest.reports,
             descriptors=guest.descriptors,
+            emulated=guest.emulated,
         )
 
     def _guest(self, domain: DomainId) -> SimulatedGuest:

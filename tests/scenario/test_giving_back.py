@@ -442,6 +442,38 @@ def test_nothing_is_unplugged_from_a_qemu_that_runs_out_of_descriptors(story: Gi
     assert story.guest.plugged == 1
 
 
+def test_a_guest_that_qemu_emulates_keeps_its_vcpus_and_is_told_why(story: GivingBack) -> None:
+    story.guest.set(emulated=True)
+    story.run(120)
+
+    assert (story.guest.plugged, story.guest.online, story.guest.unplugs) == (3, {0}, [])
+    told = story.conditions[Condition.EMULATED]
+    assert "web-1" in told
+    assert "run it with KVM" in told
+    assert "reclaim: offline" in told
+    story.guest.set(demand=1.8)
+    story.run(10)
+    assert len(story.guest.online) == 3, "it grows as ever"
+
+
+def test_a_guest_that_is_known_to_be_emulated_is_not_asked_once_more_either(story: GivingBack) -> None:
+    story.guest.set(emulated=None, heard_of_late=True)
+    story.run(45)
+    assert (story.guest.unplugs, len(story.guest.listed())) == ([2], 2)
+    story.guest.set(emulated=True, demand=1.8)
+    story.run(20)
+
+    assert story.guest.unplugs == [2]
+
+
+def test_nothing_is_said_of_emulation_where_nothing_is_to_go_back(tmp_path: Path) -> None:
+    story = Story(tmp_path)
+    story.guest.set(emulated=True)
+    story.run(10)
+
+    assert story.conditions == {}
+
+
 def test_a_host_that_does_not_tell_its_slots_is_followed_by_its_count(story: GivingBack) -> None:
     story.guest.set(tells_slots=False, ejects_after_s=20.0)
     story.run(160)

@@ -10,8 +10,8 @@ import libvirt
 import pytest
 
 from autoscaler.backends.libvirt import labels as domain_labels
+from autoscaler.backends.libvirt.description import described_in
 from autoscaler.backends.libvirt.labels import REREAD_S, DomainLabels
-from autoscaler.backends.libvirt.metadata import owner_in
 from autoscaler.core.owner import Owner
 
 
@@ -282,17 +282,21 @@ def test_two_sweeps_at_once_see_the_same_new_domain(labels: DomainLabels) -> Non
 NOVA = '<metadata><nova:instance xmlns:nova="http://openstack.org/xmlns/libvirt/nova/1.1"/></metadata>'
 
 
+def owners(labels: DomainLabels) -> dict[str, Owner | None]:
+    return {uuid: described.owner for uuid, described in labels.described.items()}
+
+
 def test_who_runs_a_domain_is_asked_once_and_again_when_its_metadata_changed(labels: DomainLabels) -> None:
     web, nova = Domain("web"), Domain("nova")
     nova.others = NOVA
     for second in range(3 * int(REREAD_S)):
         seen(labels, web, nova, now_s=float(second))
-    assert labels.owners == {"uuid-of-nova": Owner.NOVA}
+    assert owners(labels) == {"uuid-of-web": None, "uuid-of-nova": Owner.NOVA}
     assert (web.described, nova.described) == (1, 1)
     web.others = NOVA
     labels.changed(web.UUIDString())
     seen(labels, web, nova, now_s=3 * REREAD_S)
-    assert labels.owners == {"uuid-of-web": Owner.NOVA, "uuid-of-nova": Owner.NOVA}
+    assert owners(labels) == {"uuid-of-web": Owner.NOVA, "uuid-of-nova": Owner.NOVA}
     assert (web.described, nova.described) == (2, 1)
 
 
@@ -301,7 +305,7 @@ def test_a_domain_that_was_started_again_is_asked_anew_who_runs_it(labels: Domai
     web.others = NOVA
     seen(labels, web)
     seen(labels, again)
-    assert labels.owners == {}
+    assert owners(labels) == {"uuid-of-web": None}
 
 
 @pytest.mark.parametrize(
@@ -331,7 +335,7 @@ def test_a_domain_that_was_started_again_is_asked_anew_who_runs_it(labels: Domai
     ],
 )
 def test_owners_are_known_by_the_namespace_of_their_element(others: str, owner: Owner | None) -> None:
-    assert owner_in(f"<domain>{others}</domain>") is owner
+    assert described_in(f"<domain>{others}</domain>").owner is owner
 
 
 def test_a_description_that_is_no_xml_keeps_its_domain_out_and_is_told(
@@ -353,3 +357,11 @@ def test_a_domain_of_which_nobody_tells_who_runs_it_is_not_shown_and_asked_again
     web.undescribed = None
     assert seen(labels, web) == {"web": OPTED_OUT}
     assert labels.troubles == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "emulated"),
+    [("qemu", True), ("kvm", False), ("xen", None), ("lxc", None)],
+)
+def test_an_emulated_domain_is_known_by_its_type(kind: str, emulated: bool | None) -> None:  # noqa: FBT001
+    assert described_in(f"<domain type='{kind}'><name>web</name></domain>").emulated is emulated

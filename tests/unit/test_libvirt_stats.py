@@ -37,7 +37,7 @@ TWO_VCPUS = COUNTS | {
 
 
 def swept(views: DomainViews, record: dict[str, int], number: int = 1) -> DomainView:
-    (view,) = views.sweep([(Handle(number), record)], {UUID: {"tier": "gold"}}, owners={}, at_s=7.0)
+    (view,) = views.sweep([(Handle(number), record)], {UUID: {"tier": "gold"}}, described={}, at_s=7.0)
     return view
 
 
@@ -64,7 +64,7 @@ def test_a_domain_that_libvirt_is_only_just_starting_is_not_there_yet() -> None:
     by_hand = TWO_VCPUS | {"state.state": PAUSED, "state.reason": BY_USER}
     views = DomainViews("host")
 
-    assert views.sweep([(Handle(), starting)], labels={}, owners={}, at_s=7.0) == ()
+    assert views.sweep([(Handle(), starting)], labels={}, described={}, at_s=7.0) == ()
     assert swept(views, by_hand).state is RunState.PAUSED
 
 
@@ -76,7 +76,7 @@ def test_the_times_of_all_vcpus_are_summed_in_seconds() -> None:
 
 def test_a_domain_is_viewed_with_its_labels_and_not_before_they_are_known() -> None:
     assert swept(DomainViews("host"), TWO_VCPUS).labels == {"tier": "gold"}
-    assert DomainViews("host").sweep([(Handle(), TWO_VCPUS)], {}, owners={}, at_s=7.0) == ()
+    assert DomainViews("host").sweep([(Handle(), TWO_VCPUS)], {}, described={}, at_s=7.0) == ()
 
 
 def test_a_removed_vcpu_takes_no_time_with_it() -> None:

@@ -93,6 +93,21 @@ def test_the_maximum_is_asked_for_once(room: QmpRoom) -> None:
     assert [command for command, _ in server.heard].count("query-hotpluggable-cpus") == 1
 
 
+@pytest.mark.parametrize("kvm", [True, False])
+def test_whether_a_guest_is_emulated_is_asked_for_once(room: QmpRoom, *, kvm: bool) -> None:
+    server = room.serve(kvm=kvm)
+    hypervisor = room.look(server)
+    for _ in range(5):
+        hypervisor.domains()
+
+    assert only(hypervisor).emulated is not kvm
+    assert [command for command, _ in server.heard].count("query-kvm") == 1
+
+
+def test_a_qemu_that_does_not_tell_whether_it_emulates_is_seen_without_that(room: QmpRoom) -> None:
+    assert only(room.look(room.serve(faults={"query-kvm": Fault.REFUSES}))).emulated is None
+
+
 def test_a_qemu_without_a_uuid_gets_a_lasting_one_from_its_address(room: QmpRoom) -> None:
     first, second = (room.serve(name, uuid="00000000-0000-0000-0000-000000000000") for name in ("web", "db"))
     guests = GuestList([guest_of(first), guest_of(second)])

@@ -10,7 +10,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.libvirt.binding import libvirt
-from autoscaler.backends.libvirt.metadata import NAMESPACE, owner_of
+from autoscaler.backends.libvirt.description import owner_of
+from autoscaler.backends.libvirt.metadata import NAMESPACE
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId
 
 if TYPE_CHECKING:

@@ -75,7 +75,6 @@ class LibvirtHypervisor:
         self._uri = uri
         self._label = uri if label is None else label
         self._clock = clock
-        self._adopt = frozenset(adopt)
         self._labels = DomainLabels(uri)
         self._jobs = DomainJobs()
         self._events = EventFeed(self._label, metadata_changed=self._labels.changed)
@@ -85,7 +84,7 @@ class LibvirtHypervisor:
         self._firmware = LibvirtLink(uri, clock=clock, events=self._acpi)
         self._writers = LinkPool(uri, clock=clock, places=WRITERS)
         self._asides = LinkPool(uri, clock=clock, places=1, read_only=True)
-        self._views = DomainViews(self._label)
+        self._views = DomainViews(self._label, adopt=adopt)
         self._pid_files = PidFiles(uri)
         self._late = LateCalls(_PLACES)
 
@@ -109,14 +108,13 @@ class LibvirtHypervisor:
             records = self._statistics()
             domains = [domain for domain, _ in records]
             labels = self._labels.of(domains, now_s=at_s)
-            owners = {uuid: who for uuid, who in self._labels.owners.items() if who not in self._adopt}
             # A domain whose QEMU hangs would be waited for once more, and the connection may be in use.
             waits = self._late.out or self._labels.waits
             views = self._views.sweep(
                 records,
                 labels,
                 self._jobs.known if waits else self._jobs.of(domains),
-                owners=owners,
+                described=self._labels.described,
                 at_s=at_s,
                 reports_of=self._acpi.of,
                 descriptors_of=self._pid_files.descriptors,

@@ -1,13 +1,14 @@
-"""The labels and the owner of every domain of one connection, known at each sweep and asked for at few.
+"""The labels and the description of every domain of one connection, known at each sweep and asked for at few.
 
 A domain's are asked for when it is first seen, when libvirt tells that its metadata changed, and in any case
 about once in `REREAD_S`, since an event can be lost. Each sweep asks for those that are due, and waits for
 them no longer than `PATIENCE_S`; what was not answered is due at the next. Who runs a domain is written when
-it is made: that is asked for when it is first seen and when libvirt tells that its metadata changed.
+it is made: its description is asked for when it is first seen and when libvirt tells that its metadata
+changed.
 
-Invariants: a domain whose labels or owner were never heard is not shown, since nobody may have to govern it;
-one whose labels are late keeps those it had; one whose labels are unfit is taken to have opted out, and the
-log says so once.
+Invariants: a domain whose labels or description were never heard is not shown, since nobody may have to
+govern it; one whose labels are late keeps those it had; one whose labels are unfit is taken to have opted
+out, and the log says so once.
 No more than one call is out, beside those of the sweeps themselves.
 """
 
@@ -22,17 +23,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.libvirt.binding import libvirt
+from autoscaler.backends.libvirt.description import read_description
 from autoscaler.backends.libvirt.errors import said
 from autoscaler.backends.libvirt.late import LateCalls
 from autoscaler.backends.libvirt.link import is_alive
-from autoscaler.backends.libvirt.metadata import NAMESPACE, read_labels, read_owner
+from autoscaler.backends.libvirt.metadata import NAMESPACE, read_labels
 from autoscaler.core.named import Named
 from autoscaler.core.policy import OPT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from autoscaler.core.owner import Owner
+    from autoscaler.backends.libvirt.description import Described
 
 _CORRECTING = ("--key", "autoscaler", "--live", "--config", "--edit")
 _log = logging.getLogger(__name__)
@@ -55,10 +57,9 @@ class _Known:
     labels: Mapping[str, str] | None = None
     """None: never heard."""
     due: bool = True
-    owner: Owner | None = None
-    """Who runs it; None: nobody that is known."""
-    owner_heard: bool = False
-    owner_due: bool = True
+    described: Described | None = None
+    """What its description says; None: never heard."""
+    description_due: bool = True
     failure: str = ""
     """What libvirt said when it was asked last and could not tell."""
     told: set[str] = field(default_factory=set)
@@ -67,11 +68,11 @@ class _Known:
     @property
     def shown(self) -> bool:
         """Whether all was heard that decides who may govern it."""
-        return self.owner_heard and self.labels is not None
+        return self.described is not None and self.labels is not None
 
     def changed(self) -> None:
         """Have all of it asked for."""
-        self.due = self.owner_due = True
+        self.due = self.description_due = True
 
 
 class DomainLabels:
@@ -112,9 +113,9 @@ class DomainLabels:
             }
 
     @property
-    def owners(self) -> Mapping[str, Owner]:
-        """UUID -> who runs it, of the domains of the last sweep that somebody does."""
-        return {uuid: known.owner for uuid, known in self._known.items() if known.owner is not None}
+    def described(self) -> Mapping[str, Described]:
+        """UUID -> what its description says, of the domains of the last sweep of which it was heard."""
+        return {uuid: known.described for uuid, known in self._known.items() if known.described is not None}
 
     @property
     def waits(self) -> bool:
@@ -177,11 +178,11 @@ def _read_each(due: Sequence[tuple[libvirt.virDomain, _Known]], given_up: thread
         known.due = False
         try:
             known.labels = _labels(domain, known)
-            if known.owner_due:
-                known.owner_due = False
-                known.owner, known.owner_heard = read_owner(domain), True
+            if known.description_due:
+                known.description_due = False
+                known.described = read_description(domain)
         except ValueError as fault:
-            known.failure, known.owner_due = str(fault), True
+            known.failure, known.description_due = str(fault), True
         except libvirt.libvirtError as error:
             known.failure = said(error)
             known.changed()

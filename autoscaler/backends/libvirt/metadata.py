@@ -1,23 +1,21 @@
-"""What a domain's libvirt metadata says: the labels that its owner wrote for us, and who runs it.
+"""What a domain's libvirt metadata says: the labels that its owner wrote for us.
 
 Labels are the attributes of one element of our own:
 
     virsh metadata DOMAIN urn:vcpu-autoscaler:1 --key autoscaler --set '<labels tier="gold"/>' --live --config
 
 Invariant: the text is not trusted. It is bounded before it is parsed, and a document type, which could define
-entities, ends the parsing. Whose elements there are beside ours is seen, and nothing in them is read.
+entities, ends the parsing.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
 from autoscaler.backends.labels import NO_LABELS, checked
 from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.backends.libvirt.errors import REFUSED
-from autoscaler.core.owner import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,13 +23,6 @@ if TYPE_CHECKING:
 NAMESPACE = "urn:vcpu-autoscaler:1"
 """The XML namespace of our element."""
 MOST_BYTES = 4096
-
-_OWNERS = {
-    "http://openstack.org/xmlns/libvirt/nova/": Owner.NOVA,
-    "http://ovirt.org/vm/": Owner.OVIRT,
-    "http://kubevirt.io": Owner.KUBEVIRT,
-}
-"""How the namespaces begin of those who mark the domains that they run, whatever the version."""
 
 _NOTHING_WRITTEN = REFUSED | {libvirt.VIR_ERR_NO_DOMAIN_METADATA}
 """There is none, or the hypervisor keeps no metadata at all."""
@@ -51,39 +42,6 @@ def read_labels(domain: libvirt.virDomain) -> Mapping[str, str]:
             return NO_LABELS
         raise
     return labels_in(text)
-
-
-def read_owner(domain: libvirt.virDomain) -> Owner | None:
-    """Ask libvirt who runs a running domain; as `read_labels`, this waits for nothing.
-
-    One request for the whole description: libvirt tells metadata by its namespace only, one request each.
-
-    Raises:
-        ValueError: the description is no well-formed XML.
-        libvirtError: libvirt could not be asked, or the domain has ended.
-    """
-    return owner_in(domain.XMLDesc(0))
-
-
-def owner_in(description: str) -> Owner | None:
-    """Whose element a domain's description holds beside ours; None: nobody's that is known.
-
-    Raises:
-        ValueError: it is no well-formed XML.
-    """
-    try:
-        metadata = ET.fromstring(description).find("metadata")  # noqa: S314 - written by libvirt
-    except ET.ParseError:
-        raise ValueError("its description is no well-formed XML") from None
-    elements = () if metadata is None else metadata
-    # A name is written as {namespace}name where it has one.
-    owners = (owner_of(element.tag[1:].partition("}")[0]) for element in elements if element.tag[0] == "{")
-    return next((owner for owner in owners if owner is not None), None)
-
-
-def owner_of(namespace: str) -> Owner | None:
-    """Who marks the domains that he runs by elements of this namespace; None: nobody that is known."""
-    return next((owner for begin, owner in _OWNERS.items() if namespace.startswith(begin)), None)
 
 
 def labels_in(text: str) -> Mapping[str, str]:

@@ -12,12 +12,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from autoscaler.backends.libvirt.binding import libvirt
+from autoscaler.backends.libvirt.description import NOT_DESCRIBED
 from autoscaler.core.acpi import NO_REPORTS
 from autoscaler.core.model import DomainId, DomainView, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+    from autoscaler.backends.libvirt.description import Described
     from autoscaler.core.acpi import SlotReports
     from autoscaler.core.model import Descriptors
     from autoscaler.core.owner import Owner
@@ -69,13 +71,15 @@ class _Sums:
 class DomainViews:
     """Turns sweep after sweep into views; remembers only what the sums need."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, *, adopt: Collection[Owner] = ()) -> None:
         """Start with no domain seen.
 
         Args:
             host: the `host` of every `DomainId`.
+            adopt: whose domains are not taken to be claimed by those who run them.
         """
         self._host = host
+        self._adopt = frozenset(adopt)
         self._sums: dict[_Run, _Sums] = {}
         self._sweeping = threading.Lock()
 
@@ -85,7 +89,7 @@ class DomainViews:
         labels: Mapping[str, Mapping[str, str]],
         jobs: Mapping[str, str] = _NO_JOBS,
         *,
-        owners: Mapping[str, Owner],
+        described: Mapping[str, Described],
         at_s: float,
         reports_of: Callable[[str], SlotReports] = lambda _: NO_REPORTS,
         descriptors_of: Callable[[str, float], Descriptors | None] = lambda _name, _now_s: None,
@@ -96,7 +100,7 @@ class DomainViews:
             records: as getAllDomainStats returns them, the state and vcpu groups asked for.
             labels: UUID -> the domain's labels, empty where it has none.
             jobs: UUID -> the job that the domain is in, where it is in one.
-            owners: UUID -> who runs the domain and lets nobody else govern it.
+            described: UUID -> what the domain's description says, where it is known.
             at_s: when it was asked.
             reports_of: what the guest of a domain with this UUID has reported of its slots.
             descriptors_of: the file descriptors of the QEMU of a domain of this name, at a time.
@@ -106,14 +110,16 @@ class DomainViews:
         """
         with self._sweeping:
             before, self._sums = self._sums, {}
-            return tuple(self._views(records, labels, jobs, owners, before, at_s, reports_of, descriptors_of))
+            return tuple(
+                self._views(records, labels, jobs, described, before, at_s, reports_of, descriptors_of)
+            )
 
     def _views(
         self,
         records: Sequence[tuple[libvirt.virDomain, Mapping[str, int]]],
         labels: Mapping[str, Mapping[str, str]],
         jobs: Mapping[str, str],
-        owners: Mapping[str, Owner],
+        described: Mapping[str, Described],
         before: Mapping[_Run, _Sums],
         at_s: float,
         reports_of: Callable[[str], SlotReports],
@@ -125,6 +131,7 @@ class DomainViews:
             if counts is None:
                 continue
             plugged, maximum = counts
+            says = described.get(run.uuid, NOT_DESCRIBED)
             sums = self._sums[run] = before.get(run) or _Sums()
             yield DomainView(
                 id=DomainId(self._host, run.uuid),
@@ -136,11 +143,12 @@ class DomainViews:
                 vcpu_time_s=_seconds(sums.time, record, ".time"),
                 vcpu_delay_s=_seconds(sums.delay, record, ".delay"),
                 labels=labels[run.uuid],
-                claimed_by=owners.get(run.uuid),
+                claimed_by=None if says.owner in self._adopt else says.owner,
                 job=jobs.get(run.uuid, ""),
                 slots=_slots(record, maximum),
                 reports=reports_of(run.uuid),
                 descriptors=descriptors_of(domain.name(), at_s),
+                emulated=says.emulated,
             )
 
 

@@ -41,6 +41,8 @@ class QemuIdentity:
     """vCPUs are added by number with ``cpu-add`` (QEMU before 5.2) instead of by slot with ``device_add``."""
     agent_ports: Mapping[str, str]
     """The guest agent's virtio-serial ports: device id to the label of its character device."""
+    emulated: bool | None
+    """Whether the guest runs without KVM; None: this QEMU does not tell."""
 
 
 async def identify(session: QmpSession, guest: QmpGuest, *, host: str) -> QemuIdentity:
@@ -67,6 +69,7 @@ async def identify(session: QmpSession, guest: QmpGuest, *, host: str) -> QemuId
         maximum=await _maximum(session),
         uses_cpu_add=(major, minor) < _LAST_WITHOUT_CPU_ADD and await _has_cpu_add(session),
         agent_ports=await _agent_ports(session),
+        emulated=await _is_emulated(session),
     )
 
 
@@ -99,6 +102,13 @@ async def _maximum(session: QmpSession) -> int | None:
 async def _has_cpu_add(session: QmpSession) -> bool:
     commands = await session.ask("query-commands", replies.NAMES)
     return any(command.name == "cpu-add" for command in commands)
+
+
+async def _is_emulated(session: QmpSession) -> bool | None:
+    try:
+        return not (await session.ask("query-kvm", replies.KVM)).enabled
+    except RefusedError:
+        return None
 
 
 async def _agent_ports(session: QmpSession) -> dict[str, str]:

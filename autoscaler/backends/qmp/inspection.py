@@ -17,6 +17,7 @@ from autoscaler.backends.qmp.slots import can_go, in_slot_order
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
+    from autoscaler.backends.qmp.identity import QemuIdentity
     from autoscaler.backends.qmp.session import QmpSession
 
 _T = TypeVar("_T")
@@ -51,22 +52,21 @@ class QemuInspection:
     """The host CPUs that each plugged vCPU may use; None: its threads cannot be seen from here."""
 
 
-async def inspect(session: QmpSession, *, agent_channel: bool) -> QemuInspection:
-    """Ask a connected QEMU. The deadline is the caller's.
+async def inspect(session: QmpSession, identity: QemuIdentity) -> QemuInspection:
+    """Ask a connected QEMU, whose `identity` is known. The deadline is the caller's.
 
     Raises:
         LinkDownError: see `QmpSession.ask`.
     """
     machine = await _told(session, "qom-get", replies.TEXT, {"path": "/machine", "property": "type"})
-    kvm = await _told(session, "query-kvm", replies.KVM)
     slots = await _told(session, "query-hotpluggable-cpus", replies.SLOTS)
     cpus = await session.ask("query-cpus-fast", replies.CPUS)
     return QemuInspection(
         version=session.version,
         machine=None if machine is None else machine.removesuffix("-machine"),
-        emulated=None if kvm is None else not kvm.enabled,
+        emulated=identity.emulated,
         slots=None if slots is None else tuple(map(_slot, in_slot_order(slots))),
-        agent_channel=agent_channel,
+        agent_channel=bool(identity.agent_ports),
         affinity=_affinity(session.peer_pid, [cpu.thread_id for cpu in cpus]),
     )
 

@@ -166,7 +166,7 @@ class QmpLink:
             raise DomainGone(f"domain {self.guest.name} is not connected: {self._down}")
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await inspect(session, agent_channel=bool(identity.agent_ports))
+                return await inspect(session, identity)
         except (TimeoutError, LinkDownError, RefusedError) as error:
             cause = str(error) or f"no answer within {self._timeout_s:g} s"
             raise DomainGone(f"domain {self.guest.name} could not be examined: {cause}") from error
@@ -223,6 +223,7 @@ class QmpLink:
             slots=frozenset(cpu.cpu_index for cpu in cpus),
             reports=self._acpi.reports,
             descriptors=self._descriptors.at(now_s),
+            emulated=identity.emulated,
             at_s=now_s,
             vcpu_time_s=times.run_s if times else None,
             # Where vCPUs share a thread, they wait for each other unseen.
