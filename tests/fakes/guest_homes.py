@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from autoscaler.lab.accel import Accel
 from autoscaler.lab.guest import Guest
 from autoscaler.lab.image import Image
 from autoscaler.lab.qemu_guest import QemuGuest
@@ -26,12 +27,12 @@ class GuestHome(ABC):
     """The configuration's entry, as ``qmp: /folder``."""
 
     @abstractmethod
-    def start(self, spec: GuestSpec) -> Guest:
-        """A guest that may still be booting."""
+    def start(self, spec: GuestSpec, *, accel: Accel | None = None) -> Guest:
+        """A guest that may still be booting; `accel` None: by what works here."""
 
-    def boot(self, spec: GuestSpec) -> Guest:
+    def boot(self, spec: GuestSpec, *, accel: Accel | None = None) -> Guest:
         """A guest that is up; its agent, if it is to have one, may still be starting."""
-        guest = self.start(spec)
+        guest = self.start(spec, accel=accel)
         guest.wait_up()
         return guest
 
@@ -44,8 +45,8 @@ class QmpHome(GuestHome):
         self._image = image
         self.connection = f"qmp: {root}"
 
-    def start(self, spec: GuestSpec) -> Guest:
-        return QemuGuest.start(spec, self._image, self._root)
+    def start(self, spec: GuestSpec, *, accel: Accel | None = None) -> Guest:
+        return QemuGuest.start(spec, self._image, self._root, accel=accel)
 
 
 class LibvirtHome(GuestHome):
@@ -61,8 +62,8 @@ class LibvirtHome(GuestHome):
         self._administrator = opened.enter_context(contextlib.closing(connect(daemon.uri)))
         self.connection = f'libvirt: "{daemon.uri}"'
 
-    def start(self, spec: GuestSpec) -> Guest:
-        guest = self._start(spec, self._image, self._administrator)
+    def start(self, spec: GuestSpec, *, accel: Accel | None = None) -> Guest:
+        guest = self._start(spec, self._image, self._administrator, accel=accel)
         guest.load_socket = self.daemon.outside(guest.load_socket)
         return guest
 
