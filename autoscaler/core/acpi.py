@@ -8,12 +8,9 @@ The codes are those of the ACPI specification, 6.3.5 ``_OST`` (OSPM Status Indic
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _EJECTION = frozenset({0x03, 0x103})
 """Sources: the request of the firmware, and the work of the operating system on it."""

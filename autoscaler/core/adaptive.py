@@ -15,14 +15,13 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 from math import ceil, exp, floor, log
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from autoscaler.core.dumped import LONGEST_S, ago_s, branch, number, number_or_none, whole, wholes
 from autoscaler.core.learned_growth import LearnedGrowth
 from autoscaler.core.learned_hold import LearnedHolds
 from autoscaler.core.model import MOST_VCPUS
 from autoscaler.core.policy import Indicator
-from autoscaler.core.quickly_made import quickly_made
 from autoscaler.core.slo import SliceOutcome
 
 if TYPE_CHECKING:
@@ -56,36 +55,68 @@ _ROUNDING = 1e-9
 """Keeps a quotient that is whole but for its last bit from being rounded up to the next vCPU."""
 
 
-@quickly_made
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, init=False, unsafe_hash=True)
 class AdaptiveTrace:
     """Why the strategy asks for what it asks for."""
 
-    demand_vcpus: float | None
+    demand_vcpus: Final[float | None]
     """None: nothing was measured yet."""
-    target_utilization_ratio: float
-    risk_ratio: float
+    target_utilization_ratio: Final[float]
+    risk_ratio: Final[float]
     """Share of the ways on from here that the want does not reach for."""
-    growth_ratio: float
+    growth_ratio: Final[float]
     """How many times as much demand came to, or less, in all the others."""
-    reckoned_vcpus: float
+    reckoned_vcpus: Final[float]
     """The demand that this is a multiple of."""
-    outlook_s: float
+    outlook_s: Final[float]
     """How far ahead that looks."""
-    want: int
-    target: int
-    hold_s: float | None
+    want: Final[int]
+    target: Final[int]
+    hold_s: Final[float | None]
     """How long the level that is kept above the want is kept; None: none is."""
-    covered_ratio: float | None
+    covered_ratio: Final[float | None]
     """How often that level was wanted again within its hold; None: none is kept, or it never came back."""
-    needed: int
+    needed: Final[int]
     """VCPUs online without which this demand would break the promise; 0: that cannot be told."""
-    bad_slices: int
+    bad_slices: Final[int]
     """In the last 24 hours."""
-    last_bad_ago_s: float | None
+    last_bad_ago_s: Final[float | None]
     """None: there was none."""
-    clean_s: float
+    clean_s: Final[float]
     """Time of good slices since the last bad one."""
+
+    def __init__(  # noqa: PLR0913 - its fields
+        self,
+        *,
+        demand_vcpus: float | None,
+        target_utilization_ratio: float,
+        risk_ratio: float,
+        growth_ratio: float,
+        reckoned_vcpus: float,
+        outlook_s: float,
+        want: int,
+        target: int,
+        hold_s: float | None,
+        covered_ratio: float | None,
+        needed: int,
+        bad_slices: int,
+        last_bad_ago_s: float | None,
+        clean_s: float,
+    ) -> None:
+        self.demand_vcpus = demand_vcpus
+        self.target_utilization_ratio = target_utilization_ratio
+        self.risk_ratio = risk_ratio
+        self.growth_ratio = growth_ratio
+        self.reckoned_vcpus = reckoned_vcpus
+        self.outlook_s = outlook_s
+        self.want = want
+        self.target = target
+        self.hold_s = hold_s
+        self.covered_ratio = covered_ratio
+        self.needed = needed
+        self.bad_slices = bad_slices
+        self.last_bad_ago_s = last_bad_ago_s
+        self.clean_s = clean_s
 
 
 class Adaptive:

@@ -14,9 +14,8 @@ from collections import deque
 from dataclasses import dataclass, replace
 from itertools import islice
 from math import floor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from autoscaler.core.quickly_made import quickly_made
 from autoscaler.core.reason import Reason
 from autoscaler.core.serving import Claim, claims_of, serve, shortages
 
@@ -45,29 +44,53 @@ class Capacity:
     """Most operations that may begin now."""
 
 
-@quickly_made
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, init=False, unsafe_hash=True)
 class Request:
     """What one domain runs, and what it asks for."""
 
-    domain: DomainId
-    current: int
+    domain: Final[DomainId]
+    current: Final[int]
     """vCPUs that count against the host: those online, or what a growth under way brings if that is more."""
-    floor: int
+    floor: Final[int]
     """Its minimum."""
-    want: int
+    want: Final[int]
     """vCPUs it asks for; `current`: it asks for nothing."""
-    priority: int
-    weight: float
+    priority: Final[int]
+    weight: Final[float]
     """Its share against others of its priority; above 0."""
-    yields: bool
+    yields: Final[bool]
     """Whether one vCPU may be taken from it now."""
-    yielding: int
+    yielding: Final[int]
     """vCPUs that a shrink under way will free; they still count in `current`."""
-    ready: bool = True
+    ready: Final[bool]
     """Whether a change may begin now; False, for one is under way: what it is granted is kept for it."""
-    name: str = ""
+    name: Final[str]
     """What people call it; empty: its UUID."""
+
+    def __init__(  # noqa: PLR0913 - its fields
+        self,
+        *,
+        domain: DomainId,
+        current: int,
+        floor: int,
+        want: int,
+        priority: int,
+        weight: float,
+        yields: bool,
+        yielding: int,
+        ready: bool = True,
+        name: str = "",
+    ) -> None:
+        self.domain = domain
+        self.current = current
+        self.floor = floor
+        self.want = want
+        self.priority = priority
+        self.weight = weight
+        self.yields = yields
+        self.yielding = yielding
+        self.ready = ready
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

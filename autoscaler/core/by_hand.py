@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING
 from autoscaler.core.demand import SAME_BOOT_S
 from autoscaler.core.dumped import LONGEST_S, MOST_VCPUS, branch, number, whole
 from autoscaler.core.left_behind import LATE_S
-from autoscaler.core.operation import Direction, Outcome
+from autoscaler.core.operation import Direction, Operation, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from autoscaler.core.model import Sample
-    from autoscaler.core.operation import Operation
 
 _KEY, _COUNTS_KEY = "by_hand", "counts"
 _MAY_COME_LATE = frozenset({None, Outcome.FAILED, Outcome.STUCK})

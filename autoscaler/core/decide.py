@@ -8,13 +8,12 @@ not changed; under a pause a decision says what would be done, and nothing is.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from autoscaler.core.decision import Decision
 from autoscaler.core.model import CpuSource, MissingReason, RunState
 from autoscaler.core.operation import Direction
 from autoscaler.core.policy import Fallback, Mode
-from autoscaler.core.quickly_made import quickly_made
 from autoscaler.core.reason import Reason
 from autoscaler.core.reclaim import unplug_to
 from autoscaler.core.recommend import Recommendation
@@ -34,16 +33,27 @@ _AS_IT_IS = frozenset({Reason.MISSING, Reason.FROZEN, Reason.WARMING_UP})
 """Nothing is known by which a target could be found: the last one stays."""
 
 
-@quickly_made
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False, unsafe_hash=True)
 class Limits:
     """The bounds in force, within what the domain can have at all."""
 
-    lower: int
-    upper: int
-    mode: Mode
-    schedules: tuple[str, ...]
+    lower: Final[int]
+    upper: Final[int]
+    mode: Final[Mode]
+    schedules: Final[tuple[str, ...]]
     """Names of the schedules in force."""
+
+    def __init__(
+        self,
+        lower: int,
+        upper: int,
+        mode: Mode,
+        schedules: tuple[str, ...],
+    ) -> None:
+        self.lower = lower
+        self.upper = upper
+        self.mode = mode
+        self.schedules = schedules
 
 
 def limits_at(policy: Policy, view: DomainView, wall_s: float) -> Limits:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from autoscaler.core.quickly_made import quickly_made
+from autoscaler.core.demand import Load
+from autoscaler.core.model import DomainId, Missing
+from autoscaler.core.policy import Mode
+from autoscaler.core.reason import Reason
+from autoscaler.core.recommend import Trace
 from autoscaler.core.stabilize import Clamp
 
 if TYPE_CHECKING:
     from autoscaler.core.arbiter import Grant
-    from autoscaler.core.demand import Load
-    from autoscaler.core.model import DomainId, Missing
-    from autoscaler.core.policy import Mode
-    from autoscaler.core.reason import Reason
-    from autoscaler.core.recommend import Trace
 
 
 class Verdict(StrEnum):
@@ -28,50 +27,102 @@ class Verdict(StrEnum):
     """The guest goes on as it is, and gives back a vCPU that it does not run."""
 
 
-@quickly_made
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, init=False, unsafe_hash=True)
 class Decision:
     """One tick's decision for one domain."""
 
-    domain: DomainId
-    name: str
-    at_s: float
-    policy: str
-    mode: Mode
-    plugged: int
-    online: int
+    domain: Final[DomainId]
+    name: Final[str]
+    at_s: Final[float]
+    policy: Final[str]
+    mode: Final[Mode]
+    plugged: Final[int]
+    online: Final[int]
     """VCPUs the guest runs, as last seen; where `seen` is False, the plugged ones, to reckon with."""
-    lower: int
+    lower: Final[int]
     """The fewest vCPUs that policy, schedules and domain allow."""
-    upper: int
-    schedules: tuple[str, ...] = ()
+    upper: Final[int]
+    schedules: Final[tuple[str, ...]]
     """Names of the schedules in force."""
-    proposed: int
+    proposed: Final[int]
     """What the strategy asked for, before any limit."""
-    held: int
+    held: Final[int]
     """The most that the strategy's memory would keep; 0: it had no say."""
-    target: int
+    target: Final[int]
     """What the domain should have, within its bounds."""
-    next_vcpus: int
+    next_vcpus: Final[int]
     """Where this tick may go on the way to the target."""
-    reason: Reason
-    act: bool
+    reason: Final[Reason]
+    act: Final[bool]
     """Whether something is to be done: False in mode recommend, while another change is under way, ..."""
-    unplug_to: int | None = None
+    unplug_to: Final[int | None]
     """The vCPUs to stay plugged, where one that is offline is to go and nothing else moves; None: none is."""
-    clamps: tuple[Clamp, ...] = ()
-    trace: Trace | None = None
+    clamps: Final[tuple[Clamp, ...]]
+    trace: Final[Trace | None]
     """What the strategy reckoned with; None: it was not asked."""
-    order: str = ""
+    order: Final[str]
     """The administrator's order that it was made under, in words; empty: there was none."""
-    granted: str = ""
+    granted: Final[str]
     """What the host's arbiter changed, in words; empty: nothing."""
-    load: Load | None = None
+    load: Final[Load | None]
     """The load it was decided on; None: there was none."""
-    missing: Missing | None = None
+    missing: Final[Missing | None]
     """Why there was no sample."""
-    seen: bool = True
+    seen: Final[bool]
     """Whether the guest has been seen at all since the service took it up."""
+
+    def __init__(  # noqa: PLR0913 - its fields
+        self,
+        *,
+        domain: DomainId,
+        name: str,
+        at_s: float,
+        policy: str,
+        mode: Mode,
+        plugged: int,
+        online: int,
+        lower: int,
+        upper: int,
+        schedules: tuple[str, ...] = (),
+        proposed: int,
+        held: int,
+        target: int,
+        next_vcpus: int,
+        reason: Reason,
+        act: bool,
+        unplug_to: int | None = None,
+        clamps: tuple[Clamp, ...] = (),
+        trace: Trace | None = None,
+        order: str = "",
+        granted: str = "",
+        load: Load | None = None,
+        missing: Missing | None = None,
+        seen: bool = True,
+    ) -> None:
+        self.domain = domain
+        self.name = name
+        self.at_s = at_s
+        self.policy = policy
+        self.mode = mode
+        self.plugged = plugged
+        self.online = online
+        self.lower = lower
+        self.upper = upper
+        self.schedules = schedules
+        self.proposed = proposed
+        self.held = held
+        self.target = target
+        self.next_vcpus = next_vcpus
+        self.reason = reason
+        self.act = act
+        self.unplug_to = unplug_to
+        self.clamps = clamps
+        self.trace = trace
+        self.order = order
+        self.granted = granted
+        self.load = load
+        self.missing = missing
+        self.seen = seen
 
     @property
     def moves(self) -> bool:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from autoscaler.core.model import CpuSource
-from autoscaler.core.quickly_made import quickly_made
 
 if TYPE_CHECKING:
     from autoscaler.core.model import DomainView, Sample
@@ -28,28 +27,54 @@ SAME_BOOT_S = 2.0
 """A guest's boot time is computed from its clock and may wobble by this much within one boot."""
 
 
-@quickly_made
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, init=False, unsafe_hash=True)
 class Load:
     """What a guest did between two samples, in vCPUs (vCPU-seconds per second)."""
 
-    at_s: float
-    span_s: float
-    source: CpuSource
-    online: int
-    busy_vcpus: float
-    steal_vcpus: float
-    demand_vcpus: float
+    at_s: Final[float]
+    span_s: Final[float]
+    source: Final[CpuSource]
+    online: Final[int]
+    busy_vcpus: Final[float]
+    steal_vcpus: Final[float]
+    demand_vcpus: Final[float]
     """Best estimate of the vCPUs wanted; above `busy_vcpus` only where the guest was saturated."""
-    pressure_ratio: float | None = None
+    pressure_ratio: Final[float | None]
     """Share of the time in which some task waited for a CPU; None: not asked or not said."""
-    runnable: int | None = None
+    runnable: Final[int | None]
     """Tasks that wanted a CPU at the end; None: the source does not say."""
-    host_vcpus: float | None = None
+    host_vcpus: Final[float | None]
     """What the host saw the guest's vCPU threads run or wait for a CPU; None: it does not see that, or it is
     the source itself."""
-    host_span_s: float = 0.0
+    host_span_s: Final[float]
     """Between the two looks of the host, which are not those at the guest."""
+
+    def __init__(  # noqa: PLR0913 - its fields
+        self,
+        *,
+        at_s: float,
+        span_s: float,
+        source: CpuSource,
+        online: int,
+        busy_vcpus: float,
+        steal_vcpus: float,
+        demand_vcpus: float,
+        pressure_ratio: float | None = None,
+        runnable: int | None = None,
+        host_vcpus: float | None = None,
+        host_span_s: float = 0.0,
+    ) -> None:
+        self.at_s = at_s
+        self.span_s = span_s
+        self.source = source
+        self.online = online
+        self.busy_vcpus = busy_vcpus
+        self.steal_vcpus = steal_vcpus
+        self.demand_vcpus = demand_vcpus
+        self.pressure_ratio = pressure_ratio
+        self.runnable = runnable
+        self.host_vcpus = host_vcpus
+        self.host_span_s = host_span_s
 
     @property
     def utilization_ratio(self) -> float:

@@ -5,19 +5,15 @@ Invariant: what was not seen is a type of its own (`Missing`, ``None`` with a st
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Final, NamedTuple
 
 from autoscaler.core.acpi import NO_REPORTS, SlotReports
 from autoscaler.core.named import Named
-from autoscaler.core.quickly_made import quickly_made
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from autoscaler.core.owner import Owner
+from autoscaler.core.owner import Owner
 
 MOST_VCPUS = 1 << 20
 """More vCPUs than any machine type has."""
@@ -57,38 +53,70 @@ class Descriptors:
     """The most that it may have open at once (RLIMIT_NOFILE)."""
 
 
-@quickly_made
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, init=False, unsafe_hash=True)
 class DomainView:
     """What the host side knows of one active domain at one moment."""
 
-    id: DomainId
-    name: str
-    state: RunState
-    plugged: int
+    id: Final[DomainId]
+    name: Final[str]
+    state: Final[RunState]
+    plugged: Final[int]
     """vCPUs that exist in QEMU."""
-    maximum: int
+    maximum: Final[int]
     """The domain's maxcpus: no change of the running guest goes beyond it."""
-    at_s: float
+    at_s: Final[float]
     """`Clock.monotonic_s` when this began to be read: what happened later may not be in it."""
-    vcpu_time_s: float | None = None
+    vcpu_time_s: Final[float | None]
     """CPU seconds that all vCPU threads have used since they started; None: the backend cannot see them."""
-    vcpu_delay_s: float | None = None
+    vcpu_delay_s: Final[float | None]
     """Seconds that runnable vCPU threads waited for a host CPU: the guest's steal. None: not visible."""
-    labels: Mapping[str, str] = field(default_factory=lambda: _NO_LABELS)
+    labels: Final[Mapping[str, str]]
     """What the domain's owner wrote into its metadata for us; policies match by it."""
-    claimed_by: Owner | None = None
+    claimed_by: Final[Owner | None]
     """The program that runs the domain, and that its connection does not adopt from: no policy governs it."""
-    job: str = ""
+    job: Final[str]
     """The job that holds it, in a word (``migration``): nothing is begun meanwhile. Empty: none does."""
-    slots: frozenset[int] | None = None
+    slots: Final[frozenset[int] | None]
     """Numbers of the slots that hold a vCPU; None: the backend does not tell."""
-    reports: SlotReports = NO_REPORTS
+    reports: Final[SlotReports]
     """What the guest's firmware said of its slots."""
-    descriptors: Descriptors | None = None
+    descriptors: Final[Descriptors | None]
     """Of its QEMU; None: not visible."""
     emulated: bool | None = None
     """Whether its QEMU does without KVM; None: the backend does not tell."""
+
+    def __init__(  # noqa: PLR0913 - its fields
+        self,
+        *,
+        id: DomainId,  # noqa: A002 - so is the field called
+        name: str,
+        state: RunState,
+        plugged: int,
+        maximum: int,
+        at_s: float,
+        vcpu_time_s: float | None = None,
+        vcpu_delay_s: float | None = None,
+        labels: Mapping[str, str] = _NO_LABELS,
+        claimed_by: Owner | None = None,
+        job: str = "",
+        slots: frozenset[int] | None = None,
+        reports: SlotReports = NO_REPORTS,
+        descriptors: Descriptors | None = None,
+    ) -> None:
+        self.id = id
+        self.name = name
+        self.state = state
+        self.plugged = plugged
+        self.maximum = maximum
+        self.at_s = at_s
+        self.vcpu_time_s = vcpu_time_s
+        self.vcpu_delay_s = vcpu_delay_s
+        self.labels = labels
+        self.claimed_by = claimed_by
+        self.job = job
+        self.slots = slots
+        self.reports = reports
+        self.descriptors = descriptors
 
     @property
     def named(self) -> Named:
@@ -120,28 +148,50 @@ class CpuSource(StrEnum):
     """The vCPU threads' own CPU time; the guest says nothing."""
 
 
-@quickly_made
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, init=False, unsafe_hash=True)
 class Sample:
     """Cumulative counters of one guest, as read at one moment."""
 
-    at_s: float
+    at_s: Final[float]
     """`Clock.monotonic_s` when the reply arrived."""
-    source: CpuSource
-    busy_s: float
+    source: Final[CpuSource]
+    busy_s: Final[float]
     """vCPU-seconds since boot in user, nice, system, irq and softirq."""
-    steal_s: float
+    steal_s: Final[float]
     """vCPU-seconds since boot in which the guest wanted to run and the host did not let it."""
-    online: frozenset[int]
+    online: Final[frozenset[int]]
     """Logical ids of the vCPUs that the guest's kernel runs; for `CpuSource.HOST` the plugged ones."""
-    runnable: int | None = None
+    runnable: Final[int | None]
     """Tasks that want a CPU at this instant, the reader itself excluded; None: the source does not say."""
-    boot_s: float | None = None
+    boot_s: Final[float | None]
     """The guest's boot time (its own wall clock); another value means another boot. None: not said."""
-    pressure_s: float | None = None
+    pressure_s: Final[float | None]
     """Seconds since boot in which some task waited for a CPU (PSI ``some``); None: not asked or not said."""
-    detail: str = ""
+    detail: Final[str]
     """For `CpuSource.HOST`: one sentence why the guest itself was not the source, and what to do."""
+
+    def __init__(  # noqa: PLR0913 - its fields
+        self,
+        *,
+        at_s: float,
+        source: CpuSource,
+        busy_s: float,
+        steal_s: float,
+        online: frozenset[int],
+        runnable: int | None = None,
+        boot_s: float | None = None,
+        pressure_s: float | None = None,
+        detail: str = "",
+    ) -> None:
+        self.at_s = at_s
+        self.source = source
+        self.busy_s = busy_s
+        self.steal_s = steal_s
+        self.online = online
+        self.runnable = runnable
+        self.boot_s = boot_s
+        self.pressure_s = pressure_s
+        self.detail = detail
 
 
 class MissingReason(StrEnum):

@@ -13,11 +13,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from autoscaler.core.model import GuestVcpus
+from autoscaler.core.reason import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from autoscaler.core.reason import Reason
 
 
 class Direction(StrEnum):

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from autoscaler.core.adaptive import Adaptive, AdaptiveTrace
 from autoscaler.core.model import MOST_VCPUS
 from autoscaler.core.policy import TargetStrategy
-from autoscaler.core.quickly_made import quickly_made
 from autoscaler.core.reason import Reason
 
 if TYPE_CHECKING:
@@ -28,31 +27,53 @@ _ROUNDING = 1e-9
 """Keeps a quotient that is whole but for its last bit from being rounded up to the next vCPU."""
 
 
-@quickly_made
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, init=False, unsafe_hash=True)
 class TargetTrace:
     """What strategy `target` reckoned with."""
 
-    demand_vcpus: float
-    utilization_ratio: float
+    demand_vcpus: Final[float]
+    utilization_ratio: Final[float]
     """The one to keep."""
-    hold_s: float
+    hold_s: Final[float]
+
+    def __init__(
+        self,
+        *,
+        demand_vcpus: float,
+        utilization_ratio: float,
+        hold_s: float,
+    ) -> None:
+        self.demand_vcpus = demand_vcpus
+        self.utilization_ratio = utilization_ratio
+        self.hold_s = hold_s
 
 
 Trace = TargetTrace | AdaptiveTrace
 
 
-@quickly_made
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, init=False, unsafe_hash=True)
 class Recommendation:
     """vCPUs wanted, and why."""
 
-    vcpus: int
-    reason: Reason
-    held_vcpus: int = 0
+    vcpus: Final[int]
+    reason: Final[Reason]
+    held_vcpus: Final[int]
     """The most that the strategy's memory would keep, of those online; 0: it has no say."""
-    trace: Trace | None = None
+    trace: Final[Trace | None]
     """None: no strategy was asked, for there was no load."""
+
+    def __init__(
+        self,
+        *,
+        vcpus: int,
+        reason: Reason,
+        held_vcpus: int = 0,
+        trace: Trace | None = None,
+    ) -> None:
+        self.vcpus = vcpus
+        self.reason = reason
+        self.held_vcpus = held_vcpus
+        self.trace = trace
 
 
 class Recommender(Protocol):

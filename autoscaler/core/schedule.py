@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from autoscaler.core.policy import Mode
+
 if TYPE_CHECKING:
-    from autoscaler.core.policy import Mode, Policy, Schedule
+    from autoscaler.core.policy import Policy, Schedule
 
 _DAY = 1440
 """Minutes that a clock shows in a day."""

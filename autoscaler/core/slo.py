@@ -6,6 +6,7 @@ sight is good, bad or unknown, exactly one of them; what was not measured is unk
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
@@ -16,8 +17,6 @@ from autoscaler.core.slice_cutter import SliceCutter
 from autoscaler.core.slice_ledger import SliceLedger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from autoscaler.core.demand import Load
     from autoscaler.core.policy import Sla
 

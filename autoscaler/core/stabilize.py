@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from autoscaler.core.model import MOST_VCPUS
 from autoscaler.core.policy import STEP_FLOOR_VCPUS, DownLimits, Mode, UpLimits
-from autoscaler.core.quickly_made import quickly_made
 from autoscaler.core.reason import Reason
 
 if TYPE_CHECKING:
@@ -33,46 +32,94 @@ class Clamp:
     after: int
 
 
-@quickly_made
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, init=False, unsafe_hash=True)
 class Target:
     """The vCPUs to have, the size to go to now, the one reason that decided, and every clamp on the way."""
 
-    vcpus: int
-    next_vcpus: int
-    reason: Reason
-    clamps: tuple[Clamp, ...] = ()
+    vcpus: Final[int]
+    next_vcpus: Final[int]
+    reason: Final[Reason]
+    clamps: Final[tuple[Clamp, ...]]
+
+    def __init__(
+        self,
+        *,
+        vcpus: int,
+        next_vcpus: int,
+        reason: Reason,
+        clamps: tuple[Clamp, ...] = (),
+    ) -> None:
+        self.vcpus = vcpus
+        self.next_vcpus = next_vcpus
+        self.reason = reason
+        self.clamps = clamps
 
 
-@quickly_made
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, init=False, unsafe_hash=True)
 class Situation:
     """What the clamps look at."""
 
-    now_s: float
-    online: int
+    now_s: Final[float]
+    online: Final[int]
     """vCPUs online now: what a move starts from."""
-    lower: int
-    upper: int
-    mode: Mode
-    up: UpLimits
-    down: DownLimits
-    held_vcpus: int
+    lower: Final[int]
+    upper: Final[int]
+    mode: Final[Mode]
+    up: Final[UpLimits]
+    down: Final[DownLimits]
+    held_vcpus: Final[int]
     """The most that the strategy's memory would keep."""
-    last_change_s: float | None
+    last_change_s: Final[float | None]
     """When the last change of this domain ended; None: never."""
-    shrinks: int
+    shrinks: Final[int]
     """How many shrinks the last 24 hours have seen."""
-    saturated: bool
-    starved: bool
+    saturated: Final[bool]
+    starved: Final[bool]
     """Whether the host withholds more of the vCPUs' time than a guest can be judged by."""
-    doubted: bool = False
+    doubted: Final[bool]
     """Whether the guest claims load that its host did not see, or not yet."""
-    own_lower: int | None = None
+    own_lower: Final[int | None]
     """The policy's own bound, where a schedule is in force; None: `lower` is its own."""
-    own_upper: int | None = None
-    ordered: int | None = None
+    own_upper: Final[int | None]
+    ordered: Final[int | None]
     """The count that an administrator ordered, which then is `lower` and `upper` too; None: none."""
+
+    def __init__(  # noqa: PLR0913 - its fields
+        self,
+        *,
+        now_s: float,
+        online: int,
+        lower: int,
+        upper: int,
+        mode: Mode,
+        up: UpLimits,
+        down: DownLimits,
+        held_vcpus: int,
+        last_change_s: float | None,
+        shrinks: int,
+        saturated: bool,
+        starved: bool,
+        doubted: bool = False,
+        own_lower: int | None = None,
+        own_upper: int | None = None,
+        ordered: int | None = None,
+    ) -> None:
+        self.now_s = now_s
+        self.online = online
+        self.lower = lower
+        self.upper = upper
+        self.mode = mode
+        self.up = up
+        self.down = down
+        self.held_vcpus = held_vcpus
+        self.last_change_s = last_change_s
+        self.shrinks = shrinks
+        self.saturated = saturated
+        self.starved = starved
+        self.doubted = doubted
+        self.own_lower = own_lower
+        self.own_upper = own_upper
+        self.ordered = ordered
 
 
 def stabilize(wish: Recommendation, at: Situation) -> Target:

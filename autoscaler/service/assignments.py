@@ -5,17 +5,18 @@ A thousand patterns are too many to try for each of a thousand domains at every 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autoscaler.core.policy import Mode
+from autoscaler.core.owner import Owner
+from autoscaler.core.policy import Mode, Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from autoscaler.core.model import DomainId, DomainView
-    from autoscaler.core.owner import Owner
-    from autoscaler.core.policy import Policy, PolicySet
+    from autoscaler.core.policy import PolicySet
 
 
 @dataclass(frozen=True, slots=True)

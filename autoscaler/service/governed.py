@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from autoscaler.core.domain_state import DomainState
+from autoscaler.core.operation import Operation
+from autoscaler.core.slo import Slo, SloReport
+from autoscaler.service.host import Host
 from autoscaler.service.snapshot import DomainSnapshot
 from autoscaler.service.tally import TallyCounter
-
-if TYPE_CHECKING:
-    from autoscaler.core.domain_state import DomainState
-    from autoscaler.core.operation import Operation
-    from autoscaler.core.slo import Slo, SloReport
-    from autoscaler.service.host import Host
 
 
 @dataclass(slots=True, eq=False)

@@ -7,12 +7,13 @@ reason.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from autoscaler.core.model import DomainView, Missing, MissingReason, Observation, RunState, Sample
+from autoscaler.core.model import DomainView, HostView, Missing, MissingReason, Observation, RunState, Sample
 from autoscaler.ports import (
     AgentAbsent,
     AgentBlocked,
@@ -27,9 +28,9 @@ from autoscaler.ports import (
 from autoscaler.service.lanes import Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
-    from autoscaler.core.model import DomainId, HostView
+    from autoscaler.core.model import DomainId
     from autoscaler.ports import Clock
     from autoscaler.service.host import Host
     from autoscaler.service.lanes import Submit

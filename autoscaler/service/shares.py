@@ -10,6 +10,7 @@ it or not, and by whichever connection it is seen.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from autoscaler.core.operation import Direction
 from autoscaler.core.rate import ChangeRate
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable
 
     from autoscaler.core.arbiter import Grant, Request
     from autoscaler.core.deadlines import DeadlineSettings
