@@ -82,7 +82,7 @@ class DomainView:
     """What the guest's firmware said of its slots."""
     descriptors: Final[Descriptors | None]
     """Of its QEMU; None: not visible."""
-    emulated: bool | None = None
+    emulated: Final[bool | None]
     """Whether its QEMU does without KVM; None: the backend does not tell."""
 
     def __init__(  # noqa: PLR0913 - its fields
@@ -102,6 +102,7 @@ class DomainView:
         slots: frozenset[int] | None = None,
         reports: SlotReports = NO_REPORTS,
         descriptors: Descriptors | None = None,
+        emulated: bool | None = None,
     ) -> None:
         self.id = id
         self.name = name
@@ -117,6 +118,7 @@ class DomainView:
         self.slots = slots
         self.reports = reports
         self.descriptors = descriptors
+        self.emulated = emulated
 
     @property
     def named(self) -> Named:

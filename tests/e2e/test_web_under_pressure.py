@@ -45,7 +45,8 @@ def test_idle_connections_and_slow_readers_delay_neither_a_scrape_nor_a_tick(ser
         while service.get("/api/v1/status")["ticks"] < ticks + TICKS:
             assert time.monotonic() < started_s + 2 * TICKS, "the ticks are late"
             time.sleep(0.1)
-    assert beside_s < alone_s + 0.1
+    # A twentieth of the interval that is usual.
+    assert beside_s < alone_s + 0.25
 
 
 def test_a_page_of_the_installed_service_has_its_files(service: RunningService) -> None:

@@ -151,6 +151,8 @@ def test_a_socket_that_serves_another_client_is_explained(room: QmpRoom, others:
     ]
     for client in clients:
         client.connect_ex(str(server.path))
+    clients[0].settimeout(10)
+    assert clients[0].recv(1), "it is greeted, and so served"
 
     trouble = trouble_with(room, guest_of(server))
     for client in clients:
