@@ -8,7 +8,8 @@ transaction: a killed service loses what it learned since, and nothing that it d
 Invariants: a decision to act is committed together with the operation that it begins, before the first
 action: a killed service finds what it began, and what cannot be written is not begun. The row of an operation
 is open until its end was seen, by this run or by a later one. An administrator's order is on the disk, not
-only with the kernel, once it was taken.
+only with the kernel, once it was taken; and in the file itself, not only in SQLite's log beside it, of which
+one damaged byte costs all that follows: at once, or where a reader is in the way, with a `flush` after that.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from autoscaler.ports import JournalUnavailable, Kept
 from autoscaler.service import journal_file, journal_past
 from autoscaler.service.history import History
 from autoscaler.service.journal_audit import JournalAudit
-from autoscaler.service.journal_errors import MOVE_AWAY, naming_errors
+from autoscaler.service.journal_damage import require_whole
+from autoscaler.service.journal_errors import DAMAGE, MOVE_AWAY, in_a_line, naming_damage, naming_errors
 from autoscaler.service.journal_fold import Last, key_of, write_fold
 from autoscaler.service.journal_pruning import Pruning, make_shrinkable
 from autoscaler.service.journal_rows import (
@@ -92,8 +94,10 @@ class SqliteJournal:
         self._learned: dict[DomainId, tuple[float, str]] = {}
         """What waits for the next flush: when it was kept, and the JSON of it."""
         self._audit = JournalAudit(audit)
+        self._settled = True
+        """Whether every order is in the file itself."""
         journal_file.prepare(path)
-        with naming_errors(self._path):
+        with naming_damage(self._path):
             self._db = sqlite3.connect(path, check_same_thread=False, timeout=_LOCK_PATIENCE_S)
             try:
                 self._open()
@@ -102,6 +106,7 @@ class SqliteJournal:
                 raise
 
     def _open(self) -> None:
+        require_whole(self._db, self._path)
         make_shrinkable(self._db)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
@@ -116,6 +121,7 @@ class SqliteJournal:
             bring_up(self._db)
         self._before = look_over(self._db)
         self._audit.take_up(self._db)
+        self._settle()
 
     def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
         """Record a decision; see `autoscaler.ports.Journal`."""
@@ -160,10 +166,10 @@ class SqliteJournal:
         try:
             with naming_errors(self._path):
                 return read_orders(self._db)
-        except ValueError as error:
+        except DAMAGE as error:
             raise JournalUnavailable(
-                f"the orders in the journal {self._path} are damaged ({error}), and one may be to begin "
-                f"nothing at all: {MOVE_AWAY}"
+                f"the orders in the journal {self._path} are damaged ({in_a_line(error)}), and one may be to "
+                f"begin nothing at all: {MOVE_AWAY}"
             ) from error
 
     def keep(
@@ -180,7 +186,7 @@ class SqliteJournal:
         """What was last kept of a domain, unless it is damaged; see `autoscaler.ports.Journal`."""
         found: tuple[float, str | bytes] | None = self._learned.get(domain)
         if found is None:
-            with naming_errors(self._path):
+            with naming_damage(self._path):
                 # As bytes: text that is not UTF-8 is damage of this row, not of the journal.
                 found = self._db.execute(
                     "SELECT at_wall_s, CAST(learned AS BLOB) FROM learned WHERE host = ? AND uuid = ?",
@@ -203,12 +209,12 @@ class SqliteJournal:
 
     def growths_s(self, host: str, most: int) -> list[float]:
         """How long the newest growths of one host took; see `autoscaler.ports.Journal`."""
-        with naming_errors(self._path):
+        with naming_damage(self._path):
             return journal_past.growths_s(self._db, host, most)
 
     def changes(self, domain: DomainId, *, now_s: float, wall_s: float, within_s: float) -> list[Operation]:
         """The changes of one domain that were begun of late; see `autoscaler.ports.Journal`."""
-        with naming_errors(self._path):
+        with naming_damage(self._path):
             return journal_past.changes(self._db, domain, now_s=now_s, wall_s=wall_s, within_s=within_s)
 
     def begin_tape(self) -> None:
@@ -247,6 +253,8 @@ class SqliteJournal:
             self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         with naming_errors(self._path):
             self._pruning.give_back(self._db)
+            if not self._settled:
+                self._settle()
         self._history.whole.clear()
         self._learned.clear()
         self._ended.clear()
@@ -273,11 +281,17 @@ class SqliteJournal:
 
     @contextmanager
     def _to_the_disk(self) -> Iterator[None]:
-        """A transaction that outlives a loss of power, too."""
+        """A transaction that outlives a loss of power, too, and a damaged log."""
         with naming_errors(self._path):
             self._db.execute("PRAGMA synchronous = FULL")
             try:
                 with self._audit.transaction(self._db):
                     yield
+                self._settle()
             finally:
                 self._db.execute("PRAGMA synchronous = NORMAL")
+
+    def _settle(self) -> None:
+        """Bring what is in SQLite's log into the file, and empty the log, unless somebody reads in it."""
+        busy: int = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        self._settled = not busy
