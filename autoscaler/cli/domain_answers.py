@@ -33,6 +33,7 @@ _UNSEEN = "not known, since the guest was not seen after the service took it up"
 _LEFT = f"left as it is, which is {_UNSEEN}"
 MODE = one_of(Mode, "how far the policy goes")
 
+_NONE_ENDED = "none has ended since the service started, nor one that was begun in the day before"
 _CHANGE = object_of(
     "one change of vCPUs",
     decision_id=whole("the decision that it began with; see events"),
@@ -120,10 +121,10 @@ DOMAIN_KEYS: dict[str, Schema] = {
     "load": maybe(_LOAD, "it is not known"),
     "decision": maybe(_LAST_DECISION, "there was none"),
     "operation": maybe(_CHANGE, "none is under way"),
-    "last_operation": maybe(_CHANGE, "none has ended"),
+    "last_operation": maybe(_CHANGE, _NONE_ENDED),
     "order": maybe(ORDER, "there is none"),
     "removal": maybe(_CHANGE, "none is under way"),
-    "last_removal": maybe(_CHANGE, "none has ended"),
+    "last_removal": maybe(_CHANGE, _NONE_ENDED),
     "descriptors": maybe(
         object_of("files of its QEMU", open=whole("open"), limit=whole("the most")), "not visible"
     ),
@@ -141,7 +142,7 @@ SLOT = object_of(
     online=maybe(flag("whether the guest runs that"), "not known"),
     report=maybe(
         object_of(
-            "what the guest's firmware said of it last",
+            "what the guest's firmware said of it last, since the service started",
             source=whole("ACPI's code of the event"),
             status=whole("ACPI's status"),
             meaning=text("both in words"),

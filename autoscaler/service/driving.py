@@ -97,10 +97,7 @@ class Driving:
             self._recorder.ended(operation)
             self._instruments.operation_ended(operation)
             governed.tally.ended(operation)
-            if operation.unplugs:
-                governed.last_removal = operation
-            else:
-                governed.last_operation = operation
+            governed.ended(operation)
             self._narrator.ended(state.view.name, operation)
             self._fleet.shares(state.view.id.host).learn(operation)
 

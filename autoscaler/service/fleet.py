@@ -114,7 +114,7 @@ class Fleet:
         governed = self._domains.get(view.id)
         new = governed is None
         if governed is None:
-            governed = Governed(self._remembered(view, policy), self.hosts[view.id.host])
+            governed = self._remembered(view, policy)
             self._domains[view.id] = governed
         else:
             governed.state.govern(policy, self._clock.monotonic_s())
@@ -223,8 +223,8 @@ class Fleet:
     def _of(self, place: str) -> Iterator[Governed]:
         return (governed for governed in self._domains.values() if governed.host.place == place)
 
-    def _remembered(self, view: DomainView, policy: Policy) -> DomainState:
-        """A new domain's state with what was learned and done before it left, or before the service ended."""
+    def _remembered(self, view: DomainView, policy: Policy) -> Governed:
+        """A new domain with what was learned and done before it left, or before the service ended."""
         now_s, wall_s = self._clock.monotonic_s(), self._clock.wall_s()
         shares = self.shares(view.id.host)
         lag_s, deadlines = shares.delay.typical_s, shares.deadlines
@@ -232,10 +232,15 @@ class Fleet:
         kept = self._recorder.kept(view.id)
         if kept is None:
             learned = Learned(policy, now_s, lag_s=lag_s)
-            return DomainState(view, policy, now_s, learned, past, deadlines)
-        away_s = wall_s - kept.wall_s
-        learned = Learned.restore(policy, kept.learned, now_s, away_s=away_s, lag_s=lag_s)
-        state = DomainState(view, policy, now_s, learned, past, deadlines)
-        state.by_hand = ByHand.restore(kept.learned, view.plugged, now_s, away_s=away_s, past=past)
-        state.idle = IdleTime.restore(kept.learned, view.plugged, now_s, away_s=away_s, past=past)
-        return state
+            state = DomainState(view, policy, now_s, learned, past, deadlines)
+        else:
+            away_s = wall_s - kept.wall_s
+            learned = Learned.restore(policy, kept.learned, now_s, away_s=away_s, lag_s=lag_s)
+            state = DomainState(view, policy, now_s, learned, past, deadlines)
+            state.by_hand = ByHand.restore(kept.learned, view.plugged, now_s, away_s=away_s, past=past)
+            state.idle = IdleTime.restore(kept.learned, view.plugged, now_s, away_s=away_s, past=past)
+        governed = Governed(state, self.hosts[view.id.host])
+        for operation in past:
+            if operation.outcome is not None:
+                governed.ended(operation)
+        return governed

@@ -48,6 +48,13 @@ class Governed:
             order=state.order,
         )
 
+    def ended(self, operation: Operation) -> None:
+        """A change is over: the last of its kind."""
+        if operation.unplugs:
+            self.last_removal = operation
+        else:
+            self.last_operation = operation
+
     def slice_closed(self) -> None:
         """The service level has another slice: its report is made anew when it is next asked for."""
         self._report = None

@@ -38,7 +38,7 @@ def changes(
     """The changes of one domain that were begun of late; see `autoscaler.ports.Journal`."""
     rows = db.execute(
         "SELECT d.at_wall_s, d.host, o.decision_id, o.from_vcpus, o.to_vcpus, o.reason, o.stages, o.outcome,"
-        " o.direction, json_valid(o.stages) AND json_extract(o.stages, '$.held')"
+        " o.detail, o.direction, json_valid(o.stages) AND json_extract(o.stages, '$.held')"
         " FROM decisions d LEFT JOIN operations o ON o.decision_id = d.id"
         " WHERE d.uuid = ? ORDER BY d.id DESC",
         (domain.uuid,),
@@ -50,7 +50,7 @@ def _changes(
     rows: sqlite3.Cursor, host: str, now_s: float, wall_s: float, within_s: float
 ) -> Iterator[Operation]:
     """The newest first; the cursor is read no further than it has to be."""
-    for at_wall_s, of_host, decision_id, from_vcpus, to_vcpus, reason, stages, outcome, way, held in rows:
+    for at_wall_s, of_host, decision_id, *counts, reason, stages, outcome, detail, way, held in rows:
         ago_s = max(0.0, wall_s - at_wall_s)
         if ago_s > within_s:
             return
@@ -62,14 +62,18 @@ def _changes(
             yield Operation(
                 unplugs=way == Direction.UNPLUG,
                 decision_id=decision_id,
-                from_vcpus=from_vcpus,
-                to_vcpus=to_vcpus,
+                from_vcpus=counts[0],
+                to_vcpus=counts[1],
                 reason=Reason(reason),
                 requested_s=requested_s,
                 accepted_s=at_s.get("requested" if way == Direction.UNPLUG else "accepted"),
                 present_s=at_s.get("present"),
                 online_s=at_s.get("online"),
+                relieved_s=at_s.get("relieved"),
+                offlined_s=at_s.get("offlined"),
+                acknowledged_s=at_s.get("acknowledged"),
                 gone_s=at_s.get("gone"),
                 held=bool(held),
                 outcome=None if outcome is None else Outcome(outcome),
+                detail=detail,
             )

@@ -13,7 +13,7 @@ from autoscaler.core.operation import Outcome
 from autoscaler.core.policy import DownLimits, Fallback, Match, MissingRule, Policy, Reclaim, TargetStrategy
 from autoscaler.core.reason import Reason
 from autoscaler.ports import AgentUnresponsive, BackendUnavailable, Denied
-from autoscaler.service.describe import domain_of
+from autoscaler.service.describe import domain_of, operation_of
 from autoscaler.service.journal_reader import events
 from autoscaler.service.lookup import Explained, explained
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
@@ -56,6 +56,18 @@ class Machine:
 
     def reasons(self) -> set[object]:
         return {event["reason"] for event in events(self.folder / "journal.sqlite", limit=1000)}
+
+
+def shown(machine: Machine) -> dict[str, dict[str, object]]:
+    """The last change and the last removal, as `show` has them, to a millisecond; those that there are."""
+    domain = machine.simulation.domain("web-1")
+    last = {"change": domain.last_operation, "removal": domain.last_removal}
+    return {
+        name: operation_of(operation)
+        | {"stages_s": {stage: round(took_s, 3) for stage, took_s in operation.stages_s().items()}}
+        for name, operation in last.items()
+        if operation is not None
+    }
 
 
 def test_vcpus_that_were_plugged_right_before_the_kill_are_brought_online_and_nobody_elses(
@@ -153,6 +165,24 @@ def test_a_kill_does_not_give_back_the_shrinks_of_the_day(tmp_path: Path) -> Non
     shrinks = [event for event in found if event["operation"] and event["verdict"] == "shrink"]
     assert len(shrinks) == 3
     assert machine.reason is Reason.DAILY_LIMIT
+
+
+@pytest.mark.parametrize("reclaims", [False, True])
+def test_the_last_change_and_the_last_removal_are_shown_after_a_kill_as_before(
+    tmp_path: Path, *, reclaims: bool
+) -> None:
+    taking_back = replace(POLICY, down=replace(POLICY.down, reclaim=Reclaim.UNPLUG))
+    machine = Machine(tmp_path, taking_back if reclaims else POLICY)
+    machine.run(3)
+    machine.guest.set(demand=1.8)
+    machine.run(10)
+    machine.guest.set(demand=0.1)
+    machine.run(60)
+    before = shown(machine)
+    assert set(before) == ({"change", "removal"} if reclaims else {"change"})
+    machine.start()
+    machine.run(1)
+    assert shown(machine) == before
 
 
 def test_a_kill_does_not_end_a_cooldown(tmp_path: Path) -> None:
