@@ -239,7 +239,7 @@ class SqliteJournal:
         """Write what has been folded and kept so far; forget domains that are gone and what is old."""
         newest_s = max((last.until_wall_s for last in self._last.values()), default=0.0)
         self._audit.look_after()
-        with naming_errors(self._path), self._audit.transaction(self._db):
+        with naming_damage(self._path), self._audit.transaction(self._db):
             for last in self._last.values():
                 write_fold(self._db, last)
             write_ended(self._db, self._ended.values())
@@ -287,7 +287,9 @@ class SqliteJournal:
             try:
                 with self._audit.transaction(self._db):
                     yield
-                self._settle()
+                # A reader that was in the way of one order is not waited for with each of many.
+                if self._settled:
+                    self._settle()
             finally:
                 self._db.execute("PRAGMA synchronous = NORMAL")
 

@@ -75,7 +75,7 @@ def _fault(order: Order) -> str | None:
     if not order.pauses and (order.domain == EVERY or order.vcpus is None or order.vcpus < 1):
         return f"a count of {order.vcpus} vCPUs is ordered"
     if not 0.0 <= order.at_wall_s < _END_OF_DATES_S:
-        return f"one was given at {order.at_wall_s:g} s since the epoch"
+        return f"one was given {order.at_wall_s:g} s after the epoch"
     if order.until_wall_s is not None and not order.at_wall_s < order.until_wall_s < _END_OF_DATES_S:
-        return f"one was given at {order.at_wall_s:g} s since the epoch and ends at {order.until_wall_s:g} s"
+        return f"one ends {order.until_wall_s:g} s after the epoch, given {order.at_wall_s:g} s after it"
     return None if order.by_uid in _UIDS else f"one is by uid {order.by_uid}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -13,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from autoscaler.core.learned import DAY_S
+from autoscaler.core.model import DomainId
 from autoscaler.core.operation import Outcome
 from autoscaler.core.orders import EVERY, Order, OrderKind
 from autoscaler.ports import JournalUnavailable
+from autoscaler.service import journal_damage
 from autoscaler.service.journal import SqliteJournal
 from tests.fakes.examples import DOMAIN, GROWTH, OPERATION
 
@@ -101,6 +104,17 @@ def test_an_order_that_a_reader_kept_in_the_log_is_in_the_file_with_the_next_flu
     killed = as_killed(path)
     log_of(killed).unlink()
     assert orders_after_a_start(killed) == [PAUSE]
+
+
+def test_a_reader_in_the_way_of_many_orders_is_waited_for_once(journal: SqliteJournal, path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM decisions").fetchall()
+        began_s = time.monotonic()
+        for number in range(60):
+            journal.ordered(replace(HELD, domain=DomainId(DOMAIN.host, f"u-{number}")))
+        assert time.monotonic() - began_s < 4.0
+    assert len(journal.orders()) == 60
 
 
 def test_what_a_start_found_in_the_log_is_in_the_file_after_it(journal: SqliteJournal, path: Path) -> None:
@@ -240,9 +254,12 @@ def whole_start(path: Path) -> list[Order]:
         return orders
 
 
+@pytest.mark.parametrize("small", [True, False])
 def test_a_start_on_a_damaged_journal_has_its_orders_or_says_in_a_line_that_it_is_damaged(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, small: bool
 ) -> None:
+    if not small:
+        monkeypatch.setattr(journal_damage, "_QUICK_BYTES", 0)
     path = tmp_path / "journal.sqlite"
     with closing(SqliteJournal(path)) as journal:
         for number in range(8):
@@ -254,7 +271,7 @@ def test_a_start_on_a_damaged_journal_has_its_orders_or_says_in_a_line_that_it_i
     whole = path.read_bytes()
     chance = random.Random(1)
     said = []
-    for number in range(400):
+    for number in range(200):
         path.write_bytes(mangled(whole, chance))
         try:
             orders = whole_start(path)
@@ -267,4 +284,4 @@ def test_a_start_on_a_damaged_journal_has_its_orders_or_says_in_a_line_that_it_i
         assert [order.until_wall_s for order in orders if order.domain == EVERY] == [None], number
     assert [sentence for sentence in said if not sentence.isprintable()] == []
     assert [sentence for sentence in said if "move the file away" not in sentence] == []
-    assert 100 < len(said) < 350
+    assert 60 < len(said) < 180
