@@ -30,7 +30,7 @@ from autoscaler.service.journal_audit import head_in
 from autoscaler.service.journal_schema import SCHEMA_VERSION, schema_of
 from autoscaler.service.state_folder import StateDirectory
 from tests.fakes.crash_guests import MOST_VCPUS, UTILIZATION_RATIO, Act, Inhabitant
-from tests.fakes.crash_records import Intent, ends, intents_of, ran, wrong_decisions
+from tests.fakes.crash_records import Intent, ends, intents_of, ran, taken_for_others, wrong_decisions
 from tests.fakes.mortal_service import MortalService
 
 SHRINKS_PER_DAY = 4
@@ -243,11 +243,7 @@ class CrashLab:
             if db.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
                 yield "the journal is damaged"
             yield from self._unaudited(db)
-            by_hand = db.execute(
-                "SELECT count(*) FROM decisions WHERE reason = 'changed-by-hand'"
-            ).fetchone()[0]
-            if by_hand:
-                yield f"{by_hand} decisions took a change of the service's own for somebody else's"
+            yield from taken_for_others(db)
             yield from wrong_decisions(db)
             for guest in self.guests:
                 yield from (

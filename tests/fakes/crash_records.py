@@ -24,6 +24,21 @@ class Intent:
         return self.outcome is None
 
 
+def taken_for_others(db: sqlite3.Connection) -> Iterator[str]:
+    """The decisions that took a change of the service's own for somebody else's, with what it did before."""
+    rows = db.execute(
+        "SELECT id, domain, at_wall_s, plugged, online FROM decisions"
+        " WHERE reason = 'changed-by-hand' ORDER BY id"
+    ).fetchall()
+    for row, domain, at_wall_s, plugged, online in rows:
+        changes = db.execute(
+            "SELECT d.at_wall_s - ?, o.* FROM operations o JOIN decisions d ON d.id = o.decision_id"
+            " WHERE d.domain = ? AND d.id < ? ORDER BY d.id DESC LIMIT 5",
+            (at_wall_s, domain, row),
+        ).fetchall()
+        yield f"{domain}: {online} of {plugged} were taken for somebody else's, after {changes}"
+
+
 def wrong_decisions(db: sqlite3.Connection) -> Iterator[str]:
     """What the journal has of decisions that are not to be made, whatever befalls the service."""
     for sentence, condition in (
