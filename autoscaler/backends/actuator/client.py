@@ -79,7 +79,9 @@ class ActuatorClient:
             except OSError as error:
                 raise BackendUnavailable(self._unreachable(error)) from error
             try:
-                send(connection, encoded(request), until=until)
+                # One that refuses whoever connects answers and hangs up, though there is more to say.
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    send(connection, encoded(request), until=until)
                 answer = receive(connection, most_bytes=MOST_ANSWER_BYTES, until=until)
                 return self._taken(answer, lost)
             except (OSError, EOFError, ValueError) as error:
