@@ -25,6 +25,7 @@ from autoscaler.backends.connection import (
     QmpListConnection,
 )
 from autoscaler.backends.labels import checked
+from autoscaler.backends.local.wire import each_key_once
 from autoscaler.backends.qmp.guests import QmpGuest
 from autoscaler.core.model import MOST_VCPUS
 from autoscaler.core.owner import Owner
@@ -95,7 +96,7 @@ def read(text: bytes) -> Charter:
         ValueError: it is none; its text is a part of a sentence.
     """
     try:
-        found = _of(json.loads(text, object_pairs_hook=_each_once), dict)
+        found = _of(json.loads(text, object_pairs_hook=each_key_once), dict)
         version, timeout_s, connections, bounds = _values(
             found, "version", "agent_timeout_s", "connections", "bounds"
         )
@@ -108,13 +109,6 @@ def read(text: bytes) -> Charter:
         )
     except RecursionError:
         raise ValueError("it is too deep") from None
-
-
-def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return found
 
 
 def _of(value: object, kind: type[T]) -> T:

@@ -12,6 +12,8 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 _POINTERS = ("next", "name", "data", *(f"call_{number}" for number in range(12)), "time_int64")
 _CALLS = {
     "write": ctypes.CFUNCTYPE(
@@ -42,6 +44,9 @@ def library() -> Path | None:
     """The SQLite that this process has loaded; None: it is part of the interpreter."""
     lines = Path("/proc/self/maps").read_text().splitlines()
     return next((Path(line.split()[-1]) for line in lines if "libsqlite3" in line), None)
+
+
+needs_library = pytest.mark.skipif(library() is None, reason="SQLite is part of the Python binary")
 
 
 @contextlib.contextmanager

@@ -128,7 +128,7 @@ def test_an_end_whose_line_could_not_be_written_is_on_record_later_and_with_it(t
     assert outcomes(tmp_path) == [(row, "done")]
 
 
-@pytest.mark.skipif(read_only_disk.library() is None, reason="SQLite is part of the Python binary")
+@read_only_disk.needs_library
 def test_a_change_that_the_journal_does_not_take_in_the_end_is_said_to_have_never_begun(
     tmp_path: Path,
 ) -> None:

@@ -27,11 +27,6 @@ from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, Simulated
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a file system of one's own needs root")
 
 
-needs_library = pytest.mark.skipif(
-    read_only_disk.library() is None, reason="SQLite is built into this interpreter"
-)
-
-
 class Machine:
     """A guest of one vCPU under a service whose state lies in a folder."""
 
@@ -146,7 +141,7 @@ def test_a_read_only_disk_at_the_start_is_refused_in_one_sentence(tmp_path: Path
             Service(config)
 
 
-@needs_library
+@read_only_disk.needs_library
 def test_a_disk_that_becomes_read_only_changes_nothing_until_it_can_be_written_again(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     machine.run(3)
@@ -162,7 +157,7 @@ def test_a_disk_that_becomes_read_only_changes_nothing_until_it_can_be_written_a
     assert machine.outcomes() == ["done"]
 
 
-@needs_library
+@read_only_disk.needs_library
 def test_a_disk_that_becomes_read_only_during_a_change_has_its_end_recorded_later(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     machine.guest.set(demand=1.8, onlines=False)

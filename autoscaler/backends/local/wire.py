@@ -48,7 +48,7 @@ def receive(connection: socket.socket, *, most_bytes: int, until: Deadline) -> d
     if not line:
         raise EOFError
     try:
-        message = json.loads(line, object_pairs_hook=_each_key_once)
+        message = json.loads(line, object_pairs_hook=each_key_once)
     except _TwiceError:
         raise
     except (ValueError, RecursionError):
@@ -58,7 +58,12 @@ def receive(connection: socket.socket, *, most_bytes: int, until: Deadline) -> d
     return message
 
 
-def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object of JSON, for `object_pairs_hook`.
+
+    Raises:
+        ValueError: it has a key twice.
+    """
     found = dict(pairs)
     if len(found) < len(pairs):
         raise _TwiceError("JSON with a key that stands twice in one object")
