@@ -13,11 +13,11 @@ import logging
 import os
 import stat
 import threading
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import watchfiles
+from watchfiles._rust_notify import RustNotify  # its documented lower half
 
 from autoscaler.policyfile.load import fingerprint, policy_files
 
@@ -71,25 +71,29 @@ class PolicyWatch:
     def _watch(self) -> None:
         """Look whenever something happens, until other folders are the ones to be watched."""
         folders = _folders(self._paths)
-        watching = watchfiles.watch(
-            *folders,
-            watch_filter=None,
-            recursive=False,
-            step=_QUIET_MS,
-            debounce=_QUIET_AT_LAST_MS,
-            rust_timeout=round(LOOK_EVERY_S * 1000),
-            yield_on_timeout=True,
-            stop_event=self._closed,
+        watching = RustNotify(
+            [str(folder) for folder in folders],
+            debug=False,
             force_polling=False,
+            poll_delay_ms=0,  # nothing is polled
+            recursive=False,
             ignore_permission_denied=True,
         )
-        with closing(watching):
-            for events in watching:
-                self._deaf = False
+        with watching:
+            self._deaf = False
+            # What happened since the one before ended, neither has told.
+            self._look()
+            while _folders(self._paths) == folders:
+                events = watching.watch(
+                    _QUIET_AT_LAST_MS, _QUIET_MS, round(LOOK_EVERY_S * 1000), self._closed
+                )
+                if events == "stop":
+                    return
                 self._look()
                 # One that was made anew may have the number of the one before, and is another all the same.
-                gone = {Path(path) for change, path in events if change is watchfiles.Change.deleted}
-                if gone & folders.keys() or _folders(self._paths) != folders:
+                if isinstance(events, set) and any(
+                    change == watchfiles.Change.deleted and Path(path) in folders for change, path in events
+                ):
                     return
 
     def _look(self) -> None:

@@ -263,6 +263,20 @@ def test_a_folder_that_is_made_anew_the_moment_its_end_is_told_is_watched_like_t
             watched.ready()
 
 
+@pytest.mark.usefixtures("by_kernel")
+def test_a_change_while_the_one_before_is_told_is_noticed_though_the_folder_is_another(folder: Path) -> None:
+    def exchange() -> None:
+        if not (folder / "third.yml").exists():
+            folder_exchanged(folder, "third")
+            added(folder, "third")
+
+    with watching(folder) as watched:
+        watched.then = exchange
+        written(folder, "second")
+        eventually((folder / "third.yml").exists)
+        watched.wait()
+
+
 @pytest.mark.usefixtures("by_looking")
 @pytest.mark.parametrize("named", ["", "web.yaml"], ids=["folder", "file"])
 def test_what_is_not_there_yet_is_noticed_when_it_comes(tmp_path: Path, named: str) -> None:
