@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import struct
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.agent.deadline import Deadline
@@ -34,13 +35,13 @@ def ask_control(path: Path, verb: str, **arguments: object) -> dict[str, object]
         ControlUnreachable: with what to do.
     """
     until = Deadline.after(_PATIENCE_S)
+    request = encoded({**arguments, "verb": verb})  # before there is somebody who waits for it
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_PATIENCE_S)
-            connection.connect(os.fsencode(path))
+            _connect(connection, path)
             # A service that has heard enough answers and hangs up, though there is more to say.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                send(connection, encoded({**arguments, "verb": verb}), until=until)
+                send(connection, request, until=until)
             answer = receive(connection, most_bytes=_MOST_ANSWER_BYTES, until=until)
     except (OSError, EOFError, ValueError) as error:
         raise ControlUnreachable(_sentence(path, error)) from error
@@ -49,6 +50,20 @@ def ask_control(path: Path, verb: str, **arguments: object) -> dict[str, object]
     if answer.pop("ok", None) is not True:
         raise ControlUnreachable(_sentence(path, ValueError("an answer of another kind")))
     return answer
+
+
+def _connect(connection: socket.socket, path: Path) -> None:
+    """Connect, and stand in line where many wait to be let in.
+
+    Python's own timeout would make the socket one that fails at once where the line is full; this one is the
+    kernel's.
+
+    Raises:
+        OSError: nobody listens there, or the line did not get shorter in time.
+    """
+    patience = struct.pack("@ll", int(_PATIENCE_S), 0)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
+    connection.connect(os.fsencode(path))
 
 
 def _sentence(path: Path, error: Exception) -> str:

@@ -227,16 +227,121 @@ def test_peers_that_hang_up_cost_nothing(served: Path) -> None:
     assert ask_control(served, "echo") == {"heard": {}}
 
 
-def test_peers_that_are_silent_or_many_let_the_others_have_their_turn(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(line_server, "_REQUEST_S", 0.5)
+def test_peers_that_are_silent_or_many_let_the_others_have_their_turn(path: Path) -> None:
     with serving(path) as server, contextlib.ExitStack() as peers:
         for _ in range(30):
             peers.enter_context(connected(path))
         eventually(lambda: len(server._connections) == 8)
         assert ask_control(path, "echo") == {"heard": {}}
         assert len(server._connections) <= 8
+
+
+CROWD = """
+import contextlib, select, socket, sys
+path, crowd = sys.argv[1], {}
+line = select.poll()
+
+def join():
+    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        peer.connect(path)
+    except BlockingIOError:
+        peer.close()
+        return
+    with contextlib.suppress(OSError):
+        peer.send(sys.argv[2].encode())
+    crowd[peer.fileno()] = peer
+    line.register(peer, select.POLLIN if sys.argv[3] == "hears" else 0)
+
+told = False
+while True:
+    for _ in range(200 - len(crowd)):
+        join()
+    for number, _ in line.poll(5):
+        line.unregister(number)
+        crowd.pop(number).close()
+    if not told:
+        print("here", flush=True)
+        told = True
+"""
+
+
+@contextlib.contextmanager
+def crowd(path: Path, *, says: str = "", hears: bool = True) -> Iterator[None]:
+    """Another process with 200 connections, each of which it opens again when it is hung up on."""
+    command = (sys.executable, "-c", CROWD, path, says, "hears" if hears else "is deaf")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "here\n"
+            yield
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("says", ["", '{"verb": '], ids=["nothing", "the half of a request"])
+def test_an_order_is_heard_at_once_though_a_crowd_holds_connections_and_asks_nothing(
+    served: Path, says: str
+) -> None:
+    with crowd(served, says=says):
+        for _ in range(5):
+            started_s = SystemClock().monotonic_s()
+            assert ask_control(served, "echo", domain="web") == {"heard": {"domain": "web"}}
+            assert SystemClock().monotonic_s() - started_s < 2
+
+
+def test_an_order_is_heard_at_once_though_a_crowd_takes_no_answers(path: Path) -> None:
+    verbs = {**VERBS, "much": lambda *_: {"much": "x" * 1_000_000}}
+    with serving(path, verbs), crowd(path, says='{"verb": "much"}\n', hears=False):
+        for _ in range(5):
+            started_s = SystemClock().monotonic_s()
+            assert ask_control(path, "echo") == {"heard": {}}
+            assert SystemClock().monotonic_s() - started_s < 4
+
+
+def test_one_who_gives_way_to_others_is_told_that_nothing_was_done(path: Path) -> None:
+    with serving(path) as server, connected(path) as first, contextlib.ExitStack() as peers:
+        first.sendall(b'{"verb": ')
+        for _ in range(8):
+            peers.enter_context(connected(path))
+        assert json.loads(first.recv(1000)) == {"error": "others waited, and no request had come: ask again"}
+        assert received(first) == b""
+        eventually(lambda: len(server._connections) <= 8)
+
+
+def test_a_verb_that_takes_long_is_not_hung_up_on_by_those_who_wait(path: Path) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def wait(_request: Mapping[str, object], _peer: Peer) -> Mapping[str, object]:
+        asked.set()
+        answer.wait(20)
+        return {}
+
+    with serving(path, {**VERBS, "wait": wait}), connected(path) as patient:
+        patient.sendall(b'{"verb": "wait"}\n')
+        assert asked.wait(20)
+        with crowd(path):
+            assert ask_control(path, "echo") == {"heard": {}}
+            answer.set()
+            assert json.loads(patient.recv(1000)) == {"ok": True}
+
+
+def test_who_asks_stands_in_line_where_the_kernel_lets_no_more_wait(path: Path) -> None:
+    server = ControlSocket(path, VERBS)
+    server._bound.listener.listen(0)
+    answers: list[dict[str, object]] = []
+    asking = [
+        threading.Thread(target=lambda: answers.append(ask_control(path, "echo")), daemon=True)
+        for _ in range(4)
+    ]
+    for thread in asking:
+        thread.start()
+    threading.Event().wait(0.2)
+    server.start()
+    for thread in asking:
+        thread.join(20)
+    server.close()
+    assert answers == [{"heard": {}}] * 4
 
 
 def test_it_closes_while_nobody_is_free_to_answer(path: Path) -> None:
@@ -343,9 +448,11 @@ def test_what_lies_there_and_is_no_socket_is_left_and_told(path: Path) -> None:
 @contextlib.contextmanager
 def listening(path: Path) -> Iterator[socket.socket]:
     """Another process's socket, that takes nobody in."""
+    made = path.with_suffix(".made")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
-        other.bind(os.fspath(path))
+        other.bind(os.fspath(made))
         other.listen(0)
+        made.rename(path)  # for who looks there it has listened from the first moment on
         yield other
 
 

@@ -1,8 +1,8 @@
 """Answers requests at a unix socket, one a connection; `wire` says what goes over it.
 
 Invariants: a peer that is slow, silent or endless costs one thread for a bounded time, and nothing else;
-there are never more than `most_at_once` of them; where the socket's file was removed or replaced, another is
-made as soon as that takes it from nobody.
+there are never more than `most_at_once` of them, and where others wait for a place they have it for a moment
+only; where the socket's file was removed or replaced, another is made as soon as that takes it from nobody.
 """
 
 from __future__ import annotations
@@ -11,18 +11,19 @@ import contextlib
 import logging
 import os
 import select
-import socket
 import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.agent.deadline import Deadline
 from autoscaler.backends.local.bound_socket import BoundSocket, SocketUnavailable
+from autoscaler.backends.local.conversation import Conversation
 from autoscaler.backends.local.peer import peer_of
 from autoscaler.backends.local.wire import encoded, receive, send
 from autoscaler.ports import AutoscalerError
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
@@ -38,6 +39,8 @@ _REQUEST_S = 5.0
 """From the connection until the request is whole."""
 _ANSWER_S = 5.0
 """Until the peer has taken the answer in."""
+_WAITED_FOR_S = 0.01
+"""So long a peer is waited for, for either, where all places are taken and others wait for one."""
 _LOOK_S = 1.0
 """How long it takes at most until it is noticed that the socket's file is not in its place."""
 _REST_S = 1.0
@@ -84,7 +87,8 @@ class LineServer:
         self._bound = self._bind()
         self._trouble: str | None = None
         self._free = threading.Semaphore(most_at_once)
-        self._connections: set[socket.socket] = set()
+        self._connections: dict[Conversation, None] = {}
+        """Those that have a place, the oldest first."""
         self._closed = threading.Event()
         self._wake = os.eventfd(0)
         """Becomes readable when the thread is to look whether it is over."""
@@ -111,17 +115,18 @@ class LineServer:
             self._thread.join(timeout=5)
         self._bound.close()
         os.close(self._wake)
-        for connection in tuple(self._connections):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        for conversation in tuple(self._connections):
+            conversation.hang_up()
 
     def _serve(self) -> None:
-        """Take connections in while there is room; the kernel lets the others wait."""
-        while True:
-            self._free.acquire()
+        """Take connections in, each when there is a place for it; the kernel lets the others wait."""
+        while not self._closed.is_set():
+            self._see_to_the_file()
+            if not self._is_called():
+                continue
+            self._wait_for_a_place()
             if self._closed.is_set():
                 return
-            self._see_to_the_file()
             try:
                 connection = self._next_connection()
             except OSError as error:
@@ -132,19 +137,32 @@ class LineServer:
             if connection is None:
                 self._free.release()
             else:
-                self._connections.add(connection)
-                self._begin(connection)
+                self._begin(Conversation(connection))
+
+    def _wait_for_a_place(self) -> None:
+        """Take one of the places; who was waited for longest gives his up for it."""
+        if self._free.acquire(blocking=False):
+            return
+        farewell = _error("others waited, and no request had come: ask again")
+        while True:
+            for conversation in tuple(self._connections):
+                if conversation.give_way(_WAITED_FOR_S, farewell):
+                    break
+            if self._free.acquire(timeout=_WAITED_FOR_S):
+                return
 
     def _listen(self) -> None:
         self._bound.listener.listen(_BACKLOG)
         self._bound.listener.setblocking(False)  # noqa: FBT003 - its name
 
-    def _next_connection(self) -> socket.socket | None:
-        """Wait for the next one, but not longer than the file may go unlooked at."""
+    def _is_called(self) -> bool:
+        """Wait until somebody connects, but not longer than the file may go unlooked at."""
         waiting = select.poll()
-        for file in (self._bound.listener, self._wake):
+        for file in (self._bound.listener.fileno(), self._wake):
             waiting.register(file, select.POLLIN)
-        waiting.poll(1000 * _LOOK_S)
+        return bool(waiting.poll(1000 * _LOOK_S))
+
+    def _next_connection(self) -> socket.socket | None:
         with contextlib.suppress(BlockingIOError):
             return self._bound.listener.accept()[0]
         return None
@@ -165,34 +183,36 @@ class LineServer:
             _log.warning("%s: %s", self._name, trouble)
         self._trouble = trouble
 
-    def _begin(self, connection: socket.socket) -> None:
+    def _begin(self, conversation: Conversation) -> None:
+        self._connections[conversation] = None
         thread = threading.Thread(
-            target=self._converse, args=(connection,), name=f"{self._name}-peer", daemon=True
+            target=self._converse, args=(conversation,), name=f"{self._name}-peer", daemon=True
         )
         try:
             thread.start()
         except RuntimeError:
             # The system gives no more threads. Whoever asked sees that nobody answered.
-            self._forget(connection)
-            connection.close()
+            self._end(conversation)
 
-    def _converse(self, connection: socket.socket) -> None:
+    def _converse(self, conversation: Conversation) -> None:
         """Answer one request."""
         try:
-            with connection:
-                line = self._line_for(connection)
-                # Where the peer does not take it any more, there is nobody to be told.
-                with contextlib.suppress(OSError):
-                    send(connection, line, until=Deadline.after(_ANSWER_S))
+            line = self._line_for(conversation)
+            conversation.await_reader()
+            # Where the peer does not take it any more, there is nobody to be told.
+            with contextlib.suppress(OSError):
+                send(conversation.connection, line, until=Deadline.after(_ANSWER_S))
         finally:
-            self._forget(connection)
+            self._end(conversation)
 
-    def _forget(self, connection: socket.socket) -> None:
-        self._connections.discard(connection)
+    def _end(self, conversation: Conversation) -> None:
+        conversation.close()
+        del self._connections[conversation]
         self._free.release()
 
-    def _line_for(self, connection: socket.socket) -> bytes:
+    def _line_for(self, conversation: Conversation) -> bytes:
         """The line that answers a request, or none where nobody waits for it."""
+        connection = conversation.connection
         try:
             peer = peer_of(connection)
             if not self._admits(peer):
@@ -201,6 +221,7 @@ class LineServer:
             request = receive(
                 connection, most_bytes=self._most_request_bytes, until=Deadline.after(_REQUEST_S)
             )
+            conversation.take_turn()
         except TimeoutError:
             return _error(f"no whole request came within {_REQUEST_S:g} s")
         except ValueError as error:
