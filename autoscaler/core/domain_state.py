@@ -246,15 +246,21 @@ class DomainState:
         return operation
 
     def _changed_by_others(self, sample: Sample, measured: Load | Dropped) -> bool:
-        """Whether the guest runs another count than it did, and neither we nor a boot can be why."""
+        """Whether the guest runs other vCPUs than it did, and neither we nor a boot can be why."""
         return (
             self.online_ids is not None
             and sample.source is not CpuSource.HOST
-            and len(sample.online) != self.online
+            and sample.online != self.online_ids
             and not self.removal.explains(self.online_ids, sample.online)
             and measured not in {Dropped.REBOOT, Dropped.BACKWARDS, Dropped.SOURCE, Dropped.FIRST}
-            and not self.actuation.may_bring(self.online, len(sample.online))
+            and not self._may_run(len(sample.online))
         )
+
+    def _may_run(self, online: int) -> bool:
+        """Whether what was begun here can be why it runs others; as many others, only while it is at work."""
+        if online == self.online:
+            return self.actuation.busy
+        return self.actuation.may_bring(self.online, online)
 
     def _mind_others(self, now_s: float, *, changed: bool) -> None:
         """Respect a change that somebody else made; adopt its count once that time is over."""

@@ -116,6 +116,45 @@ def test_a_change_is_noticed_within_one_tick_respected_and_then_adopted(story: S
     assert len(story.guest.online) == 1
 
 
+@pytest.fixture
+def spare(story: Story) -> Story:
+    """The guest runs two of its three vCPUs."""
+    story.guest.set(demand=1.0)
+    story.run(60)
+    assert story.guest.online == {0, 1}
+    assert not story.by_hand
+    return story
+
+
+def test_as_many_vcpus_and_other_ones_are_noticed_and_left_alone(spare: Story) -> None:
+    spare.guest.set(online={0, 2})
+    spare.run(1)
+    assert spare.by_hand
+    spare.guest.set(demand=2.0)
+    spare.run(RESPECT_S - 5)
+    assert (spare.guest.online, spare.reason) == ({0, 2}, Reason.BY_HAND)
+    spare.run(20)
+    assert (spare.guest.online, spare.by_hand) == ({0, 1, 2}, False)
+
+
+def test_a_guest_that_runs_as_many_others_from_its_next_boot_on_was_changed_by_nobody(spare: Story) -> None:
+    spare.guest.reboot()
+    spare.guest.set(online={0, 2})
+    spare.run(5)
+    assert not spare.by_hand
+
+
+def test_as_many_others_are_put_down_to_a_change_of_ours_that_is_under_way(spare: Story) -> None:
+    spare.guest.set(demand=1.9, onlines=False)
+    spare.run(3)
+    operation = spare.simulation.domain("web-1").operation
+    assert operation is not None
+    assert not operation.settled
+    spare.guest.set(online={0, 2})
+    spare.run(2)
+    assert not spare.by_hand
+
+
 def test_a_plugged_count_that_changes_while_the_agent_is_silent_is_noticed_too(story: Story) -> None:
     story.guest.set(agent_error=AgentUnresponsive("silence"))
     story.run(3)
