@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -26,3 +27,6 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: service.stop())
     service.run()
+    logging.shutdown()
+    # Python's own end would close each connection that was left to a daemon that hangs, and wait for that.
+    os._exit(0)

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import sqlite3
 import tempfile
 import time
@@ -110,6 +111,23 @@ def test_a_daemon_that_hangs_is_told_holds_no_tick_up_and_is_served_again(scene:
         os.kill(scene.daemon.pid, signal.SIGCONT)
     scene.sampled_after(time.time())
     assert scene.trouble() is None
+
+
+def test_a_service_that_is_stopped_while_it_opens_its_connections_ends_in_a_few_seconds() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="vcpu-e2e-"))
+    silent = folder / "libvirt-sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as daemon:
+        daemon.bind(os.fspath(silent))
+        daemon.listen()
+        connection = f"libvirt: 'qemu+unix:///system?socket={silent}'"
+        with running_service(folder, connection) as service:
+            opened, _ = daemon.accept()
+            begun_s = time.monotonic()
+            assert service.stop() == 0
+            assert time.monotonic() - begun_s < 6.0
+            opened.close()
+            assert service.log.read_text().endswith("stopped; every guest stays as it is\n")
+    shutil.rmtree(folder)
 
 
 def test_a_service_that_is_stopped_while_the_daemon_hangs_ends_in_a_few_seconds(scene: Scene) -> None:
