@@ -1,6 +1,7 @@
 """Asks the actuator, one connection a request.
 
-Invariant: a change whose answer is lost is `OutcomeUnknown`, and one that never left is not.
+Invariant: a change whose answer is lost is `OutcomeUnknown`, and one that the actuator never read is not.
+The kernel tells which: it resets a connection whose other end is closed over a request that nobody has read.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class ActuatorClient:
 
         Raises:
             OutcomeUnknown: no answer came, though it was asked.
+            BackendUnavailable: it did not hear of it, so that nothing was done.
             AutoscalerError: what the actuator says, as the ports have it.
         """
         request = {"verb": verb, "host": domain.host, "uuid": domain.uuid, **arguments}
@@ -79,12 +81,16 @@ class ActuatorClient:
             except OSError as error:
                 raise BackendUnavailable(self._unreachable(error)) from error
             try:
-                # One that refuses whoever connects answers and hangs up, though there is more to say.
-                with suppress(BrokenPipeError, ConnectionResetError):
+                try:
                     send(connection, encoded(request), until=until)
+                except (BrokenPipeError, ConnectionResetError):
+                    # One that refuses whoever connects answers and hangs up, though there is more to say.
+                    lost = BackendUnavailable
                 answer = receive(connection, most_bytes=MOST_ANSWER_BYTES, until=until)
                 return self._taken(answer, lost)
             except (OSError, EOFError, ValueError) as error:
+                if isinstance(error, ConnectionResetError):
+                    lost = BackendUnavailable
                 what = (
                     f"did not answer within {patience_s:g} s"
                     if isinstance(error, TimeoutError)
@@ -109,7 +115,8 @@ class ActuatorClient:
         """What an answer says.
 
         Raises:
-            AutoscalerError: the error that it says; `lost` makes the one that is of no kind.
+            AutoscalerError: the error that it says; `lost` makes one of a kind that is not known here. One
+                of no kind is said by who takes requests in, before they are looked at.
             ValueError: it is none.
         """
         asked = answer.get("asked", ())
@@ -117,7 +124,9 @@ class ActuatorClient:
             for command, seconds in asked:
                 self._asked(str(command), float(seconds))
         if "error" in answer:
-            raise ERRORS.get(str(answer.get("kind")), lost)(str(answer["error"]))
+            kind = answer.get("kind")
+            failure = BackendUnavailable if kind is None else ERRORS.get(str(kind), lost)
+            raise failure(str(answer["error"]))
         if "ok" not in answer:
             raise ValueError("an answer of another kind")
         return VALUES.from_plain(answer["ok"])

@@ -2,7 +2,8 @@
 
 A request is ``{"verb": ..., ...}`` with the keys that `KEYS` names, each a text, a number, true or false. An
 answer is ``{"ok": VALUE}`` or ``{"error": "one sentence", "kind": "the class of the error"}``; both may have
-``asked``, the commands that a guest's agent was asked meanwhile, each with its seconds.
+``asked``, the commands that a guest's agent was asked meanwhile, each with its seconds. An error without
+``kind`` says that the request was not looked at.
 
 Invariants: these five verbs are all that can be asked for; no request is deeper than one object, or longer
 than `MOST_REQUEST_BYTES`.

@@ -237,7 +237,8 @@ class LineServer:
             return _error(str(error))
         except Exception as error:  # noqa: BLE001 - one bad call must not end the process for every other
             _log.exception("a call failed in a way that it should not")
-            return _error(f"internal error: {error!r}; please report it with the log")
+            sentence = f"internal error: {error!r}; please report it with the log"
+            return encoded({"error": sentence, "kind": type(error).__name__})
 
 
 def _error(sentence: str) -> bytes:
