@@ -51,7 +51,7 @@ def naming_errors(path: Path) -> Iterator[None]:
         ) from error
     except UnicodeError as error:
         # SQLite's sentence quotes a name of the schema that is not UTF-8.
-        raise _damaged(path, error) from error
+        raise damaged(path, error) from error
 
 
 @contextmanager
@@ -61,10 +61,11 @@ def naming_damage(path: Path) -> Iterator[None]:
         try:
             yield
         except DAMAGE as error:
-            raise _damaged(path, error) from error
+            raise damaged(path, error) from error
 
 
-def _damaged(path: Path, error: Exception) -> JournalUnavailable:
+def damaged(path: Path, error: Exception) -> JournalUnavailable:
+    """What it means that bytes which SQLite took for whole are not what was written."""
     return JournalUnavailable(f"the journal {path} is damaged ({in_a_line(error)}): {MOVE_AWAY}")
 
 

@@ -15,6 +15,7 @@ from autoscaler.core.model import DomainId
 from autoscaler.ports import JournalUnavailable
 from autoscaler.service.decision_record import as_known, was_seen
 from autoscaler.service.journal_audit import head_in
+from autoscaler.service.journal_errors import DAMAGE, damaged
 from autoscaler.service.journal_rows import stages_s
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def events(
             f"{_DECISIONS} WHERE {which} AND d.id > :after ORDER BY d.id DESC LIMIT :limit",
             {**named, "after": after, "limit": limit},
         ).fetchall()
-    return [_event(row) for row in reversed(rows)]
+        return [_event(row) for row in reversed(rows)]
 
 
 def newest_id(path: Path) -> int:
@@ -96,7 +97,7 @@ def moves_after(path: Path, *, after: int, besides: Collection[int], limit: int)
         ).fetchall()
         for number in besides:
             rows += db.execute(f"{_DECISIONS} WHERE d.id = ?", (number,)).fetchall()
-    return sorted(map(_event, rows), key=lambda event: int(str(event["id"])))
+        return sorted(map(_event, rows), key=lambda event: int(str(event["id"])))
 
 
 def decision_at(path: Path, *, domain: str, at_wall_s: float | None) -> dict[str, object] | None:
@@ -114,7 +115,7 @@ def decision_at(path: Path, *, domain: str, at_wall_s: float | None) -> dict[str
         row = db.execute(
             f"{_DECISIONS} WHERE d.id = ({newest})", {**named, "at": inf if at_wall_s is None else at_wall_s}
         ).fetchone()
-    return None if row is None else _event(row)
+        return None if row is None else _event(row)
 
 
 def domains_called(path: Path, wanted: str) -> list[tuple[DomainId, str]]:
@@ -207,7 +208,7 @@ def moves(
             " WHERE d.uuid = ? AND d.host = ? AND d.at_wall_s BETWEEN ? AND ? ORDER BY d.id DESC LIMIT ?",
             (uuid, host, from_wall_s, to_wall_s, limit),
         ).fetchall()
-    return [dict(row) | {"stages_s": stages_s(row["stages"])} for row in reversed(rows)]
+        return [dict(row) | {"stages_s": stages_s(row["stages"])} for row in reversed(rows)]
 
 
 def audit_head(path: Path) -> tuple[Head | None, str]:
@@ -227,6 +228,8 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
             yield db
     except (sqlite3.Error, UnicodeError) as error:
         raise JournalUnavailable(f"the journal {path} cannot be read ({error})") from error
+    except DAMAGE as error:
+        raise damaged(path, error) from error
 
 
 def _meant(db: sqlite3.Connection, domain: str) -> tuple[str, dict[str, str]]:
@@ -262,13 +265,13 @@ def _as_label(text: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 def _event(row: sqlite3.Row) -> dict[str, object]:
     event: dict[str, object] = {key: row[key] for key in _DECISION_COLUMNS}
-    inputs = json.loads(row["inputs"])
+    inputs = _inputs(row["inputs"])
     event |= as_known({key: row[key] for key in _COUNTS}, seen=was_seen(inputs))
     event |= {
         "act": bool(row["act"]),
         "inputs": inputs,
         # Of the last decision that was folded in: where none was, it is the row's own.
-        "newest_inputs": json.loads(row["newest_inputs"] or row["inputs"]),
+        "newest_inputs": _inputs(row["newest_inputs"] or row["inputs"]),
         "operation": None,
     }
     if row["direction"] is not None:
@@ -281,3 +284,10 @@ def _event(row: sqlite3.Row) -> dict[str, object]:
             "detail": row["detail"],
         }
     return event
+
+
+def _inputs(text: str) -> dict[str, object]:
+    inputs = json.loads(text)
+    if not isinstance(inputs, dict):
+        raise ValueError(f"these are no inputs: {text[:40]!r}")  # noqa: TRY004 - as for what is no JSON
+    return inputs

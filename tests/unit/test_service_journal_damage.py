@@ -6,9 +6,10 @@ import random
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from autoscaler.core.orders import EVERY, Order, OrderKind
 from autoscaler.ports import JournalUnavailable
 from autoscaler.service import journal_damage
 from autoscaler.service.journal import SqliteJournal
+from autoscaler.service.journal_reader import decision_at, events, moves, moves_after
 from tests.fakes.examples import DOMAIN, GROWTH, OPERATION
 
 NOW_S = 1.7e9
@@ -198,6 +200,43 @@ def test_an_order_that_nobody_can_have_given_is_damage(
         db.execute(f"UPDATE orders SET {damage}")
     with pytest.raises(JournalUnavailable, match=r"^the (orders in the )?journal .*move the file away"):
         journal.orders()
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "events": events,
+    "the decision of a moment": lambda path: decision_at(path, domain=GROWTH.name, at_wall_s=None),
+    "moves after one": lambda path: moves_after(path, after=0, besides=(1,), limit=9),
+    "the moves of a domain": lambda path: moves(
+        path, host=DOMAIN.host, uuid=DOMAIN.uuid, from_wall_s=0.0, to_wall_s=2 * NOW_S, limit=9
+    ),
+}
+READ_BY_ALL = ("operations SET stages = '{\"online\": '", "operations SET stages = '[1.0]'")
+READ_WITH_DECISIONS = (
+    "decisions SET inputs = '{\"lower\": '",
+    "decisions SET inputs = '[]'",
+    "decisions SET inputs = 7",
+    f"decisions SET inputs = '{'[' * 200_000}'",
+    "decisions SET newest_inputs = 'gone'",
+)
+
+
+@pytest.mark.parametrize(
+    ("reader", "damage"),
+    [
+        *product(READERS, READ_BY_ALL),
+        *product([reader for reader in READERS if reader != "the moves of a domain"], READ_WITH_DECISIONS),
+    ],
+    ids=lambda text: text[:45],
+)
+def test_a_damaged_row_is_told_as_damage_to_whoever_reads_it(
+    journal: SqliteJournal, path: Path, reader: str, damage: str
+) -> None:
+    begin(journal, 4)
+    READERS[reader](path)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"UPDATE {damage}")
+    with pytest.raises(JournalUnavailable, match=r"^the journal .* is damaged .*: move the file away"):
+        READERS[reader](path)
 
 
 def test_a_name_in_the_schema_that_is_not_utf_8_is_damage(tmp_path: Path) -> None:
