@@ -54,10 +54,15 @@ class ByHand:
         before, self.before = self.before, None
         if before is None or sample.boot_s is None or abs(sample.boot_s - before.boot_s) > SAME_BOOT_S:
             return False
-        online = min(before.online, plugged)  # What went was no longer run, either.
+        # What went was no longer run, either, and some of it was until then, where it was needed again.
+        most = min(before.online, plugged)
+        least = min(most, before.online - (before.plugged - plugged))
         return not (
             self._may_have_led(before.plugged, plugged, (Direction.UP, Direction.UNPLUG))
-            and self._may_have_led(online, len(sample.online), (Direction.UP, Direction.DOWN))
+            and any(
+                self._may_have_led(online, len(sample.online), (Direction.UP, Direction.DOWN))
+                for online in range(least, most + 1)
+            )
         )
 
     def _may_have_led(self, before: int, after: int, ways: Collection[Direction]) -> bool:

@@ -98,12 +98,11 @@ class Removal:
             self._left_behind.add(operation, now_s)
             self.last_change_s = operation.requested_s
         self.last_change_s = operation.gone_s or operation.accepted_s or self.last_change_s
-        if operation.gone_s is None and self._view.plugged == operation.from_vcpus:
-            slot = self._asked.highest
-            if operation.outcome is not Outcome.DENIED:
-                self._asked.add(slot)
-            if operation.outcome in REMEMBERED:
-                self._setbacks.note(slot, operation.outcome, operation.accepted_s or operation.requested_s)
+        if operation.outcome is not Outcome.DENIED:
+            self._asked.inherit(operation.from_vcpus, gone=operation.gone_s is not None)
+        if operation.outcome in REMEMBERED and self._view.plugged == operation.from_vcpus:
+            last_s = operation.accepted_s or operation.requested_s
+            self._setbacks.note(self._asked.highest, operation.outcome, last_s)
 
     def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
         """Start the removal that `decision` asks for."""

@@ -55,7 +55,7 @@ class ScriptedBackend(ConnectedBackend):
         def eject(slot: int) -> None:
             # Timers that are due at one moment fire in any order: the guest may not have met this vCPU yet.
             if guest.present > slot:
-                guest.unplug()
+                guest.unplug(slot)
             qemu.unplug(slot)
 
         guest = ScriptedGuest(present=BOOT_PLUGGED, online=set(range(BOOT_PLUGGED)))

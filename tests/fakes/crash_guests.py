@@ -135,7 +135,7 @@ class Inhabitant:
     def _plugged(self, plugged: int) -> None:
         self.acts.append(Act(time.time(), "plug", plugged - 1, plugged))
         with self.guest.turn:
-            self.guest.plug(plugged)
+            self.guest.plug(self.qemu.plugged)  # another may have gone while it waited for its turn
 
     def _asked_back(self, slot: int) -> None:
         now_wall_s = time.time()
@@ -157,5 +157,5 @@ class Inhabitant:
             if self._asked_wall_s.pop(slot, None) is None:
                 return  # it was asked twice, and has done it
             self.gone += 1
-            self.guest.unplug()
+            self.guest.unplug(slot)
             self.qemu.unplug(slot)

@@ -41,6 +41,8 @@ class ScriptedGuest:
     """One guest and the agent in it. `execute` is the agent."""
 
     present: int = 1
+    holes: set[int] = field(default_factory=set)
+    """Numbers below its highest vCPU's that it does not list: of those that it gave back."""
     online: set[int] = field(default_factory=lambda: {0})
     self_onlining: bool = False
     """New vCPUs come online by themselves, as by a udev rule."""
@@ -134,16 +136,27 @@ class ScriptedGuest:
     def plug(self, present: int) -> None:
         """Let the guest see `present` vCPUs."""
         self._account()
-        new = range(self.present, present)
-        self.present = present
+        before = self.listed
+        free = (number for number in itertools.count() if number not in before)
+        new = set(itertools.islice(free, present - self.present))
+        self._list(before | new)
         if self.self_onlining:
             self.online.update(new)
 
-    def unplug(self) -> None:
-        """Let the guest lose its highest vCPU."""
+    def unplug(self, number: int | None = None) -> None:
+        """Let the guest lose a vCPU, None: its highest."""
         self._account()
-        self.present -= 1
-        self.online.discard(self.present)
+        number = max(self.listed) if number is None else number
+        self._list(self.listed - {number})
+        self.online.discard(number)
+
+    @property
+    def listed(self) -> set[int]:
+        """The numbers of the vCPUs that its kernel lists."""
+        return set(range(self.present + len(self.holes))) - self.holes
+
+    def _list(self, numbers: set[int]) -> None:
+        self.present, self.holes = len(numbers), set(range(max(numbers))) - numbers
 
     def restart_agent(self) -> None:
         """Another agent process: it has none of the files and processes of the one before."""
@@ -212,14 +225,14 @@ class ScriptedGuest:
         if path in self.files:
             return self.files[path]
         vcpu = path.removeprefix(f"{CPU_FOLDER}/cpu").removesuffix("/online")
-        if vcpu.isdigit() and int(vcpu) < self.present and int(vcpu) not in self.fixed:
+        if vcpu.isdigit() and int(vcpu) in self.listed and int(vcpu) not in self.fixed:
             return b"1\n" if int(vcpu) in self.online else b"0\n"
         if path == "/proc/stat":
             return self.proc_stat()
         if path == "/proc/pressure/cpu" and self.psi:
             return self.pressure()
         lists = {
-            f"{CPU_FOLDER}/present": f"0-{self.present - 1}\n",
+            f"{CPU_FOLDER}/present": ",".join(map(str, sorted(self.listed))) + "\n",
             f"{CPU_FOLDER}/online": ",".join(map(str, sorted(self.online))) + "\n",
         }
         return lists[path].encode() if path in lists else None
@@ -286,7 +299,7 @@ class ScriptedGuest:
     def _vcpus(self, _: Arguments) -> object:
         return [
             {"logical-id": vcpu, "online": vcpu in self.online, "can-offline": vcpu not in self.fixed}
-            for vcpu in reversed(range(self.present))
+            for vcpu in sorted(self.listed, reverse=True)
         ]
 
     def _set_vcpus(self, arguments: Arguments) -> object:
@@ -304,7 +317,7 @@ class ScriptedGuest:
 
     def _set(self, vcpu: int, *, online: bool) -> None:
         self._account()
-        assert vcpu < self.present
+        assert vcpu in self.listed
         if online:
             self.online.add(vcpu)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -269,6 +270,28 @@ def test_a_vcpu_that_goes_only_after_the_restart_is_nobody_elses_and_counts_for_
     assert Reason.BY_HAND not in machine.reasons()
     machine.run(300)
     assert machine.guest.plugged == 2, "two shrinks and a removal are all that the day allows"
+
+
+def test_a_vcpu_that_goes_after_a_growth_and_a_restart_is_nobody_elses(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, replace(POLICY, down=replace(POLICY.down, reclaim=Reclaim.UNPLUG)))
+    machine.run(3)
+    machine.guest.set(demand=1.8)
+    machine.run(10)
+    machine.guest.set(demand=0.2, ejects_after_s=math.inf)
+    while not machine.guest.unplugs:
+        machine.run(1)
+    machine.guest.set(demand=2.6)
+    machine.run(5)
+    assert (machine.guest.unplugs, machine.guest.plugged) == ([2], 4)
+    machine.start()
+    machine.run(3)
+    machine.guest.eject(2)
+    machine.run(3)
+    assert (machine.guest.plugged, len(machine.guest.online)) == (4, 4), "it was needed, and is made good"
+    assert Reason.BY_HAND not in machine.reasons()
+    machine.guest.eject(3)
+    machine.run(3)
+    assert Reason.BY_HAND in machine.reasons(), "one was asked for, and another went"
 
 
 def test_a_removal_whose_service_was_killed_is_waited_for_and_not_asked_for_twice(tmp_path: Path) -> None:

@@ -55,11 +55,23 @@ def test_a_count_is_somebody_elses_where_no_change_of_ours_leads_to_it(
     assert changed(plugged, online, past) is somebody_elses
 
 
-def test_a_vcpu_that_was_asked_for_takes_its_online_vcpu_along() -> None:
-    dumped = {"counts": asdict(Counts(4, 4, BOOT_S))}
+@pytest.mark.parametrize(
+    ("before", "online", "somebody_elses"),
+    [
+        pytest.param(4, {0, 1, 2}, False, id="all were online"),
+        pytest.param(3, {0, 1, 2}, False, id="it was offline"),
+        pytest.param(3, {0, 1}, False, id="it was online and a higher one was not"),
+        pytest.param(3, {0}, True, id="more went than was asked for"),
+    ],
+)
+def test_a_vcpu_that_was_asked_for_takes_its_online_vcpu_along(
+    before: int, online: set[int], *, somebody_elses: bool
+) -> None:
+    dumped = {"counts": asdict(Counts(4, before, BOOT_S))}
     removal = replace(REMOVAL, from_vcpus=4, to_vcpus=3, outcome=Outcome.SUPERSEDED)
     by_hand = ByHand.restore(dumped, 3, NOW_S, away_s=AWAY_S, past=[removal])
-    assert not by_hand.changed_meanwhile(3, replace(SAMPLE, boot_s=BOOT_S, online=frozenset(range(3))))
+    sample = replace(SAMPLE, boot_s=BOOT_S, online=frozenset(online))
+    assert by_hand.changed_meanwhile(3, sample) is somebody_elses
 
 
 @pytest.mark.parametrize(

@@ -292,6 +292,46 @@ def test_a_denial_of_a_run_before_stands_and_leaves_its_vcpu_not_asked_for() -> 
     assert removal.obstacle(101.0) is None
 
 
+SLOTS = frozenset({0, 1, 2, 3, 4, 5})
+EARLIER = Operation(
+    decision_id=1,
+    from_vcpus=5,
+    to_vcpus=4,
+    reason=Reason.IDLE,
+    requested_s=100.0,
+    unplugs=True,
+    outcome=Outcome.SUPERSEDED,
+)
+
+
+@pytest.mark.parametrize(
+    ("past", "went", "ours"),
+    [
+        pytest.param([EARLIER], {4}, 1, id="the one that was the highest then"),
+        pytest.param([EARLIER], {5}, 1, id="a higher one, if a lower slot was empty then"),
+        pytest.param([EARLIER], {3}, 0, id="one that was not the highest"),
+        pytest.param([EARLIER], {4, 5}, 1, id="one more than was asked for"),
+        pytest.param([EARLIER, replace(EARLIER, from_vcpus=4)], {3, 4}, 1, id="asked when less was plugged"),
+        pytest.param([replace(EARLIER, from_vcpus=4), EARLIER], {3, 4}, 2, id="two were asked for"),
+        pytest.param([EARLIER, replace(EARLIER, gone_s=101.0)], {4}, 0, id="it went"),
+        pytest.param([replace(EARLIER, outcome=Outcome.DENIED)], {4}, 0, id="denied"),
+        pytest.param([replace(EARLIER, from_vcpus=8)], {5}, 0, id="of a slot that is empty"),
+    ],
+)
+def test_a_request_of_a_run_before_is_good_for_one_vcpu_that_can_have_been_the_highest_then(
+    past: list[Operation], went: set[int], ours: int
+) -> None:
+    view = replace(VIEW, plugged=6, maximum=8, slots=SLOTS)
+    removal = Removal(view, Deadlines())
+    for operation in past:
+        removal.inherit(operation, 100.5)
+    assert removal.explains(SLOTS, SLOTS - went) is (ours == len(went))
+    left = replace(view, plugged=6 - len(went), slots=SLOTS - went, at_s=101.0)
+    assert removal.observed(left, 101.0) == ours
+    assert removal.observed(replace(left, at_s=102.0), 102.0) == 0
+    assert removal.explains(SLOTS, SLOTS - went) is (ours == len(went)), "the guest may tell later"
+
+
 def test_growth_ends_a_removal_and_a_late_eject_stays_ours() -> None:
     removal = asked()
     removal.give_way()
