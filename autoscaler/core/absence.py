@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from autoscaler.core.model import Missing, MissingReason, RunState
 
 if TYPE_CHECKING:
-    from autoscaler.core.model import DomainView, Observation
+    from autoscaler.core.model import DomainView, Observation, Sample
 
 
 def as_missing(observation: Observation, view: DomainView) -> Missing:
@@ -24,6 +24,20 @@ def as_missing(observation: Observation, view: DomainView) -> Missing:
         or f"the agent of domain {view.name!r} answered before and is gone: "
         "`systemctl start qemu-guest-agent` in the guest",
     )
+
+
+def disbelief(view: DomainView, online: int, most: int) -> str:
+    """Why a guest is not believed that lists more vCPUs online than it can run."""
+    return (
+        f"the agent of domain {view.name!r} lists {online} vCPUs online where {most} are plugged: "
+        "it is not believed"
+    )
+
+
+def unbelievable(sample: Sample, view: DomainView, most: int) -> Missing:
+    """What a sample is worth whose guest claims to run more vCPUs than the `most` that are plugged."""
+    detail = disbelief(view, len(sample.online), most)
+    return Missing(at_s=sample.at_s, reason=MissingReason.AGENT_NONSENSE, detail=detail)
 
 
 def is_held(view: DomainView, observation: Observation) -> bool:

@@ -63,6 +63,12 @@ class Actuation:
         return self._in_flight is not None or (self.operation is not None and not self.operation.settled)
 
     @property
+    def may_have_plugged(self) -> int:
+        """The vCPUs that are plugged, as far as that was done here, or may have been and is not known yet."""
+        unsure = isinstance(self._in_flight, Plug) or self._unknown_since_s is not None
+        return max(self._plugged, self.operation.to_vcpus if self.operation and unsure else 0)
+
+    @property
     def at_rest(self) -> bool:
         """Whether there is nothing to do, nor to hand over."""
         return self.operation is None and self._in_flight is None and not self._closed
@@ -226,8 +232,6 @@ class Actuation:
 
     def take_closed(self) -> list[Operation]:
         """Hand over the operations that ended since the last call."""
-        if not self._closed:
-            return []
         closed, self._closed = self._closed, []
         return closed
 

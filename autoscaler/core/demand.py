@@ -23,6 +23,8 @@ DEMAND_CAP = 2.0
 """Demand estimated from the run queue counts for at most this many times the online vCPUs."""
 SHORTEST_S = 0.1
 """Counters tick in hundredths of a second: over less than this they say more about chance than about load."""
+READ_WITHIN_S = 10.0
+"""Counters may have been read that much before their reply came."""
 SAME_BOOT_S = 2.0
 """A guest's boot time is computed from its clock and may wobble by this much within one boot."""
 
@@ -110,6 +112,7 @@ class Dropped(StrEnum):
     SOURCE = "another source of the counters"
     REBOOT = "the guest was booted anew"
     BACKWARDS = "a counter ran backwards"
+    IMPOSSIBLE = "more CPU time than there was"
     VCPUS = "the set of online vCPUs changed"
 
 
@@ -183,13 +186,21 @@ def _incomparable(before: Sample, after: Sample) -> Dropped | None:
         and abs(after.boot_s - before.boot_s) > SAME_BOOT_S
     ):
         return Dropped.REBOOT
-    if after.busy_s < before.busy_s or after.steal_s < before.steal_s:
-        return Dropped.BACKWARDS
+    untrue = _untrue(before, after)
+    if untrue is not None:
+        return untrue
     if before.online is not after.online and before.online != after.online:
         return Dropped.VCPUS
     if after.at_s - before.at_s < SHORTEST_S:
         return Dropped.TOO_SHORT
     return None
+
+
+def _untrue(before: Sample, after: Sample) -> Dropped | None:
+    if after.busy_s < before.busy_s or after.steal_s < before.steal_s:
+        return Dropped.BACKWARDS
+    most_s = max(len(before.online), len(after.online)) * (after.at_s - before.at_s + READ_WITHIN_S)
+    return Dropped.IMPOSSIBLE if after.busy_s - before.busy_s > most_s else None
 
 
 def _host_delay_vcpus(before: DomainView, after: DomainView) -> float:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.core.absence import as_missing, is_held
+from autoscaler.core.absence import as_missing, is_held, unbelievable
 from autoscaler.core.actuation import Actuation
 from autoscaler.core.by_hand import ByHand, Counts
 from autoscaler.core.corroboration import Corroboration
@@ -76,6 +76,8 @@ class DomainState:
                 self.learned.shrunk(operation.requested_s)
         self.missing: Missing | None = None
         """Why the last probe gave no sample; None: it gave one."""
+        self.disbelieved = False
+        """Whether the last sample lists more vCPUs than the guest can run."""
         self.load: Load | None = None
         """Of the last two samples; None where they cannot be compared."""
         self.dropped: Dropped | None = None
@@ -123,6 +125,11 @@ class DomainState:
         return self._known_since_s if self.last_sample_s is None else self.last_sample_s
 
     @property
+    def most_online(self) -> int:
+        """The guest cannot run more: what is plugged, and may have been since that was seen."""
+        return max(self.view.plugged, self.actuation.may_have_plugged)
+
+    @property
     def doubted(self) -> bool:
         """Whether the guest claims load that its host did not see, or not yet."""
         return not self._corroboration.borne_out
@@ -153,6 +160,9 @@ class DomainState:
     def observe(self, view: DomainView, observation: Observation, now_s: float) -> None:
         """Take in what this tick read of the host side and of the guest."""
         self.view = view
+        self.disbelieved = isinstance(observation, Sample) and len(observation.online) > self.most_online
+        if isinstance(observation, Sample) and self.disbelieved:
+            observation = unbelievable(observation, view, self.most_online)
         held = is_held(view, observation)
         if self.online_ids is None:
             self.online = view.plugged

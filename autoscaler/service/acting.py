@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autoscaler.core.absence import disbelief
 from autoscaler.core.actuation import Actuation
 from autoscaler.core.model import GuestVcpus
 from autoscaler.core.operation import Action, Answer, LookAtGuest, Outcome, Plug, Requested, Unplug
@@ -54,13 +55,8 @@ def carry_out(host: Host, domain: DomainId, action: Action) -> Answer:
 def take_in(state: DomainState, action: Action, result: Answer | AutoscalerError, now_s: float) -> None:
     """Report to the state how its action came out; a guest that lists the impossible has said nothing."""
     machine = machine_of(state, action)
-    if isinstance(result, GuestVcpus) and result.online > state.view.maximum:
-        machine.unknown(
-            f"the agent of domain {state.view.name} lists {result.online} vCPUs online where the domain can "
-            f"have {state.view.maximum}: it is not believed",
-            now_s,
-            lost=False,
-        )
+    if isinstance(result, GuestVcpus) and result.online > state.most_online:
+        machine.unknown(disbelief(state.view, result.online, state.most_online), now_s, lost=False)
     elif isinstance(result, GuestVcpus) and machine is state.removal:
         state.removal.guest_shows(result, now_s)
     elif isinstance(result, GuestVcpus):

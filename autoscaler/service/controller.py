@@ -266,7 +266,8 @@ class Controller:
         state, now_s = governed.state, self._clock.monotonic_s()
         by_hand_s = state.by_hand.since_s
         state.observe(view, observation, now_s)
-        governed.tally.sampled(self._sampling.take_error(view.id), state.dropped)
+        error = self._sampling.take_error(view.id)
+        governed.tally.sampled(error, state.dropped, disbelieved=state.disbelieved)
         if state.closed_slices:
             governed.slice_closed()
             self._fleet.learned(view.id)

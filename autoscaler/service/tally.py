@@ -39,6 +39,8 @@ _NAMES: tuple[tuple[type[AgentError], str], ...] = (
 )
 """What each error of an agent is counted as: what its host, the daemon and a paused guest do is not its."""
 
+_LIES = {Dropped.BACKWARDS: "counters-backwards", Dropped.IMPOSSIBLE: "counters-impossible"}
+
 
 class TallyCounter:
     """What has happened to one domain since it was first seen."""
@@ -67,12 +69,16 @@ class TallyCounter:
         if isinstance(result, OutcomeUnknown) and type(action) in _WAYS:
             self._failures[_WAYS[type(action)], UNKNOWN] += 1
 
-    def sampled(self, error: AutoscalerError | None, dropped: Dropped | None) -> None:
-        """Count how a sample failed, or that its counters ran backwards without a boot of the guest."""
+    def sampled(
+        self, error: AutoscalerError | None, dropped: Dropped | None, *, disbelieved: bool = False
+    ) -> None:
+        """Count how a sample failed, or what of it cannot be true."""
         if error is not None:
             self.called(error)
-        if dropped is Dropped.BACKWARDS:
-            self._agent_errors["counters-backwards"] += 1
+        if disbelieved:
+            self._agent_errors["agent-nonsense"] += 1
+        if dropped in _LIES:
+            self._agent_errors[_LIES[dropped]] += 1
 
     def begun(self, operation: Operation, wall_s: float) -> None:
         """Count one operation, which begins at this time."""

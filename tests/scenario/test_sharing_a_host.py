@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from autoscaler.core.condition import Condition
 from autoscaler.core.policy import DownLimits, HostShare, Match, Mode, Policy, Reclaim, TargetStrategy
 from autoscaler.core.reason import Reason
 from autoscaler.service.settings import HostLimits
@@ -267,3 +268,18 @@ def test_a_host_asks_no_more_vcpus_back_in_a_minute_than_it_may_and_grows_meanwh
     host.guests[waiting].set(demand=0.2)
     host.run(60 * 9)
     assert all(guest.plugged == 1 for guest in host.guests.values())
+
+
+def test_a_guest_that_claims_vcpus_it_was_never_given_takes_none_from_the_others(tmp_path: Path) -> None:
+    host = Host(tmp_path, 6, "batch-1", "shop-1")
+    host.run(10)
+    host.guests["batch-1"].set(online=frozenset(range(5)))
+    host.loads(shop_1=3.3)
+    host.run(20)
+    liar = host.simulation.domain("batch-1")
+    assert host.online("shop-1") == 5
+    assert liar.online == 1
+    assert "lists 5 vCPUs online where 1 are plugged" in liar.conditions[Condition.NO_SAMPLE]
+    assert liar.tally.agent_errors["agent-nonsense"] > 1
+    assert not liar.tally.operations
+    assert Condition.BY_HAND not in liar.conditions

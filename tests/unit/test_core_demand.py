@@ -61,6 +61,7 @@ def test_an_idle_guest_has_a_load_of_zero_and_not_none() -> None:
         ),
         pytest.param(later(SAMPLE, busy_s=-0.1), Dropped.BACKWARDS, id="busy ran backwards"),
         pytest.param(later(SAMPLE, steal_s=-0.1), Dropped.BACKWARDS, id="steal ran backwards"),
+        pytest.param(later(SAMPLE, busy_s=1e13), Dropped.IMPOSSIBLE, id="more time than there was"),
         pytest.param(
             replace(later(SAMPLE, busy_s=1.0), online=frozenset({0, 1, 2})), Dropped.VCPUS, id="more vCPUs"
         ),

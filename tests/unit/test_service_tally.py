@@ -86,8 +86,14 @@ def test_a_lost_reply_to_a_change_is_counted_beside_the_outcomes(
 
 
 @pytest.mark.parametrize("dropped", Dropped)
-def test_counters_that_run_backwards_within_a_boot_are_an_error_and_a_boot_is_none(dropped: Dropped) -> None:
+def test_counters_that_cannot_be_true_within_a_boot_are_an_error_and_a_boot_is_none(dropped: Dropped) -> None:
     tally = TallyCounter()
     tally.sampled(None, dropped)
-    wrong = {"counters-backwards": 1} if dropped is Dropped.BACKWARDS else {}
-    assert tally.frozen().agent_errors == wrong
+    wrong = {Dropped.BACKWARDS: "counters-backwards", Dropped.IMPOSSIBLE: "counters-impossible"}
+    assert tally.frozen().agent_errors == ({wrong[dropped]: 1} if dropped in wrong else {})
+
+
+def test_a_sample_that_is_not_believed_is_counted_as_nonsense() -> None:
+    tally = TallyCounter()
+    tally.sampled(None, None, disbelieved=True)
+    assert tally.frozen().agent_errors == {"agent-nonsense": 1}
