@@ -37,6 +37,8 @@ class RunState(StrEnum):
 
     RUNNING = "running"
     PAUSED = "paused"
+    IO_ERROR = "io-error"
+    """Paused by QEMU: a disk's image cannot be read or written, as on a full file system."""
     OTHER = "other"
     """In transition (shutting down, crashed, suspended, being migrated): looked at, never touched."""
 

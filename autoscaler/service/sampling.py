@@ -73,9 +73,15 @@ def _sweep(host: Host, *, takes_back: bool) -> Sweep:
 
 def _does_not_run(view: DomainView) -> str:
     named = view.named
+    resuming = f"`{named.virsh('resume')}`" if named.by_libvirt else "the command cont on its monitor"
     if view.state is RunState.PAUSED:
-        resuming = f"`{named.virsh('resume')}`" if named.by_libvirt else "the command cont on its monitor"
         return f"domain {view.name!r} is paused: {resuming} lets it go on"
+    if view.state is RunState.IO_ERROR:
+        naming = f"`{named.virsh('domblkerror')}`" if named.by_libvirt else "query-block on its monitor"
+        return (
+            f"domain {view.name!r} was paused by QEMU, for the image of a disk cannot be read or written (is "
+            f"its file system full?): {naming} names the disk; mend that, then {resuming} lets it go on"
+        )
     looking = "the command query-status on its monitor"
     if named.by_libvirt:
         looking = f"`{named.virsh('domstate', '--reason')}`"

@@ -57,6 +57,19 @@ def story(tmp_path: Path) -> Story:
     return Story(tmp_path)
 
 
+def test_a_guest_that_qemu_paused_over_a_disk_says_why_it_is_not_seen_and_is_left_as_it_is(
+    story: Story,
+) -> None:
+    story.guest.set(state=RunState.IO_ERROR)
+    story.run(60)
+    assert (story.domain.online, story.guest.online, story.reason) == (3, {0, 1, 2}, Reason.NOT_RUNNING)
+    assert story.domain.conditions[Condition.NO_SAMPLE] == (
+        "domain 'web-1' was paused by QEMU, for the image of a disk cannot be read or written (is its file "
+        "system full?): `virsh -c sim domblkerror web-1` names the disk; mend that, then "
+        "`virsh -c sim resume web-1` lets it go on"
+    )
+
+
 @pytest.mark.parametrize(("demand", "afterwards"), [(3.5, 4), (0.2, 1)], ids=["growth", "shrink"])
 @pytest.mark.parametrize("job", ["migration", "backup", "snapshot"])
 def test_a_job_holds_its_domain_says_so_and_is_over(

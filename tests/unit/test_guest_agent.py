@@ -13,7 +13,7 @@ from autoscaler.backends.agent.breaker import LONGEST_REST_S
 from autoscaler.backends.agent.guest_agent import GuestAgent
 from autoscaler.backends.agent.probe_ladder import RECHECK_S
 from autoscaler.backends.agent.session import MOST_LOST
-from autoscaler.core.model import CpuSource, DomainId
+from autoscaler.core.model import CpuSource, DomainEvent, DomainEventKind, DomainId
 from autoscaler.ports import (
     AgentAbsent,
     AgentBlocked,
@@ -73,6 +73,24 @@ def test_the_open_file_is_kept_and_read_anew_with_two_requests_a_sample(
         agent.sample(VIEW)
     assert channel.take_asked() == ["guest-file-seek", "guest-file-read"] * 3
     assert len(channel.guest.open_files) == 1
+
+
+def test_what_an_agent_allows_is_asked_anew_once_it_opened_its_channel_anew(
+    agent: GuestAgent, guest: ScriptedGuest, channel: GuestChannel
+) -> None:
+    guest.blocked = FILES | {"guest-set-vcpus"}
+    assert agent.sample(VIEW).source is CpuSource.CPUSTATS
+    guest.blocked = set()
+    assert agent.sample(VIEW).source is CpuSource.CPUSTATS
+    agent.heard(DomainEvent(DomainEventKind.AGENT_CONNECTED, WEB))
+    channel.take_asked()
+    assert agent.sample(VIEW).source is CpuSource.PROC_STAT
+    assert channel.take_asked()[0] == "guest-info"
+    agent.set_online(WEB, target=1)
+    agent.sample(VIEW)
+    asked = channel.take_asked()
+    assert "guest-set-vcpus" in asked
+    assert "guest-info" not in asked
 
 
 def test_a_file_longer_than_one_read_is_read_to_its_end(agent: GuestAgent, guest: ScriptedGuest) -> None:

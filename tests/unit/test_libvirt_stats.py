@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from libvirt import VIR_DOMAIN_PAUSED as PAUSED
+from libvirt import VIR_DOMAIN_PAUSED_IOERROR as IO_ERROR
 from libvirt import VIR_DOMAIN_PAUSED_STARTING_UP as STARTING_UP
 from libvirt import VIR_DOMAIN_PAUSED_USER as BY_USER
 
@@ -66,6 +67,11 @@ def test_a_domain_that_libvirt_is_only_just_starting_is_not_there_yet() -> None:
 
     assert views.sweep([(Handle(), starting)], labels={}, described={}, at_s=7.0) == ()
     assert swept(views, by_hand).state is RunState.PAUSED
+
+
+def test_a_domain_that_qemu_paused_over_a_disk_is_told_from_one_that_somebody_paused() -> None:
+    full = TWO_VCPUS | {"state.state": PAUSED, "state.reason": IO_ERROR}
+    assert swept(DomainViews("host"), full).state is RunState.IO_ERROR
 
 
 def test_the_times_of_all_vcpus_are_summed_in_seconds() -> None:

@@ -56,7 +56,7 @@ def test_a_domain_has_the_labels_that_its_guest_was_configured_with(room: QmpRoo
     [
         pytest.param("paused", RunState.PAUSED, id="paused"),
         pytest.param("prelaunch", RunState.PAUSED, id="not started yet"),
-        pytest.param("io-error", RunState.PAUSED, id="paused on an I/O error"),
+        pytest.param("io-error", RunState.IO_ERROR, id="paused on an I/O error"),
         pytest.param("inmigrate", RunState.OTHER, id="waiting for a migration"),
         pytest.param("shutdown", RunState.OTHER, id="shut down"),
         pytest.param("a-later-word", RunState.OTHER, id="unknown"),

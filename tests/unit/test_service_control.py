@@ -287,7 +287,7 @@ def test_an_order_is_heard_at_once_though_a_crowd_holds_connections_and_asks_not
         for _ in range(5):
             started_s = SystemClock().monotonic_s()
             assert ask_control(served, "echo", domain="web") == {"heard": {"domain": "web"}}
-            assert SystemClock().monotonic_s() - started_s < 2
+            assert SystemClock().monotonic_s() - started_s < 3
 
 
 def test_an_order_is_heard_at_once_though_a_crowd_takes_no_answers(path: Path) -> None:
@@ -296,7 +296,7 @@ def test_an_order_is_heard_at_once_though_a_crowd_takes_no_answers(path: Path) -
         for _ in range(5):
             started_s = SystemClock().monotonic_s()
             assert ask_control(path, "echo") == {"heard": {}}
-            assert SystemClock().monotonic_s() - started_s < 4
+            assert SystemClock().monotonic_s() - started_s < 5
 
 
 def test_one_who_gives_way_to_others_is_told_that_nothing_was_done(path: Path) -> None:

@@ -53,9 +53,17 @@ class _Guest:
         self.breaker = Breaker(domain.uuid)
         self.left_alone = ""
         """Why it is, once it is; a sentence."""
+        self._meetings = self.breaker.meetings
         files = GuestFiles(self.session)
         self.probe = ProbeLadder(self.session, files)
         self.online = OnlineLadder(self.session, files)
+
+    def recognize(self) -> None:
+        """Ask an agent that opened its channel since the last call what it allows: it may be another one."""
+        meetings = self.breaker.meetings
+        if meetings != self._meetings:
+            self._meetings = meetings
+            self.session.forget_info()
 
 
 class GuestAgent:
@@ -134,7 +142,10 @@ class GuestAgent:
         return guest.session.version if guest else None
 
     def heard(self, event: DomainEvent) -> None:
-        """Try an agent at once that was left alone and may be another now; from any thread, at once."""
+        """Try an agent at once that was left alone and may be another now; from any thread, at once.
+
+        What it allows is asked anew by the next call.
+        """
         if event.kind in _NEW_AGENT:
             with self._finding:
                 guest = self._guests.get(event.domain)
@@ -172,6 +183,7 @@ class GuestAgent:
             if guest.breaker.rests(self._clock.monotonic_s()):
                 raise AgentLeftAlone(guest.left_alone)
             guest.session.begin(timeout_s=deadline.left_s(), name=name)
+            guest.recognize()
             with self._judged(guest):
                 yield guest
         finally:

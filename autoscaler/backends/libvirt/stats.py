@@ -28,6 +28,7 @@ _STATES = {
     libvirt.VIR_DOMAIN_RUNNING: RunState.RUNNING,
     libvirt.VIR_DOMAIN_PAUSED: RunState.PAUSED,
 }
+_IO_ERROR = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR)
 _STARTING = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP)
 _NS = 1e9
 _NO_JOBS: Mapping[str, str] = MappingProxyType({})
@@ -136,7 +137,7 @@ class DomainViews:
             yield DomainView(
                 id=DomainId(self._host, run.uuid),
                 name=domain.name(),
-                state=_STATES.get(record.get("state.state", -1), RunState.OTHER),
+                state=_state(record),
                 plugged=plugged,
                 maximum=maximum,
                 at_s=at_s,
@@ -150,6 +151,12 @@ class DomainViews:
                 descriptors=descriptors_of(domain.name(), at_s),
                 emulated=says.emulated,
             )
+
+
+def _state(record: Mapping[str, int]) -> RunState:
+    if (record.get("state.state"), record.get("state.reason")) == _IO_ERROR:
+        return RunState.IO_ERROR
+    return _STATES.get(record.get("state.state", -1), RunState.OTHER)
 
 
 def _counts(domain: libvirt.virDomain, record: Mapping[str, int]) -> tuple[int, int] | None:

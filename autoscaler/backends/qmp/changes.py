@@ -25,7 +25,7 @@ _STATES = {
     "running": RunState.RUNNING,
     "paused": RunState.PAUSED,
     "prelaunch": RunState.PAUSED,
-    "io-error": RunState.PAUSED,
+    "io-error": RunState.IO_ERROR,
     "watchdog": RunState.PAUSED,
     "debug": RunState.PAUSED,
 }
