@@ -60,8 +60,11 @@ class Setbacks:
         direction, outcome = operation.direction, operation.outcome
         if operation.online_s is not None:
             self._left[direction] = Setback()
+            self._failed.pop(direction, None)
         elif outcome in _SET_BACK:
             self._note(direction, outcome, last_s)
+            if outcome is not Outcome.CONFLICT:
+                self._failed[direction] = operation.delayed()
         else:
             self._left[direction] = replace(self._left[direction], denial=None)
 

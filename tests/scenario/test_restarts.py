@@ -139,6 +139,21 @@ def test_vcpus_that_come_online_only_after_the_restart_are_nobody_elses(tmp_path
     assert Condition.BY_HAND not in machine.simulation.domain("web-1").conditions
 
 
+def test_vcpus_of_a_growth_that_was_stuck_before_the_restart_are_nobody_elses(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.run(3)
+    machine.guest.set(demand=1.8, onlines=False)
+    while machine.outcomes() != [Outcome.STUCK]:
+        machine.run(1)
+    machine.guest.set(demand=0.2)
+    machine.start()
+    machine.run(20)
+    assert machine.outcomes() == [Outcome.STUCK]
+    machine.guest.online = {0, 1, 2}
+    machine.run(3)
+    assert Reason.BY_HAND not in machine.reasons()
+
+
 def test_a_change_long_after_a_restart_is_somebody_elses_again(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     machine.run(3)
