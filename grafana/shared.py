@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from grafana_foundation_sdk.builders import timeseries
     from grafana_foundation_sdk.builders.dashboard import DashboardLink
 
+    from grafana.queries import Selected
 
-def changes_begun(see: DashboardLink) -> timeseries.Panel:
+
+def changes_begun(see: DashboardLink, of: Selected = of_domains) -> timeseries.Panel:
     """What was changed of the chosen domains, and what of it went wrong."""
-    begun, failed = of_domains("scaling_operations_total"), of_domains("scaling_failures_total")
+    begun, failed = of("scaling_operations_total", ""), of("scaling_failures_total", "")
     return lines(
         "Changes",
         "Changes begun, by direction, and those that did not end well.",
