@@ -8,7 +8,7 @@ from autoscaler.core.operation import Direction
 from grafana.frame import annotation, board, filled, link
 from grafana.panels import figure, levels, lines, states
 from grafana.parts import GREY, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask
-from grafana.queries import EACH, NONE, RATE, TROUBLES, of_one, stages, troubles, vcpus
+from grafana.queries import NONE, RATE, TROUBLES, each, of_one, stages, troubles, vcpus
 from grafana.shared import changes_begun
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def _promise() -> Sequence[AnyPanel]:
             ),
             [
                 Ask(
-                    f"round(sum by (outcome) (increase({of_one('slo_slices_total')}{EACH})))",
+                    f"sum by (outcome) ({each(of_one('slo_slices_total'))})",
                     "{{outcome}}",
                 )
             ],

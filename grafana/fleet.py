@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from grafana.frame import board, filled, link, link_to
 from grafana.panels import figure, lines, states
 from grafana.parts import GREY, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask
-from grafana.queries import EACH, RATE, TROUBLES, of_domains, of_service, or_zero, troubles, vcpus
+from grafana.queries import RATE, TROUBLES, each, of_domains, of_service, or_zero, troubles, vcpus
 from grafana.tables import Column, rows
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _promises() -> Sequence[AnyPanel]:
         lines(
             "Bad slices, by guest",
             "Slices whose indicator was not below its limit, of the ten guests with most of them.",
-            [Ask(f"topk(10, round(sum by (domain) (increase({_BAD_SLICES}{EACH}))))", "{{domain}}")],
+            [Ask(f"topk(10, sum by (domain) ({each(_BAD_SLICES)}))", "{{domain}}")],
             see=_DOMAIN,
             counts=True,
         ),

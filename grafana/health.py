@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from grafana.frame import board, filled, link
 from grafana.panels import figure, lines, states
 from grafana.parts import BYTES, ONE_IS_GOOD, PER_SECOND, PERCENT, SECONDS, Ask
-from grafana.queries import EACH, RATE, SERVICE, of_domains, of_service, or_zero, quantile
+from grafana.queries import RATE, SERVICE, each, of_domains, of_service, or_zero, quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +117,7 @@ def _ticks() -> Sequence[AnyPanel]:
         lines(
             "Ticks missed",
             "`late`: the host did not run the service in time; `overrun`: the tick before was not over.",
-            [Ask(f"round(sum by (cause) (increase({of_service('ticks_missed_total')}{EACH})))", "{{cause}}")],
+            [Ask(f"sum by (cause) ({each(of_service('ticks_missed_total'))})", "{{cause}}")],
             see=_HOST,
             width=8,
             counts=True,
@@ -155,7 +155,7 @@ def _agents() -> Sequence[AnyPanel]:
             "`rate` and `turns` came too fast. Without an actuator there are none.",
             [
                 Ask(
-                    f"round(sum by (cause) (increase({of_service('actuator_refusals_total')}{EACH})))",
+                    f"sum by (cause) ({each(of_service('actuator_refusals_total'))})",
                     "{{cause}}",
                 )
             ],

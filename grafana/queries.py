@@ -24,8 +24,6 @@ DOMAINS = f'{SERVICE}, domain=~"$domain"'
 ONE = f'{SERVICE}, domain="$domain"'
 """Of the one that is chosen: Grafana puts its name in as it is, which as a pattern would fit others."""
 RATE = "[$__rate_interval]"
-EACH = "[$__interval]"
-"""From one bar to the next."""
 CHANGES = {"up": "green", "down": "blue", "unplug": "purple", "went wrong": "red"}
 """The colours of changes, by what a series is called."""
 NONE = {"0": ("none", "green")}
@@ -58,6 +56,15 @@ def troubles(by: str, of: Selected = of_domains) -> str:
     ordered = "|".join(sorted(AS_ORDERED))
     in_force = of("domain_condition", f', condition!~"{ordered}"')
     return f"(count by ({by}) ({in_force}) or 0 * max by ({by}) ({of('domain_info', '')}))"
+
+
+def each(counter: str) -> str:
+    """How often it was counted from one bar to the next.
+
+    An increase over one bar would leave out what was counted between its last scrape and the first of the
+    next bar: of one slice a minute, scraped every 15 s, a quarter.
+    """
+    return f"clamp_min({counter} - {counter} offset $__interval, 0)"
 
 
 def or_zero(expr: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from grafana.panels import lines
 from grafana.parts import Ask
-from grafana.queries import CHANGES, EACH, of_domains, or_zero
+from grafana.queries import CHANGES, each, of_domains, or_zero
 
 if TYPE_CHECKING:
     from grafana_foundation_sdk.builders import timeseries
@@ -22,8 +22,8 @@ def changes_begun(see: DashboardLink, of: Selected = of_domains) -> timeseries.P
         "Changes",
         "Changes begun, by direction, and those that did not end well.",
         [
-            Ask(f"round(sum by (direction) (increase({begun}{EACH})))", "{{direction}}"),
-            Ask(or_zero(f"round(sum(increase({failed}{EACH})))"), "went wrong"),
+            Ask(f"sum by (direction) ({each(begun)})", "{{direction}}"),
+            Ask(or_zero(f"sum({each(failed)})"), "went wrong"),
         ],
         see=see,
         width=8,

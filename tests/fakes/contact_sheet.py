@@ -17,7 +17,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tests.fakes.dashboard_answers import Panel, Sheet
-from tests.fakes.panel_text import color_at, color_of, name_of, overrides, said, shown, steps_of, unit_of
+from tests.fakes.panel_text import (
+    color_at,
+    color_of,
+    fitting,
+    name_of,
+    overrides,
+    said,
+    shown,
+    steps_of,
+    unit_of,
+)
 from tests.fakes.running_prometheus import Series
 
 COLUMN_IN, ROW_IN, HEAD_IN = 0.75, 0.42, 0.4
@@ -68,7 +78,7 @@ def _place(figure: Figure, panel: Panel, back: str, sheet: Sheet) -> None:
             loc="lower left",
             bbox_to_anchor=corner,
             bbox_transform=figure.transFigure,
-            ncols=3 if place["w"] < 8 else 6,
+            ncols=3 if place["w"] < 8 else 4 if place["w"] < 24 else 6,
             frameon=False,
             fontsize=6,
             columnspacing=1.0,
@@ -91,7 +101,13 @@ def _lines(axes: Axes, panel: Panel) -> None:
             if stacked:
                 base = [floor.get(at_s, 0.0) for at_s, _ in series.points]
                 axes.bar(
-                    at, values, _step_s(series) / 86400 * 0.9, base, color=color, alpha=0.7, label=legend
+                    at,
+                    values,
+                    _step_s(series) / 86400 * 0.9,
+                    base,
+                    color=color,
+                    alpha=0.7,
+                    label=fitting(legend),
                 )
                 floor |= {at_s: base[row] + value for row, (at_s, value) in enumerate(series.points)}
             else:
@@ -102,7 +118,7 @@ def _lines(axes: Axes, panel: Panel) -> None:
                     lw=wanted.get("custom.lineWidth", 1.6),
                     ls="--" if "custom.lineStyle" in wanted else "-",
                     drawstyle="steps-post" if "custom.lineInterpolation" in wanted else "default",
-                    label=legend,
+                    label=fitting(legend),
                 )
             number += 1
     top = axes.get_ylim()[1]
@@ -134,7 +150,7 @@ def _bars(axes: Axes, panel: Panel) -> None:
     for row, (_, value) in enumerate(found):
         text, color = said(panel, value)
         axes.text(value, row, f" {text}", va="center", color=color)
-    axes.set_yticks(range(len(found)), [name for name, _ in found], fontsize=6.5)
+    axes.set_yticks(range(len(found)), [fitting(name) for name, _ in found], fontsize=6.5)
     axes.invert_yaxis()
     axes.set_xlim(0, max([value for _, value in found], default=0.0) * 1.3 or 1.0)
     axes.xaxis.set_visible(False)
@@ -186,7 +202,7 @@ def _states(axes: Axes, panel: Panel) -> None:
                 axes.broken_barh([(begun, ended - begun)], (row - 0.4, 0.8), facecolor=color, alpha=0.7)
                 axes.text((begun + ended) / 2, row, text, ha="center", va="center", fontsize=6.5)
                 begun_s, before = at_s, value
-    axes.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=6.5)
+    axes.set_yticks(range(len(rows)), [fitting(name) for name, _ in rows], fontsize=6.5)
     axes.invert_yaxis()
     _times(axes)
     axes.spines[["top", "right", "left"]].set_visible(False)

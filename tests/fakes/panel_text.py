@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from math import isnan
 from typing import Any
@@ -20,12 +19,18 @@ NAMED = {
     "purple": "#8f3bb8",
 }
 """Grafana's colours by their names."""
+_MOST_LETTERS = 40
 
 
 def name_of(series: Series, answer: Answer) -> str:
     """What a series is called by its query's legend."""
     named = re.sub(r"\{\{(\w+)\}\}", lambda found: series.labels.get(found[1], ""), answer.legend)
-    return textwrap.shorten(named, 40, placeholder="...") or "value"
+    return named or "value"
+
+
+def fitting(name: str) -> str:
+    """A name that has room on a sheet, with its end: that says which of a host's series it is."""
+    return name if len(name) <= _MOST_LETTERS else f"{name[:14]}...{name[-23:]}"
 
 
 def shown(value: float, unit: str) -> str:
