@@ -68,7 +68,7 @@ def _glance() -> Sequence[AnyPanel]:
             steps=ZERO_IS_GOOD,
         ),
         figure(
-            "Paused or held",
+            "Paused or ordered",
             "Domains that an administrator has paused, or ordered to a count.",
             or_zero(f"count(max without (condition) ({of_domains('domain_condition', _ORDERED)}))"),
             see=_DOMAIN,
