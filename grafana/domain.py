@@ -8,7 +8,7 @@ from autoscaler.core.operation import Direction
 from grafana.frame import annotation, board, filled, link
 from grafana.panels import figure, levels, lines, states
 from grafana.parts import GREY, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask
-from grafana.queries import EACH, NONE, RATE, TROUBLES, of_domains, stages, vcpus
+from grafana.queries import NONE, RATE, TROUBLES, each, of_one, stages, troubles, vcpus
 from grafana.shared import changes_begun
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def domain() -> Dashboard:
             "Its changes": _changes(),
         },
     )
-    changes = of_domains("scaling_operations_total")
-    conditions = of_domains("domain_condition")
+    changes = of_one("scaling_operations_total")
+    conditions = of_one("domain_condition")
     return dashboard.annotation(
         annotation(
             "Changes begun",
@@ -55,28 +55,28 @@ def _now() -> Sequence[AnyPanel]:
         figure(
             "Runs",
             "vCPUs that the guest's kernel runs now, by its own word.",
-            f"max({vcpus('online')})",
+            f"max({vcpus('online', of_one)})",
             see=_FLEET,
             unit=VCPUS,
         ),
         figure(
             "Should run",
             "The target that the last decision came to, within all bounds.",
-            f"max({vcpus('target')})",
+            f"max({vcpus('target', of_one)})",
             see=_FLEET,
             unit=VCPUS,
         ),
         figure(
             "May run",
             "The most that policy, schedule and domain allow at this hour.",
-            f"max({vcpus('max')})",
+            f"max({vcpus('max', of_one)})",
             see=_FLEET,
             unit=VCPUS,
         ),
         figure(
             "Utilisation",
             "Busy share of the vCPUs that it runs.",
-            f"max({of_domains('domain_utilization_ratio')})",
+            f"max({of_one('domain_utilization_ratio')})",
             see=_HOST,
             unit=PERCENT,
             steps=((None, "green"), (0.9, "yellow"), (1, "red")),
@@ -84,7 +84,7 @@ def _now() -> Sequence[AnyPanel]:
         figure(
             "Budget left",
             "Share of the bad slices that its SLO window allows which is not spent. Below zero: overspent.",
-            f"min({of_domains('slo_error_budget_remaining_ratio')})",
+            f"min({of_one('slo_error_budget_remaining_ratio')})",
             see=_FLEET,
             unit=PERCENT,
             steps=((None, "red"), (0, "yellow"), (0.25, "green")),
@@ -92,7 +92,7 @@ def _now() -> Sequence[AnyPanel]:
         figure(
             "Troubles",
             "Conditions in force that nobody ordered; the row of changes below names them.",
-            f"max({of_domains('domain_troubles')})",
+            troubles("domain", of_one),
             see=_FLEET,
             steps=ZERO_IS_GOOD,
             words=TROUBLES,
@@ -108,12 +108,12 @@ def _why() -> Sequence[AnyPanel]:
             "stays where demand "
             "needs it, and between the dashed lines.",
             [
-                Ask(of_domains("domain_busy_vcpus"), "used"),
-                Ask(of_domains("domain_demand_vcpus"), "wanted"),
-                Ask(vcpus("online"), "runs"),
-                Ask(vcpus("target"), "target"),
-                Ask(vcpus("min"), "min"),
-                Ask(vcpus("max"), "max"),
+                Ask(of_one("domain_busy_vcpus"), "used"),
+                Ask(of_one("domain_demand_vcpus"), "wanted"),
+                Ask(vcpus("online", of_one), "runs"),
+                Ask(vcpus("target", of_one), "target"),
+                Ask(vcpus("min", of_one), "min"),
+                Ask(vcpus("max", of_one), "max"),
             ],
             see=_HOST,
             unit=VCPUS,
@@ -137,15 +137,22 @@ def _why() -> Sequence[AnyPanel]:
             "`at-max`, `host-full` or `stolen` kept it from growing.",
             [
                 Ask(
-                    f"sum by (reason) (rate({of_domains('decisions_total')}{RATE})) / ignoring "
+                    f"sum by (reason) (rate({of_one('decisions_total')}{RATE})) / ignoring "
                     f"(reason) group_left "
-                    f"sum(rate({of_domains('decisions_total')}{RATE})) > 0",
+                    f"sum(rate({of_one('decisions_total')}{RATE})) > 0",
                     "{{reason}}",
                 )
             ],
             see=_SERVICE,
             unit=PERCENT,
             counts=True,
+            colors={
+                "steady": "green",
+                "demand-high": "orange",
+                "demand-low": "purple",
+                "hold": "blue",
+                "warming-up": GREY,
+            },
         ),
         lines(
             "vCPUs by state",
@@ -153,10 +160,10 @@ def _why() -> Sequence[AnyPanel]:
             "before any limit, "
             "and the domain's own maximum.",
             [
-                Ask(vcpus("plugged"), "plugged"),
-                Ask(vcpus("online"), "online"),
-                Ask(vcpus("proposed"), "proposed"),
-                Ask(vcpus("maximum"), "maximum"),
+                Ask(vcpus("plugged", of_one), "plugged"),
+                Ask(vcpus("online", of_one), "online"),
+                Ask(vcpus("proposed", of_one), "proposed"),
+                Ask(vcpus("maximum", of_one), "maximum"),
             ],
             see=_HOST,
             unit=VCPUS,
@@ -175,8 +182,8 @@ def _promise() -> Sequence[AnyPanel]:
             "growth would not "
             "help, and stops.",
             [
-                Ask(of_domains("domain_utilization_ratio"), "utilisation"),
-                Ask(of_domains("domain_steal_ratio"), "steal"),
+                Ask(of_one("domain_utilization_ratio"), "utilisation"),
+                Ask(of_one("domain_steal_ratio"), "steal"),
             ],
             see=_HOST,
             unit=PERCENT,
@@ -191,7 +198,7 @@ def _promise() -> Sequence[AnyPanel]:
             ),
             [
                 Ask(
-                    f"round(sum by (outcome) (increase({of_domains('slo_slices_total')}{EACH})))",
+                    f"sum by (outcome) ({each(of_one('slo_slices_total'))})",
                     "{{outcome}}",
                 )
             ],
@@ -204,7 +211,7 @@ def _promise() -> Sequence[AnyPanel]:
             "Error budget left",
             "At zero the promise is broken for this window.",
             [
-                Ask(of_domains("slo_error_budget_remaining_ratio"), "budget left"),
+                Ask(of_one("slo_error_budget_remaining_ratio"), "budget left"),
             ],
             see=_FLEET,
             unit=PERCENT,
@@ -224,17 +231,17 @@ def _promise() -> Sequence[AnyPanel]:
 
 
 def _burn_rate(window: str) -> str:
-    bad = of_domains("slo_slices_total", ', outcome="bad"')
-    known = of_domains("slo_slices_total", ', outcome=~"good|bad"')
+    bad = of_one("slo_slices_total", ', outcome="bad"')
+    known = of_one("slo_slices_total", ', outcome=~"good|bad"')
     return (
         f"sum(increase({bad}[{window}])) / sum(increase({known}[{window}])) "
-        f"/ (1 - max({of_domains('slo_objective_ratio')}))"
+        f"/ (1 - max({of_one('slo_objective_ratio')}))"
     )
 
 
 def _changes() -> Sequence[AnyPanel]:
     return (
-        changes_begun(_SERVICE),
+        changes_begun(_SERVICE, of_one),
         levels(
             "Growth: time to each stage",
             "90 of 100 changes on its host came to a stage within so long of the request: QEMU "
@@ -249,8 +256,8 @@ def _changes() -> Sequence[AnyPanel]:
             "Conditions",
             "What was wrong with it, or ordered for it, and when.",
             [
-                Ask(f"max({of_domains('domain_troubles')})", "troubles"),
-                Ask(f"max by (condition) ({of_domains('domain_condition')})", "{{condition}}"),
+                Ask(troubles("domain", of_one), "troubles"),
+                Ask(f"max by (condition) ({of_one('domain_condition')})", "{{condition}}"),
             ],
             see=_FLEET,
             words=TROUBLES,

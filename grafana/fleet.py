@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grafana.frame import board, filled, link
+from grafana.frame import board, filled, link, link_to
 from grafana.panels import figure, lines, states
 from grafana.parts import GREY, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask
-from grafana.queries import EACH, RATE, TROUBLES, of_domains, of_service, or_zero, vcpus
+from grafana.queries import RATE, TROUBLES, each, of_domains, of_service, or_zero, troubles, vcpus
 from grafana.tables import Column, rows
 
 if TYPE_CHECKING:
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 _HOST = link("The hosts", "host")
 _SERVICE = link("The autoscaler itself", "autoscaler")
 _DOMAIN = link("One domain: why is it this size?", "domain")
-_ROW = link("Why is it this size?", "domain", "&var-domain=${__data.fields.Domain}")
+_ROW = link_to(
+    "Why is it this size?",
+    "domain",
+    "${datasource:queryparam}&${job:queryparam}&var-instance=${__data.fields.Host:percentencode}"
+    "&var-domain=${__data.fields.Domain:percentencode}&${__url_time_range}",
+)
+"""To the domain of a row, on the row's own host, whatever is in their names."""
 _BUDGET = ((None, "red"), (0.0, "yellow"), (0.25, "green"))
 _GOVERNED = ', governed="true"'
 _ORDERED = ', condition=~"paused|ordered"'
@@ -57,12 +63,12 @@ def _glance() -> Sequence[AnyPanel]:
             "Domains with a condition that nobody ordered: an agent that is gone, a change that "
             "failed. The table "
             "below has who they are.",
-            or_zero(f"count({of_domains('domain_troubles')} > 0)"),
+            or_zero(f"count({troubles('instance, domain')} > 0)"),
             see=_DOMAIN,
             steps=ZERO_IS_GOOD,
         ),
         figure(
-            "Paused or held",
+            "Paused or ordered",
             "Domains that an administrator has paused, or ordered to a count.",
             or_zero(f"count(max without (condition) ({of_domains('domain_condition', _ORDERED)}))"),
             see=_DOMAIN,
@@ -116,7 +122,7 @@ def _promises() -> Sequence[AnyPanel]:
         lines(
             "Bad slices, by guest",
             "Slices whose indicator was not below its limit, of the ten guests with most of them.",
-            [Ask(f"topk(10, round(sum by (domain) (increase({_BAD_SLICES}{EACH}))))", "{{domain}}")],
+            [Ask(f"topk(10, sum by (domain) ({each(_BAD_SLICES)}))", "{{domain}}")],
             see=_DOMAIN,
             counts=True,
         ),
@@ -190,7 +196,7 @@ def _guests() -> Sequence[AnyPanel]:
     return (
         rows(
             "Every guest",
-            "Those in trouble first when sorted by that column. A row leads to the domain's own dashboard.",
+            "Those in trouble first. A row leads to the domain's own dashboard.",
             [
                 Column(
                     "Governed",
@@ -199,7 +205,7 @@ def _guests() -> Sequence[AnyPanel]:
                 ),
                 Column(
                     "Troubles",
-                    f"max {of_one} ({of_domains('domain_troubles')})",
+                    troubles("instance, domain"),
                     steps=ZERO_IS_GOOD,
                 ),
                 Column("Run", f"max {of_one} ({vcpus('online')})"),
@@ -227,11 +233,12 @@ def _guests() -> Sequence[AnyPanel]:
             see=_DOMAIN,
             by={"domain": "Domain", "instance": "Host", "policy": "Policy", "mode": "Mode"},
             each=_ROW,
+            most_first="Troubles",
         ),
         states(
             "Who is in trouble",
             "How many conditions each guest has that nobody ordered; the twenty with most of them.",
-            [Ask(f"topk(20, max by (domain) ({of_domains('domain_troubles')}))", "{{domain}}")],
+            [Ask(f"topk(20, {troubles('domain')})", "{{domain}}")],
             see=_DOMAIN,
             words=TROUBLES,
             width=24,

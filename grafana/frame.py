@@ -69,10 +69,14 @@ def filled(dashboard: Dashboard, rows: Mapping[str, Sequence[AnyPanel]]) -> Dash
     return dashboard
 
 
-def link(title: str, name: str, more: str = "") -> DashboardLink:
-    """A link to another dashboard, at the same hosts and time; `more` adds to its query."""
-    url = f"/d/{UIDS[name]}?{KEPT}{more}"
-    return DashboardLink(title).type(DashboardLinkType.LINK).url(url)
+def link(title: str, name: str) -> DashboardLink:
+    """A link to another dashboard, at the same hosts and time."""
+    return link_to(title, name, KEPT)
+
+
+def link_to(title: str, name: str, query: str) -> DashboardLink:
+    """A link to another dashboard, with this query."""
+    return DashboardLink(title).type(DashboardLinkType.LINK).url(f"/d/{UIDS[name]}?{query}")
 
 
 def annotation(name: str, expr: str, title: str, text: str, color: str) -> AnnotationQuery:

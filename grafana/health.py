@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from grafana.frame import board, filled, link
 from grafana.panels import figure, lines, states
 from grafana.parts import BYTES, ONE_IS_GOOD, PER_SECOND, PERCENT, SECONDS, Ask
-from grafana.queries import EACH, RATE, SERVICE, of_domains, of_service, or_zero, quantile
+from grafana.queries import RATE, SERVICE, each, of_domains, of_service, or_zero, quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,30 @@ _DOMAIN = link("One domain: why is it this size?", "domain")
 _HOST = link("The hosts", "host")
 _YES_NO = {"1": ("yes", "green"), "0": ("no", "red")}
 _PROCESS = f"{{{SERVICE}}}"
+_YES = (
+    ("Answers", "Whether Prometheus reaches every service.", f"up{_PROCESS}"),
+    (
+        "Policies up to date",
+        "Whether the policy files are in force. If not, the last good ones are: `autoscaler check` says why.",
+        of_service("policy_reload_successful"),
+    ),
+    (
+        "Journal written",
+        "Whether the journal can be written. If not, no guest is changed.",
+        of_service("journal_writable"),
+    ),
+    (
+        "Audit log written",
+        "Whether the audit log can be written. If not, no guest is changed.",
+        of_service("audit_writable"),
+    ),
+    (
+        "Takes orders",
+        "Whether `autoscaler pause`, `set` and `reload` reach it. If not, `autoscaler status` says why.",
+        of_service("control_reachable"),
+    ),
+)
+"""Figures that are 1 as long as all is well."""
 
 
 def health() -> Dashboard:
@@ -39,39 +63,13 @@ def health() -> Dashboard:
 def _now() -> Sequence[AnyPanel]:
     return (
         figure(
-            "Answers",
-            "Whether Prometheus reaches every service.",
-            f"min(up{_PROCESS})",
-            see=_FLEET,
-            steps=ONE_IS_GOOD,
-            words=_YES_NO,
-        ),
-        figure(
             "Last tick",
             "How long ago the last tick was over, of the service that is furthest behind.",
             f"max(time() - {of_service('snapshot_timestamp_seconds')})",
             see=_HOST,
             unit=SECONDS,
+            width=3,
             steps=((None, "green"), (60, "red")),
-        ),
-        figure(
-            "Policies in force",
-            (
-                "Whether the policy files as last read are in force. If not, the last good ones are: "
-                "`autoscaler check`."
-            ),
-            f"min({of_service('policy_reload_successful')})",
-            see=_FLEET,
-            steps=ONE_IS_GOOD,
-            words=_YES_NO,
-        ),
-        figure(
-            "Journal written",
-            "Whether the journal can be written. If not, no guest is changed.",
-            f"min({of_service('journal_writable')})",
-            see=_FLEET,
-            steps=ONE_IS_GOOD,
-            words=_YES_NO,
         ),
         figure(
             "Hosts reached",
@@ -79,13 +77,13 @@ def _now() -> Sequence[AnyPanel]:
             f"sum({of_service('host_connected')}) / count({of_service('host_connected')})",
             see=_HOST,
             unit=PERCENT,
+            width=3,
             steps=ONE_IS_GOOD,
         ),
-        figure(
-            "Policies",
-            "Policies in force.",
-            f"max({of_service('policies')})",
-            see=_FLEET,
+        figure("Policies", "Policies in force.", f"max({of_service('policies')})", see=_FLEET, width=3),
+        *(
+            figure(title, text, f"min({expr})", see=_FLEET, width=3, steps=ONE_IS_GOOD, words=_YES_NO)
+            for title, text, expr in _YES
         ),
     )
 
@@ -119,7 +117,7 @@ def _ticks() -> Sequence[AnyPanel]:
         lines(
             "Ticks missed",
             "`late`: the host did not run the service in time; `overrun`: the tick before was not over.",
-            [Ask(f"round(sum by (cause) (increase({of_service('ticks_missed_total')}{EACH})))", "{{cause}}")],
+            [Ask(f"sum by (cause) ({each(of_service('ticks_missed_total'))})", "{{cause}}")],
             see=_HOST,
             width=8,
             counts=True,
@@ -136,7 +134,7 @@ def _agents() -> Sequence[AnyPanel]:
             [Ask(quantile(0.9, "guest_agent_request_duration_seconds", "command"), "{{command}}")],
             see=_DOMAIN,
             unit=SECONDS,
-            width=8,
+            width=6,
         ),
         lines(
             "Errors of agents",
@@ -149,7 +147,21 @@ def _agents() -> Sequence[AnyPanel]:
             ],
             see=_DOMAIN,
             unit=PER_SECOND,
-            width=8,
+            width=6,
+        ),
+        lines(
+            "Refused by the actuator",
+            "Requests that the actuator refused, by why: `bounds` and `unnamed` are what its bounds forbid, "
+            "`rate` and `turns` came too fast. Without an actuator there are none.",
+            [
+                Ask(
+                    f"sum by (cause) ({each(of_service('actuator_refusals_total'))})",
+                    "{{cause}}",
+                )
+            ],
+            see=_FLEET,
+            width=6,
+            counts=True,
         ),
         states(
             "Host connections",
@@ -158,7 +170,7 @@ def _agents() -> Sequence[AnyPanel]:
             see=_HOST,
             steps=ONE_IS_GOOD,
             words={"1": ("connected", "green"), "0": ("lost", "red")},
-            width=8,
+            width=6,
         ),
     )
 

@@ -108,9 +108,9 @@ def _capacity() -> Sequence[AnyPanel]:
             "that they may. "
             "Where the lines meet, the host is full and the higher priority is served first.",
             [
-                Ask(_COMMITTED, "{{instance}} committed"),
-                Ask(_CAPACITY, "{{instance}} capacity"),
-                Ask(of_service("host_cpus"), "{{instance}} CPUs"),
+                Ask(_COMMITTED, f"{_NAMED} committed"),
+                Ask(_CAPACITY, f"{_NAMED} capacity"),
+                Ask(of_service("host_cpus"), f"{_NAMED} CPUs"),
             ],
             see=_FLEET,
             unit=VCPUS,

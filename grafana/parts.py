@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from grafana_foundation_sdk.builders.dashboard import DashboardLink
 
 PERCENT, SECONDS, COUNT, BYTES, PER_SECOND = "percentunit", "s", "short", "bytes", "cps"
-VCPUS = "suffix: vCPUs"
+VCPUS = "suffix:vCPUs"
+"""Grafana puts the space between."""
 Steps = tuple[tuple[float | None, str], ...]
 """From which value on which colour; the first step has no value."""
 GREY = "#808080"

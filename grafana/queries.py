@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autoscaler.core.condition import AS_ORDERED
 from autoscaler.core.operation import STAGES
 from grafana.parts import Ask
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from autoscaler.core.operation import Direction
+
+    Selected = Callable[[str, str], str]
+    """Series of a metric, with more labels."""
 
 P = "vcpu_autoscaler"
 SERVICE = 'job=~"$job", instance=~"$instance"'
 """Of the services that are chosen."""
 DOMAINS = f'{SERVICE}, domain=~"$domain"'
-"""Of the domains that are chosen."""
+"""Of the domains that are chosen: Grafana makes a pattern of their names, which are several or all."""
+ONE = f'{SERVICE}, domain="$domain"'
+"""Of the one that is chosen: Grafana puts its name in as it is, which as a pattern would fit others."""
 RATE = "[$__rate_interval]"
-EACH = "[$__interval]"
-"""From one bar to the next."""
 CHANGES = {"up": "green", "down": "blue", "unplug": "purple", "went wrong": "red"}
 """The colours of changes, by what a series is called."""
 NONE = {"0": ("none", "green")}
@@ -35,9 +41,30 @@ def of_domains(metric: str, more: str = "") -> str:
     return f"{P}_{metric}{{{DOMAINS}{more}}}"
 
 
-def vcpus(state: str) -> str:
+def of_one(metric: str, more: str = "") -> str:
+    """Series of the one chosen domain; `more` begins with a comma."""
+    return f"{P}_{metric}{{{ONE}{more}}}"
+
+
+def vcpus(state: str, of: Selected = of_domains) -> str:
     """The vCPUs of the chosen domains that are in a state."""
-    return of_domains("domain_vcpus", f', state="{state}"')
+    return of("domain_vcpus", f', state="{state}"')
+
+
+def troubles(by: str, of: Selected = of_domains) -> str:
+    """How many conditions are in force that nobody ordered, for each value of `by`; 0 where there is none."""
+    ordered = "|".join(sorted(AS_ORDERED))
+    in_force = of("domain_condition", f', condition!~"{ordered}"')
+    return f"(count by ({by}) ({in_force}) or 0 * max by ({by}) ({of('domain_info', '')}))"
+
+
+def each(counter: str) -> str:
+    """How often it was counted from one bar to the next.
+
+    An increase over one bar would leave out what was counted between its last scrape and the first of the
+    next bar: of one slice a minute, scraped every 15 s, a quarter.
+    """
+    return f"clamp_min({counter} - {counter} offset $__interval, 0)"
 
 
 def or_zero(expr: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from grafana_foundation_sdk.builders import table
+from grafana_foundation_sdk.builders import common, table
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
@@ -37,12 +37,14 @@ def rows(
     see: DashboardLink,
     by: Mapping[str, str],
     each: DashboardLink | None = None,
+    most_first: str | None = None,
     width: int = 24,
     height: int = 9,
 ) -> table.Panel:
     """A table of now: a row for each set of the labels `by`, which are named as their columns are to be.
 
-    `each`: where a row leads to. The value of each column's query is its cell.
+    `each`: where a row leads to; `most_first`: the column by which they are sorted. The value of each
+    column's query is its cell.
     """
     panel = framed(table.Panel(), title, text, COUNT, (width, height), see)
     letters = [chr(ord("A") + number) for number in range(len(columns))]
@@ -70,6 +72,8 @@ def rows(
         if len(column.steps) > 1:
             properties.append(prop("custom.cellOptions", {"type": "color-text"}))
         panel = panel.override_by_name(column.name, properties)
+    if most_first is not None:
+        panel = panel.sort_by([common.TableSortByFieldState().display_name(most_first).desc(True)])
     if each is not None:
         panel = panel.data_links([each])
     for letter, column in zip(letters, columns, strict=True):

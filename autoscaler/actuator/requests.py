@@ -33,7 +33,6 @@ class Request:
     what: Reading | None
     """None exactly where the verb is not `Verb.READ`."""
     host: str
-    """Empty where it is about none."""
     domain: DomainId | None
     expect: int
     target: int | None
@@ -52,7 +51,7 @@ def understood(request: Mapping[str, object]) -> Request:
     keys = KEYS[verb] if what is None else KEYS_OF_READING[what]
     if request.keys() != keys | {"verb"}:
         raise NotUnderstood(f"a {verb} has the keys {', '.join(sorted(keys | {'verb'}))}, and no other")
-    host = _text(request["host"], "host") if "host" in keys else ""
+    host = _text(request["host"], "host")
     return Request(
         verb=verb,
         what=what,

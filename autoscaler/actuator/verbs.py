@@ -11,7 +11,7 @@ from autoscaler.actuator.bounds import OutOfBounds, Unnamed
 from autoscaler.actuator.held import HeldHost
 from autoscaler.actuator.requests import NotUnderstood, understood
 from autoscaler.actuator.turns import TooMany, TooOften, Turns
-from autoscaler.backends.actuator.protocol import ERRORS, VALUES, Reading, Verb
+from autoscaler.backends.actuator.protocol import ERRORS, VALUES, Reading, Refusal, Verb
 from autoscaler.ports import AutoscalerError, BackendUnavailable
 
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger("autoscaler")
 
 _FOLLOW_STEP_S = 0.1
-_CAUSES: dict[type[AutoscalerError], str] = {
-    NotUnderstood: "form",
-    Unnamed: "unnamed",
-    OutOfBounds: "bounds",
-    TooOften: "rate",
-    TooMany: "turns",
+_CAUSES: dict[type[AutoscalerError], Refusal] = {
+    NotUnderstood: Refusal.FORM,
+    Unnamed: Refusal.UNNAMED,
+    OutOfBounds: Refusal.BOUNDS,
+    TooOften: Refusal.RATE,
+    TooMany: Refusal.TURNS,
 }
-"""Why a request was refused. A closed set."""
+"""The errors that are refusals; all others are what a guest or its host said."""
 
 
 class Asked:
@@ -85,7 +85,7 @@ class Verbs:
         self._clock = clock
         self._asked = asked
         self._follow_s = follow_s
-        self._refused: Counter[str] = Counter()
+        self._refused: Counter[Refusal] = Counter()
         self._counting = threading.Lock()
 
     def answer(self, request: Mapping[str, object], peer: Peer) -> Mapping[str, object]:
@@ -94,14 +94,15 @@ class Verbs:
         try:
             found = VALUES.to_plain(self._carried_out(understood(request)))
         except AutoscalerError as error:
-            self._count(error, peer)
-            return {"error": str(error), "kind": _kind_of(error), "asked": commands}
+            told = {"error": str(error), "kind": _kind_of(error), "asked": commands}
+            cause = _CAUSES.get(type(error))
+            if cause is None:
+                return told
+            self._count(cause, error, peer)
+            return {**told, "refused": cause}
         return {"ok": found, "asked": commands}
 
-    def _count(self, error: AutoscalerError, peer: Peer) -> None:
-        cause = _CAUSES.get(type(error))
-        if cause is None:
-            return
+    def _count(self, cause: Refusal, error: AutoscalerError, peer: Peer) -> None:
         with self._counting:
             self._refused[cause] += 1
             count = self._refused[cause]
@@ -110,9 +111,6 @@ class Verbs:
             _log.warning("refused (%s, %d so far), asked by %s: %s", cause, count, peer, error)
 
     def _carried_out(self, request: Request) -> object:
-        if request.what is Reading.REFUSALS:
-            with self._counting:
-                return dict(self._refused)
         host = self._hosts.get(request.host)
         if host is None:
             raise BackendUnavailable(

@@ -39,8 +39,9 @@ ServerOption = Annotated[
         metavar="URL",
         callback=_checked,
         envvar="VCPU_AUTOSCALER_SERVER",
-        help="Where the service listens (web.listen in its configuration), https:// where it speaks TLS; the "
-        f"file that {HTTP_CONFIG} names has whom to trust, and a user's password.",
+        help="Where the service can be read, also from another host (web.listen in its configuration), "
+        f"https:// where it speaks TLS; the file that {HTTP_CONFIG} names has whom to trust, and a user's "
+        "password.",
     ),
 ]
 

@@ -23,7 +23,8 @@ SocketOption = Annotated[
     typer.Option(
         "--socket",
         metavar="PATH",
-        help="The service's control socket; without it, the one in the configured state directory.",
+        help="The service's control socket, the only way to give it orders and on its own host only; without "
+        "it, the one in the configured state directory.",
     ),
 ]
 

@@ -11,11 +11,13 @@ import typer
 
 from autoscaler.cli.arguments import DomainArgument  # noqa: TC001 - typer reads it
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ask
-from autoscaler.cli.output import Output, OutputOption, print_json
+from autoscaler.cli.output import Output, OutputOption, folded, print_json
 from autoscaler.policyfile.problem import printable
 
 _AGO = re.compile(r"(\d{1,6}(?:\.\d+)?)(s|m|h|d) ago")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_INDENT = 12
+"""Of what a stage says, behind its name."""
 _FORMS = ("%H:%M", "%H:%M:%S")
 
 
@@ -85,6 +87,6 @@ def explain(
     lasted = "" if record["repeats"] == 0 else f" to {last:%H:%M:%S}, {record['repeats'] + 1} times the same"
     typer.echo(printable(f"{record['domain']}, policy {record['policy']}, {first:%Y-%m-%d %H:%M:%S}{lasted}"))
     if found["note"]:
-        typer.echo(f"  {'note':<9} {printable(found['note'])}")
+        typer.echo(f"  {'note':<9} {folded(found['note'], indent=_INDENT)}")
     for step in found["steps"]:
-        typer.echo(f"  {step['stage']:<9} {printable(step['text'])}")
+        typer.echo(f"  {step['stage']:<9} {folded(step['text'], indent=_INDENT)}")

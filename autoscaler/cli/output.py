@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
+import textwrap
 from enum import StrEnum
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from autoscaler.replay.report.blocks import Grid
+
+
+_LEAST_WIDTH = 20
+_LONGEST_CELL = 40
+"""On a terminal: one name of 200 letters would have every line broken."""
 
 
 class Output(StrEnum):
@@ -31,6 +39,15 @@ def print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
+def folded(text: str, *, indent: int) -> str:
+    """Text made harmless: as it is, or on a terminal in lines that break between words and are indented."""
+    harmless = printable(text)
+    if not _on_terminal():
+        return harmless
+    width = max(get_terminal_size().columns - indent, _LEAST_WIDTH)
+    return f"\n{' ' * indent}".join(textwrap.wrap(harmless, width, break_on_hyphens=False))
+
+
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows under headings, numbers to the right, each cell made harmless."""
     cells = [[_cell(value) for value in row] for row in rows]
@@ -46,6 +63,8 @@ def print_grid(grid: Grid) -> None:
 
 
 def _print_columns(headings: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
+    if _on_terminal():
+        cells = [[*(_cut(cell) for cell in row[:-1]), row[-1]] for row in cells]
     columns = list(zip(headings, *cells, strict=True))
     widths = [max(len(cell) for cell in column) for column in columns]
     for line in ([*headings], ["-" * width for width in widths], *cells):
@@ -54,6 +73,14 @@ def _print_columns(headings: Sequence[str], cells: Sequence[Sequence[str]], nume
             for cell, width, right in zip(line, widths, numeric, strict=True)
         )
         typer.echo("  ".join(padded).rstrip())
+
+
+def _on_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def _cut(cell: str) -> str:
+    return cell if len(cell) <= _LONGEST_CELL else f"{cell[: _LONGEST_CELL - 1]}…"
 
 
 def _cell(value: object) -> str:

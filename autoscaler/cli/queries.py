@@ -11,13 +11,15 @@ import typer
 
 from autoscaler.cli.arguments import DomainArgument, MaybeDomainArgument  # noqa: TC001 - typer reads it
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ask
-from autoscaler.cli.output import Output, OutputOption, print_json, print_table
+from autoscaler.cli.output import Output, OutputOption, folded, print_json, print_table
 from autoscaler.core.condition import AS_ORDERED
 from autoscaler.core.decision import Verdict
 from autoscaler.core.reason import SENTENCES, Reason
 from autoscaler.policyfile.problem import printable
 
 _POLL_S = 1.0
+_INDENT = 14
+"""Of what `show` says, behind what it is about."""
 Json = dict[str, Any]
 
 
@@ -67,7 +69,11 @@ def _host_state(host: Json) -> str:
 
 
 def list_domains(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption = Output.TEXT) -> None:
-    """List the governed domains with their vCPUs, load and last decision."""
+    """List the governed domains with their vCPUs, load and last decision.
+
+    Online: vCPUs that the guest runs; Plugged: that QEMU has; Target: that it is to run; Max: the most that
+    its policy allows.
+    """
     found = cast("list[Json]", ask(server, "domains"))
     if output is Output.JSON:
         print_json(found)
@@ -80,7 +86,7 @@ def list_domains(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption 
             _count(domain["vcpus"]["online"]),
             domain["vcpus"]["plugged"],
             _count(domain["vcpus"].get("target")),
-            domain["vcpus"]["maximum"],
+            domain["vcpus"]["max"],
             "-" if domain["load"] is None else f"{domain['load']['utilization_ratio']:.0%}",
             "-" if domain["decision"] is None else domain["decision"]["reason"],
             " ".join(domain["conditions"]) or "ok",
@@ -137,7 +143,7 @@ def show(
         for condition, sentence in found["conditions"].items()
     ]
     for title, text in lines:
-        typer.echo(f"{title + ':':<14}{printable(text)}")
+        typer.echo(f"{title + ':':<{_INDENT}}{folded(text, indent=_INDENT)}")
     print_table(("Slot", "Plugged", "Online", "Last report of the guest's firmware"), _slots(found["slots"]))
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import typer
+
 from autoscaler.cli.arguments import MaybeDomainArgument  # noqa: TC001 - typer reads it
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ask
-from autoscaler.cli.output import Output, OutputOption, print_json, print_table
+from autoscaler.cli.output import Output, OutputOption, folded, print_json, print_table
 
-_HEADINGS = (
-    *("Domain", "Promise", "Objective", "Attained", "Good", "Bad", "Unknown", "Budget left"),
-    *("Burn 5m", "30m", "1h", "6h", "3d", "Window", "Runs out in"),
-)
-_NEVER = "not at this rate"
+_HEADINGS = ("Domain", "Promise", "Attained", "Bad", "Left", "Burn 1h", "Runs out in")
+_NEVER = "never"
+_INDENT = 14
 
 
 def slo(
@@ -21,10 +21,10 @@ def slo(
     server: ServerOption = DEFAULT_SERVER,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Print each domain's objective, what it attained, the error budget left and how fast that burns.
+    """Print what each domain was promised and attained, the error budget left and how fast that burns.
 
-    Attained counts good among the known slices of the window; unknown ones are shown apart and never count as
-    good. A burn rate of 1 spends the budget in exactly one window.
+    Attained counts good among the known slices of the window; Bad are those that were not; Left is the share
+    of the error budget. A burn rate of 1 spends that in exactly one window. Of one domain there is more.
     """
     path = ("domains",) if domain is None else ("domains", domain)
     answer = ask(server, *path)
@@ -32,23 +32,38 @@ def slo(
     if output is Output.JSON:
         print_json([{"name": entry["name"], "uuid": entry["uuid"]} | entry["slo"] for entry in found])
         return
-    rows = [(entry["name"], *_row(entry["slo"])) for entry in found]
-    print_table(_HEADINGS, rows)
+    if domain is None:
+        print_table(_HEADINGS, [(entry["name"], *_row(entry["slo"])) for entry in found])
+        return
+    for title, text in _all(found[0]):
+        typer.echo(f"{title + ':':<{_INDENT}}{folded(text, indent=_INDENT)}")
 
 
 def _row(found: dict[str, Any]) -> tuple[object, ...]:
-    burn = found["burn_rates"]
     return (
         found["promise"],
-        _percent(found["objective_ratio"]),
         _percent(found["attained_ratio"]),
-        found["good"],
         found["bad"],
-        found["unknown"],
         _percent(found["budget_remaining_ratio"]),
-        *(_rate(burn[window]) for window in ("5m", "30m", "1h", "6h", "3d", "window")),
-        "-" if found["attained_ratio"] is None else _left(found["exhausted_in_s"]),
+        _rate(found["burn_rates"]["1h"]),
+        _left(found),
     )
+
+
+def _all(domain: dict[str, Any]) -> list[tuple[str, str]]:
+    found = domain["slo"]
+    rates = (
+        f"{_rate(rate)} in {window}" for window, rate in found["burn_rates"].items() if window != "window"
+    )
+    return [
+        ("Domain", domain["name"]),
+        ("Promise", found["promise"]),
+        ("Attained", f"{_percent(found['attained_ratio'])} of {_percent(found['objective_ratio'])}"),
+        ("Slices", f"{found['good']} good, {found['bad']} bad, {found['unknown']} unknown"),
+        ("Budget left", _percent(found["budget_remaining_ratio"])),
+        ("Burns at", f"{', '.join(rates)}, {_rate(found['burn_rates']['window'])} in the whole window"),
+        ("Runs out in", _left(found)),
+    ]
 
 
 def _percent(ratio: float | None) -> str:
@@ -59,7 +74,11 @@ def _rate(rate: float | None) -> str:
     return "-" if rate is None else f"{rate:.1f}"
 
 
-def _left(seconds: float | None) -> str:
+def _left(found: dict[str, Any]) -> str:
+    """When the budget is spent, as fast as it burns now."""
+    seconds = found["exhausted_in_s"]
+    if found["attained_ratio"] is None:
+        return "-"
     if seconds is None:
         return _NEVER
     if seconds <= 0:

@@ -79,13 +79,18 @@ def _told(domain: Json) -> str:
 def picture(
     status: Json | None, domains: Sequence[Json], sight: Sight, *, width: int, height: int, trouble: str
 ) -> RenderableType:
-    """All of it; `trouble` is why the service does not answer now, empty where it does."""
+    """All of it; `trouble` is why the service does not answer now, empty where it does.
+
+    A line is kept for that, or for what troubles the service itself, so that the rows stand still.
+    """
     rows = chosen(domains, sight)
     hosts = [] if status is None else [_host(host) for host in status["hosts"]]
     space = max(height - _FRAME_LINES - max(len(hosts) - 1, 0), 1)
     first = min(sight.first, max(len(rows) - space, 0))
     lines: list[RenderableType] = [_heading(status, domains), *hosts]
-    lines.append(Text(f"! {printable(trouble)}" if trouble else "", style="bold red", no_wrap=True))
+    wrong = [trouble] if trouble else [] if status is None else [*status["troubles"].values()]
+    told = f"! {printable('; '.join(wrong))}" if wrong else ""
+    lines.append(Text(told, style="bold red", no_wrap=True, overflow="ellipsis"))
     lines.append(_table(rows[first : first + space], wide=width >= WIDE))
     lines.append(_footing(sight, shown=len(rows), first=first, space=space, of=len(domains)))
     return Group(*lines)
@@ -100,8 +105,6 @@ def _heading(status: Json | None, domains: Sequence[Json]) -> Text:
     text.append(f"  {len(domains)} domains, ", style="not bold")
     text.append(f"{wrong} in trouble" if wrong else "none in trouble", style="red" if wrong else "green")
     text.append(f"  {at:%H:%M:%S}", style="not bold")
-    for sentence in status["troubles"].values():
-        text.append(f"  ! {printable(sentence)}", style="red")
     return text
 
 

@@ -28,9 +28,9 @@ def _of_service(job: str) -> tuple[Alert, ...]:
             summary="the vCPU autoscaler {{ $labels.instance }} does not answer",
             description="No guest is grown or shrunk while it is down; every guest stays as it is.",
         ),
-        Alert(
-            name="VcpuAutoscalerReloadFailed",
-            expr=f"{PREFIX}_policy_reload_successful == 0",
+        _flag(
+            "VcpuAutoscalerReloadFailed",
+            "policy_reload_successful",
             for_s=300,
             severity=Severity.WARNING,
             summary="the policy files on {{ $labels.instance }} have errors and are not in force",
@@ -48,17 +48,17 @@ def _of_service(job: str) -> tuple[Alert, ...]:
             summary="the vCPU autoscaler on {{ $labels.instance }} does not keep up with its interval",
             description="Guests are looked at more seldom than configured, and grow later.",
         ),
-        Alert(
-            name="VcpuAutoscalerJournalNotWritable",
-            expr=f"{PREFIX}_journal_writable == 0",
+        _flag(
+            "VcpuAutoscalerJournalNotWritable",
+            "journal_writable",
             for_s=60,
             severity=Severity.CRITICAL,
             summary="the journal on {{ $labels.instance }} cannot be written: no guest is changed",
             description="What cannot be recorded is not done: see `autoscaler status` and the disk.",
         ),
-        Alert(
-            name="VcpuAutoscalerAuditNotWritable",
-            expr=f"{PREFIX}_audit_writable == 0",
+        _flag(
+            "VcpuAutoscalerAuditNotWritable",
+            "audit_writable",
             for_s=60,
             severity=Severity.CRITICAL,
             summary="the audit log on {{ $labels.instance }} cannot be written: no guest is changed",
@@ -72,14 +72,36 @@ def _of_service(job: str) -> tuple[Alert, ...]:
             summary="lines of the audit log on {{ $labels.instance }} are gone from its end",
             description="`autoscaler audit verify` says which.",
         ),
+        _flag(
+            "VcpuAutoscalerControlUnreachable",
+            "control_reachable",
+            for_s=300,
+            severity=Severity.WARNING,
+            summary="the vCPU autoscaler on {{ $labels.instance }} can be given no orders",
+            description=(
+                "`autoscaler pause`, `set` and `reload` do not reach it, though it goes on: "
+                "`autoscaler status` says what is at its control socket."
+            ),
+        ),
+        Alert(
+            name="VcpuAutoscalerActuatorRefuses",
+            expr=f"sum without (cause) (increase({PREFIX}_actuator_refusals_total[10m])) > 0",
+            for_s=600,
+            severity=Severity.WARNING,
+            summary="the actuator on {{ $labels.instance }} refuses what the vCPU autoscaler asks",
+            description=(
+                "It refused {{ $value | humanize }} requests in 10 minutes: its bounds may be older than the "
+                "policies, and guests lack vCPUs for that."
+            ),
+        ),
     )
 
 
 def _of_hosts() -> tuple[Alert, ...]:
     return (
-        Alert(
-            name="VcpuAutoscalerHostLost",
-            expr=f"{PREFIX}_host_connected == 0",
+        _flag(
+            "VcpuAutoscalerHostLost",
+            "host_connected",
             for_s=120,
             severity=Severity.CRITICAL,
             summary="{{ $labels.host }} does not answer the vCPU autoscaler on {{ $labels.instance }}",
@@ -158,9 +180,24 @@ def _of_domains() -> tuple[Alert, ...]:
     )
 
 
+def _flag(
+    name: str, metric: str, *, for_s: float, severity: Severity, summary: str, description: str
+) -> Alert:
+    """On a metric that is 1 as long as all is well."""
+    return Alert(
+        name=name,
+        expr=f"{PREFIX}_{metric} == 0",
+        for_s=for_s,
+        severity=severity,
+        summary=summary,
+        description=description,
+    )
+
+
 def _condition(
     name: str, matcher: str, *, for_s: float, severity: Severity, summary: str, description: str
 ) -> Alert:
+    """On a condition of a domain that is in force."""
     return Alert(
         name=name,
         expr=f"max without (condition) ({PREFIX}_domain_condition{{{matcher}}}) {WITH_HOST} == 1",

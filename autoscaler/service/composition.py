@@ -14,7 +14,6 @@ from autoscaler.service.host import Host
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
-    from pathlib import Path
 
     from autoscaler.backends.connection import Connection
     from autoscaler.core.model import DomainId
@@ -45,7 +44,10 @@ def connect(config: Config, clock: Clock, instruments: Instruments, opened: Host
         if config.actuator is None:
             hosts.append(_own(connection, reaching))
         else:
-            hosts.append(_actuated(connection, config.actuator, reaching))
+            client = ActuatorClient(
+                config.actuator, asked=reaching.asked, refused=instruments.actuator_refused
+            )
+            hosts.append(_actuated(connection, client, reaching))
     return tuple(hosts)
 
 
@@ -64,9 +66,8 @@ def _own(connection: Connection, reaching: Reaching) -> Host:
     )
 
 
-def _actuated(connection: Connection, socket: Path, reaching: Reaching) -> Host:
+def _actuated(connection: Connection, client: ActuatorClient, reaching: Reaching) -> Host:
     """A host that this process sees, and has another one change."""
-    client = ActuatorClient(socket, asked=reaching.asked)
     hypervisor: Hypervisor
     if isinstance(connection, LibvirtConnection):
         # Imported late: a host that only runs bare QEMU needs no libvirt.

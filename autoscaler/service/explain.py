@@ -121,8 +121,9 @@ def _learned_target(trace: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     how = " and ".join(moves) or "nothing was learned yet"
     ahead = f"more than {trace['growth_ratio']:.2f} times as much within {_span(trace['outlook_s'])}"
     return (
-        f"This guest may be run at {trace['target_utilization_ratio']:.0%}: its demand comes to {ahead} from "
-        f"here in {trace['risk_ratio']:.1%} of cases, the risk that its error budget leaves it: {how}."
+        f"This guest may be run at {trace['target_utilization_ratio']:.0%}. In {trace['risk_ratio']:.1%} of "
+        f"cases its demand comes to {ahead}, too much for its promise: that is the risk that its error "
+        f"budget leaves it, {how}."
     )
 
 

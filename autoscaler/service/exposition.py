@@ -1,7 +1,8 @@
 """Writes metric families as text, in Prometheus' own format or as OpenMetrics.
 
-The same bytes as prometheus_client writes, which tests hold it to, and several times faster: the library
-looks at every letter of every label by itself, which for a thousand domains takes longer than a scrape may.
+The same as prometheus_client writes, which tests hold it to, but that a whole number is written as one, and
+several times faster: the library looks at every letter of every label by itself, which for a thousand domains
+takes longer than a scrape may.
 Invariant: one family at a time becomes text; nothing is kept between two scrapes.
 """
 
@@ -22,7 +23,9 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 _HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
 _TEXT_NAMES = {"counter": "_total", "info": "_info"}
 """What the older format adds to the name of a family itself."""
-_number: Callable[[float], str] = floatToGoString
+_fraction: Callable[[float], str] = floatToGoString
+_LARGEST_WHOLE = 1e15
+"""Above it not every whole number is a float."""
 _TEXT_TYPES = {"info": "gauge", "stateset": "gauge", "unknown": "untyped"}
 
 
@@ -67,6 +70,13 @@ def _lines(families: Iterable[Metric], *, openmetrics: bool) -> Iterator[str]:
                 f"{sample.name}{_labels(sample, escaped)} {_number(sample.value)}"
                 f"{'' if exemplar is None else _of_exemplar(exemplar)}\n"
             )
+
+
+def _number(value: float) -> str:
+    """A value; most are counts, and ``5.0`` for each of tens of thousands of them is two bytes too many."""
+    if abs(value) < _LARGEST_WHOLE and value == int(value):
+        return str(int(value))
+    return _fraction(value)
 
 
 def _labels(sample: Sample, escaped: dict[str, str]) -> str:

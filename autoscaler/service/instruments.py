@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import Counter, Gauge, Histogram, Info, disable_created_metrics
 
 from autoscaler import __version__
+from autoscaler.backends.actuator.protocol import Refusal
 from autoscaler.core.operation import STAGES
 
 if TYPE_CHECKING:
@@ -67,6 +68,14 @@ class Instruments:
             buckets=_CALL_BUCKETS_S,
             registry=registry,
         )
+        self._refusals = Counter(
+            f"{PREFIX}_actuator_refusals",
+            "Requests of the service that its actuator refused, by why.",
+            ["cause"],
+            registry=registry,
+        )
+        for refusal in Refusal:
+            self._refusals.labels(refusal)
         self._reloads = Counter(
             f"{PREFIX}_policy_reloads", "Times the policy files were read.", ["result"], registry=registry
         )
@@ -93,6 +102,10 @@ class Instruments:
     def agent_asked(self, command: str, seconds: float) -> None:
         """Note one request to a guest agent; `command` is one of the few that the service uses."""
         self._agent_requests.labels(command).observe(seconds)
+
+    def actuator_refused(self, cause: Refusal) -> None:
+        """Note a request that the actuator refused."""
+        self._refusals.labels(cause).inc()
 
     def scheduled(self, interval_s: float) -> None:
         """Note how often a tick is scheduled."""

@@ -1,9 +1,9 @@
 """What is, as Prometheus series: made anew at each scrape from the last snapshot.
 
 Invariant: the series of a domain exist exactly as long as the snapshot holds it: a stopped domain vanishes.
-A condition has a series only while it is in force: a thousand domains have little wrong with them, and each
-has many ways to. Labels come from closed sets, from the host's configuration, or are a domain's name or a
-policy's.
+A condition has a series only while it is in force, for a thousand domains have little wrong with them, and
+each has many ways to; slices that were not measured have one from the first on. Labels come from closed sets,
+from the host's configuration, or are a domain's name or a policy's.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
-from autoscaler.core.condition import AS_ORDERED
 from autoscaler.core.operation import Direction
+from autoscaler.core.slo import SliceOutcome
 from autoscaler.service.host_metrics import host_families, service_families
 from autoscaler.service.metric_family import counter, gauge, info
 from autoscaler.service.removal_metrics import removal_families
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from autoscaler.service.snapshot import DomainSnapshot, Example, Snapshot
 
 _OF_ONE = ("domain",)
+_EXAMPLE_S = 300.0
+"""So long the decision behind a count is told: Prometheus keeps it at the first scrape that has it, and no
+scrapes are further apart, for it takes a series that has no sample for so long as gone."""
 
 
 class SnapshotCollector(Collector):
@@ -55,7 +58,7 @@ class SnapshotCollector(Collector):
         yield from _of_domains(snapshot.domains)
         yield from _of_loads(snapshot.domains)
         yield from _of_service_levels(snapshot.domains)
-        yield from _of_tallies(snapshot.domains)
+        yield from _of_tallies(snapshot)
         yield from removal_families(snapshot)
 
 
@@ -76,12 +79,6 @@ def _of_domains(domains: Sequence[DomainSnapshot]) -> Iterator[Metric]:
         "What is wrong with it or was ordered for it: 1 as long as that is so.",
         ("domain", "condition"),
         (((domain.label, condition), 1.0) for domain in domains for condition in domain.conditions),
-    )
-    yield gauge(
-        "domain_troubles",
-        "How much is wrong with it: conditions but those ordered.",
-        _OF_ONE,
-        (((domain.label,), float(len(domain.conditions.keys() - AS_ORDERED))) for domain in domains),
     )
     yield gauge(
         "domain_last_sample_timestamp_seconds",
@@ -147,6 +144,7 @@ def _of_service_levels(domains: Sequence[DomainSnapshot]) -> Iterator[Metric]:
             ((domain.label, outcome), count, None)
             for domain in domains
             for outcome, count in domain.slo.slices_total.items()
+            if count or outcome is not SliceOutcome.UNKNOWN
         ),
     )
     yield gauge(
@@ -173,7 +171,8 @@ def _of_service_levels(domains: Sequence[DomainSnapshot]) -> Iterator[Metric]:
     )
 
 
-def _of_tallies(domains: Sequence[DomainSnapshot]) -> Iterator[Metric]:
+def _of_tallies(snapshot: Snapshot) -> Iterator[Metric]:
+    domains = snapshot.domains
     yield counter(
         "decisions",
         "Decisions, by what they said and why.",
@@ -184,7 +183,7 @@ def _of_tallies(domains: Sequence[DomainSnapshot]) -> Iterator[Metric]:
             for (verdict, reason), count in domain.tally.decisions.items()
         ),
     )
-    yield counter("scaling_operations", "Changes begun.", ("domain", "direction"), _begun(domains))
+    yield counter("scaling_operations", "Changes begun.", ("domain", "direction"), _begun(snapshot))
     yield counter(
         "scaling_failures",
         "Changes that did not end well, and (outcome unknown) replies to one that were lost.",
@@ -207,18 +206,18 @@ def _of_tallies(domains: Sequence[DomainSnapshot]) -> Iterator[Metric]:
     )
 
 
-def _begun(domains: Iterable[DomainSnapshot]) -> Iterator[tuple[Labels, float, Exemplar | None]]:
+def _begun(snapshot: Snapshot) -> Iterator[tuple[Labels, float, Exemplar | None]]:
     """Counts of changes, from nought on where such a change may come."""
-    for domain in domains:
+    for domain in snapshot.domains:
         tally = domain.tally
         for direction in Direction:
             count, example = tally.operations.get(direction, 0), tally.examples.get(direction)
             if count or direction is not Direction.UNPLUG or domain.policy.down.idle_s is not None:
-                yield (domain.label, direction), count, _exemplar(example)
+                yield (domain.label, direction), count, _exemplar(example, snapshot.wall_s)
 
 
-def _exemplar(example: Example | None) -> Exemplar | None:
-    """The decision behind a count; None: there is none, or it was not recorded."""
-    if example is None or not example.decision_id:
+def _exemplar(example: Example | None, now_s: float) -> Exemplar | None:
+    """The decision behind a count; None: there is none, it was not recorded, or it was told for long."""
+    if example is None or not example.decision_id or now_s - example.wall_s > _EXAMPLE_S:
         return None
     return Exemplar({"decision_id": str(example.decision_id)}, 1.0, example.wall_s)

@@ -112,9 +112,9 @@ class Snapshot:
     domains: tuple[DomainSnapshot, ...] = ()
     """Governed domains, by name."""
     ungoverned: tuple[DomainView, ...] = ()
+    """Domains that run and that no policy fits: left alone."""
     off: Mapping[DomainId, str] = field(default_factory=dict)
     """Of those, the ones that a policy of mode off fits, with its name and place."""
-    """Domains that run and that no policy fits: left alone."""
     orders: tuple[Order, ...] = ()
     """What administrators ordered and what stands of it, also for domains that do not run."""
     policies: int = 0

@@ -17,7 +17,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tests.fakes.dashboard_answers import Panel, Sheet
-from tests.fakes.panel_text import color_of, name_of, overrides, said, shown, steps_of, unit_of
+from tests.fakes.panel_text import (
+    color_at,
+    color_of,
+    fitting,
+    name_of,
+    overrides,
+    said,
+    shown,
+    steps_of,
+    unit_of,
+)
 from tests.fakes.running_prometheus import Series
 
 COLUMN_IN, ROW_IN, HEAD_IN = 0.75, 0.42, 0.4
@@ -57,7 +67,7 @@ def _place(figure: Figure, panel: Panel, back: str, sheet: Sheet) -> None:
     kind = panel.plain["type"]
     figure.text(left + 0.008, bottom + tall - 0.24 / high, panel.title, fontsize=8, weight="bold")
     below, above = (0.55 if kind == "timeseries" else 0.3) / high, 0.4 / high
-    inner = 0.085 if kind in {"bargauge", "state-timeline"} else 0.036 if kind == "timeseries" else 0.01
+    inner = 0.105 if kind in {"bargauge", "state-timeline"} else 0.045 if kind == "timeseries" else 0.01
     axes = figure.add_axes(
         (left + inner, bottom + below, width - inner - 0.012, tall - below - above), facecolor="none"
     )
@@ -68,7 +78,7 @@ def _place(figure: Figure, panel: Panel, back: str, sheet: Sheet) -> None:
             loc="lower left",
             bbox_to_anchor=corner,
             bbox_transform=figure.transFigure,
-            ncols=3 if place["w"] < 8 else 6,
+            ncols=3 if place["w"] < 8 else 4 if place["w"] < 24 else 6,
             frameon=False,
             fontsize=6,
             columnspacing=1.0,
@@ -91,7 +101,13 @@ def _lines(axes: Axes, panel: Panel) -> None:
             if stacked:
                 base = [floor.get(at_s, 0.0) for at_s, _ in series.points]
                 axes.bar(
-                    at, values, _step_s(series) / 86400 * 0.9, base, color=color, alpha=0.7, label=legend
+                    at,
+                    values,
+                    _step_s(series) / 86400 * 0.9,
+                    base,
+                    color=color,
+                    alpha=0.7,
+                    label=fitting(legend),
                 )
                 floor |= {at_s: base[row] + value for row, (at_s, value) in enumerate(series.points)}
             else:
@@ -102,7 +118,7 @@ def _lines(axes: Axes, panel: Panel) -> None:
                     lw=wanted.get("custom.lineWidth", 1.6),
                     ls="--" if "custom.lineStyle" in wanted else "-",
                     drawstyle="steps-post" if "custom.lineInterpolation" in wanted else "default",
-                    label=legend,
+                    label=fitting(legend),
                 )
             number += 1
     top = axes.get_ylim()[1]
@@ -110,12 +126,13 @@ def _lines(axes: Axes, panel: Panel) -> None:
         if step["value"] <= max(top, 1.0):
             axes.axhline(step["value"], color=color_of(step["color"]), ls="--", lw=0.8)
     axes.yaxis.set_major_formatter(lambda value, _: shown(value, unit_of(panel)))
-    axes.yaxis.set_major_locator(ticker.MaxNLocator(5))
+    axes.yaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
     _times(axes)
     low, high = axes.get_ylim()
     values = [value for answer in panel.answers for series in answer.series for _, value in series.points]
     least = custom.get("axisSoftMax", 0.0 if any(values) else 1.0)
-    axes.set_ylim(0.0 if min(values, default=0.0) >= 0 else low, max(high, 1.05 * least))
+    most = max(high, 1.05 * least, 1.05 * max(values, default=0.0))
+    axes.set_ylim(0.0 if min(values, default=0.0) >= 0 else low, most)
     axes.grid(alpha=0.15)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -133,7 +150,7 @@ def _bars(axes: Axes, panel: Panel) -> None:
     for row, (_, value) in enumerate(found):
         text, color = said(panel, value)
         axes.text(value, row, f" {text}", va="center", color=color)
-    axes.set_yticks(range(len(found)), [name for name, _ in found], fontsize=6.5)
+    axes.set_yticks(range(len(found)), [fitting(name) for name, _ in found], fontsize=6.5)
     axes.invert_yaxis()
     axes.set_xlim(0, max([value for _, value in found], default=0.0) * 1.3 or 1.0)
     axes.xaxis.set_visible(False)
@@ -143,21 +160,35 @@ def _bars(axes: Axes, panel: Panel) -> None:
 def _table(axes: Axes, panel: Panel) -> None:
     axes.set_axis_off()
     asked = panel.plain["transformations"][-1]["options"]
-    cells: dict[tuple[str, ...], dict[str, str]] = {}
+    cells: dict[tuple[str, ...], dict[str, Any]] = {}
     for answer in panel.answers:
         column = f"Value #{answer.letter}"
-        unit = overrides(panel, asked["renameByName"][column])["unit"]
         for series in answer.series:
             key = tuple(series.labels.get(label, "") for label in ("instance", "domain"))
-            cells.setdefault(key, {}).update({**series.labels, column: shown(series.points[-1][1], unit)})
+            cells.setdefault(key, {}).update({**series.labels, column: series.points[-1][1]})
     order = sorted(asked["indexByName"], key=asked["indexByName"].get)
     columns = [name for name in order if not asked["excludeByName"].get(name)]
-    text = [[row.get(column, "") for column in columns] for _, row in sorted(cells.items())]
-    heads = [asked["renameByName"][column] for column in columns]
-    drawn = axes.table(text, colLabels=heads, loc="upper center", cellLoc="left")
-    for cell in drawn.get_celld().values():
+    heads = {name: asked["renameByName"][name] for name in columns}
+    rows = [row for _, row in sorted(cells.items())]
+    for sort in panel.plain["options"].get("sortBy", ()):
+        (by,) = (name for name in columns if heads[name] == sort["displayName"])
+        rows.sort(key=lambda row: row.get(by, 0.0), reverse=sort["desc"])
+    shown_rows = [[_cell(panel, heads[name], row.get(name, "")) for name in columns] for row in rows]
+    text = [[cell for cell, _ in row] for row in shown_rows]
+    drawn = axes.table(text, colLabels=list(heads.values()), loc="upper center", cellLoc="left")
+    for (row, number), cell in drawn.get_celld().items():
         cell.set(facecolor="none", edgecolor="#88888833", height=0.11)
-        cell.get_text().set_color(mpl.rcParams["text.color"])
+        color = shown_rows[row - 1][number][1] if row else ""
+        cell.get_text().set_color(color or mpl.rcParams["text.color"])
+
+
+def _cell(panel: Panel, column: str, value: float | str) -> tuple[str, str]:
+    """A cell's text and its colour, which is empty where it has none of its own."""
+    if isinstance(value, str):
+        return value, ""
+    wanted = overrides(panel, column)
+    colored = "custom.cellOptions" in wanted
+    return shown(value, wanted["unit"]), color_at(value, wanted["thresholds"]["steps"]) if colored else ""
 
 
 def _states(axes: Axes, panel: Panel) -> None:
@@ -171,7 +202,7 @@ def _states(axes: Axes, panel: Panel) -> None:
                 axes.broken_barh([(begun, ended - begun)], (row - 0.4, 0.8), facecolor=color, alpha=0.7)
                 axes.text((begun + ended) / 2, row, text, ha="center", va="center", fontsize=6.5)
                 begun_s, before = at_s, value
-    axes.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=6.5)
+    axes.set_yticks(range(len(rows)), [fitting(name) for name, _ in rows], fontsize=6.5)
     axes.invert_yaxis()
     _times(axes)
     axes.spines[["top", "right", "left"]].set_visible(False)

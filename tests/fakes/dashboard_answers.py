@@ -83,6 +83,7 @@ def filled(expr: str, *, domain: str, span: Span) -> str:
         "$__range": f"{round(span.to_s - span.from_s)}s",
         "$job": "vcpu-autoscaler",
         "$instance": "127.0.0.1",
+        'domain="$domain"': f'domain=~"{domain}"',
         "$domain": domain,
     }
     for variable, value in values.items():

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isnan
 from typing import Any
 
@@ -20,12 +19,18 @@ NAMED = {
     "purple": "#8f3bb8",
 }
 """Grafana's colours by their names."""
+_MOST_LETTERS = 40
 
 
 def name_of(series: Series, answer: Answer) -> str:
     """What a series is called by its query's legend."""
     named = re.sub(r"\{\{(\w+)\}\}", lambda found: series.labels.get(found[1], ""), answer.legend)
-    return textwrap.shorten(named, 40, placeholder="...") or "value"
+    return named or "value"
+
+
+def fitting(name: str) -> str:
+    """A name that has room on a sheet, with its end: that says which of a host's series it is."""
+    return name if len(name) <= _MOST_LETTERS else f"{name[:14]}...{name[-23:]}"
 
 
 def shown(value: float, unit: str) -> str:
@@ -38,7 +43,7 @@ def shown(value: float, unit: str) -> str:
         return f"{1000 * value:.3g} ms" if 0 < abs(value) < 1 else f"{value:.3g} s"
     if unit == "bytes":
         return f"{value / 1024**2:.3g} MiB"
-    return f"{value:.3g}{unit.removeprefix('suffix:') if unit.startswith('suffix:') else ''}"
+    return f"{value:.3g} {unit.removeprefix('suffix:')}" if unit.startswith("suffix:") else f"{value:.3g}"
 
 
 def unit_of(panel: Panel) -> str:
@@ -52,10 +57,13 @@ def said(panel: Panel, value: float) -> tuple[str, str]:
         word = mapping["options"].get(f"{value:g}")
         if word is not None:
             return word["text"], color_of(word["color"])
-    color = steps_of(panel)[0]["color"]
-    for step in steps_of(panel)[1:]:
-        color = step["color"] if value >= step["value"] else color
-    return shown(value, unit_of(panel)), color_of(color)
+    return shown(value, unit_of(panel)), color_at(value, steps_of(panel))
+
+
+def color_at(value: float, steps: Sequence[Mapping[str, Any]]) -> str:
+    """The colour of the last step that a value has come to."""
+    reached = [step["color"] for step in steps[1:] if value >= step["value"]]
+    return color_of([steps[0]["color"], *reached][-1])
 
 
 def steps_of(panel: Panel) -> list[dict[str, Any]]:

@@ -42,6 +42,14 @@ def of_service(metric: str, values: str) -> dict[str, str]:
     return {f"vcpu_autoscaler_{metric}{{{SERVICE}}}": values}
 
 
+def refusals(values: str) -> dict[str, str]:
+    """So many of a domain that no bounds name."""
+    return {
+        f'vcpu_autoscaler_actuator_refusals_total{{{SERVICE},cause="unnamed"}}': values,
+        f'vcpu_autoscaler_actuator_refusals_total{{{SERVICE},cause="rate"}}': "0x60",
+    }
+
+
 def condition(name: str, values: str) -> dict[str, str]:
     return info() | {f'vcpu_autoscaler_domain_condition{{{WEB},condition="{name}"}}': values}
 
@@ -125,6 +133,10 @@ CASES = (
     quiet("VcpuAutoscalerAuditNotWritable", "written", of_service("audit_writable", "1x20"), "10m"),
     fires("VcpuAutoscalerAuditCut", "an end cut off", of_service("audit_lines", "10+1x5 3+1x20"), "10m"),
     quiet("VcpuAutoscalerAuditCut", "as it grows", of_service("audit_lines", "10+1x20"), "10m"),
+    fires("VcpuAutoscalerControlUnreachable", "taken", of_service("control_reachable", "1x5 0x20"), "15m"),
+    quiet("VcpuAutoscalerControlUnreachable", "made anew", of_service("control_reachable", "0 1x20"), "15m"),
+    fires("VcpuAutoscalerActuatorRefuses", "old bounds", refusals("0x5 1+12x40"), "30m"),
+    quiet("VcpuAutoscalerActuatorRefuses", "bounds that came late", refusals("0x5 3x60"), "20m"),
     Case(
         alert="VcpuAutoscalerHostLost",
         about="libvirtd is gone",

@@ -25,7 +25,7 @@ def test_a_request_of_the_right_form_is_understood() -> None:
         *(Verb.READ, Reading.SAMPLE),
         *(True, None),
     )
-    assert understood({"verb": "read", "what": "refusals"}).domain is None
+    assert understood({"verb": "read", "what": "domains", "host": "h"}).domain is None
 
 
 @pytest.mark.parametrize(

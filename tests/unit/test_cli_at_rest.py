@@ -14,7 +14,7 @@ from autoscaler.core.condition import Condition
 from autoscaler.core.orders import Order, OrderKind
 from autoscaler.core.owner import Owner
 from autoscaler.service.describe import domain_of, status_of
-from tests.fakes.examples import DOMAIN, DOMAIN_SNAPSHOT, SNAPSHOT, VIEW
+from tests.fakes.examples import DECISION, DOMAIN, DOMAIN_SNAPSHOT, SNAPSHOT, VIEW
 
 ORDER = Order(
     domain=DOMAIN,
@@ -64,3 +64,13 @@ def test_a_paused_domain_is_listed_so_and_shown_with_its_order() -> None:
     assert " paused\n" in CliRunner().invoke(app, ["list"]).stdout
     shown = CliRunner().invoke(app, ["show", "web-1"]).stdout.splitlines()
     assert ["Order:", *SENTENCE.split()] in [line.split() for line in shown]
+
+
+def test_the_most_that_is_listed_is_what_the_policy_allows_not_what_the_domain_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    allowed = replace(DOMAIN_SNAPSHOT, decision=replace(DECISION, upper=2))
+    told = {"status": status_of(FOUND), "domains": [domain_of(allowed)]}
+    monkeypatch.setattr(queries, "ask", lambda _server, path: told[path])
+    head, _, row, *_ = CliRunner().invoke(app, ["list"]).stdout.splitlines()
+    assert dict(zip(head.split(), row.split(), strict=True))["Max"] == "2"

@@ -97,15 +97,31 @@ SLO = {
         pytest.param({}, "2.3 d", id="days"),
         pytest.param({"exhausted_in_s": 7200.0}, "2.0 h", id="hours"),
         pytest.param({"exhausted_in_s": 0.0}, "spent", id="spent"),
-        pytest.param({"exhausted_in_s": None}, "not at this rate", id="never"),
+        pytest.param({"exhausted_in_s": None}, "never", id="never"),
+        pytest.param({"attained_ratio": None, "exhausted_in_s": None}, "-", id="not known"),
     ],
 )
-def test_a_service_level_is_one_row_with_what_is_left_and_until_when(
+def test_service_levels_are_a_row_each_with_what_is_left_and_until_when(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], last: str
 ) -> None:
-    monkeypatch.setattr(slo_command, "ask", lambda *_: {"name": "web-1", "uuid": "u", "slo": SLO | changes})
-    printed = CliRunner().invoke(app, ["slo", "web-1"]).stdout.splitlines()
-    assert printed[-1].startswith("web-1")
-    assert "99.50%" in printed[-1]
+    domain = {"name": "web-1", "uuid": "u", "slo": SLO | changes}
+    monkeypatch.setattr(slo_command, "ask", lambda *_: [domain])
+    printed = CliRunner().invoke(app, ["slo"]).stdout.splitlines()
+    assert printed[-1].startswith("web-1   utilization below 80% in 99% of 30 d  ")
     assert "99.77%" in printed[-1]
-    assert printed[-1].endswith(last)
+    assert printed[-1].endswith(f"  {last}")
+    assert max(map(len, printed)) <= 90
+
+
+def test_one_service_level_is_told_with_all_its_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slo_command, "ask", lambda *_: {"name": "web-1", "uuid": "u", "slo": SLO})
+    printed = CliRunner().invoke(app, ["slo", "web-1"]).stdout.splitlines()
+    assert printed == [
+        "Domain:       web-1",
+        "Promise:      utilization below 80% in 99% of 30 d",
+        "Attained:     99.50% of 99.00%",
+        "Slices:       199 good, 1 bad, 3 unknown",
+        "Budget left:  99.77%",
+        "Burns at:     - in 5m, 0.0 in 30m, 1.7 in 1h, 0.5 in 6h, 0.5 in 3d, 0.5 in the whole window",
+        "Runs out in:  2.3 d",
+    ]

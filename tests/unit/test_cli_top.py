@@ -82,6 +82,17 @@ def test_trouble_is_said_in_words_and_coloured_where_there_is_colour(
     assert "\x1b[31m" in drawn(answers, Sight(), color=True)
 
 
+def test_what_troubles_the_service_has_a_line_of_its_own_and_the_rows_stand_still(
+    answers: tuple[Json, list[Json]],
+) -> None:
+    status, domains = answers
+    sentence = "the journal cannot be written: no space left on device"
+    before = drawn(answers, Sight()).splitlines()
+    lines = drawn((status | {"troubles": {"journal": sentence}}, domains), Sight()).splitlines()
+    assert lines[2].rstrip() == f"! {sentence}"
+    assert lines[3:] == before[3:]
+
+
 def test_a_name_cannot_steer_the_terminal(answers: tuple[Json, list[Json]]) -> None:
     text = drawn(answers, Sight(), width=250)
     assert "\u202e" not in text

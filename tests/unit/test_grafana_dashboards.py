@@ -95,6 +95,37 @@ def test_a_query_asks_only_what_is_chosen(panel: dict[str, Any]) -> None:
         assert all('job=~"$job", instance=~"$instance"' in selector for selector in selectors)
 
 
+def expressions(name: str) -> list[str]:
+    """Every query of a dashboard, those of its marks too."""
+    marks = dashboard(name)["annotations"].get("list", ())
+    return [target["expr"] for panel in panels(name) for target in panel["targets"]] + [
+        mark["expr"] for mark in marks
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_a_pattern_only_where_grafana_escapes_it_as_one(name: str) -> None:
+    (variable,) = (entry for entry in dashboard(name)["templating"]["list"] if entry["name"] == "domain")
+    several = variable.get("multi", False) or variable.get("includeAll", False)
+    asked = set(re.findall(r'domain(=~|=)"\$domain"', " ".join(expressions(name))))
+    assert asked <= {"=~" if several else "="}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_in_a_link_becomes_another_part_of_its_query(name: str) -> None:
+    text = (FOLDER / f"{name}.json").read_text()
+    fields = re.findall(r"\$\{__data\.fields\.\w+(.*?)\}", text)
+    assert set(fields) <= {":percentencode"}
+
+
+def test_the_guest_with_most_troubles_comes_first_and_leads_to_itself_on_its_own_host() -> None:
+    (table,) = (panel for panel in panels("fleet") if panel["type"] == "table")
+    assert table["options"]["sortBy"] == [{"desc": True, "displayName": "Troubles"}]
+    (link,) = table["fieldConfig"]["defaults"]["links"]
+    assert "&var-instance=${__data.fields.Host:percentencode}&" in link["url"]
+    assert "${instance:queryparam}" not in link["url"]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_links_lead_to_dashboards_that_there_are(name: str) -> None:
     text = (FOLDER / f"{name}.json").read_text()

@@ -76,7 +76,8 @@ def test_a_growth_is_told_from_what_was_measured_to_what_was_done() -> None:
 def test_a_learned_target_tells_the_risk_taken_and_what_cut_and_raised_it() -> None:
     text = told()["target"]
     assert "may be run at 79%" in text
-    assert "more than 1.01 times as much within 31 s from here in 31.0% of cases" in text
+    assert "In 31.0% of cases its demand" in text
+    assert "more than 1.01 times as much within 31 s" in text
     assert "cut by 3 bad slices" in text
     assert "raised by 22 h" in text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
+from autoscaler.backends.actuator.protocol import Refusal
 from autoscaler.core.acpi import SlotReports
 from autoscaler.core.condition import Condition
 from autoscaler.core.deadlines import DeadlineSettings
@@ -18,6 +20,7 @@ from autoscaler.core.decision import Verdict
 from autoscaler.core.model import Descriptors, DomainId
 from autoscaler.core.operation import Direction, Outcome
 from autoscaler.core.reason import Reason
+from autoscaler.core.slo import SliceOutcome
 from autoscaler.service.exposition import exposition, form_for
 from autoscaler.service.instruments import Instruments
 from autoscaler.service.metrics import SnapshotCollector
@@ -100,22 +103,52 @@ def test_the_other_format_is_valid_as_well(name: str) -> None:
 
 @pytest.mark.parametrize("accept", [pytest.param("", id="text"), pytest.param(OPENMETRICS, id="openmetrics")])
 @pytest.mark.parametrize("name", NAMES)
-def test_the_bytes_are_those_that_the_library_writes(name: str, accept: str) -> None:
+def test_the_bytes_are_those_that_the_library_writes_but_for_whole_numbers(name: str, accept: str) -> None:
     host = replace(SNAPSHOT.hosts[0], label=name, libvirt=True)
     registry = registry_of(replace(named(name), hosts=(host,)))
     encode, content_type = choose_encoder(accept)
     form = form_for(accept)
     assert form.content_type == content_type
-    assert exposition(registry, openmetrics=form.openmetrics) == encode(registry)
+    assert exposition(registry, openmetrics=form.openmetrics).decode() == shortened(encode(registry).decode())
+
+
+def shortened(text: str) -> str:
+    """What the library wrote, with whole numbers written as such."""
+
+    def whole(found: re.Match[str]) -> str:
+        value = float(found[1])
+        return f" {int(value)}" if value.is_integer() else found[0]
+
+    return re.sub(r"(?m) (-?[\d.]+(?:e[+-]\d+)?)(?=$| # {decision_id| \d+\.\d+$)", whole, text)
 
 
 def test_counts_and_stages_of_changes_name_the_decision_behind_them() -> None:
     text = openmetrics_of(named("web-1"))
     (counted,) = [line for line in text.splitlines() if "scaling_operations_total" in line and '"up"' in line]
-    assert counted.endswith(' 2.0 # {decision_id="17"} 1.0 1800000100.5')
+    assert counted.endswith(' 2 # {decision_id="17"} 1 1800000100.5')
     stages = [line for line in text.splitlines() if "stage_duration_seconds_bucket" in line and "#" in line]
     assert stages
     assert all(f'# {{decision_id="{OPERATION.decision_id}"}}' in line for line in stages)
+
+
+def test_the_decision_behind_a_change_is_told_for_as_long_as_a_scrape_may_take_to_come() -> None:
+    def told(wall_s: float) -> bool:
+        domain = replace(DOMAIN_SNAPSHOT, tally=BUSY)
+        return '"17"' in openmetrics_of(replace(SNAPSHOT, domains=(domain,), wall_s=wall_s))
+
+    assert told(1_800_000_100.5 + 300)
+    assert not told(1_800_000_100.5 + 301)
+
+
+def test_slices_that_were_not_measured_have_a_series_from_the_first_on() -> None:
+    def outcomes(unknown: int) -> set[str]:
+        totals = {SliceOutcome.GOOD: 0, SliceOutcome.BAD: 0, SliceOutcome.UNKNOWN: unknown}
+        domain = replace(DOMAIN_SNAPSHOT, slo=replace(DOMAIN_SNAPSHOT.slo, slices_total=totals))
+        found = families(replace(SNAPSHOT, domains=(domain,)))["vcpu_autoscaler_slo_slices"]
+        return {sample.labels["outcome"] for sample in found.samples}
+
+    assert outcomes(0) == {"good", "bad"}
+    assert outcomes(1) == {"good", "bad", "unknown"}
 
 
 def test_a_change_that_is_on_no_record_names_no_decision() -> None:
@@ -207,7 +240,6 @@ def test_figures_are_those_of_the_snapshot() -> None:
     assert value(found, "domain_busy_vcpus", domain="web-1") == 1.0
     assert value(found, "domain_utilization_ratio", domain="web-1") == 0.5
     assert value(found, "domain_condition", domain="web-1", condition="stuck") == 1.0
-    assert value(found, "domain_troubles", domain="web-1") == 1.0
     assert value(found, "decisions_total", domain="web-1", action="hold", reason="steady") == 9.0
     assert value(found, "scaling_operations_total", domain="web-1", direction="up") == 2.0
     assert value(found, "scaling_operations_total", domain="web-1", direction="down") == 0.0
@@ -223,14 +255,9 @@ def test_figures_are_those_of_the_snapshot() -> None:
 
 def test_a_condition_has_a_series_only_while_it_is_in_force() -> None:
     assert families(SNAPSHOT)["vcpu_autoscaler_domain_condition"].samples == []
-    assert value(families(SNAPSHOT), "domain_troubles", domain="web-1") == 0.0
-
-
-def test_what_an_administrator_ordered_is_no_trouble() -> None:
     paused = replace(DOMAIN_SNAPSHOT, conditions={Condition.PAUSED: "it is paused"})
     found = families(replace(SNAPSHOT, domains=(paused,)))
     assert value(found, "domain_condition", domain="web-1", condition="paused") == 1.0
-    assert value(found, "domain_troubles", domain="web-1") == 0.0
 
 
 def test_hosts_that_are_reached_through_libvirt_are_told_apart() -> None:
@@ -257,6 +284,16 @@ def test_a_journal_that_cannot_be_written_is_seen() -> None:
     assert value(families(replace(SNAPSHOT, troubles={"journal": "it is full"})), "journal_writable") == 0.0
     assert value(families(SNAPSHOT), "control_reachable") == 1.0
     assert value(families(replace(SNAPSHOT, troubles={"control": "taken"})), "control_reachable") == 0.0
+
+
+def test_what_the_actuator_refused_is_counted_by_why_from_nought_on() -> None:
+    registry = CollectorRegistry()
+    Instruments(registry).actuator_refused(Refusal.BOUNDS)
+    counted = {
+        cause: registry.get_sample_value("vcpu_autoscaler_actuator_refusals_total", {"cause": cause})
+        for cause in Refusal
+    }
+    assert counted == dict.fromkeys(Refusal, 0.0) | {Refusal.BOUNDS: 1.0}
 
 
 def test_removals_are_counted_timed_and_watched() -> None:

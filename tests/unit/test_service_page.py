@@ -377,7 +377,7 @@ def test_one_that_does_not_read_its_answer_to_the_end_is_cut(
                 label=f"web-{number}",
                 view=replace(VIEW, id=DOMAIN._replace(uuid=f"uuid-{number}")),
             )
-            for number in range(2000)
+            for number in range(4000)
         )
     )
     with closing(socket.socket()) as slow:

@@ -11,7 +11,7 @@ import socket
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from autoscaler.backends.actuator.protocol import ERRORS, MOST_ANSWER_BYTES, VALUES, Verb
+from autoscaler.backends.actuator.protocol import ERRORS, MOST_ANSWER_BYTES, VALUES, Refusal, Verb
 from autoscaler.backends.agent.deadline import Deadline
 from autoscaler.backends.local.wire import encoded, receive, send
 from autoscaler.ports import AutoscalerError, BackendUnavailable, OutcomeUnknown
@@ -30,15 +30,19 @@ PATIENCE_S = 60.0
 class ActuatorClient:
     """The way to one actuator; any thread may use it."""
 
-    def __init__(self, path: Path, *, asked: Callable[[str, float], None]) -> None:
+    def __init__(
+        self, path: Path, *, asked: Callable[[str, float], None], refused: Callable[[Refusal], None]
+    ) -> None:
         """Remember where it listens; it is not asked yet.
 
         Args:
             path: its socket.
             asked: told of each command that the actuator asked an agent, with the seconds that it took.
+            refused: told of each request that the actuator refused, and why.
         """
         self._path = path
         self._asked = asked
+        self._refused = refused
         self._closed = False
         self._out: set[socket.socket] = set()
 
@@ -124,7 +128,9 @@ class ActuatorClient:
             for command, seconds in asked:
                 self._asked(str(command), float(seconds))
         if "error" in answer:
-            kind = answer.get("kind")
+            cause, kind = str(answer.get("refused")), answer.get("kind")
+            if cause in set(Refusal):
+                self._refused(Refusal(cause))
             failure = BackendUnavailable if kind is None else ERRORS.get(str(kind), lost)
             raise failure(str(answer["error"]))
         if "ok" not in answer:

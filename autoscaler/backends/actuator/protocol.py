@@ -3,7 +3,8 @@
 A request is ``{"verb": ..., ...}`` with the keys that `KEYS` names, each a text, a number, true or false. An
 answer is ``{"ok": VALUE}`` or ``{"error": "one sentence", "kind": "the class of the error"}``; both may have
 ``asked``, the commands that a guest's agent was asked meanwhile, each with its seconds. An error without
-``kind`` says that the request was not looked at.
+``kind`` says that the request was not looked at; one that is a refusal of the actuator's own has ``refused``,
+one of `Refusal`.
 
 Invariants: these five verbs are all that can be asked for; no request is deeper than one object, or longer
 than `MOST_REQUEST_BYTES`.
@@ -46,8 +47,21 @@ class Reading(StrEnum):
     """The domains of a connection that has no read-only one, and why some are not shown."""
     REPORTS = "reports"
     """What the firmware of a connection's guests reported of their slots."""
-    REFUSALS = "refusals"
-    """How many requests were refused since the start, by cause."""
+
+
+class Refusal(StrEnum):
+    """Why the actuator refused a request. A closed set, for its values are labels of a metric."""
+
+    FORM = "form"
+    """It is none of the five verbs in its form."""
+    UNNAMED = "unnamed"
+    """No policy names the domain."""
+    BOUNDS = "bounds"
+    """The count is outside what the domain's policy allows."""
+    RATE = "rate"
+    """The domain had as many requests as a minute may have."""
+    TURNS = "turns"
+    """Too many requests are under way."""
 
 
 OF_DOMAIN = frozenset({"host", "uuid"})
@@ -63,7 +77,6 @@ KEYS_OF_READING: dict[Reading, frozenset[str]] = {
     Reading.VCPUS: OF_DOMAIN | {"what"},
     Reading.DOMAINS: frozenset({"what", "host"}),
     Reading.REPORTS: frozenset({"what", "host"}),
-    Reading.REFUSALS: frozenset({"what"}),
 }
 """The same of a ``read``."""
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from autoscaler.core.decision import Decision
     from autoscaler.core.operation import Operation
     from autoscaler.core.policy import Sla
+    from autoscaler.core.slo import SloReport
     from autoscaler.service.page.recent import Recent
     from autoscaler.service.snapshot import DomainSnapshot, HostSnapshot
 
@@ -57,6 +58,7 @@ def row_of(domain: DomainSnapshot, wall_s: float) -> Cells:
         "limit@y": _limit_y(domain.policy.sla),
         "used": "-" if domain.load is None else f"{domain.load.utilization_ratio:.0%}",
         "attained": "-" if slo.attained_ratio is None else f"{100 * slo.attained_ratio:.2f}%",
+        "attained@class": "low" if _broken(slo) else "",
         "budget": f"{_bounded(slo.budget_remaining_ratio):.0%}",
         "budget@class": "low" if slo.budget_remaining_ratio < _LOW_BUDGET_RATIO else "",
         "budget-bar@width": f"{BAR / 2 * min(max(slo.budget_remaining_ratio, 0.0), 1.0):.0f}",
@@ -169,6 +171,11 @@ def _limit_y(sla: Sla) -> str:
     if sla.indicator is not Indicator.UTILIZATION:
         return "-9"
     return f"{SPARK_HEIGHT * (1 - sla.below):.1f}"
+
+
+def _broken(slo: SloReport) -> bool:
+    """Whether fewer slices were good than is promised; the budget may still have room for that."""
+    return slo.attained_ratio is not None and slo.attained_ratio < slo.objective_ratio
 
 
 def _bounded(ratio: float) -> float:
