@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import grp
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoscaler.backends.address import UnixAddress
 from autoscaler.backends.agent.channel import SocketAgentChannel
 from autoscaler.backends.host import LocalHostProbe, numa_nodes
+from autoscaler.backends.qmp.exposure import socket_modes
 from autoscaler.backends.qmp.guests import GuestFolder, GuestList
 from autoscaler.backends.qmp.hypervisor import QmpHypervisor
 from autoscaler.doctor.asking import Told, ask_agents
@@ -151,17 +150,7 @@ def _domain(
         agent=agent.inspection,
         agent_trouble=agent.trouble,
         agent_busy=agent.busy,
-        socket_modes=_modes(guest),
+        socket_modes=socket_modes(guest),
         policies_known=request.policies is not None,
         policy=request.policy_of(view, guest.name, uuid),
     )
-
-
-def _modes(guest: QmpGuest) -> dict[str, int]:
-    """The permissions of its sockets, as far as they can be seen."""
-    found = {}
-    for address in (guest.qmp, guest.agent):
-        if isinstance(address, UnixAddress):
-            with suppress(OSError):
-                found[address.path] = Path(address.path).stat().st_mode
-    return found

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
@@ -55,6 +56,19 @@ class PatientProtocol(H11Protocol):
         """Take what came."""
         super().data_received(data)
         self._reckon()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, and drop the answer that is being made to what came before it.
+
+        uvicorn would have both sent, which h11 does not let it, and a traceback in the log for each.
+        """
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            super().send_400_response(msg)
+        else:  # an answer is under way, or was given
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""

@@ -78,7 +78,7 @@ class WebServer:
             Gate(pages, self._rules, hosts if hosts or not exposed else None),
             http=cast("type[asyncio.Protocol]", doorway(self._rules)),
             log_config=None,
-            log_level=logging.WARNING,
+            log_level=logging.ERROR,  # its warnings are faults of clients, as many as these like
             access_log=False,
             server_header=False,
             lifespan="off",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -233,6 +234,39 @@ def test_there_is_nothing_else(site: Site, path: str) -> None:
 def test_a_client_that_says_nothing_does_not_hold_up_another(site: Site) -> None:
     with closing(socket.create_connection(site.server.address)):
         assert site.get("/metrics").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        pytest.param([b"no HTTP\r\n\r\n"], id="from its first byte on"),
+        pytest.param(
+            [b"GET /-/ready HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\nz\r\n"], id="beside a request"
+        ),
+        pytest.param(
+            [b"GET /-/ready HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n", b"z\r\n"],
+            id="after its answer",
+        ),
+        pytest.param(
+            [b"GET /live HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n", b"z\r\n"], id="within it"
+        ),
+        pytest.param(
+            [b"GET / HTTP/1.1\r\n%sConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"], id="another protocol"
+        ),
+    ],
+)
+def test_what_is_no_http_ends_its_connection_and_says_nothing_in_the_log(
+    site: Site, caplog: pytest.LogCaptureFixture, pieces: list[bytes]
+) -> None:
+    with closing(socket.create_connection(site.server.address, timeout=10)) as client:
+        for piece in pieces:
+            client.sendall(piece.replace(b"%s", b"Host: localhost\r\n"))
+            assert client.recv(1 << 20)
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(1 << 20):
+            pass
+    assert site.get("/-/ready").status_code == 200
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 @pytest.mark.parametrize(("host", "written"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])

@@ -10,7 +10,9 @@ Invariant: once a command that changes the guest has been sent, only QEMU's own 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
+import shlex
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ from autoscaler.backends.acpi_reports import ACPI_EVENT, ReportLog
 from autoscaler.backends.descriptors import DescriptorWatch
 from autoscaler.backends.qmp import replies
 from autoscaler.backends.qmp.changes import adding, is_passing, removal, run_state
+from autoscaler.backends.qmp.exposure import open_to_others, socket_modes
 from autoscaler.backends.qmp.identity import QemuIdentity, identify
 from autoscaler.backends.qmp.inspection import QemuInspection, inspect
 from autoscaler.backends.qmp.jobs import job_of
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from autoscaler.backends.qmp.changes import Change, Planner
     from autoscaler.backends.qmp.guests import QmpGuest
     from autoscaler.ports import Clock
+
+_log = logging.getLogger(__name__)
 
 _GREETING_SHARE = 0.4
 """Part of the time for one look that QEMU may take to greet, so that a missing greeting is told as such."""
@@ -201,10 +206,20 @@ class QmpLink:
         if self._threads is None or self._threads.process != threads.process:
             self._threads, self._acpi = threads, ReportLog()
             self._descriptors = DescriptorWatch(partial(int, session.peer_pid))
+            self._warn_of_exposure()
         self._session, self.identity, self.ended = session, identity, False
         self._watch = asyncio.create_task(self._see_it_end(session))
         self._tell(DomainEventKind.STARTED)
         return session, identity
+
+    def _warn_of_exposure(self) -> None:
+        if wide := open_to_others(socket_modes(self.guest)):
+            _log.warning(
+                "whoever can reach their folder may write to sockets of domain %s, and so has the whole "
+                "guest in hand; `autoscaler doctor` has the commands that close %s",
+                self.guest.name,
+                shlex.join(wide),
+            )
 
     async def _read(self, session: QmpSession, identity: QemuIdentity) -> DomainView:
         status = await session.ask("query-status", replies.STATUS)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-import stat
 from typing import TYPE_CHECKING
 
+from autoscaler.backends.qmp.exposure import open_to_others
 from autoscaler.core.condition import held
 from autoscaler.core.owner import left_alone
 from autoscaler.core.policy import OPT_OUT, opted_out
@@ -65,7 +65,7 @@ def _governed(domain: DomainFacts) -> Iterator[Finding]:
 
 
 def _sockets(domain: DomainFacts) -> Iterator[Finding]:
-    wide = [path for path, mode in domain.socket_modes.items() if mode & stat.S_IWOTH]
+    wide = open_to_others(domain.socket_modes)
     if wide:
         yield warning(
             "sockets",
