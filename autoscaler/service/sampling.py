@@ -143,6 +143,11 @@ class Sampling:
                 sweep = partial(_sweep, host, takes_back=self._takes_back(label))
                 self._submit(Lane.SWEEP, sweep, partial(self._swept, host))
 
+    @property
+    def straggled(self) -> bool:
+        """Whether something has come back that was not handed over."""
+        return bool(self._observed)
+
     def readings(self) -> Iterator[tuple[DomainView, Observation | None]]:
         """Close the round: every active domain with what is known of its guest.
 
