@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tests.load.guests import serve
 
-A_PROCESS = 250
-"""Guests in each process."""
+A_PROCESS = 125
+"""Guests in each process: few, for the service counts the files that the process of each guest has open."""
 FILES_OF_GUEST = 4
 """That its process has open: two sockets to listen at, and a connection to each."""
 FILES_OF_DOMAIN = 2
