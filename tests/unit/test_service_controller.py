@@ -46,10 +46,15 @@ class Site:
         self.controller._driving._submit = self._counted
 
     def _counted(
-        self, lane: Lane, work: Callable[[], T], then: Callable[[T | AutoscalerError], None]
+        self,
+        lane: Lane,
+        work: Callable[[], T],
+        then: Callable[[T | AutoscalerError], None],
+        *,
+        host: str = "",
     ) -> None:
         if lane is not Lane.ACT:
-            self._submit(lane, work, then)
+            self._submit(lane, work, then, host=host)
             return
 
         def back(result: T | AutoscalerError) -> None:
@@ -60,7 +65,7 @@ class Site:
         self.most_acting = max(self.most_acting, self.acting)
         for guest in self.host.guests.values():
             guest.agent_takes_s = self.action_takes_s
-        self._submit(lane, work, back)
+        self._submit(lane, work, back, host=host)
         for guest in self.host.guests.values():
             guest.agent_takes_s = 0.01
 
