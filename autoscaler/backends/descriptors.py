@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 EVERY_S = 10.0
 """How old a reading may be: they rise by one a change at most."""
+USED_UP = (
+    "this process has as many files open as it may, and each guest takes two: raise LimitNOFILE= of its "
+    "systemd unit, or `ulimit -n` where it is started by hand"
+)
+"""What EMFILE means here."""
 _LIMIT = re.compile(r"^Max open files +(\d+)", re.ASCII | re.MULTILINE)
 
 

@@ -6,6 +6,7 @@ Invariant: pressure that cannot be read is None, never a zero.
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ NODES = Path("/sys/devices/system/node")
 PRESSURE = Path("/proc/pressure/cpu")
 
 _LOCAL = frozenset({"qemu", "qemu+unix"})
+_OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 def is_local(uri: str) -> bool:
@@ -32,6 +34,21 @@ def is_local(uri: str) -> bool:
     """
     parts = urlsplit(uri)
     return parts.scheme in _LOCAL and not parts.netloc
+
+
+def machine_of(uri: str) -> str:
+    """What the machine behind a libvirt URI is known by, user and transport aside; empty: it is this one.
+
+    Two names of one machine are not found out, but for those of this one. A port is part of the name, for
+    behind each may be a tunnel to another machine.
+    """
+    if is_local(uri):
+        return ""
+    parts = urlsplit(uri)
+    if parts.scheme.partition("+")[0] not in _LOCAL or parts.hostname is None:
+        return uri
+    name = parts.netloc.rpartition("@")[2].lower()
+    return "" if name in {*_OWN_NAMES, socket.gethostname().lower()} else name
 
 
 def numa_nodes(folder: Path = NODES) -> tuple[frozenset[int], ...]:

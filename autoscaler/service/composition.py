@@ -8,7 +8,7 @@ from autoscaler.backends.actuator.client import ActuatorClient
 from autoscaler.backends.actuator.guests import ActuatedGuests
 from autoscaler.backends.actuator.hypervisor import ActuatedLibvirt, ActuatedQmp
 from autoscaler.backends.connection import LibvirtConnection
-from autoscaler.backends.host import LocalHostProbe, is_local
+from autoscaler.backends.host import LocalHostProbe, is_local, machine_of
 from autoscaler.backends.reached import Reaching, Versions
 from autoscaler.service.host import Host
 
@@ -97,9 +97,7 @@ def _keep_nothing(_: DomainId) -> None:
 
 
 def _place(connection: Connection) -> str:
-    if isinstance(connection, LibvirtConnection) and not is_local(connection.uri):
-        return connection.uri
-    return _HERE
+    return (machine_of(connection.uri) if isinstance(connection, LibvirtConnection) else "") or _HERE
 
 
 def _machine(connection: Connection, clock: Clock, opened: ExitStack) -> HostProbe:

@@ -43,7 +43,10 @@ Facts = TypeVarTuple("Facts")
 _log = logging.getLogger("autoscaler")
 
 _PATIENCE_RATIO = 0.05
-"""Of the interval: how long a tick waits for its guests, and so how long a hung one may delay the others."""
+"""Of the interval: how long a tick waits for its guests, and so how long a hung one may delay the others; and
+the least time between two gatherings of those that answer later."""
+_PUBLISH_RATIO = 0.25
+"""Of the interval: least time from a snapshot to one of what was decided after it. Each is of all domains."""
 _LOOK_RATIO = 0.5
 """Of the interval: least distance of a tick out of turn from the one before."""
 _GRACE_RATIO = 0.9
@@ -96,7 +99,7 @@ class Controller:
             fleet, self._sampling, recorder=recorder, clock=clock, narrator=self._narrator, publish=publish
         )
         self._round_started_s: float | None = None
-        self._last_round_s = float("-inf")
+        self._last_round_s = self._gathered_s = float("-inf")
         self._ticks = 0
         self._unpublished = False
         self._published_s = float("-inf")
@@ -125,18 +128,20 @@ class Controller:
             self._sampling.complete or self._clock.monotonic_s() >= self._round_started_s + self._patience_s
         ):
             self._evaluate()
-        if self._round_started_s is None:
-            late = [(self._govern(view), view, seen) for view, seen in self._sampling.stragglers()]
-            self._decide_all(late)
+        if self._round_started_s is None and self._sampling.straggled:
+            self._gather()
         now_s = self._clock.monotonic_s()
         self._driving.wake(now_s)
         due = list(self._driving.wakes_s)
         if self._round_started_s is not None:
             due.append(self._round_started_s + self._patience_s)
-        elif self._unpublished:
-            due.append(self._published_s + self._patience_s)
-            if due[-1] <= now_s:
-                self._publish_snapshot()
+        else:
+            if self._sampling.straggled:
+                due.append(self._gathered_s + self._patience_s)
+            if self._unpublished:
+                due.append(self._published_s + _PUBLISH_RATIO * self._interval_s)
+                if due[-1] <= now_s:
+                    self._publish_snapshot()
         return min(due, default=None)
 
     @property
@@ -210,6 +215,13 @@ class Controller:
         self._ticks += 1
         self._instruments.tick_duration.observe(self._clock.monotonic_s() - started_s)
         self._publish_snapshot()
+
+    def _gather(self) -> None:
+        """Decide those that answered after their round, some together: the arbiter looks at a whole host."""
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._gathered_s + self._patience_s:
+            self._gathered_s = now_s
+            self._decide_all([(self._govern(view), view, seen) for view, seen in self._sampling.stragglers()])
 
     def _see_hosts(self) -> None:
         for label in self._fleet.hosts:

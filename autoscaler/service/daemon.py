@@ -63,9 +63,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("autoscaler")
 
-_WORKERS = {Lane.SWEEP: 4, Lane.PROBE: 16, Lane.ACT: 8, Lane.POLICIES: 1}
-_SPARE_WORKERS = {Lane.SWEEP: 12, Lane.PROBE: 112, Lane.ACT: 56}
-"""How many more there may be where calls hang: a host or a domain has one call out in a lane."""
+_WORKERS = {Lane.SWEEP: 1, Lane.PROBE: 16, Lane.ACT: 8, Lane.POLICIES: 1}
+"""For each host. It has one sweep out at most."""
+_SPARE_WORKERS = {Lane.PROBE: 112, Lane.ACT: 56}
+"""How many more there may be where calls hang: a domain has one call out in a lane."""
 _PLAN_PATIENCE_S = _ORDER_PATIENCE_S = 10.0
 _STALE_TICKS = 5
 """A service that has not finished a tick for so many intervals is not healthy."""
@@ -135,7 +136,8 @@ class Service:
             closing = HostClosing(self._clock)
             opened.callback(closing.close)
             self._hosts = connect(config, self._clock, self._instruments, closing)
-            self._inbox = Inbox(self._clock, _WORKERS, spare=_SPARE_WORKERS)
+            labels = [host.label for host in self._hosts]
+            self._inbox = Inbox(self._clock, _WORKERS, spare=_SPARE_WORKERS, hosts=labels)
             opened.callback(self._inbox.close)
             self._controller = self._compose(tape)
             self._schedule = Schedule(

@@ -86,7 +86,7 @@ class Driving:
                 self._acting.add(hand)
                 machine.started(action)
                 work = partial(carry_out, governed.host, domain, action)
-                self._submit(Lane.ACT, work, partial(self._acted, governed, action))
+                self._submit(Lane.ACT, work, partial(self._acted, governed, action), host=domain.host)
         if wakes_s:
             self._wakes[domain] = min(wakes_s)
 

@@ -11,12 +11,13 @@ from autoscaler.service.lanes import Lane, outcome_of
 from autoscaler.service.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from autoscaler.ports import AutoscalerError, Clock
 
 T = TypeVar("T")
 
+_OF_HOSTS = frozenset({Lane.SWEEP, Lane.PROBE, Lane.ACT})
 _NO_SPARE: Mapping[Lane, int] = MappingProxyType({})
 
 
@@ -32,13 +33,27 @@ class Inbox:
     """Runs calls on the thread that is in `run`, and lends the worker pools."""
 
     def __init__(
-        self, clock: Clock, workers: Mapping[Lane, int], *, spare: Mapping[Lane, int] = _NO_SPARE
+        self,
+        clock: Clock,
+        workers: Mapping[Lane, int],
+        *,
+        spare: Mapping[Lane, int] = _NO_SPARE,
+        hosts: Sequence[str] = ("",),
     ) -> None:
-        """Start so many workers a lane; `spare`: how many more where calls hang, see `Workers`."""
+        """Start so many workers a lane, for each host and for the service itself.
+
+        Args:
+            clock: tells which calls hang.
+            workers: the lanes with their workers.
+            spare: how many more where calls hang, see `Workers`.
+            hosts: the labels of the hosts that have pools of their own.
+        """
         self._clock = clock
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._pools = {
-            lane: Workers(lane, count, clock, spare=spare.get(lane, 0)) for lane, count in workers.items()
+            (lane, host): Workers(lane, count, clock, spare=spare.get(lane, 0))
+            for lane, count in workers.items()
+            for host in (hosts if lane in _OF_HOSTS else ("",))
         }
         self._open = True
 
@@ -46,7 +61,14 @@ class Inbox:
         """Have `call` run on the controller's thread; safe from any thread and from signal handlers."""
         self._calls.put(call)
 
-    def submit(self, lane: Lane, work: Callable[[], T], then: Callable[[T | AutoscalerError], None]) -> None:
+    def submit(
+        self,
+        lane: Lane,
+        work: Callable[[], T],
+        then: Callable[[T | AutoscalerError], None],
+        *,
+        host: str = "",
+    ) -> None:
         """Run `work` on a worker; see `autoscaler.service.lanes.Submit`."""
 
         def run() -> None:
@@ -54,7 +76,7 @@ class Inbox:
             self.post(partial(then, result))
 
         if self._open:
-            self._pools[lane].submit(run)
+            self._pools[lane, host].submit(run)
 
     def run(self, controller: Settling) -> None:
         """Work until `stop`; the calling thread becomes the controller's.

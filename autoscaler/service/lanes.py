@@ -1,5 +1,7 @@
 """Where blocking work runs: bounded pools, so that hung guests never hold up the sweep or a change.
 
+Each host has pools of its own, so that one whose calls all hang holds up no other.
+
 A piece of work runs on a worker thread and its result comes back as a call on the controller's own thread.
 """
 
@@ -33,9 +35,17 @@ class Submit(Protocol):
     """Gets work done elsewhere."""
 
     def __call__(
-        self, lane: Lane, work: Callable[[], T], then: Callable[[T | AutoscalerError], None]
+        self,
+        lane: Lane,
+        work: Callable[[], T],
+        then: Callable[[T | AutoscalerError], None],
+        *,
+        host: str = "",
     ) -> None:
-        """Run `work` on the lane's pool; `then` gets its value, or its error, on the controller's thread."""
+        """Run `work` on the lane's pool; `then` gets its value, or its error, on the controller's thread.
+
+        `host`: the label of the host whose pool it is; empty: that of the service itself.
+        """
         ...
 
 

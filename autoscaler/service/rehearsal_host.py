@@ -115,6 +115,8 @@ class RehearsalHost:
         lane: Lane,  # noqa: ARG002 - no lane is ever full
         work: Callable[[], T],
         then: Callable[[T | AutoscalerError], None],
+        *,
+        host: str = "",  # noqa: ARG002 - as lanes are
     ) -> None:
         call = partial(then, outcome_of(work))
         duration_s = self._host.take_duration()

@@ -147,7 +147,12 @@ class Sampling:
                 self._sweeping[label] = self._clock.monotonic_s()
                 self._waiting.add(label)
                 sweep = partial(_sweep, host, takes_back=self._takes_back(label))
-                self._submit(Lane.SWEEP, sweep, partial(self._swept, host))
+                self._submit(Lane.SWEEP, sweep, partial(self._swept, host), host=label)
+
+    @property
+    def straggled(self) -> bool:
+        """Whether something has come back that was not handed over."""
+        return bool(self._observed)
 
     def readings(self) -> Iterator[tuple[DomainView, Observation | None]]:
         """Close the round: every active domain with what is known of its guest.
@@ -252,7 +257,7 @@ class Sampling:
                 if waited_for:
                     self._waiting.add(domain)
                 sample = partial(host.probe.sample, view, pressure=self._wants_pressure(domain))
-                self._submit(Lane.PROBE, sample, partial(self._probed, domain))
+                self._submit(Lane.PROBE, sample, partial(self._probed, domain), host=host.label)
 
     def _probed(self, domain: DomainId, result: Sample | AutoscalerError) -> None:
         self._probing.pop(domain, None)

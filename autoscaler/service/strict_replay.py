@@ -101,6 +101,8 @@ class _Player:
         lane: Lane,  # noqa: ARG002 - the port
         work: Callable[[], T],  # noqa: ARG002
         then: Callable[[T | AutoscalerError], None],
+        *,
+        host: str = "",  # noqa: ARG002
     ) -> None:
         """Wait for what came back live; nothing is done."""
         self._then[next(self._submitted)] = then

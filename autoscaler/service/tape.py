@@ -160,7 +160,12 @@ class TapedSubmit:
         self._submitted = 0
 
     def __call__(
-        self, lane: Lane, work: Callable[[], T], then: Callable[[T | AutoscalerError], None]
+        self,
+        lane: Lane,
+        work: Callable[[], T],
+        then: Callable[[T | AutoscalerError], None],
+        *,
+        host: str = "",
     ) -> None:
         """Run `work` elsewhere; see `autoscaler.service.lanes.Submit`."""
         number, self._submitted = self._submitted, self._submitted + 1
@@ -170,7 +175,7 @@ class TapedSubmit:
             then(result)
             self._tape.call_over()
 
-        self._submit(lane, work, taped)
+        self._submit(lane, work, taped, host=host)
 
 
 def essence(decision: Decision) -> list[object]:

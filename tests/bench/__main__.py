@@ -17,6 +17,7 @@ from tests.bench.replay import replay
 from tests.bench.scrape import scrape
 from tests.bench.tick import tick
 from tests.bench.trust import crash, recovery
+from tests.load.load import load
 
 BENCHMARKS = {
     "reaction": reaction,
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "crash": crash,
     "page": page,
     "scrape": scrape,
+    "load": load,
 }
 PARTS = {"hostile": hostile}
 """What belongs to a benchmark above, and can be run alone."""

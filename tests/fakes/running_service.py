@@ -33,7 +33,7 @@ AS_FROM_A_TERMINAL = ("env", "--default-signal=INT,HUP,TERM")
 
 
 class RunningService:
-    """A service with one connection, in a folder of its own."""
+    """A service in a folder of its own."""
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class RunningService:
         *,
         policy: str = QUICK_POLICY,
         host: str = ROOMY_HOST,
+        interval: str = "1s",
         more: str = "",
         prefix: Sequence[str] = (),
     ) -> None:
@@ -49,9 +50,10 @@ class RunningService:
 
         Args:
             folder: takes the configuration, the state and the log.
-            connection: the configuration's entry, as ``qmp: /folder``.
+            connection: the configuration's entry, as ``qmp: /folder``; several with ``}, {`` between them.
             policy: the text of the policy file.
             host: what the configuration says of the host, as ``overcommit: 2``.
+            interval: from one sample to the next.
             more: further lines of the configuration.
             prefix: words that go before the command, to run it as somebody else.
         """
@@ -64,7 +66,7 @@ class RunningService:
         self.config = folder / "config.yaml"
         self.config.write_text(
             f"version: 1\nconnections: [{{{connection}}}]\npolicies: [policy.yaml]\nstate: state\n"
-            f'interval: 1s\nweb: {{listen: "127.0.0.1:{self.port}"}}\nhost: {{{host}}}\n'
+            f'interval: {interval}\nweb: {{listen: "127.0.0.1:{self.port}"}}\nhost: {{{host}}}\n'
             f"{more}"
         )
         self.log = folder / "service.log"
@@ -149,11 +151,14 @@ def running_service(
     *,
     policy: str = QUICK_POLICY,
     host: str = ROOMY_HOST,
+    interval: str = "1s",
     more: str = "",
     prefix: Sequence[str] = (),
 ) -> Iterator[RunningService]:
     """Run the service for the block; it is ended however the block ends."""
-    service = RunningService(folder, connection, policy=policy, host=host, more=more, prefix=prefix)
+    service = RunningService(
+        folder, connection, policy=policy, host=host, interval=interval, more=more, prefix=prefix
+    )
     service.start()
     try:
         yield service

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from autoscaler.backends.address import TcpAddress, UnixAddress
 from tests.fakes.scripted_guest import Refusal, ScriptedGuest
@@ -151,15 +151,11 @@ class ScriptedAgent:
                 self._served = None
 
     def _answer_all(self, client: socket.socket) -> None:
-        received = b""
+        requests = Requests()
         while chunk := client.recv(65536):
-            received += chunk
-            if DELIMITER in received:
-                received = received.rpartition(DELIMITER)[2]
-                client.sendall(_line({"error": {"class": "GenericError", "desc": "JSON parse error, stray"}}))
-            *lines, received = received.split(b"\n")
-            for line in lines:
-                request = json.loads(line)
+            if DELIMITER in chunk:
+                client.sendall(STRAY)
+            for request in requests.of(chunk):
                 self._answer(client, request["execute"], request.get("arguments", {}))
 
     def _answer(self, client: socket.socket, command: str, arguments: dict[str, object]) -> None:
@@ -169,12 +165,7 @@ class ScriptedAgent:
         fault = self.faults.get(command, self.faults.get(ANY))
         if fault is Fault.WRONG_ID:
             arguments = {key: value for key, value in arguments.items() if key != "id"} | {"id": -1}
-        try:
-            reply = _line({"return": self.guest.execute(command, arguments)})
-        except Refusal as refused:
-            reply = _line({"error": refused.reply})
-        if command == "guest-sync-delimited":
-            reply = DELIMITER + reply
+        reply = reply_of(self.guest, command, arguments)
         late, self._late = self._late, b""
         self._send(client, late)
         if fault is None or fault is Fault.WRONG_ID:
@@ -205,5 +196,31 @@ class ScriptedAgent:
             client.sendall(data)
 
 
+class Requests:
+    """Takes apart what a client sends: one request a line, and nothing before a 0xFF."""
+
+    def __init__(self) -> None:
+        self._received = b""
+
+    def of(self, chunk: bytes) -> list[dict[str, Any]]:
+        """The requests that are whole with this chunk."""
+        self._received = (self._received + chunk).rpartition(DELIMITER)[2]
+        *lines, self._received = self._received.split(b"\n")
+        return [json.loads(line) for line in lines]
+
+
+def reply_of(guest: ScriptedGuest, command: str, arguments: dict[str, object]) -> bytes:
+    """Have the agent of a guest carry out one command; returns its answer as it is sent."""
+    try:
+        reply = _line({"return": guest.execute(command, arguments)})
+    except Refusal as refused:
+        reply = _line({"error": refused.reply})
+    return DELIMITER + reply if command == "guest-sync-delimited" else reply
+
+
 def _line(value: object) -> bytes:
     return json.dumps(value).encode() + b"\n"
+
+
+STRAY = _line({"error": {"class": "GenericError", "desc": "JSON parse error, stray"}})
+"""The answer to a 0xFF."""

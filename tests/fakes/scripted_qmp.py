@@ -11,10 +11,10 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,10 +151,24 @@ class ScriptedQmp:
                 with contextlib.suppress(OSError):
                     self._client.shutdown(socket.SHUT_RDWR)
 
+    @property
+    def greeting(self) -> Reply:
+        """What it says first."""
+        major, minor, micro = self.version
+        version = {"qemu": {"major": major, "minor": minor, "micro": micro}, "package": ""}
+        return {"QMP": {"version": version, "capabilities": ["oob"]}}
+
+    def reply(self, command: str, arguments: Reply) -> dict[str, object]:
+        """Carry out one command; returns the answer to it, the request's id left out."""
+        try:
+            return {"return": self._execute(command, arguments)}
+        except Refusal as refusal:
+            return dict(refusal.reply)
+
     def emit(self, event: str, data: Reply | None = None, *, times: int = 1) -> None:
         """Send an event to the client, if there is one."""
         message = {"event": event, "timestamp": {"seconds": 1}, **({} if data is None else {"data": data})}
-        self._send(json.dumps(message).encode() + b"\r\n", times=times)
+        self._send(line_of(message), times=times)
 
     def plug_next(self) -> None:
         """Fill the lowest free slot, as another hand does."""
@@ -191,25 +205,19 @@ class ScriptedQmp:
                     self._client = None
 
     def _converse(self, client: socket.socket) -> None:
-        major, minor, micro = self.version
-        version = {"qemu": {"major": major, "minor": minor, "micro": micro}, "package": ""}
-        greeting = {"QMP": {"version": version, "capabilities": ["oob"]}}
-        lines = _lines(client)
+        requests = Requests()
         if self.faults.get("greeting") is not Fault.SILENT:
-            self._send(json.dumps(greeting).encode() + b"\r\n")
-        for line in lines:
-            request = json.loads(line)
-            command, arguments = request["execute"], request.get("arguments", {})
-            self.heard.append((command, arguments))
-            if not self._answer(request.get("id"), command, arguments):
-                return
+            self._send(line_of(self.greeting))
+        while chunk := client.recv(65536):
+            for request in requests.of(chunk):
+                command, arguments = request["execute"], request.get("arguments", {})
+                self.heard.append((command, arguments))
+                if not self._answer(request.get("id"), command, arguments):
+                    return
 
     def _answer(self, request_id: object, command: str, arguments: Reply) -> bool:
         fault = self.faults.get(command)
-        try:
-            reply: dict[str, object] = {"return": self._execute(command, arguments)}
-        except Refusal as refusal:
-            reply = dict(refusal.reply)
+        reply = self.reply(command, arguments)
         self.meanwhile.pop(command, lambda: None)()
         if fault is Fault.SILENT:
             return True
@@ -217,7 +225,7 @@ class ScriptedQmp:
             time.sleep(self.slow_s)
         if fault is Fault.NONSENSE:
             reply = {"return": {"nonsense": [None]}}
-        text = json.dumps({**reply, "id": request_id}).encode() + b"\r\n"
+        text = line_of({**reply, "id": request_id})
         if fault is Fault.HANGS_UP:
             self._send(text[: len(text) // 2])
             return False
@@ -345,15 +353,27 @@ class ScriptedQmp:
         self.on_plug(self.plugged)
 
 
-def _lines(client: socket.socket) -> Iterator[bytes]:
-    """Whole JSON messages, one a line or, as the library sends them, one after the other."""
-    decoder, text = json.JSONDecoder(), ""
-    while chunk := client.recv(65536):
-        text += chunk.decode()
+class Requests:
+    """Takes apart what a client sends: JSON, one a line or, as the library does, one after the other."""
+
+    def __init__(self) -> None:
+        self._decoder = json.JSONDecoder()
+        self._text = ""
+
+    def of(self, chunk: bytes) -> list[dict[str, Any]]:
+        """The requests that are whole with this chunk."""
+        text, found = self._text + chunk.decode(), []
         while text := text.lstrip():
             try:
-                message, end = decoder.raw_decode(text)
+                request, end = self._decoder.raw_decode(text)
             except json.JSONDecodeError:
                 break
             text = text[end:]
-            yield json.dumps(message).encode()
+            found.append(request)
+        self._text = text
+        return found
+
+
+def line_of(message: Reply) -> bytes:
+    """A message as QEMU sends it."""
+    return json.dumps(message).encode() + b"\r\n"

@@ -514,7 +514,14 @@ class Simulation:
                 self.face.flush()
         self.clock.now_s = end_s
 
-    def _submit(self, lane: Lane, work: Callable[[], T], then: Callable[[T | AutoscalerError], None]) -> None:
+    def _submit(
+        self,
+        lane: Lane,
+        work: Callable[[], T],
+        then: Callable[[T | AutoscalerError], None],
+        *,
+        host: str = "",  # noqa: ARG002 - no pool is ever full
+    ) -> None:
         guest = self._guest_of(work)
         takes_s = 0.001
         if guest is not None and lane is not Lane.SWEEP:

@@ -54,7 +54,7 @@ def actuator(tmp_path: Path) -> Iterator[Actuator]:
 
 @pytest.fixture
 def client(tmp_path: Path) -> ActuatorClient:
-    return ActuatorClient(tmp_path / "socket", asked=lambda *_: None)
+    return ActuatorClient(tmp_path / "socket", asked=lambda *_: None, refused=lambda _: None)
 
 
 def became_of_a_change(client: ActuatorClient) -> type[AutoscalerError]:

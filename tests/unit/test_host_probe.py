@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import libvirt
 import pytest
 
-from autoscaler.backends.host import LocalHostProbe, is_local
+from autoscaler.backends.host import LocalHostProbe, is_local, machine_of
 from autoscaler.backends.libvirt.host import LibvirtHostProbe
 from autoscaler.backends.libvirt.link import LibvirtLink
 from autoscaler.ports import BackendUnavailable
@@ -146,3 +147,22 @@ def test_a_closed_probe_stays_closed() -> None:
 
     with pytest.raises(BackendUnavailable, match="closed"):
         host.view()
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("qemu:///system", ""),
+        ("qemu+unix:///session?socket=/run/x.sock", ""),
+        ("qemu+ssh://root@localhost/system", ""),
+        ("qemu+tcp://[::1]/system", ""),
+        (f"qemu+ssh://{socket.gethostname().upper()}/system", ""),
+        ("qemu+ssh://root@kvm-1/system", "kvm-1"),
+        ("qemu+tls://KVM-1/system", "kvm-1"),
+        ("qemu://kvm-1/session", "kvm-1"),
+        ("qemu+tcp://localhost:16510/system", "localhost:16510"),
+        ("test:///default", "test:///default"),
+    ],
+)
+def test_two_ways_to_one_machine_are_known_by_one_name(uri: str, expected: str) -> None:
+    assert machine_of(uri) == expected

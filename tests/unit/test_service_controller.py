@@ -46,10 +46,15 @@ class Site:
         self.controller._driving._submit = self._counted
 
     def _counted(
-        self, lane: Lane, work: Callable[[], T], then: Callable[[T | AutoscalerError], None]
+        self,
+        lane: Lane,
+        work: Callable[[], T],
+        then: Callable[[T | AutoscalerError], None],
+        *,
+        host: str = "",
     ) -> None:
         if lane is not Lane.ACT:
-            self._submit(lane, work, then)
+            self._submit(lane, work, then, host=host)
             return
 
         def back(result: T | AutoscalerError) -> None:
@@ -60,7 +65,7 @@ class Site:
         self.most_acting = max(self.most_acting, self.acting)
         for guest in self.host.guests.values():
             guest.agent_takes_s = self.action_takes_s
-        self._submit(lane, work, back)
+        self._submit(lane, work, back, host=host)
         for guest in self.host.guests.values():
             guest.agent_takes_s = 0.01
 
@@ -286,3 +291,17 @@ def test_what_nobody_reads_is_not_published_and_nothing_is_decided_otherwise(tmp
         told.append(events(folder / "journal.sqlite", limit=1000))
     assert len(told[0]) > 3
     assert told[0] == told[1]
+
+
+def test_guests_that_answer_late_are_decided_some_together_and_shown_four_times_an_interval(
+    tmp_path: Path,
+) -> None:
+    site = Site(tmp_path, *(f"web-{number}" for number in range(60)))
+    for number, guest in enumerate(site.guests):
+        guest.agent_takes_s = 0.1 + 0.01 * number
+    site.run(5)
+    published = len(site.simulation.snapshots)
+    site.run(1)
+    assert len(site.simulation.snapshots) - published <= 5
+    decided_s = {domain.decision.at_s for domain in site.simulation.snapshot.domains if domain.decision}
+    assert len(decided_s) <= 13

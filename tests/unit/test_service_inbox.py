@@ -106,6 +106,23 @@ def test_a_hung_worker_of_one_lane_holds_up_no_other(inbox: Inbox) -> None:
     assert reached == ["act"]
 
 
+def test_a_host_whose_calls_all_hang_holds_up_no_other() -> None:
+    inbox = Inbox(SystemClock(), dict.fromkeys(Lane, 1), hosts=["dead", "well"])
+    hung, reached = threading.Event(), list[str]()
+
+    def take(_: object) -> None:
+        reached.append("well")
+        inbox.stop()
+
+    for _ in range(3):
+        inbox.submit(Lane.PROBE, lambda: hung.wait(10), lambda _: None, host="dead")
+    inbox.submit(Lane.PROBE, lambda: None, take, host="well")
+    inbox.run(Heart())
+    hung.set()
+    inbox.close()
+    assert reached == ["well"]
+
+
 def test_hung_workers_are_stood_in_for_though_nothing_else_happens() -> None:
     inbox = Inbox(SystemClock(), dict.fromkeys(Lane, 1), spare={Lane.PROBE: 1})
     hung, reached = threading.Event(), list[str]()

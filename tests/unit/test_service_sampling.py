@@ -33,7 +33,14 @@ class Desk:
     def __init__(self) -> None:
         self.waiting: list[tuple[Lane, Callable[[], None]]] = []
 
-    def submit(self, lane: Lane, work: Callable[[], T], then: Callable[[T | AutoscalerError], None]) -> None:
+    def submit(
+        self,
+        lane: Lane,
+        work: Callable[[], T],
+        then: Callable[[T | AutoscalerError], None],
+        *,
+        host: str = "",  # noqa: ARG002 - there is one
+    ) -> None:
         self.waiting.append((lane, lambda: then(outcome_of(work))))
 
     def lanes(self) -> list[Lane]:

@@ -6,11 +6,13 @@ the host is `BackendUnavailable`, so that it is seen.
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.agent.connection import SYNC_BYTES, FloodedError
 from autoscaler.backends.agent.wire import REPLY_BYTES
+from autoscaler.backends.descriptors import USED_UP
 from autoscaler.ports import (
     AgentAbsent,
     AgentNonsense,
@@ -70,6 +72,8 @@ def connect_failed(error: OSError | FloodedError, address: Address, name: str) -
     for cause, meaning, words in _UNREACHABLE:
         if isinstance(error, cause):
             return meaning(words.format(where=where))
+    if error.errno == errno.EMFILE:
+        return BackendUnavailable(f"{where}, cannot be connected to: {USED_UP}")
     return BackendUnavailable(f"{where}, cannot be reached ({error}): correct the address")
 
 

@@ -97,13 +97,18 @@ class QmpLink:
         self._pause_s = 0.0
         self._retry_at = float("-inf")
 
+    @property
+    def connects(self) -> bool:
+        """Whether the next look begins with connecting."""
+        return self._session is None and asyncio.get_running_loop().time() >= self._retry_at
+
     async def view(self) -> DomainView:
         """Look at the domain, connecting first where that is due.
 
         Raises:
             LinkDownError: the link is down or hangs; it is let go and tried anew after a pause.
         """
-        if self._session is None and asyncio.get_running_loop().time() < self._retry_at:
+        if self._session is None and not self.connects:
             raise self._down
         try:
             async with asyncio.timeout(self._timeout_s):

@@ -2,6 +2,8 @@
 
 Invariant: a guest that hangs, refuses or vanished costs the others next to nothing. A sweep waits for it
 once; while it stays slow, each later look gets a glance only and its answer is collected when it is there.
+Guests are connected to a few at a time: were it a thousand at once, none would be through within its time.
+Those that failed when they were last tried share places of their own, so that the others find theirs free.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 _GLANCE_S = 0.05
 """How long a sweep waits for a guest whose last answer was late; a prompt one takes about 2 ms."""
+_PLACES = 32
+"""How many guests of a kind are connected to at the same time."""
 
 
 class QmpLinks:
@@ -40,14 +44,20 @@ class QmpLinks:
         self._timeout_s = timeout_s
         self._notify = notify
         self._links: dict[str, QmpLink] = {}
+        self._places = {failed: asyncio.Semaphore(_PLACES) for failed in (False, True)}
+        """By whether the guest failed when it was last looked at."""
+        self._queue: set[QmpLink] = set()
+        """Those that wait for a place."""
 
     async def sweep(self, guests: Sequence[QmpGuest], *, patience_s: float) -> list[DomainView]:
         """Look at these guests, and at no others any more; wait `patience_s` for those that were prompt."""
         await self._follow(guests)
         begun: list[tuple[QmpLink, asyncio.Task[DomainView]]] = []
         for link in self._links.values():
+            if not link.prompt:
+                _take_in(link)  # What came after the last sweep is taken now, and looked for anew.
             if link.reading is None:
-                link.reading = asyncio.create_task(link.view())
+                link.reading = asyncio.create_task(self._look(link))
                 begun.append((link, link.reading))
         await _wait_for([task for _, task in begun], _GLANCE_S)
         await _wait_for([task for link, task in begun if link.prompt], patience_s - _GLANCE_S)
@@ -73,6 +83,17 @@ class QmpLinks:
         for name, link in self._links.items():
             link.guest = wanted[name]
 
+    async def _look(self, link: QmpLink) -> DomainView:
+        if not link.connects:
+            return await link.view()
+        self._queue.add(link)
+        try:
+            async with self._places[link.trouble is not None]:
+                self._queue.discard(link)
+                return await link.view()
+        finally:
+            self._queue.discard(link)
+
     def _new_link(self, guest: QmpGuest) -> QmpLink:
         return QmpLink(
             guest, host=self._host, clock=self._clock, timeout_s=self._timeout_s, notify=self._notify
@@ -86,7 +107,7 @@ class QmpLinks:
             _take_in(link)
             if link.trouble is not None:
                 troubles[name] = link.trouble
-            elif link.reading is not None:
+            elif link.reading is not None and link not in self._queue:
                 troubles[name] = (
                     f"QEMU of domain {name} has not answered yet at {link.guest.qmp}: if it stays so, see "
                     f"whether its process hangs"

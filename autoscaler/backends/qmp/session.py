@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from qemu.qmp import ConnectError, ExecuteError, QMPClient, QMPError, Runstate
 
 from autoscaler.backends.address import UnixAddress
+from autoscaler.backends.descriptors import USED_UP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -177,6 +178,8 @@ def _why_not(address: Address, cause: Exception) -> str:
             return f"there is no socket {address}: start QEMU with -qmp {address},server=on,wait=off"
         case ConnectionRefusedError():
             return f"nobody listens at {address}: start the guest, or correct the address"
+        case OSError(errno=errno.EMFILE):
+            return f"{address} cannot be connected to: {USED_UP}"
         case OSError() | EOFError():
             return f"{address} cannot be talked to ({cause or 'it hung up'}): check the address and its QEMU"
     return f"what answers at {address} does not speak QMP: name the socket of -qmp, or of -mon mode=control"

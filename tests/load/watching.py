@@ -1,0 +1,125 @@
+"""What a running service costs and how well it keeps its time, seen by itself and from outside."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.fakes.running_service import RunningService
+from tests.load.crowd import Crowd
+
+IN_TIME_RATIO = 0.9
+"""Of the interval: so late after its tick a sample is missing for the service, too."""
+SCRAPE_EVERY_S = 15.0
+_BUCKETS = re.compile(r'^vcpu_autoscaler_tick_lateness_seconds_bucket\{le="([^"]+)"\} (\S+)$', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What was seen of a service over a while."""
+
+    in_time_ratio: float
+    """Of the samples that were due: how many came in time."""
+    cpu_ratio: float
+    """CPU time, of one core."""
+    memory_mib: float
+    """Resident at the end."""
+    lateness_s: float
+    """Of 99 in 100 ticks, by the service's own metrics, interpolated within a bucket as Prometheus does."""
+    seen_lateness_s: float
+    """The same from outside: how much later than the earliest a tick's first guest was read."""
+    read_within_s: float
+    """How long after the first guest of a tick 99 in 100 are read."""
+
+
+def watch(service: RunningService, crowd: Crowd, *, interval_s: float, ticks: int) -> Watched:
+    """Look at a service for so many ticks, scraping it as Prometheus would."""
+    pid = service.process.pid
+    crowd.take_samplings()
+    before = _lateness(service)
+    cpu_s, began_s = cpu_s_of(pid), time.monotonic()
+    end_s = began_s + ticks * interval_s
+    while (left_s := end_s - time.monotonic()) > 0:
+        time.sleep(min(left_s, SCRAPE_EVERY_S))
+        after = _lateness(service)
+    spent_s, took_s = cpu_s_of(pid) - cpu_s, time.monotonic() - began_s
+    punctuality = _punctuality(crowd.take_samplings(), interval_s=interval_s, span=(began_s, end_s))
+    return Watched(
+        in_time_ratio=punctuality[0],
+        cpu_ratio=spent_s / took_s,
+        memory_mib=memory_mib_of(pid),
+        lateness_s=_quantile(0.99, {le: after[le] - before[le] for le in after}),
+        seen_lateness_s=punctuality[1],
+        read_within_s=punctuality[2],
+    )
+
+
+def cpu_s_of(pid: int) -> float:
+    """CPU time that a process has used, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mib_of(pid: int) -> float:
+    """Resident memory of a process, in MiB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+
+
+def _lateness(service: RunningService) -> dict[float, float]:
+    """Upper end of a bucket, in seconds -> ticks that were not later."""
+    return {float(le): float(count) for le, count in _BUCKETS.findall(service.get("/metrics"))}
+
+
+def _quantile(share: float, buckets: dict[float, float]) -> float:
+    wanted = share * buckets[float("inf")]
+    for (low_s, below), (high_s, count) in itertools.pairwise([(0.0, 0.0), *sorted(buckets.items())]):
+        if count >= wanted and count > below:
+            return (
+                low_s
+                if high_s == float("inf")
+                else low_s + (high_s - low_s) * (wanted - below) / (count - below)
+            )
+    return 0.0
+
+
+def _punctuality(
+    samplings: Sequence[Sequence[float]], *, interval_s: float, span: tuple[float, float]
+) -> tuple[float, float, float]:
+    """Share of samples in time; lateness of the ticks; time from a tick's first guest to the last but 1 %."""
+    every = sorted(at_s for moments in samplings for at_s in moments)
+    phase_s = _phase_s(every, interval_s)
+    first, last = (int((at_s - phase_s) // interval_s) for at_s in span)
+    rounds = range(first + 1, last)
+    found: dict[int, list[float]] = {number: [] for number in rounds}
+    in_time = 0
+    for moments in samplings:
+        seen = set()
+        for at_s in moments:
+            number, after_s = divmod(at_s - phase_s, interval_s)
+            if number in found:
+                found[int(number)].append(after_s)
+                if after_s <= IN_TIME_RATIO * interval_s:
+                    seen.add(number)
+        in_time += len(seen)
+    late_s = [min(after_s, default=interval_s) for after_s in found.values()]
+    within_s = [after_s - min(readings) for readings in found.values() for after_s in readings]
+    return in_time / (len(samplings) * len(rounds)), _p99(late_s), _p99(within_s)
+
+
+def _phase_s(ordered: Sequence[float], interval_s: float) -> float:
+    """The moment of the interval at which rounds of reading begin: the end of its longest quiet stretch."""
+    phases = sorted(at_s % interval_s for at_s in ordered)
+    quiet = [
+        (after - before, after) for before, after in itertools.pairwise([*phases, phases[0] + interval_s])
+    ]
+    return max(quiet)[1] % interval_s
+
+
+def _p99(values: Sequence[float]) -> float:
+    return sorted(values)[int(0.99 * (len(values) - 1))]
