@@ -320,7 +320,7 @@ class Journal(Protocol):
     ) -> None:
         """Remember what was learned of a domain, as plain JSON values, in place of what was kept before.
 
-        `at_once`: write it now, not with the next `flush`.
+        `at_once`: write it now, not with the domain's next entry or the next `flush`.
 
         Raises:
             JournalUnavailable: it could not be written.

@@ -37,6 +37,14 @@ class Counts:
     boot_s: float
     """The guest's boot time, by its own wall clock."""
 
+    def same_as(self, other: Counts | None) -> bool:
+        """Whether they are those of the other, in the same boot."""
+        return (
+            other is not None
+            and (self.plugged, self.online) == (other.plugged, other.online)
+            and abs(self.boot_s - other.boot_s) <= SAME_BOOT_S
+        )
+
 
 @dataclass(slots=True)
 class ByHand:

@@ -283,8 +283,9 @@ class Controller:
         if state.closed_slices:
             governed.slice_closed()
             self._fleet.learned(view.id)
-        if state.by_hand.since_s != by_hand_s:
-            self._fleet.keep(governed, at_once=True)
+        by_others = state.by_hand.since_s != by_hand_s
+        if by_others or governed.has_other_counts:  # without haste: the decision on them is an entry, too
+            self._fleet.keep(governed, at_once=by_others)
         self._driving.close_operations(governed)
         state.decide(now_s, self._clock.wall_s())
 

@@ -150,7 +150,7 @@ class Fleet:
         """
         state, now_s = governed.state, self._clock.monotonic_s()
         self._unkept.discard(state.view.id)
-        counts = None if leaves else state.counts
+        counts = governed.counts_kept = None if leaves else state.counts
         kept = state.learned.dump(now_s) | state.by_hand.dump(state.view.plugged, counts, now_s)
         if not leaves:
             kept |= state.idle.dump(now_s)
@@ -239,7 +239,7 @@ class Fleet:
             state = DomainState(view, policy, now_s, learned, past, deadlines)
             state.by_hand = ByHand.restore(kept.learned, view.plugged, now_s, away_s=away_s, past=past)
             state.idle = IdleTime.restore(kept.learned, view.plugged, now_s, away_s=away_s, past=past)
-        governed = Governed(state, self.hosts[view.id.host])
+        governed = Governed(state, self.hosts[view.id.host], counts_kept=state.by_hand.before)
         for operation in past:
             if operation.outcome is not None:
                 governed.ended(operation)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from autoscaler.core.by_hand import Counts
 from autoscaler.core.domain_state import DomainState
 from autoscaler.core.operation import Operation
 from autoscaler.core.slo import Slo, SloReport
@@ -21,6 +22,8 @@ class Governed:
     tally: TallyCounter = field(default_factory=TallyCounter)
     last_operation: Operation | None = None
     last_removal: Operation | None = None
+    counts_kept: Counts | None = None
+    """Its vCPUs as the journal was last told of them; None: of none."""
     _report: tuple[Slo, SloReport] | None = None
     """The last report, and the service level that it is of."""
 
@@ -47,6 +50,12 @@ class Governed:
             tally=self.tally.frozen(),
             order=state.order,
         )
+
+    @property
+    def has_other_counts(self) -> bool:
+        """Whether its vCPUs are seen, and not those that the journal was told of."""
+        counts = self.state.counts
+        return counts is not None and not counts.same_as(self.counts_kept)
 
     def ended(self, operation: Operation) -> None:
         """A change is over: the last of its kind."""

@@ -2,8 +2,9 @@
 
 A decision that repeats the last one of its domain and moves nothing is folded into it: ``until_wall_s``,
 ``repeats`` and ``newest_inputs`` of the row follow, in memory first and on disk with the next real entry or
-`flush`. What was learned of a domain is only collected, and goes to disk with `flush`, all of it in one
-transaction: a killed service loses what it learned since, and nothing that it decided.
+`flush`. What was learned of a domain is only collected, and goes to disk with the next real entry of it or
+with `flush`, all of it in one transaction: a killed service loses what it learned since, and nothing that it
+decided.
 
 Invariants: a decision to act is committed together with the operation that it begins, before the first
 action: a killed service finds what it began, and what cannot be written is not begun. The row of an operation
@@ -14,20 +15,19 @@ one damaged byte costs all that follows: at once, or where a reader is in the wa
 
 from __future__ import annotations
 
-import json
-import logging
 import sqlite3
 from contextlib import contextmanager
 from math import inf
 from typing import TYPE_CHECKING
 
-from autoscaler.ports import JournalUnavailable, Kept
+from autoscaler.ports import JournalUnavailable
 from autoscaler.service import journal_file, journal_past
 from autoscaler.service.history import History
 from autoscaler.service.journal_audit import JournalAudit
 from autoscaler.service.journal_damage import require_whole
 from autoscaler.service.journal_errors import DAMAGE, MOVE_AWAY, in_a_line, naming_damage, naming_errors
 from autoscaler.service.journal_fold import Last, key_of, write_fold
+from autoscaler.service.journal_learned import Collected
 from autoscaler.service.journal_pruning import Pruning, make_shrinkable
 from autoscaler.service.journal_rows import (
     GONE_AFTER_S,
@@ -36,24 +36,21 @@ from autoscaler.service.journal_rows import (
     insert_history,
     insert_operation,
     look_over,
-    read_learned,
     write_ended,
-    write_learned,
 )
 from autoscaler.service.journal_schema import SCHEMA_VERSION, bring_up, schema_of
 from autoscaler.service.order_rows import delete_order, read_orders, write_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from autoscaler.core.decision import Decision
     from autoscaler.core.model import DomainId
     from autoscaler.core.operation import Operation
     from autoscaler.core.orders import Order
+    from autoscaler.ports import Kept
     from autoscaler.service.audit_log import AuditLog
-
-_log = logging.getLogger("autoscaler")
 
 _LOG_BYTES = 16 << 20
 """SQLite's log beside the file is cut to that when it is empty: one large step does not leave it large."""
@@ -91,8 +88,7 @@ class SqliteJournal:
         self._history = History()
         self._ended: dict[int, Operation] = {}
         """Operations whose end could not be written yet, by their decision."""
-        self._learned: dict[DomainId, tuple[float, str]] = {}
-        """What waits for the next flush: when it was kept, and the JSON of it."""
+        self._learned = Collected()
         self._audit = JournalAudit(audit)
         self._settled = True
         """Whether every order is in the file itself."""
@@ -136,10 +132,12 @@ class SqliteJournal:
             if last is not None:
                 write_fold(self._db, last)
             row = insert_decision(self._db, decision, wall_s, digest)
+            self._learned.write(self._db, {decision.domain: decision.name})
             if decision.act:
                 closed = insert_operation(self._db, row, decision, wall_s, before=self._before)
                 self._audit.ended(self._db, closed)
                 self._audit.began(row, decision, digest)
+        self._learned.written(decision.domain)
         self._last[decision.domain] = Last(row, key, decision, wall_s)
         return row
 
@@ -176,36 +174,17 @@ class SqliteJournal:
         self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float, at_once: bool = False
     ) -> None:
         """Remember what was learned of a domain; see `autoscaler.ports.Journal`."""
-        self._learned[domain] = (wall_s, json.dumps(learned, separators=(",", ":")))
+        self._learned.take(domain, learned, wall_s)
         if at_once:
+            last = self._last.get(domain)
             with naming_errors(self._path), self._db:
-                self._write_learned((domain,))
-            del self._learned[domain]
+                self._learned.write(self._db, {domain: last.newest.name if last else None})
+            self._learned.written(domain)
 
     def kept(self, domain: DomainId) -> Kept | None:
         """What was last kept of a domain, unless it is damaged; see `autoscaler.ports.Journal`."""
-        found: tuple[float, str | bytes] | None = self._learned.get(domain)
-        if found is None:
-            with naming_damage(self._path):
-                # As bytes: text that is not UTF-8 is damage of this row, not of the journal.
-                found = self._db.execute(
-                    "SELECT at_wall_s, CAST(learned AS BLOB) FROM learned WHERE host = ? AND uuid = ?",
-                    (domain.host, domain.uuid),
-                ).fetchone()
-        if found is None:
-            return None
-        at_wall_s, text = found
-        learned = read_learned(text)
-        if learned is None:
-            _log.warning(
-                "what was learned of the domain with the UUID %s of %s is damaged in the journal %s: it is "
-                "learned anew",
-                domain.uuid,
-                domain.host,
-                self._path,
-            )
-            return None
-        return Kept(at_wall_s, learned)
+        with naming_damage(self._path):
+            return self._learned.read(self._db, domain, self._path)
 
     def growths_s(self, host: str, most: int) -> list[float]:
         """How long the newest growths of one host took; see `autoscaler.ports.Journal`."""
@@ -245,7 +224,9 @@ class SqliteJournal:
             write_ended(self._db, self._ended.values())
             give_up(self._db, newest_s, self._last, before=self._before)
             self._audit.ended(self._db)
-            self._write_learned(self._learned)
+            self._learned.write_all(
+                self._db, {domain: last.newest.name for domain, last in self._last.items()}
+            )
             self._history.end(newest_s)
             insert_history(self._db, self._history.whole)
             self._pruning.step(self._db, newest_s)
@@ -256,7 +237,7 @@ class SqliteJournal:
             if not self._settled:
                 self._settle()
         self._history.whole.clear()
-        self._learned.clear()
+        self._learned.written_all()
         self._ended.clear()
         for domain, last in list(self._last.items()):
             last.written = last.repeats
@@ -271,13 +252,6 @@ class SqliteJournal:
             self._audit.tell_head()
         finally:
             self._db.close()
-
-    def _write_learned(self, domains: Iterable[DomainId]) -> None:
-        named = ((domain, self._last.get(domain)) for domain in domains)
-        write_learned(
-            self._db,
-            ((domain, last.newest.name if last else None, *self._learned[domain]) for domain, last in named),
-        )
 
     @contextmanager
     def _to_the_disk(self) -> Iterator[None]:

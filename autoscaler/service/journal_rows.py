@@ -165,25 +165,6 @@ def stages_s(text: str) -> dict[str, float]:
     return stages
 
 
-def write_learned(db: sqlite3.Connection, rows: Iterable[tuple[DomainId, str | None, float, str]]) -> None:
-    """Replace what was learned of domains: the id, the name where it is known, when, and the JSON of it."""
-    db.executemany(
-        "INSERT INTO learned (host, uuid, domain, at_wall_s, learned) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (host, uuid) DO UPDATE SET domain = coalesce(excluded.domain, domain),"
-        " at_wall_s = excluded.at_wall_s, learned = excluded.learned",
-        ((domain.host, domain.uuid, *rest) for domain, *rest in rows),
-    )
-
-
-def read_learned(text: str | bytes) -> dict[str, object] | None:
-    """What `write_learned` wrote of a domain, or None where it is not that any more."""
-    try:
-        learned = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return learned if isinstance(learned, dict) else None
-
-
 def insert_history(db: sqlite3.Connection, blocks: Iterable[tuple[str, str, str, float, bytes]]) -> None:
     """Add blocks of the history: host, UUID, name, where it starts, and the figures."""
     db.executemany(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from autoscaler.core.condition import Condition
+from autoscaler.core.model import DomainId
 from autoscaler.core.policy import DownLimits, ManualChange, Match, Policy, TargetStrategy
 from autoscaler.core.reason import Reason
 from autoscaler.ports import AgentUnresponsive
@@ -241,6 +242,47 @@ def test_a_change_while_the_service_is_away_is_noticed_when_it_starts(
     assert (len(story.guest.online), story.reason) == (online, Reason.BY_HAND)
     story.run(10)
     assert not story.by_hand
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_is_noticed_after_a_kill_within_the_first_minute(story: Story, change: Change) -> None:
+    story.restart(meanwhile=change)
+    story.run(2)
+    assert story.by_hand
+
+
+def test_a_change_is_noticed_that_follows_a_kill_soon_after_one_of_ours(story: Story) -> None:
+    story.guest.set(demand=2.7)
+    story.run(10)
+    assert len(story.guest.online) == 4
+    story.restart(meanwhile=offlined_within)
+    story.run(2)
+    assert story.by_hand
+
+
+def test_a_change_is_noticed_that_follows_a_kill_soon_after_a_boot_of_the_guest(story: Story) -> None:
+    story.run(150)
+    story.guest.reboot()
+    story.run(5)
+    story.restart(meanwhile=offlined_within)
+    story.run(2)
+    assert story.by_hand
+
+
+def test_counts_that_do_not_change_are_not_written_down_again(story: Story) -> None:
+    journal = story.simulation.journal
+    kept: list[DomainId] = []
+    keep = journal.keep
+
+    def noted(
+        domain: DomainId, learned: Mapping[str, object], *, wall_s: float, at_once: bool = False
+    ) -> None:
+        kept.append(domain)
+        keep(domain, learned, wall_s=wall_s, at_once=at_once)
+
+    journal.keep = noted  # type: ignore[method-assign]
+    story.run(30)
+    assert kept == []
 
 
 def test_a_guest_that_was_booted_anew_while_the_service_was_away_is_as_it_came_up(story: Story) -> None:
