@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import nan
+from math import ceil, nan
 
 import numpy as np
 import pytest
 
+from autoscaler.core.policy import Sla
+from autoscaler.replay.baseline_run import run_baselines
 from autoscaler.replay.baselines.baseline import Baseline, Rule, Seen
 from autoscaler.replay.baselines.hindsight import P995, PEAK
 from autoscaler.replay.baselines.hpa import Hpa
@@ -15,6 +17,7 @@ from autoscaler.replay.baselines.load_average import LoadAverage
 from autoscaler.replay.baselines.target_tracking import TargetTracking
 from autoscaler.replay.baselines.threshold import Threshold
 from autoscaler.replay.baselines.vpa import Vpa
+from autoscaler.replay.circumstances import Circumstances
 from tests.fakes.replayed import trace_of
 
 
@@ -125,6 +128,28 @@ def test_target_tracking_waits_five_minutes_between_two_shrinks() -> None:
     shrinks = [index for index in range(1, 45) if counts[index] < counts[index - 1]]
     assert shrinks[0] == 14
     assert shrinks[1] - shrinks[0] >= 5
+
+
+def test_target_tracking_grows_further_for_five_minutes_only_by_more_than_it_grew() -> None:
+    steps = Guest(TargetTracking(target_ratio=0.5), online=2)
+    assert list(steps.follow([1.5] * 3 + [2.0] * 5)) == [2, 2, 3, 3, 3, 3, 3, 4]
+    steep = Guest(TargetTracking(target_ratio=0.5), online=4)
+    # The mean of three minutes is 5 when two of them are at 6: 4 more than there are, of which 2 came before.
+    assert list(steep.follow([3.0] * 3 + [6.0] * 5)) == [4, 4, 6, 6, 8, 8, 8, 12]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [pytest.param(6.0, 2.0, id="down"), pytest.param(1.0, 6.0, id="up"), pytest.param(0.5, 0.5, id="none")],
+)
+def test_target_tracking_settles_at_what_a_constant_load_takes_and_stays(before: float, after: float) -> None:
+    trace = trace_of([before] * 180 + [after] * 720, maximum=32)
+    rule = TargetTracking()
+    (course,) = run_baselines([rule], [trace], Circumstances(), Sla())[rule.name]
+    counts = course.online_vcpus[180:]
+    assert counts[-1] == ceil(after / rule.target_ratio)
+    # It comes there from one side, and never goes back.
+    assert len(set(np.sign(np.diff(counts))) - {0}) <= 1
 
 
 def test_the_percentile_of_the_histogram_gets_its_margin_and_fades() -> None:
