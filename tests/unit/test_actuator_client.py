@@ -127,7 +127,7 @@ def test_a_change_that_is_answered_is_done_as_far_as_the_answer_says(
 def test_nothing_is_unknown_of_what_was_only_to_be_read(actuator: Actuator, client: ActuatorClient) -> None:
     actuator.answers(error="internal error", kind="KeyError")
     with pytest.raises(BackendUnavailable):
-        client.read(Reading.REFUSALS)
+        client.read(Reading.REPORTS)
 
 
 def test_a_change_that_fails_as_nobody_foresaw_may_be_done(tmp_path: Path, client: ActuatorClient) -> None:
