@@ -161,6 +161,7 @@ class Controller:
             self._govern(view)
         self._ungoverned = tuple(view for view in views if self._fleet.get(view.id) is None)
         self._see_hosts()
+        self._publish_snapshot()  # Orders are judged by what it shows.
         after = {governed.state.view.id: meaning_of(governed.state.policy) for governed in self._fleet}
         return sum(before.get(view.id) != after.get(view.id) for view in views)
 

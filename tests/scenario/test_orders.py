@@ -493,6 +493,12 @@ def test_orders_that_make_no_sense_are_refused_with_what_to_mend(tmp_path: Path)
     assert "no policy governs it" in str(site.order("pause", domain="other")["notes"])
 
 
+def test_a_count_is_refused_from_the_moment_on_in_which_a_reload_lets_a_domain_alone(site: Site) -> None:
+    site.run(3)
+    site.simulation.controller.apply(PolicySet(policies=(replace(POLICY, mode=Mode.OFF),)))
+    assert "off" in refused(lambda: site.order("set", domain="web-1", vcpus=3, for_s=60))
+
+
 def test_a_name_on_several_hosts_picks_nobody_and_is_told_with_the_candidates(tmp_path: Path) -> None:
     clock = SimulatedClock()
     here = SimulatedGuest("web-1", clock)
