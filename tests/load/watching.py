@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import cmath
 import itertools
+import math
 import os
 import re
 import time
@@ -15,6 +17,8 @@ from tests.load.crowd import Crowd
 
 IN_TIME_RATIO = 0.9
 """Of the interval: so late after its tick a sample is missing for the service, too."""
+_BEFORE_RATIO = 0.02
+"""Of the interval: how long before the first readings their round is taken to begin."""
 SCRAPE_EVERY_S = 15.0
 _BUCKETS = re.compile(r'^vcpu_autoscaler_tick_lateness_seconds_bucket\{le="([^"]+)"\} (\S+)$', re.MULTILINE)
 
@@ -48,14 +52,16 @@ def watch(service: RunningService, crowd: Crowd, *, interval_s: float, ticks: in
         time.sleep(min(left_s, SCRAPE_EVERY_S))
         after = _lateness(service)
     spent_s, took_s = cpu_s_of(pid) - cpu_s, time.monotonic() - began_s
-    punctuality = _punctuality(crowd.take_samplings(), interval_s=interval_s, span=(began_s, end_s))
+    in_time_ratio, seen_lateness_s, read_within_s = punctuality(
+        crowd.take_samplings(), interval_s=interval_s, span_s=(began_s, end_s)
+    )
     return Watched(
-        in_time_ratio=punctuality[0],
+        in_time_ratio=in_time_ratio,
         cpu_ratio=spent_s / took_s,
         memory_mib=memory_mib_of(pid),
         lateness_s=_quantile(0.99, {le: after[le] - before[le] for le in after}),
-        seen_lateness_s=punctuality[1],
-        read_within_s=punctuality[2],
+        seen_lateness_s=seen_lateness_s,
+        read_within_s=read_within_s,
     )
 
 
@@ -88,38 +94,46 @@ def _quantile(share: float, buckets: dict[float, float]) -> float:
     return 0.0
 
 
-def _punctuality(
-    samplings: Sequence[Sequence[float]], *, interval_s: float, span: tuple[float, float]
+def punctuality(
+    samplings: Sequence[Sequence[float]], *, interval_s: float, span_s: tuple[float, float]
 ) -> tuple[float, float, float]:
-    """Share of samples in time; lateness of the ticks; time from a tick's first guest to the last but 1 %."""
-    every = sorted(at_s for moments in samplings for at_s in moments)
-    phase_s = _phase_s(every, interval_s)
-    first, last = (int((at_s - phase_s) // interval_s) for at_s in span)
+    """Share of samples in time; lateness of the ticks; time from a tick's first guest to the last but 1 %.
+
+    Args:
+        samplings: by guest, when it was read.
+        interval_s: from one tick to the next.
+        span_s: from when to when they were watched; ticks that are not wholly in it do not count.
+    """
+    phase_s = _phase_s([at_s for moments in samplings for at_s in moments], interval_s)
+    first, last = (int((at_s - phase_s) // interval_s) for at_s in span_s)
     rounds = range(first + 1, last)
     found: dict[int, list[float]] = {number: [] for number in rounds}
     in_time = 0
     for moments in samplings:
-        seen = set()
-        for at_s in moments:
-            number, after_s = divmod(at_s - phase_s, interval_s)
+        read = [divmod(at_s - phase_s, interval_s) for at_s in moments]
+        for number, after_s in read:
             if number in found:
                 found[int(number)].append(after_s)
-                if after_s <= IN_TIME_RATIO * interval_s:
-                    seen.add(number)
-        in_time += len(seen)
-    late_s = [min(after_s, default=interval_s) for after_s in found.values()]
+        seen = {number for number, after_s in read if after_s <= IN_TIME_RATIO * interval_s}
+        in_time += len(seen & found.keys())
+    firsts_s = [min(after_s, default=interval_s) for after_s in found.values()]
+    late_s = [first_s - min(firsts_s) for first_s in firsts_s]
     within_s = [after_s - min(readings) for readings in found.values() for after_s in readings]
     return in_time / (len(samplings) * len(rounds)), _p99(late_s), _p99(within_s)
 
 
-def _phase_s(ordered: Sequence[float], interval_s: float) -> float:
-    """The moment of the interval at which rounds of reading begin: the end of its longest quiet stretch."""
-    phases = sorted(at_s % interval_s for at_s in ordered)
-    quiet = [
-        (after - before, after) for before, after in itertools.pairwise([*phases, phases[0] + interval_s])
-    ]
-    return max(quiet)[1] % interval_s
+def _phase_s(moments_s: Sequence[float], interval_s: float) -> float:
+    """The moment of the interval at which rounds of reading begin, or a little before.
+
+    It is looked for before where most of them lie, so that single ones that are late by nearly an interval
+    are not taken for early ones.
+    """
+    assert moments_s, "no guest was read at all"
+    turns = sum(cmath.exp(2j * cmath.pi * at_s / interval_s) for at_s in moments_s)
+    usual_s = cmath.phase(turns) / (2 * cmath.pi) * interval_s
+    away_s = sorted((at_s - usual_s + interval_s / 2) % interval_s - interval_s / 2 for at_s in moments_s)
+    return usual_s + away_s[len(away_s) // 100] - _BEFORE_RATIO * interval_s
 
 
 def _p99(values: Sequence[float]) -> float:
-    return sorted(values)[int(0.99 * (len(values) - 1))]
+    return sorted(values)[math.ceil(0.99 * len(values)) - 1]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _GLANCE_S = 0.05
 """How long a sweep waits for a guest whose last answer was late; a prompt one takes about 2 ms."""
-_PLACES = 32
+_PLACES = 16
 """How many guests of a kind are connected to at the same time."""
 
 
