@@ -130,6 +130,9 @@ def _serve() -> None:
             finally:
                 os._exit(status)
         orders.send(pid)
+        with os.fdopen(os.pidfd_open(pid)) as life:
+            if orders in pipes.wait([orders, life.fileno()]):
+                os.kill(pid, signal.SIGKILL)  # None comes during a life: who gives them is gone.
         orders.send(os.waitpid(pid, 0)[1])
 
 
