@@ -53,7 +53,7 @@ class Instruments:
             self._ticks_missed.labels(cause)
         self._stage_duration = Histogram(
             f"{PREFIX}_scaling_stage_duration_seconds",
-            "From the request of a change to each of its stages.",
+            "From the request of a change to each of its stages; of none that was held or cut off by a kill.",
             ["direction", "stage"],
             buckets=_STAGE_BUCKETS_S,
             registry=registry,

@@ -10,13 +10,13 @@ Invariants: a decision to act is committed together with the operation that it b
 action: a killed service finds what it began, and what cannot be written is not begun. The row of an operation
 is open until its end was seen, by this run or by a later one. An administrator's order is on the disk, not
 only with the kernel, once it was taken; and in the file itself, not only in SQLite's log beside it, of which
-one damaged byte costs all that follows: at once, or where a reader is in the way, with a `flush` after that.
+one damaged byte costs all that follows: at once, or where a reader is in the way, or the disk is full, with a
+`flush` after that.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from autoscaler.service.journal_errors import DAMAGE, MOVE_AWAY, in_a_line, nami
 from autoscaler.service.journal_fold import Last, key_of, write_fold
 from autoscaler.service.journal_learned import Collected
 from autoscaler.service.journal_pruning import Pruning, make_shrinkable
+from autoscaler.service.journal_reserve import Reserve, is_full
 from autoscaler.service.journal_rows import (
     GONE_AFTER_S,
     give_up,
@@ -42,7 +43,7 @@ from autoscaler.service.journal_schema import SCHEMA_VERSION, bring_up, schema_o
 from autoscaler.service.order_rows import delete_order, read_orders, write_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from autoscaler.core.decision import Decision
@@ -92,6 +93,7 @@ class SqliteJournal:
         self._audit = JournalAudit(audit)
         self._settled = True
         """Whether every order is in the file itself."""
+        self._reserve = Reserve(path)
         journal_file.prepare(path)
         with naming_damage(self._path):
             self._db = sqlite3.connect(path, check_same_thread=False, timeout=_LOCK_PATIENCE_S)
@@ -118,6 +120,7 @@ class SqliteJournal:
         self._before = look_over(self._db)
         self._audit.take_up(self._db)
         self._settle()
+        self._reserve.hold()
 
     def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
         """Record a decision; see `autoscaler.ports.Journal`."""
@@ -151,13 +154,11 @@ class SqliteJournal:
 
     def ordered(self, order: Order) -> None:
         """Record an order; see `autoscaler.ports.Journal`."""
-        with self._to_the_disk():
-            write_order(self._db, order)
+        self._to_the_disk(lambda: write_order(self._db, order))
 
     def order_ended(self, domain: DomainId) -> None:
         """Record that an order stands no more; see `autoscaler.ports.Journal`."""
-        with self._to_the_disk():
-            delete_order(self._db, domain)
+        self._to_the_disk(lambda: delete_order(self._db, domain))
 
     def orders(self) -> list[Order]:
         """Every order on record; see `autoscaler.ports.Journal`."""
@@ -236,6 +237,7 @@ class SqliteJournal:
             self._pruning.give_back(self._db)
             if not self._settled:
                 self._settle()
+            self._reserve.hold()
         self._history.whole.clear()
         self._learned.written_all()
         self._ended.clear()
@@ -253,21 +255,37 @@ class SqliteJournal:
         finally:
             self._db.close()
 
-    @contextmanager
-    def _to_the_disk(self) -> Iterator[None]:
-        """A transaction that outlives a loss of power, too, and a damaged log."""
+    def _to_the_disk(self, write: Callable[[], None]) -> None:
+        """Do so in a transaction that outlives a loss of power, too, and a damaged log; and a full disk."""
         with naming_errors(self._path):
             self._db.execute("PRAGMA synchronous = FULL")
             try:
-                with self._audit.transaction(self._db):
-                    yield
-                # A reader that was in the way of one order is not waited for with each of many.
-                if self._settled:
-                    self._settle()
+                try:
+                    self._commit(write)
+                except sqlite3.Error as error:
+                    if not is_full(error) or not self._reserve.give_up():
+                        raise
+                    self._commit(write)
+                    self._reserve.hold()
             finally:
                 self._db.execute("PRAGMA synchronous = NORMAL")
 
+    def _commit(self, write: Callable[[], None]) -> None:
+        with self._audit.transaction(self._db):
+            write()
+        # A reader that was in the way of one order is not waited for with each of many.
+        if self._settled:
+            self._settle()
+
     def _settle(self) -> None:
-        """Bring what is in SQLite's log into the file, and empty the log, unless somebody reads in it."""
-        busy: int = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        """Bring what is in SQLite's log into the file, and empty the log, unless somebody reads in it.
+
+        Nor where the file would have to be longer and the disk is full: then it stays in the log.
+        """
+        try:
+            busy: int = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.Error as error:
+            if not is_full(error):
+                raise
+            busy = 1
         self._settled = not busy

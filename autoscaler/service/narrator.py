@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
 from autoscaler.core.condition import AS_ORDERED
@@ -12,7 +14,7 @@ from autoscaler.core.owner import left_alone
 from autoscaler.core.reason import SENTENCES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from autoscaler.core.condition import Condition
     from autoscaler.core.decision import Decision
@@ -32,6 +34,23 @@ _DOING = {
 }
 _MOST_SENTENCES = 8
 """Said of one trouble while it lasts: parts of a sentence may be a guest's own words."""
+_MOST_LINES, _WITHIN_S = 12, 300.0
+"""Said of one domain's troubles in that time: a guest can have them come and go as fast as it likes."""
+
+
+@dataclass(slots=True)
+class _Pace:
+    """How many lines were said of one domain's troubles."""
+
+    since_s: float = -inf
+    lines: int = 0
+
+    def count(self, now_s: float) -> int:
+        """Another is to be said: how many that makes."""
+        if now_s - self.since_s >= _WITHIN_S:
+            self.since_s, self.lines = now_s, 0
+        self.lines += 1
+        return self.lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +71,7 @@ class Narrator:
     def __init__(self) -> None:
         self._troubles: dict[DomainId | str, dict[str, _Trouble]] = {}
         """By whom they befell and by their name."""
+        self._paces: dict[DomainId, _Pace] = {}
         self._owners: set[Owner] = set()
         """Of whom it was said that their domains are left alone."""
 
@@ -67,6 +87,7 @@ class Narrator:
                 for condition, sentence in found.items()
                 if condition not in AS_ORDERED
             },
+            partial(self._may_say, view),
         )
 
     def of_host(self, host: HostSnapshot) -> None:
@@ -86,16 +107,35 @@ class Narrator:
             subject, {name: _Trouble(f"{subject}: {sentence}", over) for name, sentence in found.items()}
         )
 
-    def _compare(self, who: DomainId | str, found: dict[str, _Trouble]) -> None:
-        """`who` tells two domains of one name apart, and a domain from a host that is called as it is."""
+    def _may_say(self, view: DomainView) -> bool:
+        lines = self._paces.setdefault(view.id, _Pace()).count(view.at_s)
+        if lines == _MOST_LINES + 1:
+            _log.warning(
+                "%s: what is wrong with it comes and goes: no more of that is said for up to %g minutes, "
+                "`autoscaler show` has it",
+                view.name,
+                _WITHIN_S / 60,
+                extra=_of(view.name),
+            )
+        return lines <= _MOST_LINES
+
+    def _compare(
+        self, who: DomainId | str, found: dict[str, _Trouble], may_say: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Say what is new and what is over, as far as `may_say` lets; what lasts is said later, then.
+
+        `who` tells two domains of one name apart, and a domain from a host that is called as it is.
+        """
         before = self._troubles.pop(who, {})
         for name, trouble in found.items():
             said = before[name].said if name in before else frozenset[str]()
-            if trouble.line not in said and len(said) < _MOST_SENTENCES:
+            if trouble.line not in said and len(said) < _MOST_SENTENCES and may_say():
                 _log.warning("%s", trouble.line, extra=_of(trouble.domain))
                 said |= {trouble.line}
             found[name] = replace(trouble, said=said)
         for name in sorted(before.keys() - found.keys()):
+            if not before[name].said or not may_say():
+                continue
             _log.info("%s", before[name].over, extra=_of(before[name].domain))
         if found:
             self._troubles[who] = found
@@ -103,6 +143,7 @@ class Narrator:
     def forget(self, domain: DomainId) -> None:
         """The domain is gone, and so is what was said of it."""
         self._troubles.pop(domain, None)
+        self._paces.pop(domain, None)
 
     def governed(self, view: DomainView, policy: Policy) -> None:
         """Say that a domain came under a policy."""

@@ -31,7 +31,8 @@ from autoscaler.service.journal import SqliteJournal
 _log = logging.getLogger("autoscaler")
 
 INTERVAL_S = 0.2
-_PATIENCE_S = 30.0
+_PATIENCE_S = 120.0
+"""A machine with other things to do takes its time to load all."""
 _ROOT = Path(__file__).parents[2]
 
 
@@ -124,8 +125,9 @@ def _die_with_the_lab(descriptor: int) -> None:
 def _serve() -> None:
     vars(daemon)["SqliteJournal"] = MortalJournal
     vars(daemon)["AuditLog"] = MortalAudit
-    orders: pipes.Connection[object, _Order | None] = pipes.Connection(int(sys.argv[1]))
-    while (order := orders.recv()) is not None:
+    orders: pipes.Connection[object, _Order] = pipes.Connection(int(sys.argv[1]))
+    while True:
+        order = orders.recv()
         pid = os.fork()
         if pid == 0:
             status = 1
@@ -139,6 +141,9 @@ def _serve() -> None:
             finally:
                 os._exit(status)
         orders.send(pid)
+        with os.fdopen(os.pidfd_open(pid)) as life:
+            if orders in pipes.wait([orders, life.fileno()]):
+                os.kill(pid, signal.SIGKILL)  # None comes during a life: who gives them is gone.
         orders.send(os.waitpid(pid, 0)[1])
 
 
@@ -152,7 +157,7 @@ class MortalService:
         self._folder = folder
         self._answers, theirs = Pipe()
         command = (sys.executable, "-m", "tests.fakes.mortal_service", str(theirs.fileno()))
-        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=_ROOT)
+        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=_ROOT, process_group=0)
         theirs.close()
         self._pid: int | None = None
         self._greeted = 0
@@ -162,10 +167,13 @@ class MortalService:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._pid is not None:
-            self.end(signal.SIGKILL)
-        self._answers.send(None)
-        self._process.wait(timeout=_PATIENCE_S)
+        # With the process goes its life, also one that it had no time yet to tell of.
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        # Both hold the other end of the connection, which so ends when both are gone.
+        with contextlib.suppress(EOFError, ConnectionError):
+            while self._answers.poll(_PATIENCE_S):
+                self._answers.recv()
         self._answers.close()
 
     def begin(self, *, dies_at: int | None = None) -> None:
@@ -208,10 +216,13 @@ class MortalService:
         return self._answer()
 
     def _greetings(self) -> int:
-        return self.log.read_text().count("; metrics at ") if self.log.exists() else 0
+        return self._said().count("; metrics at ")
+
+    def _said(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
 
     def _answer(self) -> int:
-        assert self._answers.poll(_PATIENCE_S), self.log.read_text()
+        assert self._answers.poll(_PATIENCE_S), self._said() or "the service said nothing"
         answer: int = self._answers.recv()
         return answer
 

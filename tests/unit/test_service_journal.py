@@ -543,3 +543,27 @@ def test_a_journal_that_was_emptied_is_begun_anew_and_said(
             "orders and what was learned, if there were any, are lost"
         )
     ]
+
+
+def test_a_journal_that_was_deleted_beside_its_log_is_begun_anew_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "journal.sqlite"
+    killed = SqliteJournal(path)
+    decided(killed, DECISION)
+    path.unlink()
+    with closing(SqliteJournal(path)) as journal:
+        assert journal.orders() == []
+    killed._db.close()
+    assert caplog.messages == [
+        (
+            f"the journal {path} is gone, though its log {path}-wal is not, and begun anew: "
+            "orders and what was learned, if there were any, are lost"
+        )
+    ]
+
+
+def test_what_is_no_file_is_no_journal_and_called_what_it_is(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(JournalUnavailable, match="is a named pipe, and no file: move that away"):
+        SqliteJournal(path)

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from autoscaler.core.orders import EVERY, Order, OrderKind
 from autoscaler.core.policy import Match, Policy, TargetStrategy
 from autoscaler.core.reason import Reason
 from autoscaler.ports import AutoscalerError, JournalUnavailable
@@ -19,6 +21,7 @@ from autoscaler.service.config import Config
 from autoscaler.service.daemon import Service
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.journal_reader import events
+from autoscaler.service.journal_reserve import Reserve
 from autoscaler.service.settings import QmpFolderConnection
 from tests.fakes import read_only_disk
 from tests.fakes.examples import GROWTH
@@ -119,6 +122,57 @@ def test_a_disk_that_fills_up_during_a_change_records_its_end_later(tmp_path: Pa
         machine.run(60)
         assert machine.outcomes() == ["done"]
         machine.simulation.journal.close()
+
+
+PAUSE = Order(domain=EVERY, name="", kind=OrderKind.PAUSE, by_uid=0, at_wall_s=1000.0)
+
+
+@needs_root
+def test_an_order_that_is_given_on_a_full_disk_is_on_record_at_the_next_start(tmp_path: Path) -> None:
+    with file_system(tmp_path / "small", "size=1m") as folder:
+        machine = Machine(folder)
+        machine.run(3)
+        fill(folder)
+        machine.guest.set(demand=1.8)
+        machine.run(20)
+        assert machine.reason is Reason.UNRECORDED
+        assert machine.simulation.controller.give(PAUSE)
+        machine.start()
+        machine.run(3)
+        assert [order.domain for order in machine.simulation.recorder.orders()] == [EVERY]
+        machine.simulation.journal._db.close()
+
+
+@needs_root
+def test_one_order_after_the_other_is_recorded_on_a_full_disk(tmp_path: Path) -> None:
+    with file_system(tmp_path / "small", "size=1m") as folder:
+        journal = SqliteJournal(folder / "journal.sqlite")
+        for number in range(1, 30):
+            fill(folder)
+            journal.ordered(replace(PAUSE, by_uid=number))
+            assert journal.orders() == [replace(PAUSE, by_uid=number)]
+        fill(folder)
+        journal.order_ended(EVERY)
+        assert journal.orders() == []
+        with pytest.raises(JournalUnavailable, match="make room on its file system"):
+            journal.decided(GROWTH, wall_s=1000.0, digest="d")
+        journal._db.close()
+
+
+@needs_root
+def test_an_order_is_refused_by_a_journal_without_room_until_it_had_some_again(tmp_path: Path) -> None:
+    with file_system(tmp_path / "small", "size=256k") as folder:
+        journal = SqliteJournal(folder / "journal.sqlite")
+        Reserve(folder / "journal.sqlite").give_up()
+        filler = fill(folder)
+        with pytest.raises(JournalUnavailable, match="make room on its file system"):
+            journal.ordered(PAUSE)
+        filler.unlink()
+        journal.flush()
+        fill(folder)
+        journal.ordered(PAUSE)
+        assert journal.orders() == [PAUSE]
+        journal._db.close()
 
 
 @needs_root

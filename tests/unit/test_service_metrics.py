@@ -296,6 +296,15 @@ def test_what_the_actuator_refused_is_counted_by_why_from_nought_on() -> None:
     assert counted == dict.fromkeys(Refusal, 0.0) | {Refusal.BOUNDS: 1.0}
 
 
+def test_a_change_whose_stages_nobody_saw_is_not_timed() -> None:
+    registry = CollectorRegistry()
+    removal = replace(OPERATION, from_vcpus=3, to_vcpus=2, unplugs=True)
+    Instruments(registry).operation_ended(removal.found_done(2, 900.0))
+    labels = {"direction": "unplug", "stage": "gone"}
+    name = "vcpu_autoscaler_scaling_stage_duration_seconds_count"
+    assert registry.get_sample_value(name, labels) == 0.0
+
+
 def test_removals_are_counted_timed_and_watched() -> None:
     view = replace(
         VIEW, reports=SlotReports(taken=5, dropped=7), descriptors=Descriptors(open=40, limit=1024)

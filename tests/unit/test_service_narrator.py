@@ -37,6 +37,39 @@ def test_a_condition_that_comes_back_is_said_again(said: pytest.LogCaptureFixtur
     assert said.messages == ["web-1: one", "web-1: no longer stuck", "web-1: two"]
 
 
+def test_a_condition_that_comes_and_goes_fast_is_said_a_dozen_times_in_five_minutes(
+    said: pytest.LogCaptureFixture,
+) -> None:
+    narrator = Narrator()
+    for second in range(290):
+        found = {} if second % 2 else {Condition.STUCK: "it does not follow"}
+        narrator.of_domain(replace(VIEW, at_s=100.0 + second), found)
+    assert said.messages[:2] == ["web-1: it does not follow", "web-1: no longer stuck"]
+    assert "what is wrong with it comes and goes" in said.messages[-1]
+    assert len(said.messages) == 13
+
+
+def test_what_was_not_said_and_lasts_is_said_later(said: pytest.LogCaptureFixture) -> None:
+    narrator = Narrator()
+    for second in range(290):
+        narrator.of_domain(replace(VIEW, at_s=100.0 + second), {} if second % 2 else {Condition.STUCK: "one"})
+    said.clear()
+    for second in range(290, 700):
+        narrator.of_domain(replace(VIEW, at_s=100.0 + second), {Condition.FAILED: "another"})
+    narrator.of_domain(replace(VIEW, at_s=900.0), {})
+    assert said.messages == ["web-1: another", "web-1: no longer failed"]
+
+
+def test_a_condition_that_was_not_said_is_not_said_to_be_over(said: pytest.LogCaptureFixture) -> None:
+    narrator = Narrator()
+    for second in range(290):
+        narrator.of_domain(replace(VIEW, at_s=100.0 + second), {} if second % 2 else {Condition.STUCK: "one"})
+    said.clear()
+    narrator.of_domain(replace(VIEW, at_s=399.0), {Condition.FAILED: "another"})
+    narrator.of_domain(replace(VIEW, at_s=401.0), {})
+    assert said.messages == []
+
+
 def test_two_domains_of_one_name_are_not_taken_for_each_other(said: pytest.LogCaptureFixture) -> None:
     narrator = Narrator()
     other = replace(VIEW, id=DomainId("elsewhere", DOMAIN.uuid))
