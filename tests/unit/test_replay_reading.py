@@ -195,18 +195,27 @@ def test_columns_may_stand_in_any_order_and_be_quoted(tmp_path: Path) -> None:
     assert read(path).traces[0].domain == "web, old"
 
 
-def test_the_maximum_leaves_room_for_twice_the_peak_and_is_never_less_than_what_is_recorded(
+def test_a_stated_maximum_holds_and_demand_above_it_is_said(tmp_path: Path) -> None:
+    rows = [("idle", 0, 0.1, 2), ("idle", 10, 0.2, 16), ("busy", 0, 5.1, 4), ("busy", 10, 4, 4)]
+    reading = read(written(tmp_path, csv_of(rows, "domain,timestamp_s,demand_vcpus,maximum")))
+
+    assert [trace.maximum for trace in reading.traces] == [16, 4]
+    assert reading.traces[1].demand_vcpus.tolist() == [5.1, 4]
+    told = "\n".join(reading.repairs)
+    assert f"{tmp_path}/trace.csv:3: 1x, the first one here: rows state other vCPUs" in told
+    assert f"{tmp_path}/trace.csv:4: 1x, the first one here: rows want more vCPUs than the maximum" in told
+
+
+def test_a_maximum_that_nobody_states_leaves_room_for_twice_the_peak_and_for_what_the_domain_had(
     tmp_path: Path,
 ) -> None:
-    rows = [("idle", 0, 0.1, 2), ("idle", 10, 0.2, 16), ("busy", 0, 5.1, 6), ("busy", 10, 4, 6)]
-    recorded = read(written(tmp_path, csv_of(rows, "domain,timestamp_s,demand_vcpus,maximum")))
-    plain = read(written(tmp_path, csv_of(row[:3] for row in rows), "plain.csv"))
+    rows = [("idle", 0, 0.1), ("idle", 10, 0.2), ("busy", 0, 5.1), ("busy", 10, 4)]
+    plain = read(written(tmp_path, csv_of(rows, "domain,timestamp_s,demand_vcpus")))
+    had = [("web", 0, 5, 16), ("web", 10, 10, 16)]
+    percent = read(written(tmp_path, csv_of(had, "domain,timestamp_s,utilization_percent,vcpus"), "had.csv"))
 
-    assert [trace.maximum for trace in recorded.traces] == [16, 11]
-    assert [trace.maximum for trace in plain.traces] == [2, 11]
-    assert recorded.repairs[0].startswith(
-        f"{tmp_path}/trace.csv:3: 1x, the first one here: rows state other vCPUs"
-    )
+    assert [trace.maximum for trace in (*plain.traces, *percent.traces)] == [2, 11, 16]
+    assert plain.repairs == percent.repairs == ()
 
 
 def test_what_100_percent_are_may_differ_by_row(tmp_path: Path) -> None:

@@ -91,17 +91,17 @@ class Gathered:
             lasting_s=_joined([part.lasting_s for part in parts]),
             demand_vcpus=np.concatenate([part.demand_vcpus for part in parts]),
             vcpus=_joined([part.vcpus for part in parts]),
+            maximum=_joined([part.maximum for part in parts]),
         )
 
     def _recording(
         self, domain: str, lines: npt.NDArray[np.int32], decoded: Decoded, repairs: Repairs
     ) -> Recording:
         demand = decoded.demand_vcpus
-        count = np.full(len(demand), np.nan) if decoded.vcpus is None else decoded.vcpus
-        off = count == 0
-        said = np.flatnonzero(count > 0)
-        changed = np.zeros(len(count), dtype=np.bool_)
-        changed[said[1:]] = np.diff(count[said]) != 0
+        nothing = np.full(len(demand), np.nan)
+        had, most = (nothing if count is None else count for count in (decoded.vcpus, decoded.maximum))
+        off = np.fmax(had, most) == 0
+        changed = _changed(had) | _changed(most)
         for mend, rows in ((Mend.EMPTY, np.isnan(demand)), (Mend.OFF, off), (Mend.COUNT, changed)):
             if rows.any():
                 first, many = int(lines[np.argmax(rows)]), int(rows.sum())
@@ -113,7 +113,8 @@ class Gathered:
             begin_s=decoded.begin_s,
             lasting_s=decoded.lasting_s,
             demand_vcpus=np.where(off, np.nan, demand),
-            vcpus=int(np.nan_to_num(count).max()),
+            vcpus=int(np.nan_to_num(had).max()),
+            maximum=int(np.nan_to_num(most).max()),
         )
 
     def _domains(self, chunk: Chunk, faults: Faults) -> npt.NDArray[np.int32]:
@@ -129,6 +130,14 @@ class Gathered:
                 if fault := name_fault(name):
                     faults.of_row.setdefault(names.index(name), fault)
         return np.fromiter(map(codes.__getitem__, names), np.int32, len(names))
+
+
+def _changed(count: Floats) -> npt.NDArray[np.bool_]:
+    """Which rows state another count than the row before that states one."""
+    said = np.flatnonzero(count > 0)
+    changed = np.zeros(len(count), dtype=np.bool_)
+    changed[said[1:]] = np.diff(count[said]) != 0
+    return changed
 
 
 def _joined(parts: list[Floats | None]) -> Floats | None:
