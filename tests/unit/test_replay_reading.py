@@ -218,6 +218,37 @@ def test_a_maximum_that_nobody_states_leaves_room_for_twice_the_peak_and_for_wha
     assert plain.repairs == percent.repairs == ()
 
 
+def test_percents_that_never_exceed_1_are_doubted(tmp_path: Path) -> None:
+    header = "domain,timestamp_s,utilization_percent,vcpus"
+    ratios = [("web", 10 * row, 0.3 + 0.01 * row, 4) for row in range(40)]
+    (doubt,) = read(written(tmp_path, csv_of(ratios, header))).repairs
+    assert doubt.startswith(f"{tmp_path}/trace.csv: all percents are at or below 1: a ratio?")
+
+    idle_and_busy = [*ratios, ("db", 0, 60, 4), ("db", 10, 60, 4)]
+    assert read(written(tmp_path, csv_of(idle_and_busy, header), "both.csv")).repairs == ()
+
+
+@pytest.mark.parametrize(
+    ("demand", "line"),
+    [
+        pytest.param([1, 1.2] * 10 + [25, 30] * 10, 22, id="for good, into the tens"),
+        pytest.param(([1, 1.2] * 5 + [25, 30]) * 3 + [1], None, id="bursts"),
+        pytest.param([1, 1.2] * 10 + [25, 30], None, id="a burst at the end"),
+        pytest.param([0.1, 0.2] * 10 + [4, 6] * 10, None, id="for good, and no percent"),
+        pytest.param([4, 6] * 10 + [25, 30] * 10, None, id="for good, and not by that much"),
+        pytest.param([1, 1.2] * 10 + [200, 300] * 10, None, id="more than percent can be"),
+    ],
+)
+def test_vcpus_that_become_percent_are_doubted_at_their_line(
+    tmp_path: Path, demand: list[float], line: int | None
+) -> None:
+    rows = [("web", 10 * row, vcpus) for row, vcpus in enumerate(demand)]
+    told = read(written(tmp_path, csv_of(rows, "domain,timestamp_s,demand_vcpus"))).repairs
+    assert [sentence.partition(": ")[0] for sentence in told] == (
+        [] if line is None else [f"{tmp_path}/trace.csv:{line}"]
+    )
+
+
 def test_what_100_percent_are_may_differ_by_row(tmp_path: Path) -> None:
     rows = [("web", 0, 50, 2), ("web", 10, 50, 8)]
     path = written(tmp_path, csv_of(rows, "domain,timestamp_s,utilization_percent,vcpus"))

@@ -81,13 +81,15 @@ class Decoded:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decoder:
     """Decodes the chunks of one file."""
 
     shape: Shape
     header: tuple[str, ...]
     scales: Scales
+    most: float = 0.0
+    """The largest value so far, in the unit of the file."""
 
     def decoded(self, chunk: Chunk, faults: Faults) -> Decoded:
         """A chunk's rows; those with a fault hold anything."""
@@ -134,6 +136,7 @@ class Decoder:
             (value < 0) | np.isinf(value),
             lambda row: f"{name} is {value[row]:g}: demand is finite and not below 0",
         )
+        self.most = max(self.most, float(np.fmax.reduce(value, initial=0.0)))
         if self.shape.unit is Unit.PERCENT:
             faults.where(
                 value > MOST_PERCENT,
