@@ -37,7 +37,8 @@ _MOST_DRAWN = 12
 _MOST_TOLD = 20
 _LONGEST_LAG_S = 3600
 _OPTIMUM = (
-    "the fewest priced cost with no slice bad, all demand known beforehand, counts changing between slices"
+    "the fewest priced cost with no slice bad, all demand known beforehand, counts changing between slices; "
+    "where a slice leaves work that breaks the next, what mends it may cost more than the least"
 )
 
 

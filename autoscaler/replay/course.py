@@ -31,6 +31,8 @@ class Course:
 
     domain: str
     step_s: float
+    maximum: int
+    """The most vCPUs that the domain can have."""
     demand_vcpus: npt.NDArray[np.float64]
     """As recorded; NaN: not known."""
     wanted_vcpus: npt.NDArray[np.float64]

@@ -66,6 +66,7 @@ def even(
         return None
     interval_s = _interval_s(single, step_s)
     spans = _spans(single, interval_s, repairs)
+    _tell(single, Mend.BEYOND, single.demand_vcpus > (single.maximum or np.inf), repairs)
     if wrong := _wrong_length(single, spans, interval_s, step_s):
         problems.add(single.place, single.line(0), wrong)
         return None
@@ -82,7 +83,7 @@ def even(
         start_s=float(single.begin_s[0]),
         step_s=step_s,
         demand_vcpus=demand,
-        maximum=_maximum(single.vcpus, float(np.nanmax(means))),
+        maximum=_maximum(single, float(np.nanmax(means))),
         recorded_s=interval_s,
     )
 
@@ -159,21 +160,23 @@ def _spans(recording: Recording, interval_s: float, repairs: Repairs) -> Spans:
     begin_s = recording.begin_s - recording.begin_s[0]
     next_s = np.append(begin_s[1:], np.inf)
 
-    def tell(mend: Mend, rows: npt.NDArray[np.bool_]) -> None:
-        if rows.any():
-            first = recording.line(int(np.argmax(rows)))
-            repairs.mended(recording.place, first, mend, domain=recording.domain, rows=int(rows.sum()))
-
     if recording.lasting_s is None:
         bridged = next_s - begin_s <= LONGEST_BRIDGE * interval_s
         end_s = np.where(bridged, next_s, begin_s + interval_s)
     else:
         end_s = np.minimum(begin_s + recording.lasting_s, next_s)
-        tell(Mend.CLIPPED, begin_s + recording.lasting_s > next_s)
-    tell(Mend.UNEVEN, np.abs(end_s - begin_s - interval_s) > _JITTER_RATIO * interval_s)
+        _tell(recording, Mend.CLIPPED, begin_s + recording.lasting_s > next_s, repairs)
+    uneven = np.abs(end_s - begin_s - interval_s) > _JITTER_RATIO * interval_s
+    _tell(recording, Mend.UNEVEN, uneven, repairs)
     silent_s = np.append(0.0, begin_s[1:] - end_s[:-1])
-    tell(Mend.GAP, silent_s > _KNOWN_RATIO * interval_s)
+    _tell(recording, Mend.GAP, silent_s > _KNOWN_RATIO * interval_s, repairs)
     return Spans(begin_s, end_s, recording.demand_vcpus)
+
+
+def _tell(recording: Recording, mend: Mend, rows: npt.NDArray[np.bool_], repairs: Repairs) -> None:
+    if rows.any():
+        first = recording.line(int(np.argmax(rows)))
+        repairs.mended(recording.place, first, mend, domain=recording.domain, rows=int(rows.sum()))
 
 
 def _means(spans: Spans, cell_s: float) -> Floats:
@@ -217,6 +220,6 @@ def _between(means: Floats, cell_s: float, step_s: float, rng: np.random.Generat
     return noisy
 
 
-def _maximum(vcpus: int, peak_vcpus: float) -> int:
-    """The most vCPUs: what the recording says, and never less than room for twice the peak."""
-    return max(2, vcpus, math.ceil(2 * peak_vcpus))
+def _maximum(recording: Recording, peak_vcpus: float) -> int:
+    """The most vCPUs: what is stated, else what the domain had or room for twice the peak."""
+    return recording.maximum or max(2, recording.vcpus, math.ceil(2 * peak_vcpus))

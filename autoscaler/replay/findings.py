@@ -89,6 +89,11 @@ class Mend(Enum):
     UNEVEN = "rows came at uneven intervals; what a step has is the mean by time"
     GAP = "rows after a gap that is too long to bridge; what lies in it is not known"
     COUNT = "rows state other vCPUs than the rows before; the most are taken"
+    UNIT = (
+        "rows from which on demand is never less than ten times what it ever was before, and in the tens: "
+        "percent? They are taken as vCPUs"
+    )
+    BEYOND = "rows want more vCPUs than the maximum that is stated, which holds: what is above it waits"
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""The cheapest way through the slices of many domains at once, where moves and bad slices have their prices.
+"""The cheapest way through the slices of many domains at once, where moves have their prices and none is bad.
 
 A dynamic programme over time and counts, with all domains as columns. From one slice to the next a count l
 comes from the cheapest count j at value[j] + add x (l - j) or + remove x (j - l); as a move costs the same
@@ -55,83 +55,62 @@ class Ladder:
     """Several domains side by side. Counts above the greatest need help nobody and are left out."""
 
     def __init__(self, domains: Sequence[Runs], prices: Prices) -> None:
-        self.domains, self._runs = len(domains), max(len(runs.needs) for runs in domains)
-        self._needs, self._dues = np.zeros((self._runs, self.domains)), np.zeros((self._runs, self.domains))
-        self._slices = np.ones((self._runs, self.domains))
+        self._runs, size = max(len(runs.needs) for runs in domains), len(domains)
+        self._needs, self._dues = np.zeros((self._runs, size)), np.zeros((self._runs, size))
         for column, runs in enumerate(domains):
             self._needs[: len(runs.needs), column] = runs.needs
-            self._slices[: len(runs.needs), column] = runs.slices
             self._dues[: len(runs.needs), column] = runs.minutes * prices.vcpu_minute
         self._prices = prices
-        self._counts = np.arange(1.0, max(self._needs.max(), 1.0) + 1)[:, None, None]
+        self._counts = np.arange(1.0, max(self._needs.max(), 1.0) + 1)[:, None]
         self._tilt, self._turn = self._counts * prices.remove, self._counts * (prices.add + prices.remove)
-        of_a_slice = np.max(self._dues / self._slices)
-        self.dearest = float((prices.add + prices.remove + of_a_slice) * len(self._counts))
-        """No single slice costs more to keep than this, be it kept by vCPUs that come and go for it alone."""
 
-    def cost(self, bad_prices: Floats) -> Floats:
-        """The least cost where each bad slice has this price; infinite: none is bad.
-
-        Prices and costs have the shape (trials, domains).
-        """
-        tilted = self._begin(bad_prices)
+    def cost(self) -> Floats:
+        """The least cost of each domain, shape (domains,)."""
+        tilted = self._begin()
         for run in range(self._runs):
-            self._pass(tilted, run, bad_prices)
+            self._pass(tilted, run)
         cost: Floats = np.min(tilted - self._tilt, axis=0)
         return cost
 
-    def path(self, bad_prices: Floats) -> Levels:
-        """The counts of a cheapest way, shape (runs, domains), for prices of shape (domains,)."""
-        prices, stride = bad_prices[None], isqrt(self._runs) + 1
-        tilted, kept = self._begin(prices), []
+    def path(self) -> Levels:
+        """The counts of a cheapest way, shape (runs, domains)."""
+        stride = isqrt(self._runs) + 1
+        tilted, kept = self._begin(), []
         for run in range(self._runs):
             if run % stride == 0:
                 kept.append(tilted.copy())
-            self._pass(tilted, run, prices)
-        chosen = np.argmin((tilted - self._tilt)[:, 0], axis=0)
-        path = np.empty((self._runs, self.domains), dtype=np.int64)
+            self._pass(tilted, run)
+        chosen = np.argmin(tilted - self._tilt, axis=0)
+        path = np.empty(self._needs.shape, dtype=np.int64)
         for begin in reversed(range(0, self._runs, stride)):
             before = [kept.pop()]
             for run in range(begin, min(begin + stride, self._runs) - 1):
                 before.append(before[-1].copy())
-                self._pass(before[-1], run, prices)
+                self._pass(before[-1], run)
             for run in reversed(range(begin, begin + len(before))):
                 path[run] = chosen + 1
-                chosen = self._came_from((before[run - begin] - self._tilt)[:, 0], chosen)
+                chosen = self._came_from(before[run - begin] - self._tilt, chosen)
         return path
 
-    def spent(self, path: Levels) -> Floats:
-        """What each run costs on this way, with the moves that lead to it: shape (runs, domains)."""
-        return self.moved(np.concatenate([path[:1], path[:-1]]), path) + path * self._dues
-
-    def moved(self, before: Levels, after: Levels) -> Floats:
-        """What it costs to get from some counts to others."""
-        rise = after - before
-        return np.where(rise > 0, rise * self._prices.add, -rise * self._prices.remove)
-
-    def bad(self, path: Levels) -> Floats:
-        """How many slices of each run are bad on this way: shape (runs, domains)."""
-        return np.where(path < self._needs, self._slices, 0.0)
-
-    def _begin(self, bad_prices: Floats) -> Floats:
-        """The values before the first run, shape (counts, trials, domains): any count is free.
+    def _begin(self) -> Floats:
+        """The values before the first run, shape (counts, domains): any count is free.
 
         Values are kept with the price of removing all vCPUs added, which spares half of the work.
         """
-        return np.tile(self._tilt, (1, *bad_prices.shape))
+        return np.tile(self._tilt, (1, self._needs.shape[1]))
 
-    def _pass(self, tilted: Floats, run: int, bad_prices: Floats) -> None:
+    def _pass(self, tilted: Floats, run: int) -> None:
         """Turn the least cost of having each count before a run into that of having it in the run."""
         tilted -= self._turn
         np.minimum.accumulate(tilted, axis=0, out=tilted)
         tilted += self._turn
         np.minimum.accumulate(tilted[::-1], axis=0, out=tilted[::-1])
         tilted += self._counts * self._dues[run]
-        short = self._counts < self._needs[run]
-        np.add(tilted, bad_prices * self._slices[run], out=tilted, where=short)
+        np.copyto(tilted, np.inf, where=self._counts < self._needs[run])
 
     def _came_from(self, values: Floats, chosen: Levels) -> Levels:
         """The count, as an index, from which each domain came to the chosen one."""
-        counts = np.arange(len(values))[:, None]
-        least: Levels = np.argmin(values + self.moved(counts, chosen), axis=0)
+        rise = chosen - np.arange(len(values))[:, None]
+        moved = np.where(rise > 0, rise * self._prices.add, -rise * self._prices.remove)
+        least: Levels = np.argmin(values + moved, axis=0)
         return least

@@ -1,37 +1,30 @@
 """The offline optimum: the cheapest course of each domain, had its whole demand been known beforehand.
 
-A count holds for whole slices, moves take no time, and the first count is free. Two promises can be asked of
-it:
+A count holds for whole slices, moves take no time, and the first count is free. What is looked for is the
+fewest priced cost with no slice bad. A slice that even the maximum cannot keep gets the maximum.
 
-`every_slice_kept`
-    the fewest priced cost with no slice bad. A slice that even the maximum cannot keep gets the maximum.
-`budget_spent`
-    the fewest priced cost with as many slices bad as the objective allows. Slices that even the maximum
-    cannot keep are bad in any course and come off the budget.
-
-The bound is of what each slice needs if nothing waits when it begins: no course whose counts hold for whole
-slices costs less and keeps the same promise. Where the course that keeps every slice breaks one by what the
-one before left undone, that is given what it needs besides and the course found anew, so that it really keeps
-the promise; what this costs is the gap between cost and bound. A course that spends a budget is not mended:
-what it skips waits, and may break more slices than it counts. There only the bound is sound.
+Found exactly is the least cost of what each slice needs if nothing waits when it begins: the bound. No course
+whose counts hold for whole slices costs less and keeps every slice. Where the course of that cost breaks a
+slice by what the one before left undone, the slice is given what it needs besides; where even the maximum
+would not do, those before it are given more, so that they leave less. Then the course is found anew. So it
+really keeps the promise, unless no course that was tried does, and may cost more than the least: by no more
+than the gap between cost and bound, which is zero where no slice leaves work that breaks the next.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from autoscaler.replay.budget import spend
 from autoscaler.replay.ladder import Ladder, Runs
 from autoscaler.replay.prescribed import prescribed
 from autoscaler.replay.score import cost, slices_of
-from autoscaler.replay.slices import BAD, UNKNOWN, by_slice, judged, needed_vcpus, steps_of_slice
+from autoscaler.replay.slices import BAD, by_slice, left_undone, needed_vcpus, steps_of_slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -42,7 +35,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Levels = npt.NDArray[np.int64]
 
-_MENDS = 3
+_MENDS = 8
 """How often courses are found anew for slices that others broke."""
 _CELLS = 2048
 """Counts x domains that are reckoned together: enough to be quick, few enough for the processor's cache."""
@@ -66,41 +59,13 @@ class Optimum:
 
 def every_slice_kept(traces: Sequence[Trace], sla: Sla, prices: Prices) -> Optimum:
     """The cheapest courses that leave no slice bad: exact but for what slices leave undone."""
+    search = _Search(traces=traces, sla=sla, prices=prices)
     needs = [np.minimum(_needed(trace, sla), trace.maximum) for trace in traces]
-
-    def cheapest(ladder: Ladder, _: list[int]) -> tuple[Levels, Floats]:
-        never = np.full(ladder.domains, np.inf)
-        return ladder.path(never), ladder.cost(never[None])[0]
-
-    return _Search(traces=traces, sla=sla, prices=prices, cheapest=cheapest).optimum(needs, mends=_MENDS)
-
-
-def budget_spent(traces: Sequence[Trace], sla: Sla, prices: Prices) -> Optimum:
-    """Cheap courses with at most 1 - objective of the known slices bad, and a bound on all such courses."""
-    needs, allowances = [], []
-    for trace in traces:
-        needed = _needed(trace, sla)
-        lost = needed > trace.maximum
-        needs.append(np.where(lost, 1, needed))
-        allowances.append(max(_allowed(trace, sla) - np.count_nonzero(lost), 0))
-    allowed = np.array(allowances)
-
-    def cheapest(ladder: Ladder, rows: list[int]) -> tuple[Levels, Floats]:
-        return spend(ladder, allowed[rows])
-
-    return _Search(traces=traces, sla=sla, prices=prices, cheapest=cheapest).optimum(needs, mends=0)
+    return search.optimum(needs)
 
 
 def _needed(trace: Trace, sla: Sla) -> Levels:
     return needed_vcpus(trace.demand_vcpus, trace.step_s, sla, trace.maximum)
-
-
-def _allowed(trace: Trace, sla: Sla) -> int:
-    """How many bad slices the objective allows over the whole trace."""
-    demand_vcpus = by_slice(trace.demand_vcpus, steps_of_slice(sla, trace.step_s))
-    known = np.count_nonzero(judged(demand_vcpus, np.inf) != UNKNOWN)
-    # 1 - 0.95 is not quite 0.05 in floating point.
-    return floor(round(1 - sla.objective_ratio, 9) * known)
 
 
 class _Found(NamedTuple):
@@ -119,15 +84,13 @@ class _Search:
     traces: Sequence[Trace]
     sla: Sla
     prices: Prices
-    cheapest: Callable[[Ladder, list[int]], tuple[Levels, Floats]]
-    """Gives the counts of some of the traces, and the bounds."""
 
-    def optimum(self, needs: list[Levels], *, mends: int) -> Optimum:
+    def optimum(self, needs: list[Levels]) -> Optimum:
         """Find courses for what each slice needs, and again where one breaks by what another left undone."""
         rows = range(len(self.traces))
         found = self._find(rows, needs)
         bounds = tuple(found[row].bound for row in rows)
-        for _ in range(mends):
+        for _ in range(_MENDS):
             broken = [row for row in rows if self._mend(row, needs, found[row])]
             found |= self._find(broken, needs)
         courses = tuple(found[row].course for row in rows)
@@ -139,7 +102,8 @@ class _Search:
         runs = {row: Runs.of(needs[row], _minutes(traces[row], sla)) for row in rows}
         counts, bounds = {}, {}
         for together in _together(runs):
-            path, proven = self.cheapest(Ladder([runs[row] for row in together], self.prices), together)
+            ladder = Ladder([runs[row] for row in together], self.prices)
+            path, proven = ladder.path(), ladder.cost()
             for column, row in enumerate(together):
                 counts[row] = np.repeat(path[: len(runs[row].needs), column], runs[row].slices)
                 bounds[row] = float(proven[column])
@@ -153,21 +117,57 @@ class _Search:
         }
 
     def _mend(self, row: int, needs: list[Levels], found: _Found) -> bool:
-        """Let slices that broke with what they need alone need what they do with what they found undone.
+        """Let slices that broke have what they need with what they found undone, or find less undone.
 
         Returns:
             Whether there were any that could be kept.
         """
         trace, sla = self.traces[row], self.sla
+        broken = slices_of(found.course, sla) == BAD
+        broken &= _needed(trace, sla) <= trace.maximum
+        if not broken.any():
+            return False
         first = slice(None, None, steps_of_slice(sla, trace.step_s))
         waiting_vcpus = np.nan_to_num(found.course.wanted_vcpus[first] - trace.demand_vcpus[first])
         needed = needed_vcpus(trace.demand_vcpus, trace.step_s, sla, trace.maximum, waiting_vcpus)
         # The plant's last digit may differ where a slice is just below its limit.
         needed = np.maximum(needed, found.counts + 1)
-        broken = (slices_of(found.course, sla) == BAD) & (found.counts >= needs[row])
-        broken &= needed <= trace.maximum
-        needs[row] = np.where(broken, needed, needs[row])
-        return bool(np.any(broken))
+        within = broken & (needed <= trace.maximum)
+        wanted = np.where(within, needed, needs[row])
+        for late in np.flatnonzero(broken & ~within):
+            self._lighten(trace, found.counts, waiting_vcpus, int(late), wanted)
+        mended = bool(np.any(wanted > needs[row]))
+        needs[row] = wanted
+        return mended
+
+    def _lighten(
+        self, trace: Trace, counts: Levels, waiting_vcpus: Floats, late: int, wanted: Levels
+    ) -> None:
+        """Have the nearest slice before a late one that can leave so little that the maximum keeps that."""
+        for early in reversed(range(late)):
+            if counts[early] < trace.maximum and self._kept(trace, waiting_vcpus, early, late, trace.maximum):
+                fewest, most = int(counts[early]) + 1, trace.maximum
+                while fewest < most:
+                    middle = (fewest + most) // 2
+                    if self._kept(trace, waiting_vcpus, early, late, middle):
+                        most = middle
+                    else:
+                        fewest = middle + 1
+                wanted[early] = max(wanted[early], fewest)
+                wanted[early + 1 : late + 1] = trace.maximum
+                return
+            if waiting_vcpus[early] <= 0:
+                return  # Nothing comes from further back.
+
+    def _kept(self, trace: Trace, waiting_vcpus: Floats, early: int, late: int, vcpus: int) -> bool:
+        """Whether the maximum keeps a late slice where an early one has so many, and all between the most."""
+        demand_vcpus = by_slice(trace.demand_vcpus, steps_of_slice(self.sla, trace.step_s))
+        left_vcpus = float(waiting_vcpus[early])
+        for number in range(early, late):
+            online = float(vcpus if number == early else trace.maximum)
+            left_vcpus = left_undone(demand_vcpus[number], online, trace.step_s, left_vcpus)
+        needed = needed_vcpus(demand_vcpus[late], trace.step_s, self.sla, trace.maximum, left_vcpus)
+        return bool(needed[0] <= trace.maximum)
 
 
 def _together(domains: Mapping[int, Runs]) -> Iterator[list[int]]:

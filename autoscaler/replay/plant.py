@@ -141,6 +141,7 @@ class Plant:
             Course(
                 domain=trace.domain,
                 step_s=self.step_s,
+                maximum=trace.maximum,
                 demand_vcpus=trace.demand_vcpus[over],
                 wanted_vcpus=self._wanted[row, over],
                 busy_vcpus=self._busy[row, over],

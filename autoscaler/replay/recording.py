@@ -32,7 +32,9 @@ class Recording:
     demand_vcpus: npt.NDArray[np.float64]
     """The mean over that time; NaN: not known."""
     vcpus: int
-    """The most vCPUs that the domain is recorded to have; 0: nothing was said of that."""
+    """The most vCPUs that the domain had; 0: nothing was said of that."""
+    maximum: int
+    """The most that it can have, as stated; 0: nothing was said of that."""
 
     def line(self, row: int) -> int | None:
         """Where the row stands."""

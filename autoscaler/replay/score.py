@@ -44,7 +44,7 @@ class DomainScore:
     """The same over that of the offline optimum."""
     vcpu_hours: float
     vcpu_hours_over_p995: float
-    """Over those of a guest that always has P99.5 of its demand and a fifth more, rounded up."""
+    """Over those of a guest that always has P99.5 of its demand and a fifth more, as `P995` sizes it."""
     adds: int
     removals: int
     removals_per_day: float
@@ -131,7 +131,7 @@ def domain_score(course: Course, optimum: Course, sla: Sla, prices: Prices) -> D
         j=j,
         j_over_optimum=j / cost(optimum, prices),
         vcpu_hours=vcpu_hours,
-        vcpu_hours_over_p995=vcpu_hours / (P995.vcpus(course.demand_vcpus) * span_s / 3600),
+        vcpu_hours_over_p995=vcpu_hours / (P995.vcpus(course.demand_vcpus, course.maximum) * span_s / 3600),
         adds=course.adds,
         removals=course.removals,
         removals_per_day=course.removals / (span_s / _DAY_S),

@@ -25,7 +25,7 @@ class Trace:
     demand_vcpus: npt.NDArray[np.float64]
     """Shape (steps,): vCPUs wanted, the mean over each step; NaN: not recorded."""
     maximum: int
-    """The most vCPUs that the domain can have."""
+    """The most vCPUs that the domain can have; demand may be above it."""
     recorded_s: float
     """Interval of the recording. Longer than a step: what lies between was made up, and flatters every
     strategy that reacts."""

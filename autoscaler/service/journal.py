@@ -39,7 +39,7 @@ from autoscaler.service.journal_rows import (
     look_over,
     write_ended,
 )
-from autoscaler.service.journal_schema import SCHEMA_VERSION, bring_up, schema_of
+from autoscaler.service.journal_schema import SCHEMA_VERSION, bring_up, refuse_newer, schema_of
 from autoscaler.service.order_rows import delete_order, read_orders, write_order
 
 if TYPE_CHECKING:
@@ -109,13 +109,8 @@ class SqliteJournal:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         self._db.execute("PRAGMA synchronous = NORMAL")
-        schema = schema_of(self._db)
-        if schema > SCHEMA_VERSION:
-            raise JournalUnavailable(
-                f"the journal {self._path} has schema {schema}, this version of the service writes "
-                f"{SCHEMA_VERSION}: move the file away, or run the version that wrote it"
-            )
-        if schema < SCHEMA_VERSION:
+        refuse_newer(self._db, self._path)
+        if schema_of(self._db) < SCHEMA_VERSION:
             bring_up(self._db)
         self._before = look_over(self._db)
         self._audit.take_up(self._db)

@@ -17,6 +17,7 @@ from autoscaler.service.decision_record import as_known, was_seen
 from autoscaler.service.journal_audit import head_in
 from autoscaler.service.journal_errors import DAMAGE, damaged
 from autoscaler.service.journal_rows import stages_s
+from autoscaler.service.journal_schema import refuse_newer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -225,6 +226,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
             db.row_factory = sqlite3.Row
+            refuse_newer(db, path)
             yield db
     except (sqlite3.Error, UnicodeError) as error:
         raise JournalUnavailable(f"the journal {path} cannot be read ({error})") from error

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autoscaler.ports import JournalUnavailable
+
 if TYPE_CHECKING:
     import sqlite3
+    from pathlib import Path
 
 _DECISIONS_AND_OPERATIONS = """
 CREATE TABLE decisions (
@@ -129,6 +132,20 @@ def schema_of(db: sqlite3.Connection) -> int:
     """The schema that a journal has; 0: a new file."""
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     return version
+
+
+def refuse_newer(db: sqlite3.Connection, path: Path) -> None:
+    """Leave a journal alone whose schema this version does not know: its figures may mean something else.
+
+    Raises:
+        JournalUnavailable: it is one.
+    """
+    schema = schema_of(db)
+    if schema > SCHEMA_VERSION:
+        raise JournalUnavailable(
+            f"the journal {path} was made by a newer version: it has schema {schema}, this version writes "
+            f"{SCHEMA_VERSION}: run the version that wrote it, or move the file away"
+        )
 
 
 def bring_up(db: sqlite3.Connection) -> None:

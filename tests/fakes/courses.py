@@ -13,6 +13,7 @@ from autoscaler.replay.judged import Judged
 from autoscaler.replay.score import domain_score, slices_of
 
 STEP_S = 10.0
+MAXIMUM = 32
 MONDAY_S = 1_704_067_200.0
 """Monday, 1 January 2024, 00:00 UTC."""
 SLA = Sla()
@@ -30,6 +31,7 @@ def course(wanted: Floats, online: Floats, domain: str = "web-1", *, step_s: flo
     return Course(
         domain=domain,
         step_s=step_s,
+        maximum=MAXIMUM,
         demand_vcpus=wanted,
         wanted_vcpus=wanted,
         busy_vcpus=np.minimum(np.nan_to_num(wanted), online),

@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscaler.core.policy import Prices, Sla
-from autoscaler.replay.budget import spend
 from autoscaler.replay.ladder import Ladder, Runs
-from autoscaler.replay.optimum import budget_spent, every_slice_kept
+from autoscaler.replay.optimum import every_slice_kept
 from autoscaler.replay.score import cost, slices_of
 from autoscaler.replay.slices import BAD
 from tests.fakes.replayed import course_of, trace_of
@@ -39,12 +38,12 @@ def price_of(path: tuple[int, ...], cost_of: Prices) -> float:
     return moves + sum(path) * cost_of.vcpu_minute
 
 
-def least(need: list[int], cost_of: Prices, allowed: int) -> float:
+def least(need: list[int], cost_of: Prices) -> float:
     """By trying all courses."""
     return min(
         price_of(path, cost_of)
         for path in product(range(1, TOP + 1), repeat=len(need))
-        if sum(count < wants for count, wants in zip(path, need, strict=True)) <= allowed
+        if all(count >= wants for count, wants in zip(path, need, strict=True))
     )
 
 
@@ -58,26 +57,13 @@ def test_no_course_that_keeps_every_slice_is_cheaper_and_the_path_costs_what_is_
     several: list[list[int]], cost_of: Prices
 ) -> None:
     ladder = ladder_of(several, cost_of)
-    never = np.full(len(several), np.inf)
-    found, path = ladder.cost(never[None])[0], ladder.path(never)
-    assert found == pytest.approx([least(need, cost_of, 0) for need in several])
-    assert ladder.spent(path).sum(axis=0) == pytest.approx(found)
-    assert not ladder.bad(path).any()
-
-
-@UNIT
-@given(several=st.lists(needs, min_size=1, max_size=3), cost_of=prices, allowed=st.integers(0, 3))
-def test_a_spent_budget_lies_between_its_bound_and_what_it_costs(
-    several: list[list[int]], cost_of: Prices, allowed: int
-) -> None:
-    ladder = ladder_of(several, cost_of)
-    path, bounds = spend(ladder, np.full(len(several), allowed))
-    spent = ladder.spent(path).sum(axis=0)
+    found, path = ladder.cost(), ladder.path()
+    assert found == pytest.approx([least(need, cost_of) for need in several])
     for column, need in enumerate(several):
-        exact = least(need, cost_of, allowed)
-        assert bounds[column] <= exact + 1e-6
-        assert exact <= spent[column] + 1e-6
-    assert (ladder.bad(path).sum(axis=0) <= allowed).all()
+        runs = Runs.of(np.array(need), np.ones(len(need)))
+        counts = np.repeat(path[: len(runs.needs), column], runs.slices)
+        assert (counts >= need).all()
+        assert price_of(tuple(counts.tolist()), cost_of) == pytest.approx(found[column])
 
 
 @UNIT
@@ -89,12 +75,10 @@ def test_no_guest_that_keeps_the_promise_costs_less(
     slices = len(demand) // 2
     counts = data.draw(st.lists(st.integers(1, 4), min_size=slices, max_size=slices))
     course = course_of(trace, [count for count in counts for _ in range(2)])
-    bad = int(np.count_nonzero(slices_of(course, SLA) == BAD))
-    paid = cost(course, cost_of) + 1e-6
-    if bad == 0:
-        assert every_slice_kept([trace], SLA, cost_of).bounds[0] <= paid
-    if bad <= slices // 4:
-        assert budget_spent([trace], SLA, cost_of).bounds[0] <= paid
+    if BAD not in slices_of(course, SLA):
+        optimum = every_slice_kept([trace], SLA, cost_of)
+        assert optimum.bounds[0] <= cost(course, cost_of) + 1e-6
+        assert BAD not in slices_of(optimum.courses[0], SLA)
 
 
 @UNIT

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -66,3 +69,14 @@ def test_a_journal_that_tells_of_no_demand_is_said(tmp_path: Path) -> None:
     done = ran("--from-journal", tmp_path / "journal.sqlite")
     assert done.exit_code == 1
     assert "no demand in that time" in done.output
+
+
+@pytest.mark.parametrize("strictly", [pytest.param([], id="demand"), pytest.param(["--strict"], id="strict")])
+def test_a_journal_of_a_newer_version_is_refused(journal: Path, tmp_path: Path, strictly: list[str]) -> None:
+    newer = tmp_path / "journal.sqlite"
+    shutil.copy(journal, newer)
+    with closing(sqlite3.connect(newer)) as db:
+        db.execute("PRAGMA user_version = 99")
+    done = ran("--from-journal", newer, "--since", "3650d", *strictly)
+    assert done.exit_code == 1
+    assert "was made by a newer version: it has schema 99" in done.output

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import nan
 
+import numpy as np
 import pytest
 
 from autoscaler.core.policy import Prices, Sla
-from autoscaler.replay.optimum import budget_spent, every_slice_kept
+from autoscaler.replay.course import Course
+from autoscaler.replay.optimum import every_slice_kept
 from autoscaler.replay.score import cost, slices_of
 from autoscaler.replay.slices import BAD
 from tests.fakes.replayed import course_of, trace_of
 
 SLA = Sla(below=0.8, slice_s=60.0, objective_ratio=0.9)
 PRICES = Prices()
+
+
+def bad(course: Course) -> int:
+    return int(np.count_nonzero(slices_of(course, SLA) == BAD))
 
 
 def minutes(*vcpus: float) -> list[float]:
@@ -53,12 +60,6 @@ def test_a_slice_that_the_maximum_cannot_keep_gets_the_maximum() -> None:
     assert course.online_vcpus[-1] == 3
 
 
-def test_the_budget_goes_where_it_saves_most() -> None:
-    trace = trace_of(minutes(*[0.1] * 5, 0.9, *[0.1] * 3, 0.9, 0.9, *[0.1] * 4, 0.9, *[0.1] * 4))
-    (course,) = budget_spent([trace], SLA, PRICES).courses
-    assert [index for index, outcome in enumerate(slices_of(course, SLA)) if outcome == BAD] == [5, 15]
-
-
 STEEP = [*minutes(0.1, 0.1), 0.1, 0.1, 0.1, 0.5, 1.4, 1.9, 2.7, 3.4, 4.1, 5.2, 6.0, 6.6, *minutes(0.1)]
 """The third slice has enough in one vCPU, and leaves to the fourth what breaks it."""
 
@@ -69,10 +70,19 @@ def test_a_slice_also_gets_what_it_needs_for_what_it_finds_undone() -> None:
     assert optimum.costs[0] == optimum.bounds[0] + 3
 
 
-def test_a_budget_that_lost_slices_have_spent_leaves_the_others_kept() -> None:
-    trace = trace_of(minutes(*[0.1] * 4, 9.0, *[0.1] * 4, 1.2), maximum=2)
-    (course,) = budget_spent([trace], SLA, PRICES).courses
-    assert slices_of(course, SLA)[-1] != BAD
+@pytest.mark.parametrize("maximum", [2, 3, 4])
+def test_a_slice_that_the_maximum_keeps_only_if_little_is_left_to_it_has_the_one_before_leave_less(
+    maximum: int,
+) -> None:
+    trace = trace_of([0.2] * 5 + [8.0] + [1.2] * 6 + [0.2] * 6, maximum=maximum)
+    optimum = every_slice_kept([trace], SLA, PRICES)
+    courses = [
+        course_of(trace, [count for count in counts for _ in range(6)])
+        for counts in product(range(1, maximum + 1), repeat=3)
+    ]
+    fewest_bad = min(map(bad, courses))
+    assert bad(optimum.courses[0]) == fewest_bad
+    assert optimum.costs[0] == min(cost(course, PRICES) for course in courses if bad(course) == fewest_bad)
 
 
 def test_traces_of_any_length_and_size_come_back_in_their_order() -> None:

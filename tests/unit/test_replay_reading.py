@@ -195,17 +195,57 @@ def test_columns_may_stand_in_any_order_and_be_quoted(tmp_path: Path) -> None:
     assert read(path).traces[0].domain == "web, old"
 
 
-def test_the_maximum_leaves_room_for_twice_the_peak_and_is_never_less_than_what_is_recorded(
+def test_a_stated_maximum_holds_and_demand_above_it_is_said(tmp_path: Path) -> None:
+    rows = [("idle", 0, 0.1, 2), ("idle", 10, 0.2, 16), ("busy", 0, 5.1, 4), ("busy", 10, 4, 4)]
+    reading = read(written(tmp_path, csv_of(rows, "domain,timestamp_s,demand_vcpus,maximum")))
+
+    assert [trace.maximum for trace in reading.traces] == [16, 4]
+    assert reading.traces[1].demand_vcpus.tolist() == [5.1, 4]
+    told = "\n".join(reading.repairs)
+    assert f"{tmp_path}/trace.csv:3: 1x, the first one here: rows state other vCPUs" in told
+    assert f"{tmp_path}/trace.csv:4: 1x, the first one here: rows want more vCPUs than the maximum" in told
+
+
+def test_a_maximum_that_nobody_states_leaves_room_for_twice_the_peak_and_for_what_the_domain_had(
     tmp_path: Path,
 ) -> None:
-    rows = [("idle", 0, 0.1, 2), ("idle", 10, 0.2, 16), ("busy", 0, 5.1, 6), ("busy", 10, 4, 6)]
-    recorded = read(written(tmp_path, csv_of(rows, "domain,timestamp_s,demand_vcpus,maximum")))
-    plain = read(written(tmp_path, csv_of(row[:3] for row in rows), "plain.csv"))
+    rows = [("idle", 0, 0.1), ("idle", 10, 0.2), ("busy", 0, 5.1), ("busy", 10, 4)]
+    plain = read(written(tmp_path, csv_of(rows, "domain,timestamp_s,demand_vcpus")))
+    had = [("web", 0, 5, 16), ("web", 10, 10, 16)]
+    percent = read(written(tmp_path, csv_of(had, "domain,timestamp_s,utilization_percent,vcpus"), "had.csv"))
 
-    assert [trace.maximum for trace in recorded.traces] == [16, 11]
-    assert [trace.maximum for trace in plain.traces] == [2, 11]
-    assert recorded.repairs[0].startswith(
-        f"{tmp_path}/trace.csv:3: 1x, the first one here: rows state other vCPUs"
+    assert [trace.maximum for trace in (*plain.traces, *percent.traces)] == [2, 11, 16]
+    assert plain.repairs == percent.repairs == ()
+
+
+def test_percents_that_never_exceed_1_are_doubted(tmp_path: Path) -> None:
+    header = "domain,timestamp_s,utilization_percent,vcpus"
+    ratios = [("web", 10 * row, 0.3 + 0.01 * row, 4) for row in range(40)]
+    (doubt,) = read(written(tmp_path, csv_of(ratios, header))).repairs
+    assert doubt.startswith(f"{tmp_path}/trace.csv: all percents are at or below 1: a ratio?")
+
+    idle_and_busy = [*ratios, ("db", 0, 60, 4), ("db", 10, 60, 4)]
+    assert read(written(tmp_path, csv_of(idle_and_busy, header), "both.csv")).repairs == ()
+
+
+@pytest.mark.parametrize(
+    ("demand", "line"),
+    [
+        pytest.param([1, 1.2] * 10 + [25, 30] * 10, 22, id="for good, into the tens"),
+        pytest.param(([1, 1.2] * 5 + [25, 30]) * 3 + [1], None, id="bursts"),
+        pytest.param([1, 1.2] * 10 + [25, 30], None, id="a burst at the end"),
+        pytest.param([0.1, 0.2] * 10 + [4, 6] * 10, None, id="for good, and no percent"),
+        pytest.param([4, 6] * 10 + [25, 30] * 10, None, id="for good, and not by that much"),
+        pytest.param([1, 1.2] * 10 + [200, 300] * 10, None, id="more than percent can be"),
+    ],
+)
+def test_vcpus_that_become_percent_are_doubted_at_their_line(
+    tmp_path: Path, demand: list[float], line: int | None
+) -> None:
+    rows = [("web", 10 * row, vcpus) for row, vcpus in enumerate(demand)]
+    told = read(written(tmp_path, csv_of(rows, "domain,timestamp_s,demand_vcpus"))).repairs
+    assert [sentence.partition(": ")[0] for sentence in told] == (
+        [] if line is None else [f"{tmp_path}/trace.csv:{line}"]
     )
 
 

@@ -35,15 +35,15 @@ class Hindsight:
     """Of the demand of all known steps, in 0 to 100."""
     margin_ratio: float = 0.0
 
-    def vcpus(self, demand_vcpus: Floats) -> int:
-        """The size for such a demand, NaN where it is not known; at least 1."""
+    def vcpus(self, demand_vcpus: Floats, maximum: int) -> int:
+        """The size for such a demand, NaN where it is not known; from 1 to the domain's maximum."""
         known = demand_vcpus[~np.isnan(demand_vcpus)]
         sized_for = float(np.percentile(known, self.percentile)) if len(known) else 0.0
-        return max(ceil(sized_for * (1 + self.margin_ratio) - ROUNDING), 1)
+        return min(max(ceil(sized_for * (1 + self.margin_ratio) - ROUNDING), 1), maximum)
 
     def begin(self, traces: Sequence[Trace], usual: Vcpus) -> Baseline:
         """Size these domains."""
-        sizes = [min(self.vcpus(trace.demand_vcpus), trace.maximum) for trace in traces]
+        sizes = [self.vcpus(trace.demand_vcpus, trace.maximum) for trace in traces]
         return _Fixed(np.array(sizes, dtype=usual.dtype))
 
 

@@ -1,11 +1,17 @@
 """The recommender of the Kubernetes VerticalPodAutoscaler: a percentile of a fading histogram, with a margin.
 
 Source: vertical-pod-autoscaler/pkg/recommender of kubernetes/autoscaler (model/aggregations_config.go,
-util/histogram_options.go, util/decaying_histogram.go, logic/recommender.go, config/config.go): one sample of
-the use a minute; buckets from 0.01 cores on, each 5 % wider than the one before; a sample loses half of its
-weight in 24 hours; the recommendation is the upper end of the bucket that holds the 90th percentile, and 15 %
-more. The guest gets it, rounded up, as soon as it changes: the VPA's updater waits longer only because it has
-to evict pods.
+model/aggregate_container_state.go, util/histogram_options.go, util/decaying_histogram.go,
+logic/recommender.go, config/config.go): one sample of the use a minute; buckets from 0.01 cores on, each 5 %
+wider than the one before; a sample loses half of its weight in 24 hours; the recommendation is the upper end
+of the bucket that holds the 90th percentile, and 15 % more. All samples of a time weigh the same, as they do
+since version 1.4.0; before, each weighed as much as the cores that were requested then, which forgot quicker
+what was used under smaller requests.
+
+The guest gets the recommendation, rounded up, as soon as it changes. Left out is what the updater
+(pkg/updater) waits for, because it evicts pods: it looks once a minute, and within 12 hours of a pod's start
+acts only where the request is outside the recommended bounds, a lower one at the 50th and an upper one at the
+95th percentile, both widened while the history is short; after that also where it differs by 10 %.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ Invariant: every row that is not plainly what the shape says has a fault.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,7 +66,9 @@ class Decoded:
     demand_vcpus: Floats
     """NaN: the cell is empty."""
     vcpus: Floats | None
-    """None: the file does not say; NaN: the row does not."""
+    """That the domain had. None: the file does not say; NaN: the row does not. So the next."""
+    maximum: Floats | None
+    """The most that it can have."""
 
     def picked(self, rows: npt.NDArray[np.intp]) -> Decoded:
         """Some of the rows."""
@@ -76,23 +77,31 @@ class Decoded:
             lasting_s=None if self.lasting_s is None else self.lasting_s[rows],
             demand_vcpus=self.demand_vcpus[rows],
             vcpus=None if self.vcpus is None else self.vcpus[rows],
+            maximum=None if self.maximum is None else self.maximum[rows],
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decoder:
     """Decodes the chunks of one file."""
 
     shape: Shape
     header: tuple[str, ...]
     scales: Scales
+    most: float = 0.0
+    """The largest value so far, in the unit of the file."""
 
     def decoded(self, chunk: Chunk, faults: Faults) -> Decoded:
         """A chunk's rows; those with a fault hold anything."""
         time, lasting = self._time(chunk, faults), self._lasting(chunk, faults)
-        value, count = self._value(chunk, faults), self._count(chunk, faults)
-        demand = self._demand(chunk, value, faults)
-        return Decoded(time if lasting is None else time - lasting, lasting, demand, count)
+        value = self._value(chunk, faults)
+        return Decoded(
+            begin_s=time if lasting is None else time - lasting,
+            lasting_s=lasting,
+            vcpus=self._whole(chunk, self.shape.had, faults),
+            maximum=self._whole(chunk, self.shape.limit, faults),
+            demand_vcpus=self._demand(chunk, value, faults),
+        )
 
     def _column(self, chunk: Chunk, name: str, parse: Parse, faults: Faults) -> Floats:
         column = chunk.columns[self.header.index(name)]
@@ -127,6 +136,7 @@ class Decoder:
             (value < 0) | np.isinf(value),
             lambda row: f"{name} is {value[row]:g}: demand is finite and not below 0",
         )
+        self.most = max(self.most, float(np.fmax.reduce(value, initial=0.0)))
         if self.shape.unit is Unit.PERCENT:
             faults.where(
                 value > MOST_PERCENT,
@@ -134,11 +144,9 @@ class Decoder:
             )
         return value
 
-    def _count(self, chunk: Chunk, faults: Faults) -> Floats | None:
-        counts = [self._whole(chunk, name, faults) for name in self.shape.counts if name in self.header]
-        return reduce(np.fmax, counts) if counts else None
-
-    def _whole(self, chunk: Chunk, name: str, faults: Faults) -> Floats:
+    def _whole(self, chunk: Chunk, name: str | None, faults: Faults) -> Floats | None:
+        if name is None or name not in self.header:
+            return None
         count = self._column(chunk, name, number, faults)
         odd = (count < 0) | (count > MOST_VCPUS) | (np.floor(count) != count)
         faults.where(

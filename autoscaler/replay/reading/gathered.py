@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscaler.replay.findings import Mend, TooManyProblems, shown
-from autoscaler.replay.reading.decoded import Decoded, Decoder, Faults
+from autoscaler.replay.reading.decoded import MOST_PERCENT, Decoded, Decoder, Faults
+from autoscaler.replay.reading.shapes import Unit
 from autoscaler.replay.recording import Recording
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ MOST_ROWS = 50_000_000
 """Of one file; they take 3 GB while they are sorted by domain."""
 MOST_DOMAINS = 100_000
 LONGEST_NAME = 255
+_ANOTHER_UNIT = 10.0
+"""So many times what it was before, and so many vCPUs, looks like percent."""
+_LEAST_ROWS = 3
+"""On either side, for a level."""
 
 
 class Gathered:
@@ -78,7 +83,12 @@ class Gathered:
             repairs: Where rows that say nothing are noted.
         """
         of_domain, lines = np.concatenate(self._of_domain), np.concatenate(self._lines)
-        decoded = self._whole()
+        decoded, decoder = self._whole(), self._decoder
+        if decoder.shape.unit is Unit.PERCENT and 0 < decoder.most <= 1:
+            repairs.note(
+                self._place,
+                "all percents are at or below 1: a ratio? then multiply it by 100; it is taken as percent",
+            )
         order = np.argsort(of_domain, kind="stable")
         ends = np.cumsum(np.bincount(of_domain))
         for name, rows in zip(self._codes or {file_domain: 0}, np.split(order, ends[:-1]), strict=True):
@@ -91,18 +101,20 @@ class Gathered:
             lasting_s=_joined([part.lasting_s for part in parts]),
             demand_vcpus=np.concatenate([part.demand_vcpus for part in parts]),
             vcpus=_joined([part.vcpus for part in parts]),
+            maximum=_joined([part.maximum for part in parts]),
         )
 
     def _recording(
         self, domain: str, lines: npt.NDArray[np.int32], decoded: Decoded, repairs: Repairs
     ) -> Recording:
         demand = decoded.demand_vcpus
-        count = np.full(len(demand), np.nan) if decoded.vcpus is None else decoded.vcpus
-        off = count == 0
-        said = np.flatnonzero(count > 0)
-        changed = np.zeros(len(count), dtype=np.bool_)
-        changed[said[1:]] = np.diff(count[said]) != 0
-        for mend, rows in ((Mend.EMPTY, np.isnan(demand)), (Mend.OFF, off), (Mend.COUNT, changed)):
+        nothing = np.full(len(demand), np.nan)
+        had, most = (nothing if count is None else count for count in (decoded.vcpus, decoded.maximum))
+        off = np.fmax(had, most) == 0
+        mended = {Mend.EMPTY: np.isnan(demand), Mend.OFF: off, Mend.COUNT: _changed(had) | _changed(most)}
+        if self._decoder.shape.unit is Unit.VCPUS:
+            mended[Mend.UNIT] = _in_another_unit(demand)
+        for mend, rows in mended.items():
             if rows.any():
                 first, many = int(lines[np.argmax(rows)]), int(rows.sum())
                 repairs.mended(self._place, first, mend, domain=domain, rows=many)
@@ -113,7 +125,8 @@ class Gathered:
             begin_s=decoded.begin_s,
             lasting_s=decoded.lasting_s,
             demand_vcpus=np.where(off, np.nan, demand),
-            vcpus=int(np.nan_to_num(count).max()),
+            vcpus=int(np.nan_to_num(had).max()),
+            maximum=int(np.nan_to_num(most).max()),
         )
 
     def _domains(self, chunk: Chunk, faults: Faults) -> npt.NDArray[np.int32]:
@@ -129,6 +142,30 @@ class Gathered:
                 if fault := name_fault(name):
                     faults.of_row.setdefault(names.index(name), fault)
         return np.fromiter(map(codes.__getitem__, names), np.int32, len(names))
+
+
+def _changed(count: Floats) -> npt.NDArray[np.bool_]:
+    """Which rows state another count than the row before that states one."""
+    said = np.flatnonzero(count > 0)
+    changed = np.zeros(len(count), dtype=np.bool_)
+    changed[said[1:]] = np.diff(count[said]) != 0
+    return changed
+
+
+def _in_another_unit(demand: Floats) -> npt.NDArray[np.bool_]:
+    """Which rows seem to be percent among vCPUs: a level that came once and stays.
+
+    Load that comes in bursts falls back to what it was, so it never looks like that.
+    """
+    rows = np.zeros(len(demand), dtype=np.bool_)
+    if len(demand) < 2 * _LEAST_ROWS or np.fmax.reduce(demand) > MOST_PERCENT:
+        return rows
+    before = np.fmax.accumulate(demand)[_LEAST_ROWS - 1 : -_LEAST_ROWS]
+    after = np.fmin.accumulate(demand[::-1])[::-1][_LEAST_ROWS : len(demand) - _LEAST_ROWS + 1]
+    jumps = (before > 0) & (after >= np.maximum(_ANOTHER_UNIT, _ANOTHER_UNIT * before))
+    if jumps.any():
+        rows[_LEAST_ROWS + int(np.argmax(jumps)) :] = True
+    return rows
 
 
 def _joined(parts: list[Floats | None]) -> Floats | None:

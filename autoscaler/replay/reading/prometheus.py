@@ -71,7 +71,7 @@ def from_prometheus(
         series = _pages(server, found, start_s, end_s, interval_s, progress)
         counts = _counts(server, found.metric, start_s, end_s)
     evened = Evened(step_s=step_s, seed=seed, problems=problems, repairs=repairs)
-    evened.add(_recordings(server.url, series, counts, interval_s, problems))
+    evened.add(_recordings(server.url, series, counts, found, interval_s, problems))
     return evened.reading()
 
 
@@ -153,7 +153,7 @@ def _pages(
 def _counts(
     server: PrometheusServer, metric: Metric, start_s: float, end_s: float
 ) -> dict[tuple[str | None, str | None], int]:
-    """The most vCPUs that each domain of each scraped host had."""
+    """The most vCPUs that each domain of each scraped host had, or can have."""
     window_s = _window_s(start_s, end_s)
     query = metric.counts_query(window_s)
     if query is None:
@@ -185,6 +185,7 @@ def _recordings(
     url: str,
     series: dict[Labels, _Points],
     counts: dict[tuple[str | None, str | None], int],
+    found: _Found,
     interval_s: float,
     problems: Problems,
 ) -> Iterator[Recording]:
@@ -199,6 +200,7 @@ def _recordings(
             value, at_s = values[wrong[0]], times[wrong[0]]
             problems.add(url, None, f"{domain} has {value:g} vCPUs of demand at {at_s:.0f}: that cannot be")
         else:
+            count = counts.get(_whose(labels), 0)
             yield Recording(
                 domain=domain,
                 place=url,
@@ -206,5 +208,6 @@ def _recordings(
                 begin_s=times - interval_s,
                 lasting_s=np.full(len(times), interval_s),
                 demand_vcpus=values,
-                vcpus=counts.get(_whose(labels), 0),
+                vcpus=0 if found.metric.counts_limit else count,
+                maximum=count if found.metric.counts_limit else 0,
             )

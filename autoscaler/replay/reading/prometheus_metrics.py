@@ -38,7 +38,9 @@ class Metric:
     per_second: float = 1.0
     """So much of the counter is one vCPU for a second."""
     counts: str | None = None
-    """A selector of the vCPUs that the domain has or can have; None: there is none."""
+    """A selector of the vCPUs that the domain has; None: there is none."""
+    counts_limit: bool = False
+    """Whether that selects the most that it can have."""
 
     def query(self, *, step_s: float, scrape_s: float) -> str:
         """PromQL for the mean of each step, vCPUs.
@@ -79,6 +81,7 @@ METRICS = (
         metric="vcpu_autoscaler_domain_demand_vcpus",
         counter=False,
         counts='vcpu_autoscaler_domain_vcpus{state="maximum"}',
+        counts_limit=True,
     ),
     Metric(
         name="vcpu-time",

@@ -43,15 +43,17 @@ class Shape:
     """For how long the value held, up to the row's time; None: it holds from the row's time to the next."""
     scale: str | None = None
     """vCPUs that 100 % are; where the column is missing, the full scale that the caller states."""
-    counts: tuple[str, ...] = ()
-    """VCPUs that the domain had or could have."""
+    had: str | None = None
+    """VCPUs that the domain had."""
+    limit: str | None = None
+    """The most vCPUs that the domain can have."""
     optional: frozenset[str] = frozenset()
     """Those of the columns that may be missing."""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column, in the order in which it is documented; the optional ones last."""
-        named = (self.domain, self.time, self.lasting, self.value, self.scale, *self.counts)
+        named = (self.domain, self.time, self.lasting, self.value, self.scale, self.had, self.limit)
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
     @property
@@ -76,7 +78,7 @@ SHAPES = (
         time="timestamp_s",
         value="demand_vcpus",
         unit=Unit.VCPUS,
-        counts=("maximum",),
+        limit="maximum",
         optional=frozenset({"maximum"}),
     ),
     Shape(
@@ -87,7 +89,8 @@ SHAPES = (
         value="utilization_percent",
         unit=Unit.PERCENT,
         scale="vcpus",
-        counts=("vcpus", "maximum"),
+        had="vcpus",
+        limit="maximum",
         optional=frozenset({"vcpus", "maximum"}),
     ),
     Shape(
@@ -121,7 +124,7 @@ SHAPES = (
         lasting="duration_s",
         value="demand_vcpus",
         unit=Unit.VCPUS,
-        counts=("cpu_count",),
+        had="cpu_count",
     ),
     REQUESTS,
 )
