@@ -115,7 +115,7 @@ class Actuation:
         if unseen or operation.accepted_s is not None or outcome is Outcome.STUCK:
             self.last_change_s = last_s
         self._setbacks.inherit(operation, last_s)
-        if unseen:
+        if unseen or outcome is Outcome.CONFLICT:
             self._left_behind.add(operation, now_s)
 
     def begin(self, decision: Decision, decision_id: int, now_s: float) -> Operation:
@@ -179,8 +179,7 @@ class Actuation:
             self._unknown_since_s = now_s
         elif lost:
             self._unheard = self.operation is not None and not self.operation.settled
-        self._in_flight = None
-        self._last_error = detail
+        self._in_flight, self._last_error = None, detail
         self._wait_to_look(now_s)
 
     def failed(self, outcome: Outcome, detail: str, now_s: float) -> None:
@@ -256,6 +255,7 @@ class Actuation:
         if operation.accepted_s is not None and self._view.plugged < operation.to_vcpus:
             detail = f"domain {self._view.name!r} has {self._view.plugged} vCPUs plugged now"
             self._give_up(operation, Outcome.CONFLICT, detail, now_s)
+            self._left_behind.add(self._closed[-1], now_s)  # its guest may have been asked
 
     def _relieve(self, load: Load) -> None:
         """Close a growth once an interval wholly after it is unsaturated; one closed before only teaches."""

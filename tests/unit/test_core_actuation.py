@@ -350,6 +350,28 @@ def test_a_conflict_is_no_fault_and_is_decided_anew_at_once() -> None:
     assert actuation.conditions == {}
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_a_guest_was_asked_when_vcpus_were_taken_away_may_still_come_true(*, restarted: bool) -> None:
+    actuation = begun()
+    handed_out(actuation, 100.0)
+    actuation.plugged(100.1)
+    handed_out(actuation, 100.1)
+    view = replace(VIEW, plugged=2, at_s=101.0)
+    actuation.observed(view, None, None, 101.0)
+    conflict = only_closed(actuation)
+    assert conflict.outcome is Outcome.CONFLICT
+    if restarted:
+        actuation = Actuation(view, Deadlines())
+        actuation.inherit(conflict, 102.0)
+    else:
+        actuation.unknown("the agent is silent", 102.0, lost=True)
+    assert actuation.may_bring(1, 2)
+    assert not actuation.may_bring(1, 4)
+    actuation.observed(replace(view, at_s=170.0), 1, None, 170.0)
+    assert not actuation.may_bring(1, 2)
+    assert actuation.take_closed() == [], "it is closed once"
+
+
 def test_a_failure_delays_its_own_direction_and_more_each_time() -> None:
     actuation = refused(Outcome.FAILED)
     assert actuation.conditions == {Condition.FAILED: "no"}
