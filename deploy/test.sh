@@ -12,7 +12,7 @@ usage() {
     cat <<'END'
 Usage: sh deploy/test.sh [--root RELEASE] [PYTEST-ARGUMENT...]
 
-Runs shellcheck, ruff, mypy and pytest, real guests included; exits 1 if any of them failed.
+Runs shellcheck, ruff, mypy, ansible-lint and pytest, real guests included; exits 1 if any of them failed.
 Installs first what is missing (see deploy/README.md). Arguments go to pytest, and paths in them count
 from the project's folder:  sh deploy/test.sh tests/unit -k policy
 
@@ -58,6 +58,7 @@ part shellcheck shellcheck --external-sources --check-sourced \
 part "ruff check" ruff check
 part "ruff format" ruff format --check
 part mypy mypy
+part ansible-lint ansible-lint --offline -q --profile production deploy/ansible
 if [ $# -gt 0 ]; then
     part pytest python -m pytest -o cache_dir="$venv/pytest" "$@"
 else

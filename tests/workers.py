@@ -1,8 +1,8 @@
 """How workers share the tests out, and when one of them waits for the others.
 
-A worker takes a room at a time: a module, or what of the contract is held against one backend, whose guests
-take seconds to boot. Invariant: beside a test whose guest wants all of the host's CPUs (marker `whole_host`)
-no other test with a guest runs.
+A worker takes a room at a time: a module, what of the contract is held against one backend, whose guests
+take seconds to boot, or all that shares the machine with Debian. Invariant: beside a test whose guest wants
+all of the host's CPUs (marker `whole_host`) no other test with a guest runs.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class RoomScheduling(LoadScopeScheduling):  # type: ignore[misc] # it has no typ
 def room(nodeid: str) -> str:
     """The room of a test."""
     path, _, name = nodeid.partition("::")
+    if "debian" in Path(path).parts:
+        return str(Path(path).parent)
     if "contract" not in Path(path).parts:
         return path
     values = name.partition("[")[2]

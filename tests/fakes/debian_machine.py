@@ -100,10 +100,15 @@ class DebianMachine:
             self.close()
             raise
 
+    @property
+    def enter(self) -> tuple[str, ...]:
+        """The words that go before a command, to run it inside as root."""
+        return ("nsenter", f"--target={self._first}", *_ALL, "--")
+
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command as root; with `check` it has to succeed."""
         done = subprocess.run(
-            ("nsenter", f"--target={self._first}", *_ALL, "--", *command),
+            (*self.enter, *command),
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -153,7 +153,7 @@ class PretendedHost:
             self.program(name)
         for name in ("systemd-analyze", "debootstrap", "dpkg-deb"):
             self.program(name)
-        for name in ("ruff", "mypy"):
+        for name in ("ruff", "mypy", "ansible-lint"):
             self.program(name, f'echo "{name} $*"')
 
     def become_user(self, *, sudo: str | None = None) -> None:

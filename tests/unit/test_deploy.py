@@ -271,7 +271,9 @@ def test_ci_runs_every_check_with_the_development_packages(full_host: PretendedH
 
     assert code == 0, err
     both = "pytest without guests ok, pytest with guests ok"
-    assert out.endswith(f"\ntest.sh: shellcheck ok, ruff check ok, ruff format ok, mypy ok, {both}\n")
+    assert out.endswith(
+        f"\ntest.sh: shellcheck ok, ruff check ok, ruff format ok, mypy ok, ansible-lint ok, {both}\n"
+    )
     assert "pytest>=8" in full_host.notes("pip")[0].split()
 
 
@@ -281,7 +283,7 @@ def test_a_failed_check_fails_the_run_and_the_others_still_run(full_host: Preten
     code, out, _ = full_host.run("deploy/test.sh", "tests/unit", "-k", "two words")
 
     assert code == 1
-    assert "mypy FAILED, pytest ok" in out
+    assert "mypy FAILED, ansible-lint ok, pytest ok" in out
     assert "tests/unit -k two words\n" in out
 
 

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     ("test", "its_room"),
     [
         ("tests/e2e/test_lab.py::test_a_guest[qemu-qmp]", "tests/e2e/test_lab.py"),
+        ("tests/e2e/debian/test_deb.py::test_purge", "tests/e2e/debian"),
         ("tests/contract/test_census.py::test_failures", "tests/contract/test_census.py"),
         ("tests/contract/test_sight.py::test_a_pause[qemu-qmp]", "qemu-qmp"),
         ("tests/contract/test_sight.py::test_every_call[scripted-qmp-plug]", "scripted-qmp"),
         ("tests/contract/test_guest.py::test_load[plug-scripted-qmp-before-5.2]", "scripted-qmp-before-5.2"),
     ],
 )
-def test_a_module_stays_together_and_so_does_a_backend_of_the_contract(test: str, its_room: str) -> None:
+def test_a_module_stays_together_and_so_does_what_shares_guests_or_a_machine(
+    test: str, its_room: str
+) -> None:
     assert room(test) == its_room
 
 

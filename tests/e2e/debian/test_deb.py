@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.debian_machine import DebianMachine
+from tests.fakes.packaged_service import (
+    CONFIG,
+    OBSERVE,
+    OWN,
+    POLICY,
+    STATE,
+    UNIT,
+    active,
+    install,
+    shown,
+    wait_active,
+)
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="a root of a Debian release needs root"),
@@ -21,61 +29,7 @@ pytestmark = [
     pytest.mark.timeout(1200),
 ]
 
-PROJECT = Path(__file__).parents[2]
-RELEASE = "bookworm"
-UNIT = "vcpu-autoscaler.service"
-CONFIG = "/etc/vcpu-autoscaler/config.yaml"
-OBSERVE = "/etc/vcpu-autoscaler/policies/zz-observe.yaml"
-OWN = "/etc/vcpu-autoscaler/policies/web.yaml"
-STATE = "/var/lib/vcpu-autoscaler"
-POLICY = 'version: 1\npolicies:\n  - {name: web, match: {name: ["web-*"]}}\n'
 NOTE = "# an administrator's line\n"
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    """A folder whose name is short enough for mounts and sockets in it."""
-    folder = Path(tempfile.mkdtemp(prefix="vcpu-deb-"))
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="module")
-def package(folder: Path) -> Path:
-    """The package of this checkout."""
-    built = subprocess.run(
-        ("sh", PROJECT / "deploy" / "build-deb.sh", "--root", RELEASE, "--output", folder / "built"),
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert built.returncode == 0, built.stderr
-    return Path(built.stdout.strip())
-
-
-@pytest.fixture(scope="module")
-def newer(package: Path, folder: Path) -> Path:
-    """The same as a next release: another version, and another config.yaml that comes with it."""
-    tree, file = folder / "newer", folder / "newer.deb"
-    subprocess.run(("dpkg-deb", "--raw-extract", package, tree), check=True)
-    control = tree / "DEBIAN" / "control"
-    control.write_text(re.sub(r"(?m)^Version: .*$", "Version: 9.0.0-1", control.read_text()))
-    config = tree / CONFIG[1:]
-    config.write_text(f"{config.read_text()}# what a next release says\n")
-    subprocess.run(("dpkg-deb", "-Zzstd", "--root-owner-group", "--build", tree, file), check=True)
-    return file
-
-
-@pytest.fixture(scope="module")
-def booted(package: Path, folder: Path) -> Iterator[DebianMachine]:
-    """A machine with libvirt, on which `apt-get install` has installed the package before it booted."""
-    place = folder / "machine"
-    place.mkdir()
-    libvirt = ("libvirt-daemon-system", "libvirt-clients", "polkitd")
-    machine = DebianMachine(RELEASE, place, package, *libvirt)
-    yield machine
-    machine.close()
 
 
 @pytest.fixture
@@ -91,27 +45,6 @@ def machine(installed: DebianMachine) -> Iterator[DebianMachine]:
     """The same for a test to do with as it likes."""
     yield installed
     installed.run("dpkg", "--purge", "vcpu-autoscaler")
-
-
-def install(machine: DebianMachine, package: Path) -> None:
-    """Install or upgrade as apt does where nobody is there to ask."""
-    machine.run("dpkg", "--force-confdef", "--force-confold", "--install", machine.copied(package))
-
-
-def active(machine: DebianMachine) -> bool:
-    return machine.run("systemctl", "--quiet", "is-active", UNIT, check=False).returncode == 0
-
-
-def shown(machine: DebianMachine, name: str) -> str:
-    return machine.say("systemctl", "show", "--value", f"--property={name}", UNIT)
-
-
-def wait_active(machine: DebianMachine, *, but_process: str = "0", patience_s: float = 60) -> None:
-    """Wait until the service is ready, as another process than that one."""
-    end_s = time.monotonic() + patience_s
-    while not active(machine) or shown(machine, "MainPID") == but_process:
-        assert time.monotonic() < end_s, machine.say("journalctl", "--unit", UNIT, check=False)
-        time.sleep(0.1)
 
 
 def left_of_it(machine: DebianMachine) -> set[str]:

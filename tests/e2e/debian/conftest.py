@@ -1,0 +1,65 @@
+"""One machine with Debian for all that is tried with the package on it; they run one after the other."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.debian_machine import DebianMachine
+from tests.fakes.packaged_service import CONFIG
+
+PROJECT = Path(__file__).parents[3]
+RELEASE = "bookworm"
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """A folder whose name is short enough for mounts and sockets in it."""
+    folder = Path(tempfile.mkdtemp(prefix="vcpu-deb-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def package(folder: Path) -> Path:
+    """The package of this checkout."""
+    built = subprocess.run(
+        ("sh", PROJECT / "deploy" / "build-deb.sh", "--root", RELEASE, "--output", folder / "built"),
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    return Path(built.stdout.strip())
+
+
+@pytest.fixture(scope="session")
+def newer(package: Path, folder: Path) -> Path:
+    """The same as a next release: another version, and another config.yaml that comes with it."""
+    tree, file = folder / "newer", folder / "vcpu-autoscaler_9.0.0-1_amd64.deb"
+    subprocess.run(("dpkg-deb", "--raw-extract", package, tree), check=True)
+    control = tree / "DEBIAN" / "control"
+    control.write_text(re.sub(r"(?m)^Version: .*$", "Version: 9.0.0-1", control.read_text()))
+    config = tree / CONFIG[1:]
+    config.write_text(f"{config.read_text()}# what a next release says\n")
+    subprocess.run(("dpkg-deb", "-Zzstd", "--root-owner-group", "--build", tree, file), check=True)
+    return file
+
+
+@pytest.fixture(scope="session")
+def booted(package: Path, folder: Path) -> Iterator[DebianMachine]:
+    """A machine with libvirt, on which `apt-get install` has installed the package before it booted."""
+    place = folder / "machine"
+    place.mkdir()
+    libvirt = ("libvirt-daemon-system", "libvirt-clients", "polkitd")
+    ansible_needs = "python3-apt"
+    machine = DebianMachine(RELEASE, place, package, *libvirt, ansible_needs)
+    yield machine
+    machine.close()

@@ -1,0 +1,41 @@
+"""The service as the Debian package installs it on a machine, and how a test looks at it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fakes.debian_machine import DebianMachine
+
+UNIT = "vcpu-autoscaler.service"
+CONFIG = "/etc/vcpu-autoscaler/config.yaml"
+OBSERVE = "/etc/vcpu-autoscaler/policies/zz-observe.yaml"
+OWN = "/etc/vcpu-autoscaler/policies/web.yaml"
+STATE = "/var/lib/vcpu-autoscaler"
+POLICY = 'version: 1\npolicies:\n  - {name: web, match: {name: ["web-*"]}}\n'
+
+
+def install(machine: DebianMachine, package: Path) -> None:
+    """Install or upgrade as apt does where nobody is there to ask."""
+    machine.run("dpkg", "--force-confdef", "--force-confold", "--install", machine.copied(package))
+
+
+def active(machine: DebianMachine) -> bool:
+    """Whether it runs and is ready."""
+    return machine.run("systemctl", "--quiet", "is-active", UNIT, check=False).returncode == 0
+
+
+def shown(machine: DebianMachine, name: str) -> str:
+    """A property of its unit."""
+    return machine.say("systemctl", "show", "--value", f"--property={name}", UNIT)
+
+
+def wait_active(machine: DebianMachine, *, but_process: str = "0", patience_s: float = 60) -> None:
+    """Wait until the service is ready, as another process than that one."""
+    end_s = time.monotonic() + patience_s
+    while not active(machine) or shown(machine, "MainPID") == but_process:
+        assert time.monotonic() < end_s, machine.say("journalctl", "--unit", UNIT, check=False)
+        time.sleep(0.1)
