@@ -64,11 +64,11 @@ if [ $# -gt 0 ]; then
 else
     # In the order of the folders: there long tests come early, so that no worker is left alone with one.
     part "pytest without guests" python -m pytest -o cache_dir="$venv/pytest" --numprocesses auto \
-        --no-loadscope-reorder -m "not guest" tests
+        --no-loadscope-reorder --durations 25 -m "not guest" tests
     # Apart from the others, and no more than two at once, most of whose time is waiting: a busy host withholds
     # its CPUs from guests, and then nothing grows.
     part "pytest with guests" python -m pytest -o cache_dir="$venv/pytest" --numprocesses 2 \
-        --no-loadscope-reorder -m guest tests
+        --no-loadscope-reorder --durations 25 -m guest tests
 fi
 printf '\n%s: %s\n' "$me" "$ran"
 [ -z "$failed" ]
