@@ -31,7 +31,8 @@ from autoscaler.service.journal import SqliteJournal
 _log = logging.getLogger("autoscaler")
 
 INTERVAL_S = 0.2
-_PATIENCE_S = 30.0
+_PATIENCE_S = 90.0
+"""On a busy machine it takes that long until everything is loaded."""
 _ROOT = Path(__file__).parents[2]
 
 
@@ -165,8 +166,10 @@ class MortalService:
         if self._pid is not None:
             self.end(signal.SIGKILL)
         self._answers.send(None)
-        self._process.wait(timeout=_PATIENCE_S)
-        self._answers.close()
+        try:
+            self._process.wait(timeout=_PATIENCE_S)
+        finally:
+            self._answers.close()
 
     def begin(self, *, dies_at: int | None = None) -> None:
         """Begin a life; `dies_at`: the step of its records at which it is killed."""
