@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -17,7 +16,6 @@ from collections.abc import Mapping
 from multiprocessing import Pipe
 from multiprocessing import connection as pipes
 from pathlib import Path
-from threading import Thread
 from typing import Any, NamedTuple, Self
 
 from autoscaler.core.decision import Decision
@@ -114,14 +112,6 @@ def _live(order: _Order) -> None:
     service.run()
 
 
-def _die_with_the_lab(descriptor: int) -> None:
-    """End the life when nobody holds the other end of this connection any more, for then nobody else does."""
-    lab = select.poll()
-    lab.register(descriptor, 0)  # that it was closed is told unasked
-    lab.poll()
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def _serve() -> None:
     vars(daemon)["SqliteJournal"] = MortalJournal
     vars(daemon)["AuditLog"] = MortalAudit
@@ -131,7 +121,6 @@ def _serve() -> None:
         pid = os.fork()
         if pid == 0:
             status = 1
-            Thread(target=_die_with_the_lab, args=(orders.fileno(),), daemon=True).start()
             try:
                 _live(order)
                 status = 0
