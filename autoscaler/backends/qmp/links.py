@@ -17,6 +17,7 @@ from autoscaler.backends.qmp.session import LinkDownError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from autoscaler.backends.qmp.guests import QmpGuest
     from autoscaler.core.model import DomainEvent, DomainId, DomainView
@@ -63,7 +64,7 @@ class QmpLinks:
         await _wait_for([task for link, task in begun if link.prompt], patience_s - _GLANCE_S)
         for link, task in begun:
             link.prompt = task.done()
-        return self._collect()
+        return self._collect({link for link, _ in begun})
 
     async def close(self) -> None:
         """Hang up everywhere and wait until nothing of it runs any more."""
@@ -99,7 +100,7 @@ class QmpLinks:
             guest, host=self._host, clock=self._clock, timeout_s=self._timeout_s, notify=self._notify
         )
 
-    def _collect(self) -> list[DomainView]:
+    def _collect(self, asked_now: AbstractSet[QmpLink]) -> list[DomainView]:
         views: list[DomainView] = []
         troubles: dict[str, str] = {}
         by_domain: dict[DomainId, QmpLink] = {}
@@ -107,6 +108,8 @@ class QmpLinks:
             _take_in(link)
             if link.trouble is not None:
                 troubles[name] = link.trouble
+            elif link in asked_now and link.last_view is not None:
+                pass  # Of many guests most are still being asked when a sweep's patience ends.
             elif link.reading is not None and link not in self._queue:
                 troubles[name] = (
                     f"QEMU of domain {name} has not answered yet at {link.guest.qmp}: if it stays so, see "
