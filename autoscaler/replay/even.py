@@ -34,6 +34,7 @@ _SAME_RATIO = 0.05
 """An interval that differs by less from the step is taken for it: clocks jitter."""
 _JITTER_RATIO = 0.01
 """Intervals that differ by less are not worth a sentence."""
+_HOUR_S = 3600.0
 _KNOWN_RATIO = 0.5
 """A step of which less than that was recorded is not known."""
 
@@ -92,9 +93,12 @@ def _ordered(recording: Recording, repairs: Repairs) -> Recording:
     late = np.flatnonzero(np.diff(recording.begin_s) < 0) + 1
     if not len(late):
         return recording
-    repairs.mended(
-        recording.place, recording.line(int(late[0])), Mend.SORTED, domain=recording.domain, rows=len(late)
-    )
+    steps_s = np.diff(recording.begin_s)
+    hour = np.isclose(steps_s[late - 1], np.median(steps_s) - _HOUR_S)
+    for mend, rows in ((Mend.HOUR, late[hour]), (Mend.SORTED, late[~hour])):
+        if len(rows):
+            first = recording.line(int(rows[0]))
+            repairs.mended(recording.place, first, mend, domain=recording.domain, rows=len(rows))
     return _picked(recording, np.argsort(recording.begin_s, kind="stable"))
 
 
@@ -110,7 +114,8 @@ def _single(recording: Recording, problems: Problems, repairs: Repairs) -> Recor
             recording.place,
             second,
             f"{recording.domain} has two values for the same time: {recording.demand_vcpus[row]:g}, and"
-            f" {recording.demand_vcpus[row - 1]:g} before{elsewhere}; keep the true one",
+            f" {recording.demand_vcpus[row - 1]:g} before{elsewhere}; keep the true one, or give times in UTC"
+            " if local time had this hour twice",
         )
     repairs.mended(
         recording.place, recording.line(int(again[0])), Mend.DOUBLED, domain=recording.domain, rows=len(again)

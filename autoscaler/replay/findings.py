@@ -82,6 +82,7 @@ class Mend(Enum):
     """Every way in which recorded rows are mended; the text is what is said of it."""
 
     SORTED = "rows were not in the order of their time and were sorted"
+    HOUR = "rows step back by an hour, as at the end of summer time, and were sorted: give times in UTC"
     DOUBLED = "rows that repeat another's time and value were dropped"
     EMPTY = "rows without a value are gaps"
     OFF = "rows of a domain with 0 vCPUs are gaps"

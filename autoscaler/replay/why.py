@@ -168,7 +168,7 @@ def _moves(new: Judged, old: Judged) -> Iterator[str]:
         ("removals", new.score.removals, old.score.removals),
     ):
         if abs(now - before) > max(2, before // 5):
-            yield f"{now} {name} instead of {before}"
+            yield f"{now} {name.removesuffix('s') if now == 1 else name} instead of {before}"
 
 
 def _clock(second_of_day: float) -> str:

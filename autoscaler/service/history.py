@@ -13,8 +13,10 @@ import struct
 import zlib
 from collections import deque
 from dataclasses import dataclass, field
-from math import floor, nan
+from math import floor, inf, isnan, nan
 from typing import TYPE_CHECKING
+
+from autoscaler.policyfile.values import MOST_VCPUS
 
 if TYPE_CHECKING:
     from autoscaler.core.decision import Decision
@@ -161,6 +163,8 @@ def block_of(row: Row) -> Block:
         (longest_s,) = _SPAN.unpack_from(plain, behind + 3 * _COUNTED.size)
     except (zlib.error, struct.error) as error:
         raise ValueError(f"a block of the history is damaged ({error})") from None
+    if not _possible(measured, counted, longest_s):
+        raise ValueError("a block of the history is damaged (its figures are none that a guest can have)")
     return Block(
         host=host,
         uuid=uuid,
@@ -174,6 +178,11 @@ def block_of(row: Row) -> Block:
         upper=counted[2],
         longest_s=longest_s,
     )
+
+
+def _possible(measured: list[tuple[float, ...]], counted: list[tuple[int, ...]], longest_s: float) -> bool:
+    figures = all(isnan(figure) or 0 <= figure <= _MOST for figures in measured for figure in figures)
+    return figures and max(map(max, counted)) <= MOST_VCPUS and 0 <= longest_s < inf
 
 
 def _counted(vcpus: int) -> int:

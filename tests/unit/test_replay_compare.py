@@ -113,6 +113,8 @@ def test_moves_are_told_where_they_differ() -> None:
     restless = np.tile(steps((1, 30), (2, 30)), 24)
     change = change_of(judged(course(wanted, restless)), judged(course(wanted, np.full(DAY * 6, 1.5))))
     assert why(change) == "24 adds instead of 0; 23 removals instead of 0"
+    once = judged(course(wanted, steps((1, DAY / 2), (2, DAY / 2))))
+    assert "1 add instead of 24" in why(change_of(once, judged(course(wanted, restless))))
 
 
 def test_a_policy_that_promises_less_is_told_so_and_judged_by_what_was_promised() -> None:

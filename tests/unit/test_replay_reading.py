@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,12 +109,53 @@ def test_an_empty_cell_of_parquet_is_a_gap(tmp_path: Path) -> None:
     np.testing.assert_equal(read(tmp_path / "trace").traces[0].demand_vcpus, [1, np.nan, 2])
 
 
-def test_dates_of_parquet_are_not_taken_for_seconds(tmp_path: Path) -> None:
-    dates = pa.array([0, 10], pa.timestamp("ms"))
-    table = pa.table({"domain": ["web"] * 2, "timestamp_s": dates, "demand_vcpus": [1.0, 2.0]})
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(pa.timestamp("ms", tz="Europe/Berlin"), id="in a zone"),
+        pytest.param(pa.timestamp("us"), id="without one"),
+    ],
+)
+def test_times_of_parquet_are_seconds_since_the_epoch(tmp_path: Path, kind: pa.DataType) -> None:
+    times = pa.array([datetime.fromtimestamp(at_s, UTC) for at_s in (1_700_000_000, 1_700_000_010)], kind)
+    table = pa.table({"domain": ["web"] * 2, "timestamp_s": times, "demand_vcpus": [1.0, 2.0]})
     parquet.write_table(table, tmp_path / "trace")
 
-    assert "'timestamp_s' is timestamp[ms]; text or plain numbers are wanted" in error_of(tmp_path / "trace")
+    assert read(tmp_path / "trace").traces[0].start_s == 1_700_000_000
+
+
+def test_days_of_parquet_are_not_taken_for_seconds(tmp_path: Path) -> None:
+    table = pa.table({"domain": ["web"], "timestamp_s": pa.array([1], pa.date32()), "demand_vcpus": [1.0]})
+    parquet.write_table(table, tmp_path / "trace")
+
+    assert "'timestamp_s' is date32[day]; text or plain numbers are wanted" in error_of(tmp_path / "trace")
+
+
+@pytest.mark.parametrize("time", ["2014-05-14 01:14:00", "2014-05-14T01:14:00Z", "2014-05-14 03:14:00+02:00"])
+def test_a_date_may_say_its_zone(tmp_path: Path, time: str) -> None:
+    path = written(tmp_path, f"timestamp,value\n{time},50\n2014-05-14 01:15:00,50\n")
+
+    assert read_traces([path], step_s=10.0, seed=1, full_scale_vcpus=4).traces[0].start_s == 1_400_030_040
+
+
+def test_a_date_where_seconds_belong_says_what_is_wanted(tmp_path: Path) -> None:
+    told = error_of(written(tmp_path, csv_of([("web", "2014-05-14T01:14:00Z", 1)])))
+
+    assert "timestamp_s is no number: '2014-05-14T01:14:00Z'; seconds since the epoch are wanted" in told
+
+
+def test_an_hour_that_local_time_has_twice_is_said(tmp_path: Path) -> None:
+    minutes = [f"2023-10-29 02:{minute:02}:00,50" for minute in range(60)]
+    path = written(tmp_path, "\n".join(["timestamp,value", *minutes, *minutes, "2023-10-29 03:00:00,50", ""]))
+
+    told = read_traces([path], step_s=10.0, seed=1, full_scale_vcpus=4).repairs[0]
+    assert told.startswith(f"{path}:62: 1x, the first one here: rows step back by an hour")
+
+
+def test_lines_that_end_in_a_carriage_return_alone_are_said(tmp_path: Path) -> None:
+    path = written(tmp_path, csv_of([("web", 0, 1), ("web", 10, 1)]).replace("\n", "\r"))
+
+    assert "a line ends in a carriage return alone" in error_of(path)
 
 
 def test_a_cut_parquet_file_is_an_error(tmp_path: Path) -> None:

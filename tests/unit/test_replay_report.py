@@ -15,6 +15,7 @@ import pytest
 
 from autoscaler.replay.report.document import document
 from autoscaler.replay.report.folder import FolderTaken, look_at, write_report
+from autoscaler.replay.report.tables import amount
 from autoscaler.replay.result import Replayed
 from tests.fakes.replays import HOSTILE, replayed
 
@@ -151,6 +152,13 @@ def test_a_figure_that_is_no_number_is_null_in_the_json() -> None:
     found = replayed("web-1")
     unknown = replace(found, terms=replace(found.terms, domain_days=float("nan")))
     assert document(unknown)["domain_days"] is None
+
+
+@pytest.mark.parametrize(
+    ("hours", "told"), [(0.0521, "0.0521"), (5.23, "5.23"), (41.68, "41.7"), (1234.5, "1234"), (0.0, "0")]
+)
+def test_few_hours_are_not_told_as_none(hours: float, told: str) -> None:
+    assert amount(hours) == told
 
 
 def test_the_same_replay_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from math import inf, isnan, nan
@@ -72,6 +73,9 @@ def test_a_block_that_is_damaged_says_so() -> None:
     *rest, packed = history.whole[0]
     with pytest.raises(ValueError, match="damaged"):
         block_of((*rest, packed[: len(packed) // 2]))  # type: ignore[arg-type]
+    nonsense = zlib.compress(b"\xff" * len(zlib.decompress(packed)))
+    with pytest.raises(ValueError, match="damaged"):
+        block_of((*rest, nonsense))  # type: ignore[arg-type]
 
 
 def test_blocks_that_wait_for_a_disk_are_bounded() -> None:

@@ -21,7 +21,7 @@ Parse: TypeAlias = Callable[[str], float]
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf|nan|", re.ASCII | re.IGNORECASE)
 _ODD = re.compile(r"[^0-9.eE+\-]")
-_DATED = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,6})?", re.ASCII)
+_DATED = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _DOTTED = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)-(\d\d:\d\d:\d\d):(\d{3})", re.ASCII)
 
 
@@ -38,14 +38,20 @@ def number(cell: str) -> float:
 
 
 def dated(cell: str) -> float:
-    """Seconds since the epoch of ``2014-05-14 01:14:00``, which is taken as UTC.
+    """Seconds since the epoch of ``2014-05-14 01:14:00``, which is taken as UTC, or of such a time in a zone.
 
     Raises:
         ValueError: it is no such time.
     """
     if not _DATED.fullmatch(cell):
         raise ValueError(cell)
-    return datetime.fromisoformat(cell).replace(tzinfo=UTC).timestamp()
+    found = datetime.fromisoformat(cell)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def is_date(cell: str) -> bool:
+    """Whether a cell is such a time."""
+    return _DATED.fullmatch(cell) is not None
 
 
 def dotted(cell: str) -> float:

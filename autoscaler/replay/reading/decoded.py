@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscaler.replay.findings import shown
-from autoscaler.replay.reading.cells import number, parsed
+from autoscaler.replay.reading.cells import is_date, number, parsed
 from autoscaler.replay.reading.shapes import Unit
 from autoscaler.replay.recording import MOST_VCPUS
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MOST_PERCENT = 110.0
 """Guests run a little over 100 % when clocks are raised; beyond that the full scale is another one."""
+_SECONDS = "seconds since the epoch are wanted"
 _TOO_LATE_S = 1e11
 """The year 5138; what is later is not in seconds."""
 _FINER = ((1e17, "nanoseconds"), (1e14, "microseconds"), (_TOO_LATE_S, "milliseconds"))
@@ -108,7 +109,9 @@ class Decoder:
         values, odd = parsed(column, parse)
         kind = "number" if parse is number else "time such as this format has"
         for row in odd:
-            faults.of_row.setdefault(row, f"{name} is no {kind}: {shown(str(column[row]))}")
+            cell = str(column[row])
+            advice = f"; {_SECONDS}" if name == self.shape.time and parse is number and is_date(cell) else ""
+            faults.of_row.setdefault(row, f"{name} is no {kind}: {shown(cell)}{advice}")
         return values
 
     def _time(self, chunk: Chunk, faults: Faults) -> Floats:
@@ -187,4 +190,4 @@ def _no_time(time: float) -> str:
     for least, unit in _FINER:
         if time >= least:
             return f"the time {time:.0f} seems to be in {unit}: seconds are wanted"
-    return f"the time is {time:g}: seconds since the epoch are wanted"
+    return f"the time is {time:g}: {_SECONDS}"

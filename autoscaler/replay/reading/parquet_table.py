@@ -1,6 +1,7 @@
 """Reads Parquet, a batch of rows at a time. The only module that knows pyarrow.
 
-Invariant: a column is text or numbers; dates of Parquet's own are not taken for seconds.
+Invariant: a column is text or numbers; Parquet's own times are seconds since the epoch, those without a zone
+taken as UTC. Dates without a time of day are refused.
 """
 
 from __future__ import annotations
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import numpy.typing as npt
+
     from autoscaler.replay.findings import Problems
     from autoscaler.replay.reading.chunk import Column
 
 MAGIC = b"PAR1"
 _BATCH_ROWS = 65_536
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+"""By the unit of a time."""
 
 
 def read_parquet_table(path: Path, problems: Problems) -> Table | None:
@@ -63,7 +68,7 @@ def _is_text(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
 def _is_number(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
     from pyarrow import types  # noqa: PLC0415
 
-    return bool(types.is_integer(kind) or types.is_floating(kind))
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_timestamp(kind))
 
 
 def _chunks(file: Any, place: str, problems: Problems) -> Iterator[Chunk]:  # noqa: ANN401
@@ -85,7 +90,12 @@ def _chunks(file: Any, place: str, problems: Problems) -> Iterator[Chunk]:  # no
 
 
 def _column(column: Any) -> Column:  # noqa: ANN401 - pyarrow ships no types
+    from pyarrow import types  # noqa: PLC0415
+
     if _is_text(column.type):
         return [cell or "" for cell in column.to_pylist()]
-    numbers: Column = column.to_numpy(zero_copy_only=False).astype(np.float64)
-    return numbers
+    per_second = 1
+    if types.is_timestamp(column.type):
+        per_second, column = _PER_SECOND[column.type.unit], column.cast("int64")
+    numbers: npt.NDArray[np.float64] = column.to_numpy(zero_copy_only=False).astype(np.float64)
+    return numbers / per_second

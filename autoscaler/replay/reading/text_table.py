@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from autoscaler.replay.findings import Problems
 
 BLOCK_BYTES = 256 * 1024
+_CR_ALONE = "a line ends in a carriage return alone; end lines in LF, or in CR and LF"
 _BOM = "\ufeff"
 _LINE_TOO_LONG = f"the line is longer than {BLOCK_BYTES} bytes, which no row is"
 
@@ -102,7 +103,10 @@ def _fields(place: str, line: int, lines: list[str], problems: Problems) -> list
     try:
         rows = list(reader)
     except csv.Error as error:
-        problems.add(place, line + max(reader.line_num - 1, 0), f"this is no CSV: {error}")
+        # The reader's own words for this are advice to who opened the file in Python.
+        alone = any("\r" in text.removesuffix("\r") for text in lines)
+        wrong = _CR_ALONE if alone else f"this is no CSV: {error}"
+        problems.add(place, line + max(reader.line_num - 1, 0), wrong)
         return []
     if len(rows) != len(lines):
         problems.add(place, line, "a quoted field in these lines goes on in the next line")

@@ -18,6 +18,7 @@ from autoscaler.replay.report.html import page
 from autoscaler.replay.report.markdown import markdown
 from autoscaler.replay.report.pictures import pictures
 from autoscaler.replay.report.sections import sections
+from autoscaler.replay.report.tables import amount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,7 @@ def write_report(replayed: Replayed, folder: Path, *, progress: Callable[[int, i
         FolderTaken: as `look_at` says.
     """
     look_at(folder)
-    title = f"Replay of {replayed.terms.domains} domains, {replayed.terms.domain_days:.1f} domain-days"
+    title = f"Replay of {replayed.terms.domains} domains, {amount(replayed.terms.domain_days)} domain-days"
     shown, pngs = pictures(replayed, progress=progress)
     parts = sections(replayed, shown)
     data = json.dumps(document(replayed), indent=2, allow_nan=False) + "\n"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.replay.compare import Verdict
 from autoscaler.replay.report.blocks import Grid, Listed, Section, Sentence, Shown
-from autoscaler.replay.report.tables import changes_table, lags_table, percent, standings_table
+from autoscaler.replay.report.tables import amount, changes_table, lags_table, percent, standings_table
 from autoscaler.replay.result import POLICY
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def facts(terms: Terms) -> tuple[tuple[str, str], ...]:
     )
     return (
         ("Demand from", "; ".join(terms.sources)),
-        ("Domains", f"{terms.domains} ({HALVES[terms.half]}), {terms.domain_days:.1f} domain-days"),
+        ("Domains", f"{terms.domains} ({HALVES[terms.half]}), {amount(terms.domain_days)} domain-days"),
         ("Objective", objective),
         ("Step", f"{terms.step_s:g} s"),
         ("Lag", f"{terms.lag_s:g} s from a decision to a vCPU that runs"),
@@ -105,8 +105,8 @@ def outcome(replayed: Replayed) -> Iterator[Sentence]:
     score = policy.score
     yield Sentence(
         f"{policy.label}: {percent(score.domains_in_slo_ratio, 1)} of the domains are inside their SLO, at "
-        f"{score.j_over_optimum:.3f} times the optimum's cost, with {score.vcpu_hours:.0f} vCPU-hours and "
-        f"{score.removals_per_domain_day:.1f} removals a domain-day.",
+        f"{score.j_over_optimum:.3f} times the optimum's cost, with {amount(score.vcpu_hours)} vCPU-hours "
+        f"and {score.removals_per_domain_day:.1f} removals a domain-day.",
         alarming=not policy.compliant,
     )
     if replayed.changes is not None:

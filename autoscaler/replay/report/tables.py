@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from autoscaler.replay.compare import Change
     from autoscaler.replay.result import LagRow, Standing
 
+_MANY = 100
 _VIOLATED = " (!)"
 
 
@@ -34,7 +35,7 @@ def _standing(standing: Standing) -> tuple[str, ...]:
     return (
         standing.label,
         figure(score.j_over_optimum, 3),
-        f"{score.vcpu_hours:.0f}",
+        amount(score.vcpu_hours),
         percent(score.vcpu_hours_over_p995, 0),
         percent(score.domains_in_slo_ratio, 1) + ("" if standing.compliant else _VIOLATED),
         percent(score.bad_ratio, 2),
@@ -67,7 +68,7 @@ def _change(change: Change) -> tuple[str, ...]:
         change.why,
         f"{percent(old.attained_ratio, 2)} -> {percent(new.attained_ratio, 2)}",
         f"{old.bad} -> {new.bad}",
-        f"{old.vcpu_hours:.1f} -> {new.vcpu_hours:.1f}",
+        f"{amount(old.vcpu_hours)} -> {amount(new.vcpu_hours)}",
         f"{old.adds} -> {new.adds}",
         f"{old.removals} -> {new.removals}",
         f"{100 * (change.j_ratio - 1):+.1f} %",
@@ -94,6 +95,11 @@ def _lag(row: LagRow) -> str:
 def percent(ratio: float | None, digits: int) -> str:
     """A ratio as people write it; ``-`` where there is none."""
     return "-" if ratio is None or not math.isfinite(ratio) else f"{100 * ratio:.{digits}f} %"
+
+
+def amount(value: float) -> str:
+    """Hours or days: whole ones where there are many, and where there are few three digits, not 0."""
+    return f"{value:.0f}" if value >= _MANY else f"{value:.3g}"
 
 
 def figure(value: float | None, digits: int) -> str:
