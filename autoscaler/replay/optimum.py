@@ -87,13 +87,13 @@ class _Search:
 
     def optimum(self, needs: list[Levels]) -> Optimum:
         """Find courses for what each slice needs, and again where one breaks by what another left undone."""
-        rows = range(len(self.traces))
+        rows: Sequence[int] = range(len(self.traces))
         found = self._find(rows, needs)
         bounds = tuple(found[row].bound for row in rows)
         for _ in range(_MENDS):
-            broken = [row for row in rows if self._mend(row, needs, found[row])]
-            found |= self._find(broken, needs)
-        courses = tuple(found[row].course for row in rows)
+            rows = [row for row in rows if self._mend(row, needs, found[row])]
+            found |= self._find(rows, needs)
+        courses = tuple(found[row].course for row in range(len(self.traces)))
         costs = tuple(cost(course, self.prices) for course in courses)
         return Optimum(courses=courses, bounds=bounds, costs=costs)
 
@@ -124,9 +124,9 @@ class _Search:
         """
         trace, sla = self.traces[row], self.sla
         broken = slices_of(found.course, sla) == BAD
-        broken &= _needed(trace, sla) <= trace.maximum
         if not broken.any():
             return False
+        broken &= _needed(trace, sla) <= trace.maximum
         first = slice(None, None, steps_of_slice(sla, trace.step_s))
         waiting_vcpus = np.nan_to_num(found.course.wanted_vcpus[first] - trace.demand_vcpus[first])
         needed = needed_vcpus(trace.demand_vcpus, trace.step_s, sla, trace.maximum, waiting_vcpus)
