@@ -62,8 +62,9 @@ part ansible-lint ansible-lint --offline -q --profile production deploy/ansible
 if [ $# -gt 0 ]; then
     part pytest python -m pytest -o cache_dir="$venv/pytest" "$@"
 else
-    # In the order of the folders: there long tests come early, so that no worker is left alone with one.
-    part "pytest without guests" python -m pytest -o cache_dir="$venv/pytest" --numprocesses auto \
+    # In the order of the folders: there long tests come early, so that no worker is left alone with one. Most of
+    # a worker's time is waiting, so one more than there are CPUs.
+    part "pytest without guests" python -m pytest -o cache_dir="$venv/pytest" --numprocesses "$(($(nproc) + 1))" \
         --no-loadscope-reorder --durations 25 -m "not guest" tests
     # Apart from the others, and no more than two at once, most of whose time is waiting: a busy host withholds
     # its CPUs from guests, and then nothing grows.
