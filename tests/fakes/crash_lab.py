@@ -327,6 +327,10 @@ class CrashLab:
         if not before:
             return False
         newest = before[-1]
+        if act.kind in {"ask back", "ask again"}:
+            # It may have been on its way to the guest when a growth began.
+            early = [i for i in before if i.direction == "unplug" or act.wall_s - i.wall_s > _LATE_S]
+            newest = early[-1] if early else newest
         if act.kind == "ask again":
             assert act.beside_since_s is not None
             return newest.direction == "unplug" and act.beside_since_s < newest.wall_s
