@@ -154,7 +154,7 @@ class _Search:
                     else:
                         fewest = middle + 1
                 wanted[early] = max(wanted[early], fewest)
-                wanted[early + 1 : late + 1] = trace.maximum
+                wanted[early + 1 : late] = trace.maximum
                 return
             if waiting_vcpus[early] <= 0:
                 return  # Nothing comes from further back.
