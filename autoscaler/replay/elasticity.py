@@ -47,10 +47,9 @@ class Elasticity:
     """Share of the time in which supply and demand did not move the same way."""
 
 
-def elasticity(course: Course, sla: Sla) -> Elasticity:
-    """The figures of a course; all 0 where no demand is known."""
+def elasticity(course: Course, needed: Floats, sla: Sla) -> Elasticity:
+    """The figures of a course for what `needed_by` it; all 0 where no demand is known."""
     steps = steps_of_slice(sla, course.step_s)
-    needed = _needed(course, sla)
     known = judged(by_slice(course.demand_vcpus, steps), np.inf) != UNKNOWN
     demand = np.repeat(np.where(known, needed, np.nan), steps)[: len(course.online_vcpus)]
     lack = (demand - course.online_vcpus) / demand
@@ -66,8 +65,8 @@ def elasticity(course: Course, sla: Sla) -> Elasticity:
     )
 
 
-def _needed(course: Course, sla: Sla) -> Floats:
-    """Demand in vCPUs, shape (slices,), whatever the domain's maximum."""
+def needed_by(course: Course, sla: Sla) -> Floats:
+    """Demand in vCPUs, shape (slices,), whatever the domain's maximum; all courses of a domain share it."""
     peak = float(np.max(np.nan_to_num(course.demand_vcpus), initial=0.0))
     enough = ceil((peak + 1) / min(sla.below, 1.0)) + 1
     return needed_vcpus(course.demand_vcpus, course.step_s, sla, enough).astype(np.float64)

@@ -154,19 +154,20 @@ class _Search:
                     else:
                         fewest = middle + 1
                 wanted[early] = max(wanted[early], fewest)
-                wanted[early + 1 : late + 1] = trace.maximum
+                wanted[early + 1 : late] = trace.maximum
                 return
             if waiting_vcpus[early] <= 0:
                 return  # Nothing comes from further back.
 
     def _kept(self, trace: Trace, waiting_vcpus: Floats, early: int, late: int, vcpus: int) -> bool:
         """Whether the maximum keeps a late slice where an early one has so many, and all between the most."""
-        demand_vcpus = by_slice(trace.demand_vcpus, steps_of_slice(self.sla, trace.step_s))
-        left_vcpus = float(waiting_vcpus[early])
-        for number in range(early, late):
-            online = float(vcpus if number == early else trace.maximum)
-            left_vcpus = left_undone(demand_vcpus[number], online, trace.step_s, left_vcpus)
-        needed = needed_vcpus(demand_vcpus[late], trace.step_s, self.sla, trace.maximum, left_vcpus)
+        steps = steps_of_slice(self.sla, trace.step_s)
+        *before, last = by_slice(trace.demand_vcpus[early * steps : (late + 1) * steps], steps)
+        left_vcpus, online = float(waiting_vcpus[early]), vcpus
+        for demand_vcpus in before:
+            left_vcpus = left_undone(demand_vcpus, online, trace.step_s, left_vcpus)
+            online = trace.maximum
+        needed = needed_vcpus(last, trace.step_s, self.sla, trace.maximum, left_vcpus)
         return bool(needed[0] <= trace.maximum)
 
 

@@ -11,12 +11,12 @@ in.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from autoscaler.replay.baselines.hindsight import P995
-from autoscaler.replay.elasticity import Elasticity, elasticity
+from autoscaler.replay.elasticity import Elasticity, elasticity, needed_by
 from autoscaler.replay.slices import BAD, GOOD, UNKNOWN, by_slice, indicated, judged, steps_of_slice
 
 if TYPE_CHECKING:
@@ -31,6 +31,29 @@ _DAY_S = 86400.0
 _RESAMPLES = 2000
 _SEED = 0
 """Of the bootstrap: the same courses always give the same interval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Yardstick:
+    """What all courses of one domain are held against; it takes longer to find than to use."""
+
+    domain: str
+    j: float
+    """Priced cost of the offline optimum."""
+    p995_vcpus: int
+    """What a guest has for good that is sized by P99.5 and a fifth more."""
+    needed: npt.NDArray[np.float64]
+    """Shape (slices,): the fewest vCPUs that keep each."""
+
+    @classmethod
+    def of(cls, optimum: Course, sla: Sla, prices: Prices) -> Self:
+        """From the optimum's course."""
+        return cls(
+            domain=optimum.domain,
+            j=cost(optimum, prices),
+            p995_vcpus=P995.vcpus(optimum.demand_vcpus, optimum.maximum),
+            needed=needed_by(optimum, sla),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +137,14 @@ def slices_of(course: Course, sla: Sla) -> npt.NDArray[np.int8]:
 def score(courses: Sequence[Course], optimum: Sequence[Course], sla: Sla, prices: Prices) -> Score:
     """Score a policy's courses, one at least, against the optimum's of the same domains in the same order."""
     pairs = zip(courses, optimum, strict=True)
-    return total([domain_score(course, best, sla, prices) for course, best in pairs])
+    return total(
+        [domain_score(course, Yardstick.of(best, sla, prices), sla, prices) for course, best in pairs]
+    )
 
 
-def domain_score(course: Course, optimum: Course, sla: Sla, prices: Prices) -> DomainScore:
+def domain_score(course: Course, yardstick: Yardstick, sla: Sla, prices: Prices) -> DomainScore:
     """Score one domain's course against the optimum's."""
-    assert course.domain == optimum.domain
+    assert course.domain == yardstick.domain
     good, bad, unknown = np.bincount(slices_of(course, sla), minlength=3)[[GOOD, BAD, UNKNOWN]].tolist()
     known, span_s = good + bad, course.step_s * len(course.online_vcpus)
     # 1 - 0.95 is not quite 0.05 in floating point, and a budget of 18 slices is spent by 18.
@@ -129,9 +154,9 @@ def domain_score(course: Course, optimum: Course, sla: Sla, prices: Prices) -> D
     return DomainScore(
         domain=course.domain,
         j=j,
-        j_over_optimum=j / cost(optimum, prices),
+        j_over_optimum=j / yardstick.j,
         vcpu_hours=vcpu_hours,
-        vcpu_hours_over_p995=vcpu_hours / (P995.vcpus(course.demand_vcpus, course.maximum) * span_s / 3600),
+        vcpu_hours_over_p995=vcpu_hours / (yardstick.p995_vcpus * span_s / 3600),
         adds=course.adds,
         removals=course.removals,
         removals_per_day=course.removals / (span_s / _DAY_S),
@@ -142,7 +167,7 @@ def domain_score(course: Course, optimum: Course, sla: Sla, prices: Prices) -> D
         attained_ratio=good / known if known else None,
         budget_spent_ratio=bad / allowed if known else 0.0,
         in_slo=bad <= allowed,
-        elasticity=elasticity(course, sla),
+        elasticity=elasticity(course, yardstick.needed, sla),
     )
 
 

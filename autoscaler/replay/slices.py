@@ -81,7 +81,7 @@ def needed_vcpus(
     return fewest
 
 
-def left_undone(demand_vcpus: Floats, online: float, step_s: float, waiting_vcpus: float) -> float:
+def left_undone(demand_vcpus: Floats, online: int, step_s: float, waiting_vcpus: float) -> float:
     """What a slice with these vCPUs leaves to the next, as `waiting_vcpus` of `needed_vcpus`."""
     for new_vcpus in np.nan_to_num(demand_vcpus).tolist():
         waiting_vcpus = min(max(new_vcpus + waiting_vcpus - online, 0.0), BACKLOG_MOST_S / step_s * online)

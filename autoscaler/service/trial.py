@@ -18,7 +18,7 @@ from autoscaler.replay.compare import change_of
 from autoscaler.replay.judged import Judged, Spending, Tried
 from autoscaler.replay.optimum import every_slice_kept
 from autoscaler.replay.result import AGAINST, OPTIMUM, POLICY
-from autoscaler.replay.score import domain_score, slices_of
+from autoscaler.replay.score import Yardstick, domain_score, slices_of
 from autoscaler.replay.simulated_guest import policy_of
 from autoscaler.service.rehearsal import rehearse
 
@@ -123,6 +123,7 @@ class Judge:
         for number, trace in enumerate(traces):
             self._groups.setdefault(trial.judging(trace.domain), []).append(number)
         self.optimum = self._optimum()
+        self._yardsticks = [Yardstick.of(one, *trial.judging(one.domain)) for one in self.optimum]
 
     def policy(self, name: str, progress: Callable[[int], None]) -> list[Judged]:
         """What becomes of each domain under one of the policies."""
@@ -173,7 +174,7 @@ class Judge:
         return [self._score(number, course) for number, course in enumerate(courses)]
 
     def _score(self, number: int, course: Course) -> DomainScore:
-        return domain_score(course, self.optimum[number], *self._trial.judging(course.domain))
+        return domain_score(course, self._yardsticks[number], *self._trial.judging(course.domain))
 
     def _optimum(self) -> list[Course]:
         found: dict[int, Course] = {}

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from autoscaler.core.policy import Prices, Sla
 from autoscaler.replay.course import Course, Move
 from autoscaler.replay.judged import Judged
-from autoscaler.replay.score import domain_score, slices_of
+from autoscaler.replay.score import Yardstick, domain_score, slices_of
 
 STEP_S = 10.0
 MAXIMUM = 32
@@ -44,7 +44,7 @@ def course(wanted: Floats, online: Floats, domain: str = "web-1", *, step_s: flo
 
 def judged(of: Course, optimum: Course | None = None, *, promised: Sla = SLA) -> Judged:
     """The course by the default service level and prices; its own optimum where no other is given."""
-    row = domain_score(of, optimum or of, SLA, Prices())
+    row = domain_score(of, Yardstick.of(optimum or of, SLA, Prices()), SLA, Prices())
     return Judged(
         start_s=MONDAY_S, sla=SLA, promised=promised, course=of, slices=slices_of(of, SLA), score=row
     )

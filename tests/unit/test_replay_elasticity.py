@@ -7,15 +7,16 @@ from math import nan
 import pytest
 
 from autoscaler.core.policy import Sla
-from autoscaler.replay.elasticity import Elasticity, elasticity
+from autoscaler.replay.elasticity import Elasticity, elasticity, needed_by
 from tests.fakes.replayed import course_of, trace_of
 
 SLA = Sla(below=1.0, slice_s=20.0)
 """Two steps a slice; demand below 2 needs 2 vCPUs."""
 
 
-def figures(demand: list[float], supply: list[int]) -> Elasticity:
-    return elasticity(course_of(trace_of(demand), supply), SLA)
+def figures(demand: list[float], supply: list[int], *, maximum: int = 8) -> Elasticity:
+    course = course_of(trace_of(demand, maximum=maximum), supply)
+    return elasticity(course, needed_by(course, SLA), SLA)
 
 
 def test_supply_that_is_the_demand_is_perfect() -> None:
@@ -48,4 +49,4 @@ def test_time_of_which_nothing_is_known_does_not_count() -> None:
 
 
 def test_the_demand_may_exceed_what_the_domain_can_have() -> None:
-    assert elasticity(course_of(trace_of([9.5, 9.5], maximum=4), [4, 4]), SLA).theta_u == pytest.approx(0.6)
+    assert figures([9.5, 9.5], [4, 4], maximum=4).theta_u == pytest.approx(0.6)

@@ -10,7 +10,7 @@ import pytest
 
 from autoscaler.core.policy import Prices, Sla
 from autoscaler.replay.optimum import every_slice_kept
-from autoscaler.replay.score import DomainScore, best, domain_score, over_domains, score, total
+from autoscaler.replay.score import DomainScore, Yardstick, best, domain_score, over_domains, score, total
 from autoscaler.replay.trace import Trace
 from tests.fakes.replayed import course_of, trace_of
 
@@ -25,7 +25,8 @@ def minutes(*vcpus: float) -> list[float]:
 def row(trace: Trace, *counts: int) -> DomainScore:
     """The score of these vCPUs, minute by minute, over the optimum."""
     (optimum,) = every_slice_kept([trace], SLA, PRICES).courses
-    return domain_score(course_of(trace, [count for count in counts for _ in range(6)]), optimum, SLA, PRICES)
+    course = course_of(trace, [count for count in counts for _ in range(6)])
+    return domain_score(course, Yardstick.of(optimum, SLA, PRICES), SLA, PRICES)
 
 
 def test_the_optimum_over_itself_is_one() -> None:
