@@ -67,5 +67,5 @@ def test_a_line_that_is_edited_while_the_service_runs_is_found(service: RunningS
 
 
 def test_the_newest_line_is_a_metric_and_so_is_whether_lines_can_be_written(service: RunningService) -> None:
-    service.wait_for_metric("audit_lines", 1.0)
-    service.wait_for_metric("audit_writable", 1.0)
+    service.wait_for_metric("audit_lines", 1)
+    service.wait_for_metric("audit_writable", 1)

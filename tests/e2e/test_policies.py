@@ -128,7 +128,7 @@ def test_a_broken_edit_keeps_the_last_good_policies_and_says_where_it_is_broken(
     service = scene.service
     with scene.boot("shop-2") as guest:
         scene.edit(POLICIES.replace("priority: 200", "prioritty: 200"))
-        service.wait_for_metric("policy_reload_successful", 0.0)
+        service.wait_for_metric("policy_reload_successful", 0)
         assert f"{service.policy}:5:12: " in service.log.read_text()
         told = service.ask("reload", "--config.file", str(service.config))
         assert told.returncode == 1

@@ -129,10 +129,16 @@ class RunningService:
             assert time.monotonic() < end_s, f"{name} is still there\n{self.log.read_text()}"
             time.sleep(0.1)
 
+    def metric(self, series: str) -> float | None:
+        """The value of a series, by its text up to the value; None: there is none."""
+        prefix = f"vcpu_autoscaler_{series} "
+        lines = [line for line in self.get("/metrics").splitlines() if line.startswith(prefix)]
+        return float(lines[0].removeprefix(prefix)) if lines else None
+
     def wait_for_metric(self, series: str, value: float, *, timeout_s: float = 20) -> None:
-        """Wait until a series without labels has this value."""
+        """Wait until a series has this value."""
         end_s = time.monotonic() + timeout_s
-        while f"vcpu_autoscaler_{series} {value}" not in self.get("/metrics"):
+        while self.metric(series) != value:
             assert time.monotonic() < end_s, self.log.read_text()
             time.sleep(0.1)
 
