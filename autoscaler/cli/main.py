@@ -135,7 +135,7 @@ _add(
     "rules",
     rules,
     "Print Prometheus rules for the policies.",
-    "rules",
+    "rules >rules.new && mv rules.new vcpu-autoscaler.rules.yaml",
     "rules ./policies --runbooks https://wiki.example.net/vcpus",
 )
 _add(
