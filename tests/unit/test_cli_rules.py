@@ -63,6 +63,7 @@ def test_policies_with_errors_give_no_rules(folder: Path) -> None:
         pytest.param(["no-such.yaml"], "there is no no-such.yaml", id="no such policies"),
         pytest.param(["--config.file", "no-such.yaml"], "there is no configuration", id="no configuration"),
         pytest.param(["--defaults", "p"], "not both", id="policies and none"),
+        pytest.param(["--defaults", "--job", " "], "--job", id="a job without a name"),
     ],
 )
 def test_what_cannot_be_read_is_said(arguments: list[str], says: str) -> None:
