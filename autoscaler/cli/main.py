@@ -18,6 +18,7 @@ from autoscaler.cli.doctor import doctor
 from autoscaler.cli.explain import explain
 from autoscaler.cli.lab import lab_app
 from autoscaler.cli.orders import pause, resume, set_vcpus
+from autoscaler.cli.output import say_when_output_is_lost
 from autoscaler.cli.plan import plan
 from autoscaler.cli.queries import events, list_domains, show, status
 from autoscaler.cli.reload import reload
@@ -134,7 +135,7 @@ _add(
     "rules",
     rules,
     "Print Prometheus rules for the policies.",
-    "rules",
+    "rules >rules.new && mv rules.new vcpu-autoscaler.rules.yaml",
     "rules ./policies --runbooks https://wiki.example.net/vcpus",
 )
 _add(
@@ -168,8 +169,16 @@ def _options(
 
 def main() -> None:
     """Run the command; an error that has a sentence is printed as that, without a traceback."""
+    say_when_output_is_lost()
     try:
-        app()
+        try:
+            app()
+        finally:
+            # What is only lost now counts as well.
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        sys.exit(1)
     except AutoscalerError as error:
         typer.echo(f"autoscaler: {printable(str(error))}", err=True)
         sys.exit(1)

@@ -1,7 +1,12 @@
-"""How commands print: aligned tables as virsh does, or JSON; no name from outside can steer a terminal."""
+"""How commands print: aligned tables as virsh does, or JSON; no name from outside can steer a terminal.
+
+Invariant: what could not be printed is never taken for printed: a command whose output is lost ends with a
+sentence and 1.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import textwrap
@@ -12,9 +17,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autoscaler.policyfile.problem import printable
+from autoscaler.ports import AutoscalerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from _typeshed import ReadableBuffer
 
     from autoscaler.replay.report.blocks import Grid
 
@@ -32,6 +40,43 @@ class Output(StrEnum):
 
 
 OutputOption = Annotated[Output, typer.Option("--output", help="Print text for people or JSON for programs.")]
+
+
+class OutputLost(AutoscalerError):
+    """Standard output does not take what is to be printed."""
+
+
+class _Output(io.FileIO):
+    """Standard output, whose failure has a sentence, but for a reader that has gone away: it wants none."""
+
+    _is_lost = False
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        if self._is_lost:
+            # Python tries once more as it ends, and would say so in its own words.
+            return memoryview(data).nbytes
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            self._is_lost = True
+            raise
+        except OSError as error:
+            self._is_lost = True
+            raise OutputLost(f"the output cannot be written ({error.strerror})") from error
+
+
+def say_when_output_is_lost() -> None:
+    """From now on, have the process's output raise `OutputLost` where it cannot be written."""
+    out = sys.stdout
+    if not isinstance(out, io.TextIOWrapper) or out is not sys.__stdout__:
+        return  # None is open, or somebody put another in its place.
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(_Output(out.fileno(), "w", closefd=False)),
+        encoding=out.encoding,
+        errors=out.errors,
+        line_buffering=out.line_buffering,
+        write_through=out.write_through,
+    )
 
 
 def print_json(value: object) -> None:

@@ -10,7 +10,8 @@ from typing import Annotated, Any, cast
 import typer
 
 from autoscaler.cli.arguments import DomainArgument, MaybeDomainArgument  # noqa: TC001 - typer reads it
-from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ask
+from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ServiceUnreachable, ask
+from autoscaler.cli.following import MOST_AT_ONCE, Following
 from autoscaler.cli.output import Output, OutputOption, folded, print_json, print_table
 from autoscaler.core.condition import AS_ORDERED
 from autoscaler.core.decision import Verdict
@@ -188,32 +189,32 @@ def events(
     """Print the newest decisions, one a line: when, what, why, and what came of it.
 
     A decision that repeats is one line with the time it went on for. With --follow a change is printed when
-    it begins and when it ended; with --output json as well, each line is one JSON object.
+    it begins and when it ended; with --output json as well, each line is one JSON object. Where the service
+    goes away meanwhile it is waited for, and what it decided since is printed.
     """
-    query: dict[str, str | int] = {"limit": limit} if domain is None else {"limit": limit, "domain": domain}
-    found = cast("list[Json]", ask(server, "decisions", **query))
+    about = {} if domain is None else {"domain": domain}
+
+    def asked(after: int, at_most: int = MOST_AT_ONCE) -> list[Json]:
+        return cast("list[Json]", ask(server, "decisions", after=after, limit=at_most, **about))
+
+    found = asked(0, limit)
     if output is Output.JSON and not follow:
         print_json(found)
         return
-    printed: dict[int, bool] = {}
+    following, is_told = Following(asked), False
+    found = following.taken(found)
     while True:
         for event in found:
-            if printed.get(event["id"]) is not _under_way(event):
-                typer.echo(json.dumps(event) if output is Output.JSON else _line(event))
-            printed[event["id"]] = _under_way(event)
+            typer.echo(json.dumps(event) if output is Output.JSON else _line(event))
         if not follow:
             return
-        # A change that was under way is asked for again, to print what came of it.
-        open_ids = [number for number, under_way in printed.items() if under_way]
-        after = min([number - 1 for number in open_ids] + [max(printed, default=0)])
-        printed = {number: under_way for number, under_way in printed.items() if number > after}
-        printed.setdefault(after, False)
         time.sleep(_POLL_S)
-        found = cast("list[Json]", ask(server, "decisions", **query | {"after": after, "limit": 1000}))
-
-
-def _under_way(event: Json) -> bool:
-    return event["operation"] is not None and event["operation"]["outcome"] is None
+        try:
+            found, is_told = following.next(), False
+        except ServiceUnreachable as error:
+            if not is_told:
+                typer.echo(f"autoscaler events: {printable(str(error))}; it is tried again", err=True)
+            found, is_told = [], True
 
 
 def _line(event: Json) -> str:

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 _DEFAULTS = Options()
 
 
+def _named(job: str) -> str:
+    if not job.strip():
+        raise typer.BadParameter("it is empty: no service would be found by it")
+    return job
+
+
 def rules(
     paths: Annotated[
         list[Path] | None,
@@ -37,7 +43,8 @@ def rules(
         typer.Option("--defaults", help="Read no policies: go by the objectives that domains export."),
     ] = False,
     job: Annotated[
-        str, typer.Option("--job", metavar="NAME", help="The scrape job of the services.")
+        str,
+        typer.Option("--job", metavar="NAME", callback=_named, help="The scrape job of the services."),
     ] = _DEFAULTS.job,
     runbooks: Annotated[
         str, typer.Option("--runbooks", metavar="URL", help="The page that alerts link to, a section each.")

@@ -11,11 +11,21 @@ from autoscaler.cli.output import print_json
 from autoscaler.policyfile.json_schema import policy_schema
 
 _POLICY = "policy"
+_NAMES = (_POLICY, *ANSWERS)
+
+
+def _complete_name(incomplete: str) -> list[str]:
+    return [name for name in _NAMES if name.startswith(incomplete)]
 
 
 def schema(
     what: Annotated[
-        str, typer.Argument(metavar="[WHAT]", help=f"{_POLICY}, or what is described: {', '.join(ANSWERS)}.")
+        str,
+        typer.Argument(
+            metavar="[WHAT]",
+            help=f"{_POLICY}, or what is described: {', '.join(ANSWERS)}.",
+            autocompletion=_complete_name,
+        ),
     ] = _POLICY,
 ) -> None:
     """Print the JSON Schema of a policy file, of what a command prints with --output json, or of the webhook.
@@ -23,6 +33,6 @@ def schema(
     An editor that speaks to yaml-language-server takes the former from the first line of the file:
     `# yaml-language-server: $schema=schema.json`.
     """
-    if what != _POLICY and what not in ANSWERS:
-        raise typer.BadParameter(f"{what!r} is none of {', '.join((_POLICY, *ANSWERS))}", param_hint="WHAT")
+    if what not in _NAMES:
+        raise typer.BadParameter(f"{what!r} is none of {', '.join(_NAMES)}", param_hint="WHAT")
     print_json(policy_schema() if what == _POLICY else answer_schema(what))

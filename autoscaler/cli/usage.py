@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - typer reads it
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from autoscaler.cli.configured import DEFAULT_CONFIG, ConfigOption, read_config
 from autoscaler.cli.output import print_json, print_table
 from autoscaler.policyfile.problem import printable
 from autoscaler.service.usage import Usage, usage_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class UsageOutput(StrEnum):
@@ -27,8 +30,10 @@ class UsageOutput(StrEnum):
     JSON = "json"
 
 
-_HEADINGS = ("Day", "Domain", "Hours", "Allowed", "Plugged", "Provisioned", "Used", "Used share")
+_HEADINGS = ("Day", "Domain", "Hours", "Measured", "Allowed", "Plugged", "Provisioned", "Used", "Used share")
 _DIGITS = 4
+_ENOUGH_RATIO = 0.9
+"""Of the hours, that have to be measured to say which share was used: the others count as not used."""
 
 
 def _day(text: str | None) -> str | None:
@@ -66,6 +71,10 @@ def usage(
     Allowed is the most that its policy, schedules and maximum let it run; provisioned is what the guest ran,
     busy or not; used is what it was busy on. Days are those of this host's time zone. It comes from the
     journal, where the newest ten minutes may be missing, and what the service did not see counts for nothing.
+
+    Measured are the hours in which the load was known; there is no used share (-) where they are less than
+    nine tenths of all. In CSV a name that begins with = + - or @ has a ' in front, so that no spreadsheet
+    takes it for a formula.
     """
     today = datetime.now().astimezone().date()
     to_day = today if last is None else date.fromisoformat(last)
@@ -117,31 +126,22 @@ def _cell(text: str) -> str:
 
 
 def _print(found: list[Usage]) -> None:
-    rows: list[tuple[object, ...]] = [
-        (
-            entry.day,
-            entry.name,
-            entry.seen_hours,
-            entry.allowed_vcpu_hours,
-            entry.plugged_vcpu_hours,
-            entry.provisioned_vcpu_hours,
-            entry.used_vcpu_hours,
-            _share(entry.used_vcpu_hours, entry.provisioned_vcpu_hours),
-        )
-        for entry in found
-    ]
-    sums = [
-        sum(getattr(entry, name) for entry in found)
-        for name in (
-            "seen_hours",
-            "allowed_vcpu_hours",
-            "plugged_vcpu_hours",
-            "provisioned_vcpu_hours",
-            "used_vcpu_hours",
-        )
-    ]
-    print_table(_HEADINGS, [*rows, ("total", "", *sums, _share(sums[-1], sums[-2]))])
+    rows: list[tuple[object, ...]] = [(entry.day, entry.name, *_figures([entry])) for entry in found]
+    print_table(_HEADINGS, [*rows, ("total", "", *_figures(found))])
 
 
-def _share(part: float, whole: float) -> str:
-    return f"{part / whole:.0%}" if whole else "-"
+def _figures(entries: Sequence[Usage]) -> tuple[object, ...]:
+    """What comes behind day and name, of all of these together."""
+    hours = sum(entry.seen_hours for entry in entries)
+    measured = sum(entry.measured_hours for entry in entries)
+    provisioned = sum(entry.provisioned_vcpu_hours for entry in entries)
+    used = sum(entry.used_vcpu_hours for entry in entries)
+    return (
+        hours,
+        measured,
+        sum(entry.allowed_vcpu_hours for entry in entries),
+        sum(entry.plugged_vcpu_hours for entry in entries),
+        provisioned,
+        used,
+        f"{used / provisioned:.0%}" if provisioned and measured >= _ENOUGH_RATIO * hours else "-",
+    )

@@ -40,6 +40,8 @@ _log = logging.getLogger("autoscaler")
 LOOK_EVERY_S = 1.0
 MOST_WAITING = 1000
 _AT_ONCE = 500
+_MOST_SAID = 150
+"""Characters of a reason; what is wrong with a certificate takes more than 100."""
 _FIRST_RETRY_S = 1.0
 _LONGEST_RETRY_S = 300.0
 _WORTH_A_RETRY = frozenset({408, 425, 429})
@@ -185,9 +187,17 @@ class Webhook:
             error.close()
             for_good = error.code in _REFUSED and error.code not in _WORTH_A_RETRY
             raise _Untaken(f"{who} answered {error.code}", for_good=for_good) from None
-        except (URLError, OSError, HTTPException, ValueError) as error:
-            reason = printable(str(getattr(error, "reason", error)))
+        except HTTPException as error:
+            raise _Untaken(f"{who} cannot be told (no HTTP answer: {_said(error)})", for_good=False) from None
+        except (URLError, OSError, ValueError) as error:
+            reason = _said(getattr(error, "reason", error))
             raise _Untaken(f"{who} cannot be told ({reason})", for_good=False) from None
+
+
+def _said(error: object) -> str:
+    """An error as text that steers nothing and has an end: a receiver's own words may be in it."""
+    text = printable(str(error))
+    return text if len(text) <= _MOST_SAID else f"{text[: _MOST_SAID - 1]}…"
 
 
 def _occasions(event: Mapping[str, Any], *, known: bool) -> Iterator[Occasion]:

@@ -29,6 +29,8 @@ class Receiver:
         """Status codes to answer next; then 204."""
         self.silent = False
         """Whether nothing is answered at all."""
+        self.nonsense = b""
+        """What is answered instead, and is no HTTP."""
 
     def wait(self, until: Callable[[], bool]) -> None:
         """Wait until something is so."""
@@ -50,6 +52,10 @@ def receiving() -> Iterator[Receiver]:
             receiver.headers = dict(self.headers.items())
             if receiver.silent:
                 over.wait(PATIENCE_S)
+                return
+            if receiver.nonsense:
+                self.wfile.write(receiver.nonsense)
+                self.close_connection = True
                 return
             status = receiver.answers.popleft() if receiver.answers else 204
             if status < 300:

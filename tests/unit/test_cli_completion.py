@@ -86,6 +86,14 @@ def test_commands_are_completed(shell: str, environment: dict[str, str]) -> None
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+def test_names_of_schemas_are_completed(shell: str, environment: dict[str, str]) -> None:
+    found = completed(shell, "autoscaler schema s", environment, "http://127.0.0.1:1")
+    assert {"status", "show", "slo"} <= set(found)
+    assert "policy" not in found
+    assert "policy" in completed(shell, "autoscaler schema ", environment, "http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 def test_domains_are_completed_and_no_name_reaches_the_shell_that_means_something_to_it(
     shell: str, environment: dict[str, str], fleet: ShownFleet
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from autoscaler.cli import queries
+from autoscaler.cli.client import ServiceUnreachable
 from autoscaler.cli.main import app
 from autoscaler.service.describe import domain_of
 from tests.fakes.examples import DECISION as DECISION_MADE
@@ -33,15 +34,17 @@ def event(number: int, **changes: object) -> dict[str, Any]:
 
 
 @pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> list[list[dict[str, Any]]]:
-    """What the service answers, one after the other; then Ctrl-C."""
-    found: list[list[dict[str, Any]]] = []
-    asked: Iterator[list[dict[str, Any]]] = iter(found)
+def answers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the service answers, or why it does not, one after the other; then Ctrl-C."""
+    found: list[list[dict[str, Any]] | Exception] = []
+    asked = iter(found)
 
     def ask(_server: str, *_path: str, **_query: str | int) -> object:
         answer = next(asked, None)
         if answer is None:
             raise KeyboardInterrupt
+        if isinstance(answer, Exception):
+            raise answer
         return answer
 
     monkeypatch.setattr(queries, "ask", ask)
@@ -57,6 +60,57 @@ def test_following_prints_a_change_when_it_begins_and_when_it_ended_and_no_more(
     answers += [[begun], [begun], [ended], [], []]
     printed = CliRunner().invoke(app, ["events", "--follow"]).stdout.splitlines()
     assert [line.partition("; ")[2] for line in printed] == ["under way", "done (online 0.80 s)"]
+
+
+def test_following_goes_on_after_a_service_that_was_away(
+    answers: list[Any],
+) -> None:
+    away = ServiceUnreachable("no autoscaler answers")
+    second = event(2, operation=CHANGE)
+    ended = event(2, operation=CHANGE | {"outcome": "done"})
+    answers += [[event(1), second], away, away, [ended, event(3)], away, [event(3)], [event(3), event(4)]]
+    ran = CliRunner().invoke(app, ["events", "--follow", "--output", "json"])
+    assert [json.loads(line)["id"] for line in ran.stdout.splitlines()] == [1, 2, 2, 3, 4]
+    sentence = "autoscaler events: no autoscaler answers; it is tried again"
+    assert ran.stderr.splitlines()[:2] == [sentence] * 2, "once each time"
+
+
+def test_following_knows_a_journal_that_was_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = [event(7, at_wall_s=100.0), event(8, at_wall_s=100.0, domain="db-1")]
+    anew = [event(number, at_wall_s=100.0 + number) for number in range(1, 10)]
+    # Each time that is asked for the newest; the last time the ids are past what was printed of the old one.
+    states = iter([journal, anew[:0], anew[:2], anew[:2], [*anew[:2], event(3, at_wall_s=103.0)], anew])
+    monkeypatch.setattr(queries, "_POLL_S", 0.0)
+    now = next(states)
+
+    def slept(_: float) -> None:
+        nonlocal now
+        following = next(states, None)
+        if following is None:
+            raise KeyboardInterrupt
+        now = following
+
+    monkeypatch.setattr("autoscaler.cli.queries.time.sleep", slept)
+    monkeypatch.setattr(
+        queries, "ask", lambda *_, after, **__: [event for event in now if event["id"] > after]
+    )
+    printed = CliRunner().invoke(app, ["events", "--follow", "--output", "json"]).stdout.splitlines()
+    assert [json.loads(line)["id"] for line in printed] == [7, 8, *range(1, 10)]
+
+
+def test_a_journal_that_was_begun_anew_is_known_though_its_ids_are_past_what_was_printed(
+    answers: list[list[dict[str, Any]]],
+) -> None:
+    anew = [event(1, at_wall_s=105.0), event(2, at_wall_s=106.0)]
+    answers += [[event(1, at_wall_s=100.0)], anew, anew]
+    ran = CliRunner().invoke(app, ["events", "--follow", "--output", "json"])
+    assert [json.loads(line)["at_wall_s"] for line in ran.stdout.splitlines()] == [100.0, 105.0, 106.0]
+
+
+def test_following_a_service_that_is_not_there_fails_at_once(answers: list[Any]) -> None:
+    answers += [ServiceUnreachable("no autoscaler answers")]
+    ran = CliRunner().invoke(app, ["events", "--follow"])
+    assert isinstance(ran.exception, ServiceUnreachable)
 
 
 def test_show_prints_a_table_of_the_slots(monkeypatch: pytest.MonkeyPatch) -> None:

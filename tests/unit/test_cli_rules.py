@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from autoscaler.cli.main import app
 
+ROOT = Path(__file__).parents[2]
 POLICY = 'version: 1\npolicies:\n  - name: shop\n    match: {name: ["*"]}\n'
 
 
@@ -59,9 +63,31 @@ def test_policies_with_errors_give_no_rules(folder: Path) -> None:
         pytest.param(["no-such.yaml"], "there is no no-such.yaml", id="no such policies"),
         pytest.param(["--config.file", "no-such.yaml"], "there is no configuration", id="no configuration"),
         pytest.param(["--defaults", "p"], "not both", id="policies and none"),
+        pytest.param(["--defaults", "--job", " "], "--job", id="a job without a name"),
     ],
 )
 def test_what_cannot_be_read_is_said(arguments: list[str], says: str) -> None:
     result = run(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert says in result.stderr
+
+
+@pytest.mark.parametrize("document", ["README.md", "deploy/prometheus/README.md"])
+def test_a_documented_recipe_leaves_good_rules_alone_where_policies_have_errors(
+    tmp_path: Path, document: str
+) -> None:
+    recipe = re.search(r"^ *autoscaler rules (?:.*&&\n)*.*$", (ROOT / document).read_text(), re.MULTILINE)
+    assert recipe
+    for name, does in (("autoscaler", 'printf "$TEXT"; exit $CODE'), ("promtool", 'test -s "$3"')):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+
+    def after(text: str, code: int) -> str:
+        env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TEXT": text, "CODE": str(code)}
+        subprocess.run(("sh", "-c", recipe[0]), cwd=tmp_path, env=env, timeout=60, check=False)
+        return (tmp_path / "vcpu-autoscaler.rules.yaml").read_text()
+
+    assert after("good", 0) == "good"
+    assert after("", 1) == "good"
+    assert after("hal", 1) == "good"
+    assert after("better", 0) == "better"

@@ -46,10 +46,12 @@ def decided(
     *,
     name: str = "web-1",
     host: str = "h",
-    busy: float = 1.5,
+    busy: float | None = 1.5,
 ) -> None:
-    """Two of four plugged vCPUs, six allowed, for so many hours."""
-    load = replace(LOAD, online=2, busy_vcpus=busy, demand_vcpus=busy, span_s=10.0)
+    """Two of four plugged vCPUs, six allowed, for so many hours; `busy` None: the load is not known."""
+    load = None
+    if busy is not None:
+        load = replace(LOAD, online=2, busy_vcpus=busy, demand_vcpus=busy, span_s=10.0)
     decision = replace(
         DECISION,
         domain=DOMAIN._replace(host=host),
@@ -150,6 +152,7 @@ def test_json_and_text_say_the_same_and_text_sums_it_up(journal_file: Path) -> N
         "Day",
         "Domain",
         "Hours",
+        "Measured",
         "Allowed",
         "Plugged",
         "Provisioned",
@@ -157,9 +160,21 @@ def test_json_and_text_say_the_same_and_text_sums_it_up(journal_file: Path) -> N
         "Used",
         "share",
     ]
-    assert lines[-1].split() == ["total", "2.00", "12.00", "8.00", "4.00", "1.99", "50%"]
+    assert lines[-1].split() == ["total", "2.00", "1.99", "12.00", "8.00", "4.00", "1.99", "50%"]
     assert len(asked(journal_file, "web-1").splitlines()) == 4
     assert "nothing is on record" in asked(journal_file, "nobody")
+
+
+def test_where_much_was_not_measured_the_table_names_no_share(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    with closing(SqliteJournal(path)) as journal:
+        decided(journal, midnight_s(DAY), 0.6, busy=0.01)
+        decided(journal, midnight_s(DAY) + 0.6 * 3600, 0.4, busy=None)
+        decided(journal, midnight_s(NEXT), 1.0, busy=1.0)
+    hung, well, total = (line.split() for line in asked(path).splitlines()[2:])
+    assert (hung[2:4], hung[-1]) == (["1.00", "0.60"], "-")
+    assert (well[2], well[-1]) == ("1.00", "50%")
+    assert total[-1] == "-"
 
 
 @pytest.mark.parametrize(

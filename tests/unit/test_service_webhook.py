@@ -160,6 +160,20 @@ def test_a_receiver_that_is_away_is_a_trouble_that_is_said_once_without_its_secr
     assert "s3cret" not in hook.troubles["webhook"]
 
 
+def test_nonsense_that_a_receiver_answers_is_said_in_short_and_steers_no_terminal(
+    receiver: Receiver, journal: SqliteJournal, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.nonsense = b"\x9b31mRED\x1b[2J\x00 " + 60_000 * b"Z" + b"\r\n\r\n"
+    with telling(path, receiver.url) as hook:
+        grow(journal)
+        receiver.wait(lambda: "webhook" in hook.troubles)
+        sentence = hook.troubles["webhook"]
+    assert "cannot be told (no HTTP answer: \\x9b31mRED\\x1b[2J\\x00 ZZZ" in sentence
+    assert sentence.isprintable()
+    assert len(sentence) < 300
+    assert all(len(record.getMessage()) < 300 for record in caplog.records)
+
+
 def test_a_receiver_that_comes_back_is_told_what_waited(
     receiver: Receiver, journal: SqliteJournal, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
