@@ -225,9 +225,8 @@ def test_no_request_makes_the_actuator_fail_or_grow(guests: Path) -> None:
                 kinds.add(json.loads(answer).get("kind"))
 
         assert_it_holds_no_more_after(barrage, actuator.process.pid)
-        assert json.loads(
-            answer_to(b'{"verb": "read", "what": "refusals"}\n', at=os.fspath(actuator.socket))
-        )["ok"]
+        asked = json.dumps({"verb": "read", "what": "domains", "host": connection.label})
+        assert json.loads(answer_to(asked.encode() + b"\n", at=os.fspath(actuator.socket)))["ok"]
         said = actuator.said()
     assert {None, "AutoscalerError", "Conflict"} <= kinds
     assert "Traceback" not in said
