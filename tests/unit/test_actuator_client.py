@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -130,38 +131,38 @@ def test_nothing_is_unknown_of_what_was_only_to_be_read(actuator: Actuator, clie
         client.read(Reading.REPORTS)
 
 
-def test_a_change_that_fails_as_nobody_foresaw_may_be_done(tmp_path: Path, client: ActuatorClient) -> None:
-    def fail(_request: Mapping[str, object], _peer: Peer) -> Mapping[str, object]:
-        raise ZeroDivisionError
-
+@contextlib.contextmanager
+def listening(
+    path: Path, answer: Callable[[Mapping[str, object], Peer], Mapping[str, object]], *, admits: bool
+) -> Iterator[None]:
+    """The actuator's own server, which answers so and lets everybody in, or nobody."""
     server = LineServer(
-        tmp_path / "socket",
-        fail,
+        path,
+        answer,
         name="actuator",
         set_by="--socket",
-        admits=lambda _: True,
-        refusal="nobody",
-        most_request_bytes=4096,
-        most_at_once=2,
-    )
-    server.start()
-    assert became_of_a_change(client) is OutcomeUnknown
-    server.close()
-
-
-def test_a_change_is_not_done_where_the_actuator_lets_nobody_in(
-    tmp_path: Path, client: ActuatorClient
-) -> None:
-    server = LineServer(
-        tmp_path / "socket",
-        lambda *_: {"ok": None},
-        name="actuator",
-        set_by="--socket",
-        admits=lambda _: False,
+        admits=lambda _: admits,
         refusal="nobody may ask",
         most_request_bytes=4096,
         most_at_once=2,
     )
     server.start()
-    assert became_of_a_change(client) is BackendUnavailable
-    server.close()
+    try:
+        yield
+    finally:
+        server.close()
+
+
+def test_a_change_that_fails_as_nobody_foresaw_may_be_done(tmp_path: Path, client: ActuatorClient) -> None:
+    def fail(_request: Mapping[str, object], _peer: Peer) -> Mapping[str, object]:
+        raise ZeroDivisionError
+
+    with listening(tmp_path / "socket", fail, admits=True):
+        assert became_of_a_change(client) is OutcomeUnknown
+
+
+def test_a_change_is_not_done_where_the_actuator_lets_nobody_in(
+    tmp_path: Path, client: ActuatorClient
+) -> None:
+    with listening(tmp_path / "socket", lambda *_: {"ok": None}, admits=False):
+        assert became_of_a_change(client) is BackendUnavailable
