@@ -28,9 +28,9 @@ def _of_service(job: str) -> tuple[Alert, ...]:
             summary="the vCPU autoscaler {{ $labels.instance }} does not answer",
             description="No guest is grown or shrunk while it is down; every guest stays as it is.",
         ),
-        _flag(
-            "VcpuAutoscalerReloadFailed",
-            "policy_reload_successful",
+        Alert(
+            name="VcpuAutoscalerReloadFailed",
+            expr=_is_down("policy_reload_successful"),
             for_s=300,
             severity=Severity.WARNING,
             summary="the policy files on {{ $labels.instance }} have errors and are not in force",
@@ -48,17 +48,17 @@ def _of_service(job: str) -> tuple[Alert, ...]:
             summary="the vCPU autoscaler on {{ $labels.instance }} does not keep up with its interval",
             description="Guests are looked at more seldom than configured, and grow later.",
         ),
-        _flag(
-            "VcpuAutoscalerJournalNotWritable",
-            "journal_writable",
+        Alert(
+            name="VcpuAutoscalerJournalNotWritable",
+            expr=_is_down("journal_writable"),
             for_s=60,
             severity=Severity.CRITICAL,
             summary="the journal on {{ $labels.instance }} cannot be written: no guest is changed",
             description="What cannot be recorded is not done: see `autoscaler status` and the disk.",
         ),
-        _flag(
-            "VcpuAutoscalerAuditNotWritable",
-            "audit_writable",
+        Alert(
+            name="VcpuAutoscalerAuditNotWritable",
+            expr=_is_down("audit_writable"),
             for_s=60,
             severity=Severity.CRITICAL,
             summary="the audit log on {{ $labels.instance }} cannot be written: no guest is changed",
@@ -72,9 +72,9 @@ def _of_service(job: str) -> tuple[Alert, ...]:
             summary="lines of the audit log on {{ $labels.instance }} are gone from its end",
             description="`autoscaler audit verify` says which.",
         ),
-        _flag(
-            "VcpuAutoscalerControlUnreachable",
-            "control_reachable",
+        Alert(
+            name="VcpuAutoscalerControlUnreachable",
+            expr=_is_down("control_reachable"),
             for_s=300,
             severity=Severity.WARNING,
             summary="the vCPU autoscaler on {{ $labels.instance }} can be given no orders",
@@ -99,9 +99,9 @@ def _of_service(job: str) -> tuple[Alert, ...]:
 
 def _of_hosts() -> tuple[Alert, ...]:
     return (
-        _flag(
-            "VcpuAutoscalerHostLost",
-            "host_connected",
+        Alert(
+            name="VcpuAutoscalerHostLost",
+            expr=_is_down("host_connected"),
             for_s=120,
             severity=Severity.CRITICAL,
             summary="{{ $labels.host }} does not answer the vCPU autoscaler on {{ $labels.instance }}",
@@ -130,25 +130,25 @@ def _of_hosts() -> tuple[Alert, ...]:
 
 def _of_domains() -> tuple[Alert, ...]:
     return (
-        _condition(
-            "VcpuAutoscalerAgentLost",
-            'condition=~"no-sample|agent-left-alone"',
+        Alert(
+            name="VcpuAutoscalerAgentLost",
+            expr=_in_force('condition=~"no-sample|agent-left-alone"'),
             for_s=600,
             severity=Severity.WARNING,
             summary="the load of {{ $labels.domain }} cannot be read",
             description=f"It is not shrunk, and grows only as `missing` in its policy says: {_EXPLAIN}.",
         ),
-        _condition(
-            "VcpuAutoscalerChangeFailed",
-            'condition=~"stuck|failed|denied|unknown"',
+        Alert(
+            name="VcpuAutoscalerChangeFailed",
+            expr=_in_force('condition=~"stuck|failed|denied|unknown"'),
             for_s=600,
             severity=Severity.WARNING,
             summary="a change of {{ $labels.domain }} did not come true",
             description=f"It may lack the vCPUs that it needs: {_EXPLAIN} says at which stage it stands.",
         ),
-        _condition(
-            "VcpuAutoscalerRemovalStuck",
-            'condition="not-given-back"',
+        Alert(
+            name="VcpuAutoscalerRemovalStuck",
+            expr=_in_force('condition="not-given-back"'),
             for_s=900,
             severity=Severity.WARNING,
             summary="{{ $labels.domain }} does not give a vCPU back",
@@ -169,9 +169,9 @@ def _of_domains() -> tuple[Alert, ...]:
                 "hold, or a higher min, keeps it at rest."
             ),
         ),
-        _condition(
-            "VcpuAutoscalerChangedByHand",
-            'condition="externally_modified"',
+        Alert(
+            name="VcpuAutoscalerChangedByHand",
+            expr=_in_force('condition="externally_modified"'),
             for_s=60,
             severity=Severity.INFO,
             summary="somebody else changed the vCPUs of {{ $labels.domain }}",
@@ -180,29 +180,11 @@ def _of_domains() -> tuple[Alert, ...]:
     )
 
 
-def _flag(
-    name: str, metric: str, *, for_s: float, severity: Severity, summary: str, description: str
-) -> Alert:
-    """On a metric that is 1 as long as all is well."""
-    return Alert(
-        name=name,
-        expr=f"{PREFIX}_{metric} == 0",
-        for_s=for_s,
-        severity=severity,
-        summary=summary,
-        description=description,
-    )
+def _is_down(metric: str) -> str:
+    """True where a metric is 0 that is 1 as long as all is well."""
+    return f"{PREFIX}_{metric} == 0"
 
 
-def _condition(
-    name: str, matcher: str, *, for_s: float, severity: Severity, summary: str, description: str
-) -> Alert:
-    """On a condition of a domain that is in force."""
-    return Alert(
-        name=name,
-        expr=f"max without (condition) ({PREFIX}_domain_condition{{{matcher}}}) {WITH_HOST} == 1",
-        for_s=for_s,
-        severity=severity,
-        summary=summary,
-        description=description,
-    )
+def _in_force(matcher: str) -> str:
+    """True where such a condition of a domain is in force."""
+    return f"max without (condition) ({PREFIX}_domain_condition{{{matcher}}}) {WITH_HOST} == 1"
