@@ -16,6 +16,7 @@ from tests.fakes.promtool import promtool
 from tests.rules.asked import RULES, SHIPPED, check, said
 from tests.rules.rule_cases import CASES, QUARTER_BAD, Case, fires, promise, quiet
 
+README = SHIPPED / "README.md"
 WEB = Policy(name="web", match=Match(name=("web-*",)))
 ALERTS = {
     rule["alert"]: rule
@@ -37,9 +38,23 @@ def test_every_alert_is_seen_to_fire_and_to_keep_quiet() -> None:
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_every_alert_has_a_section_in_the_runbook_and_names_it(alert: str) -> None:
-    assert (SHIPPED / "README.md").read_text().count(f"\n### {alert}\n") == 1
+    assert README.read_text().count(f"\n### {alert}\n") == 1
     installed = "/usr/share/doc/vcpu-autoscaler/prometheus/README.md"
     assert ALERTS[alert]["annotations"]["runbook"] == f"section {alert} of {installed}"
+
+
+def test_the_manual_has_how_urgent_each_alert_is_and_when_it_fires() -> None:
+    rows = re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \| (\w+) \| (.+) \|$", README.read_text(), re.MULTILINE)
+    said = {"0s": "at once", "1m": "1 minute"}
+    assert sorted(rows) == sorted(
+        (
+            name,
+            name.lower(),
+            rule["labels"]["severity"],
+            said.get(rule["for"], rule["for"].replace("m", " minutes")),
+        )
+        for name, rule in ALERTS.items()
+    )
 
 
 def test_no_alert_has_a_link_that_leads_nowhere() -> None:
