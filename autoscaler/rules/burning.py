@@ -4,9 +4,9 @@ A burn rate of 1 spends the budget in exactly one SLO window. Each pair is a lon
 something, and a short one, that it ends soon after the trouble does (Google's SRE workbook, chapter 5).
 A rate alone says little where few slices may be bad: for 99.99 % of slices of 10 s, one in an hour burns at
 28. Where events are few the workbook would have more of them, or an objective that is lower or over a longer
-time. Slices are as many as there are, and the objective is the user's own; so each pair asks for a count of
-bad ones, too. Nothing is told of a domain that was not there yet in the middle of the long window: its few
-slices would stand for all of them.
+time. Slices are as many as there are, and the objective is the user's own; so before anybody is woken up, bad
+slices are counted, too. Nothing is told of a domain that was not there yet in the middle of the long window:
+its few slices would stand for all of them.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Pair:
     long_s: float
     short_s: float
     burn_rate: float
-    long_bad: int
-    short_bad: int
+    long_bad: int = 1
+    short_bad: int = 1
 
 
 FAST = (
@@ -47,10 +47,12 @@ What is shorter than a slice spoils two where it lies across their border: the t
 comes again, and the second in the short window that it has not ended.
 """
 SLOW = (
-    Pair(long_s=86400, short_s=7200, burn_rate=3, long_bad=2, short_bad=1),
-    Pair(long_s=259200, short_s=21600, burn_rate=1, long_bad=2, short_bad=1),
+    Pair(long_s=86400, short_s=7200, burn_rate=3),
+    Pair(long_s=259200, short_s=21600, burn_rate=1),
 )
-"""10 % are spent in a day, or in 3 days. Of a budget of two slices the second is still told of."""
+"""10 % are spent in a day, or in 3 days. Where one slice is as much it is told of, though nobody is woken up:
+one every few days would spend such a budget.
+"""
 
 
 def pairs_of(sla: Sla, pairs: Sequence[Pair]) -> tuple[Pair, ...]:
@@ -87,8 +89,8 @@ def burning(pairs: Iterable[Pair], allowed_ratio: float | None) -> str:
         f"  {_share(pair.long_s)} > {_limit(pair, allowed_ratio)}\n"
         "  and\n"
         f"  {_share(pair.short_s)} > {_limit(pair, allowed_ratio)}\n"
-        f"  and {_count(pair.long_s)} >= {pair.long_bad}\n"
-        f"  and {_count(pair.short_s)} >= {pair.short_bad}\n"
+        f"{_at_least(pair.long_bad, pair.long_s)}"
+        f"{_at_least(pair.short_bad, pair.short_s)}"
         f"  and {ONE_DOMAIN}\n"
         f"  {PREFIX}_slo_objective_ratio offset {span(pair.long_s / 2)}\n"
         ")"
@@ -100,6 +102,11 @@ def _limit(pair: Pair, allowed_ratio: float | None) -> str:
     if allowed_ratio is None:
         return f"{ONE_DOMAIN} {pair.burn_rate:g} * (1 - {PREFIX}_slo_objective_ratio)"
     return f"{round(pair.burn_rate * allowed_ratio, 9):g}"
+
+
+def _at_least(bad: int, window_s: float) -> str:
+    """One bad slice is what any rate asks for."""
+    return f"  and {_count(window_s)} >= {bad}\n" if bad > 1 else ""
 
 
 def _count(window_s: float) -> str:
