@@ -1,60 +1,21 @@
-"""How fast an error budget burns: which windows are looked at, and from which share of bad slices on.
+"""How fast an error budget burns, in PromQL: the windows of `autoscaler.core.burning` and their bad slices.
 
-A burn rate of 1 spends the budget in exactly one SLO window. Each pair is a long window, that the alert means
-something, and a short one, that it ends soon after the trouble does (Google's SRE workbook, chapter 5).
 Nothing is told of a domain that was not there yet in the middle of the long window: its few slices would
 stand for all of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autoscaler.rules.rule import ONE_DOMAIN, PREFIX, Recording, span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from autoscaler.core.policy import Sla
+    from autoscaler.core.burning import Pair
 
-_FEWEST_SLICES = 3
-"""A shorter window would see no slice close, or only one."""
 _SLICES = f"{PREFIX}_slo_slices_total"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """Two windows, and the burn rate that both have to exceed."""
-
-    long_s: float
-    short_s: float
-    burn_rate: float
-
-
-FAST = (
-    Pair(long_s=3600, short_s=300, burn_rate=14.4),
-    Pair(long_s=21600, short_s=1800, burn_rate=6),
-)
-"""Of a budget for 30 days 2 % are spent in an hour, or 5 % in 6 hours."""
-SLOW = (
-    Pair(long_s=86400, short_s=7200, burn_rate=3),
-    Pair(long_s=259200, short_s=21600, burn_rate=1),
-)
-"""10 % are spent in a day, or in 3 days."""
-
-
-def pairs_of(sla: Sla, pairs: Sequence[Pair]) -> tuple[Pair, ...]:
-    """The pairs that mean something for this service level: within its window, and with slices enough."""
-    return tuple(
-        Pair(
-            long_s=pair.long_s,
-            short_s=max(pair.short_s, _FEWEST_SLICES * sla.slice_s),
-            burn_rate=pair.burn_rate,
-        )
-        for pair in pairs
-        if pair.long_s <= sla.window_s
-    )
 
 
 def recorded(window_s: float) -> str:

@@ -118,9 +118,9 @@ def test_no_name_in_a_link_becomes_another_part_of_its_query(name: str) -> None:
     assert set(fields) <= {":percentencode"}
 
 
-def test_the_guest_with_most_troubles_comes_first_and_leads_to_itself_on_its_own_host() -> None:
+def test_the_guest_that_breaks_its_promise_comes_first_and_leads_to_itself_on_its_own_host() -> None:
     (table,) = (panel for panel in panels("fleet") if panel["type"] == "table")
-    assert table["options"]["sortBy"] == [{"desc": True, "displayName": "Troubles"}]
+    assert table["options"]["sortBy"] == [{"desc": True, "displayName": "State"}]
     (link,) = table["fieldConfig"]["defaults"]["links"]
     assert "&var-instance=${__data.fields.Host:percentencode}&" in link["url"]
     assert "${instance:queryparam}" not in link["url"]
