@@ -206,9 +206,9 @@ def _guests() -> Sequence[AnyPanel]:
     return (
         rows(
             "Every guest",
-            "Those first whose promise is being broken, then those in other trouble. Kept is the good share "
-            "of what was measured, Measured how long that was; Budget left is of all the bad time that a "
-            "whole SLO window allows. A row leads to the domain's own dashboard.",
+            "Those first whose promise is being broken, then those in other trouble. Kept so far is of what "
+            "was measured, Seen for how long that was; the budget is all the bad time that a whole SLO "
+            "window allows, seen or still to come. A row leads to the domain's own dashboard.",
             [
                 Column(
                     "Governed",
@@ -230,13 +230,13 @@ def _guests() -> Sequence[AnyPanel]:
                     ((None, "green"), (0.9, "yellow"), (1, "red")),
                 ),
                 Column(
-                    "Kept",
+                    "Kept so far",
                     f"max {of_one} ({of_domains('slo_attained_ratio')})",
                     PERCENT,
                 ),
-                Column("Measured", f"max {of_one} ({of_domains('slo_measured_seconds')})", SECONDS),
+                Column("Seen for", f"max {of_one} ({of_domains('slo_measured_seconds')})", SECONDS),
                 Column(
-                    "Budget left",
+                    "Window's budget left",
                     f"max {of_one} ({of_domains('slo_error_budget_remaining_ratio')})",
                     PERCENT,
                     _BUDGET,
