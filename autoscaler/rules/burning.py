@@ -1,67 +1,21 @@
-"""How fast an error budget burns: which windows are looked at, and from which share of bad slices on.
+"""How fast an error budget burns, in PromQL: the windows of `autoscaler.core.burning` and their bad slices.
 
-A burn rate of 1 spends the budget in exactly one SLO window. Each pair is a long window, that the alert means
-something, and a short one, that it ends soon after the trouble does (Google's SRE workbook, chapter 5).
-A rate alone says little where few slices may be bad: for 99.99 % of slices of 10 s, one in an hour burns at
-28. Where events are few the workbook would have more of them, or an objective that is lower or over a longer
-time. Slices are as many as there are, and the objective is the user's own; so before anybody is woken up, bad
-slices are counted, too. Nothing is told of a domain that was not there yet in the middle of the long window:
-its few slices would stand for all of them.
+Nothing is told of a domain that was not there yet in the middle of the long window: its few slices would
+stand for all of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autoscaler.rules.rule import ONE_DOMAIN, PREFIX, Recording, span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from autoscaler.core.policy import Sla
+    from autoscaler.core.burning import Pair
 
-_ENOUGH_SLICES = 10
-"""In a shorter window most slices had to be bad before two are."""
 _SLICES = f"{PREFIX}_slo_slices_total"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """Two windows, the burn rate that both exceed, and how many bad slices each has at least."""
-
-    long_s: float
-    short_s: float
-    burn_rate: float
-    long_bad: int = 1
-    short_bad: int = 1
-
-
-FAST = (
-    Pair(long_s=3600, short_s=300, burn_rate=14.4, long_bad=3, short_bad=2),
-    Pair(long_s=21600, short_s=1800, burn_rate=6, long_bad=3, short_bad=2),
-)
-"""Of a budget for 30 days 2 % are spent in an hour, or 5 % in 6 hours.
-
-What is shorter than a slice spoils two where it lies across their border: the third says that it lasts or
-comes again, and the second in the short window that it has not ended.
-"""
-SLOW = (
-    Pair(long_s=86400, short_s=7200, burn_rate=3),
-    Pair(long_s=259200, short_s=21600, burn_rate=1),
-)
-"""10 % are spent in a day, or in 3 days. Where one slice is as much it is told of, though nobody is woken up:
-one every few days would spend such a budget.
-"""
-
-
-def pairs_of(sla: Sla, pairs: Sequence[Pair]) -> tuple[Pair, ...]:
-    """The pairs that mean something for this service level: within its window, and with slices enough."""
-    return tuple(
-        replace(pair, short_s=max(pair.short_s, min(_ENOUGH_SLICES * sla.slice_s, pair.long_s / 2)))
-        for pair in pairs
-        if pair.long_s <= sla.window_s
-    )
 
 
 def recordings(pairs: Iterable[Pair]) -> tuple[Recording, ...]:

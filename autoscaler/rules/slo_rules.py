@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autoscaler.core.burning import FAST, SLOW, Pair, pairs_of
 from autoscaler.core.policy import Mode, Policy, Sla
-from autoscaler.rules.burning import FAST, SLOW, Pair, burning, pairs_of, recordings
+from autoscaler.rules.burning import burning, recordings
 from autoscaler.rules.rule import (
     ONE_DOMAIN,
     PREFIX,

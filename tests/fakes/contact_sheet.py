@@ -28,6 +28,7 @@ from tests.fakes.panel_text import (
     shown,
     steps_of,
     unit_of,
+    worded,
 )
 from tests.fakes.running_prometheus import Series
 
@@ -191,6 +192,9 @@ def _cell(panel: Panel, column: str, value: float | str) -> tuple[str, str]:
     if isinstance(value, str):
         return value, ""
     wanted = overrides(panel, column)
+    word = worded(wanted.get("mappings", ()), value)
+    if word is not None:
+        return word
     colored = "custom.cellOptions" in wanted
     return shown(value, wanted["unit"]), color_at(value, wanted["thresholds"]["steps"]) if colored else ""
 

@@ -89,6 +89,8 @@ SIZES = {
     "Runs": "how many are right is what the next panel says",
     "Should run": "how many are right is for the policy to say",
     "May run": "how many are right is for the policy to say",
+    "Promise kept so far": "how much is enough is the policy's to say, and colours the budget left",
+    "Seen for": "it says what the share beside it is of",
     "What decided": "each reason is right at its time",
     "vCPUs per CPU": "its limit is each host's own, and colours the share committed",
     "vCPUs by guest": "how many are right depends on the guest",
@@ -174,9 +176,9 @@ def test_no_name_in_a_link_becomes_another_part_of_its_query(name: str) -> None:
     assert set(fields) <= {":percentencode"}
 
 
-def test_the_guest_with_most_troubles_comes_first_and_leads_to_itself_on_its_own_host() -> None:
+def test_the_guest_that_breaks_its_promise_comes_first_and_leads_to_itself_on_its_own_host() -> None:
     (table,) = (panel for panel in panels("fleet") if panel["type"] == "table")
-    assert table["options"]["sortBy"] == [{"desc": True, "displayName": "Troubles"}]
+    assert table["options"]["sortBy"] == [{"desc": True, "displayName": "State"}]
     (link,) = table["fieldConfig"]["defaults"]["links"]
     assert "&var-instance=${__data.fields.Host:percentencode}&" in link["url"]
     assert "${instance:queryparam}" not in link["url"]
