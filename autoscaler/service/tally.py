@@ -18,6 +18,7 @@ from autoscaler.ports import (
     AutoscalerError,
     OutcomeUnknown,
 )
+from autoscaler.service.moving_counts import MovingCounts
 from autoscaler.service.snapshot import Example, Tally
 
 if TYPE_CHECKING:
@@ -46,22 +47,25 @@ class TallyCounter:
     """What has happened to one domain since it was first seen."""
 
     def __init__(self) -> None:
-        self._decisions: Counter[tuple[Verdict, Reason]] = Counter()
+        self._now_s = 0.0
+        """When it was last decided about."""
+        self._decisions: MovingCounts[tuple[Verdict, Reason]] = MovingCounts()
         self._operations: Counter[Direction] = Counter()
         self._examples: dict[Direction, Example] = {}
         self._failures: Counter[tuple[Direction, str]] = Counter()
-        self._agent_errors: Counter[str] = Counter()
+        self._agent_errors: MovingCounts[str] = MovingCounts()
 
     def decided(self, decision: Decision) -> None:
         """Count one decision."""
-        self._decisions[decision.verdict, decision.reason] += 1
+        self._now_s = decision.at_s
+        self._decisions.add((decision.verdict, decision.reason), decision.at_s)
 
     def called(self, result: object) -> None:
         """Count how a call to the agent ended, where that was an error of the agent's."""
         error = result.__cause__ if isinstance(result, AgentLeftAlone) else result
         for kind, name in _NAMES:
             if isinstance(error, kind):
-                self._agent_errors[name] += 1
+                self._agent_errors.add(name, self._now_s)
 
     def acted(self, action: Action, result: object) -> None:
         """Count how an action came out, where that was an error of the agent's or is not known."""
@@ -76,9 +80,9 @@ class TallyCounter:
         if error is not None:
             self.called(error)
         if disbelieved:
-            self._agent_errors["agent-nonsense"] += 1
+            self._agent_errors.add("agent-nonsense", self._now_s)
         if dropped in _LIES:
-            self._agent_errors[_LIES[dropped]] += 1
+            self._agent_errors.add(_LIES[dropped], self._now_s)
 
     def begun(self, operation: Operation, wall_s: float) -> None:
         """Count one operation, which begins at this time."""
@@ -93,9 +97,9 @@ class TallyCounter:
     def frozen(self) -> Tally:
         """The counts as they stand."""
         return Tally(
-            decisions=dict(self._decisions),
+            decisions=self._decisions.told(self._now_s),
             operations=dict(self._operations),
             examples=dict(self._examples),
             failures=dict(self._failures),
-            agent_errors=dict(self._agent_errors),
+            agent_errors=self._agent_errors.told(self._now_s),
         )
