@@ -281,7 +281,7 @@ class Controller:
         by_hand_s = state.by_hand.since_s
         state.observe(view, observation, now_s)
         error = self._sampling.take_error(view.id)
-        governed.tally.sampled(error, state.dropped, disbelieved=state.disbelieved)
+        governed.tally.sampled(error, state.dropped, now_s, disbelieved=state.disbelieved)
         if state.closed_slices:
             governed.slice_closed()
             self._fleet.learned(view.id)

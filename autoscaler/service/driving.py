@@ -122,7 +122,7 @@ class Driving:
         now = self._fleet.get(domain)
         if now is None:
             return
-        now.tally.acted(action, result)
+        now.tally.acted(action, result, self._clock.monotonic_s())
         if now is governed:
             self._contained(now, partial(_take_in, action, result, self._clock.monotonic_s()))
         if now in self._fleet:
