@@ -2,13 +2,16 @@
 
 A burn rate of 1 spends the budget in exactly one SLO window. Each pair is a long window, that the alert means
 something, and a short one, that it ends soon after the trouble does (Google's SRE workbook, chapter 5).
-Nothing is told of a domain that was not there yet in the middle of the long window: its few slices would
-stand for all of them.
+A rate alone says little where few slices may be bad: for 99.99 % of slices of 10 s, one in an hour burns at
+28. Where events are few the workbook would have more of them, or an objective that is lower or over a longer
+time. Slices are as many as there are, and the objective is the user's own; so each pair asks for a count of
+bad ones, too. Nothing is told of a domain that was not there yet in the middle of the long window: its few
+slices would stand for all of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autoscaler.rules.rule import ONE_DOMAIN, PREFIX, Recording, span
@@ -18,54 +21,58 @@ if TYPE_CHECKING:
 
     from autoscaler.core.policy import Sla
 
-_FEWEST_SLICES = 3
-"""A shorter window would see no slice close, or only one."""
+_ENOUGH_SLICES = 10
+"""In a shorter window most slices had to be bad before two are."""
 _SLICES = f"{PREFIX}_slo_slices_total"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two windows, and the burn rate that both have to exceed."""
+    """Two windows, the burn rate that both exceed, and how many bad slices each has at least."""
 
     long_s: float
     short_s: float
     burn_rate: float
+    long_bad: int
+    short_bad: int
 
 
 FAST = (
-    Pair(long_s=3600, short_s=300, burn_rate=14.4),
-    Pair(long_s=21600, short_s=1800, burn_rate=6),
+    Pair(long_s=3600, short_s=300, burn_rate=14.4, long_bad=3, short_bad=2),
+    Pair(long_s=21600, short_s=1800, burn_rate=6, long_bad=3, short_bad=2),
 )
-"""Of a budget for 30 days 2 % are spent in an hour, or 5 % in 6 hours."""
+"""Of a budget for 30 days 2 % are spent in an hour, or 5 % in 6 hours.
+
+What is shorter than a slice spoils two where it lies across their border: the third says that it lasts or
+comes again, and the second in the short window that it has not ended.
+"""
 SLOW = (
-    Pair(long_s=86400, short_s=7200, burn_rate=3),
-    Pair(long_s=259200, short_s=21600, burn_rate=1),
+    Pair(long_s=86400, short_s=7200, burn_rate=3, long_bad=2, short_bad=1),
+    Pair(long_s=259200, short_s=21600, burn_rate=1, long_bad=2, short_bad=1),
 )
-"""10 % are spent in a day, or in 3 days."""
+"""10 % are spent in a day, or in 3 days. Of a budget of two slices the second is still told of."""
 
 
 def pairs_of(sla: Sla, pairs: Sequence[Pair]) -> tuple[Pair, ...]:
     """The pairs that mean something for this service level: within its window, and with slices enough."""
     return tuple(
-        Pair(
-            long_s=pair.long_s,
-            short_s=max(pair.short_s, _FEWEST_SLICES * sla.slice_s),
-            burn_rate=pair.burn_rate,
-        )
+        replace(pair, short_s=max(pair.short_s, min(_ENOUGH_SLICES * sla.slice_s, pair.long_s / 2)))
         for pair in pairs
         if pair.long_s <= sla.window_s
     )
 
 
-def recorded(window_s: float) -> str:
-    """The name under which the bad share of a window's known slices is recorded."""
-    return f"domain:{PREFIX}_slo_bad_slices:ratio_rate{span(window_s)}"
-
-
 def recordings(pairs: Iterable[Pair]) -> tuple[Recording, ...]:
-    """The bad share of every window that these pairs look at."""
+    """How many slices were bad, and which share of those known, in every window that these pairs look at."""
     windows = sorted({window_s for pair in pairs for window_s in (pair.long_s, pair.short_s)})
-    return tuple(Recording(record=recorded(window_s), expr=_bad_share(window_s)) for window_s in windows)
+    found: list[Recording] = []
+    for window_s in windows:
+        known = _counted('outcome=~"good|bad"', window_s)
+        found += [
+            Recording(record=_count(window_s), expr=_counted('outcome="bad"', window_s)),
+            Recording(record=_share(window_s), expr=f"{_count(window_s)}\n/\n{known}"),
+        ]
+    return tuple(found)
 
 
 def burning(pairs: Iterable[Pair], allowed_ratio: float | None) -> str:
@@ -77,9 +84,11 @@ def burning(pairs: Iterable[Pair], allowed_ratio: float | None) -> str:
     """
     return "\nor\n".join(
         "(\n"
-        f"  {recorded(pair.long_s)} > {_limit(pair, allowed_ratio)}\n"
+        f"  {_share(pair.long_s)} > {_limit(pair, allowed_ratio)}\n"
         "  and\n"
-        f"  {recorded(pair.short_s)} > {_limit(pair, allowed_ratio)}\n"
+        f"  {_share(pair.short_s)} > {_limit(pair, allowed_ratio)}\n"
+        f"  and {_count(pair.long_s)} >= {pair.long_bad}\n"
+        f"  and {_count(pair.short_s)} >= {pair.short_bad}\n"
         f"  and {ONE_DOMAIN}\n"
         f"  {PREFIX}_slo_objective_ratio offset {span(pair.long_s / 2)}\n"
         ")"
@@ -93,10 +102,15 @@ def _limit(pair: Pair, allowed_ratio: float | None) -> str:
     return f"{round(pair.burn_rate * allowed_ratio, 9):g}"
 
 
-def _bad_share(window_s: float) -> str:
-    window = span(window_s)
-    return (
-        f'sum without (outcome) (increase({_SLICES}{{outcome="bad"}}[{window}]))\n'
-        "/\n"
-        f'sum without (outcome) (increase({_SLICES}{{outcome=~"good|bad"}}[{window}]))'
-    )
+def _count(window_s: float) -> str:
+    """The name under which it is recorded how many of a window's slices were bad."""
+    return f"domain:{PREFIX}_slo_bad_slices:increase{span(window_s)}"
+
+
+def _share(window_s: float) -> str:
+    """The name under which the bad share of a window's known slices is recorded."""
+    return f"domain:{PREFIX}_slo_bad_slices:ratio_rate{span(window_s)}"
+
+
+def _counted(which: str, window_s: float) -> str:
+    return f"sum without (outcome) (increase({_SLICES}{{{which}}}[{span(window_s)}]))"
