@@ -27,7 +27,7 @@ _END = 1 << 30
 
 def top(
     *,
-    sort: Annotated[str, typer.Option("--sort", metavar="WORD", help=f"{', '.join(ORDERS)}.")] = "used",
+    sort: Annotated[str, typer.Option("--sort", metavar="WORD", help=f"{', '.join(ORDERS)}.")] = "trouble",
     wanted: Annotated[
         str, typer.Option("--filter", metavar="TEXT", help="Only what has this in name, policy or state.")
     ] = "",
@@ -37,11 +37,12 @@ def top(
     once: Annotated[bool, typer.Option("--once", help="Print it once and end.")] = False,
     server: ServerOption = DEFAULT_SERVER,
 ) -> None:
-    """Show all governed domains, those that are busiest first, until q is pressed.
+    """Show all governed domains, those in trouble first, then the busiest, until q is pressed.
 
     On: vCPUs that the guest runs; Plug: that QEMU has; Want: the target; Max: the most that its policy
-    allows. s sorts by something else, r turns the order round, / filters, the arrows scroll. Where the
-    output is no terminal it is printed once. NO_COLOR is respected.
+    allows; Kept: how much of what was measured kept the promise; Budget left: of the time that may be bad in
+    a whole SLO window. s sorts by something else, r turns the order round, / filters, the arrows scroll.
+    Where the output is no terminal it is printed once. NO_COLOR is respected.
     """
     if sort not in ORDERS:
         raise typer.BadParameter(f"{sort!r} is none of {', '.join(ORDERS)}", param_hint="--sort")

@@ -13,8 +13,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from autoscaler.core.condition import AS_ORDERED
+from autoscaler.core.condition import Urgency, urgency
 from autoscaler.core.printable import printable
+from autoscaler.core.spans import short_span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +28,8 @@ WIDE = 110
 _BAR = 10
 _HOT_RATIO = 0.9
 _LOW_RATIO = 0.25
+_STATE = 12
+"""Room for the state that is to be seen at once, where there is little."""
 _FRAME_LINES = 6
 """Lines that are not rows of domains, where there is one host."""
 
@@ -37,15 +40,15 @@ def _used(domain: Json) -> float:
 
 def in_trouble(domain: Json) -> bool:
     """Whether something is wrong with it that nobody ordered."""
-    return bool(set(domain["conditions"]) - AS_ORDERED)
+    return urgency(domain["conditions"]) is not Urgency.NONE
 
 
 ORDERS: dict[str, Callable[[Json], Any]] = {
+    "trouble": lambda domain: (urgency(domain["conditions"]), -_used(domain)),
     "used": lambda domain: -_used(domain),
     "name": lambda domain: domain["name"],
     "vcpus": lambda domain: -(domain["vcpus"]["online"] or 0),
     "budget": lambda domain: domain["slo"]["budget_remaining_ratio"],
-    "trouble": lambda domain: (not in_trouble(domain), -_used(domain)),
 }
 """By what rows can be sorted: the first that comes is the one to look at first."""
 
@@ -54,7 +57,7 @@ ORDERS: dict[str, Callable[[Json], Any]] = {
 class Sight:
     """What of the answer is looked at, and how."""
 
-    order: str = "used"
+    order: str = "trouble"
     backwards: bool = False
     wanted: str = ""
     """Only domains whose name, policy, state or reason has this in it."""
@@ -129,13 +132,19 @@ def _table(rows: Sequence[Json], *, wide: bool) -> Table:
     table.add_column("Domain", ratio=3, no_wrap=True, overflow="ellipsis", min_width=8)
     if wide:
         table.add_column("Policy", ratio=2, no_wrap=True, overflow="ellipsis")
-    for heading in ("On", "Plug", "Want", "Max", "Used"):
+    for heading in ("On", *(["Plug"] if wide else []), "Want", "Max", "Used"):
         table.add_column(heading, justify="right", no_wrap=True)
     if wide:
         table.add_column("", no_wrap=True, width=_BAR)
-    for heading in ("SLO", "Budget"):
+    for heading in ("Kept", "Budget left"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("State", ratio=2, no_wrap=True, overflow="ellipsis")
+    table.add_column(
+        "State",
+        no_wrap=True,
+        overflow="ellipsis",
+        ratio=2 if wide else None,
+        width=None if wide else _STATE,
+    )
     table.add_column("Why", ratio=6 if wide else 2, no_wrap=True, overflow="ellipsis")
     for domain in rows:
         table.add_row(*_row(domain, wide=wide))
@@ -146,25 +155,38 @@ def _row(domain: Json, *, wide: bool) -> list[Text]:
     vcpus, slo, used = domain["vcpus"], domain["slo"], _used(domain)
     hot = "red" if used >= _HOT_RATIO else ""
     low = slo["budget_remaining_ratio"] < _LOW_RATIO
-    attained = "-" if slo["attained_ratio"] is None else f"{100 * slo['attained_ratio']:.2f}%"
+    broken = slo["attained_ratio"] is not None and slo["attained_ratio"] < slo["objective_ratio"]
     share = round(_BAR * min(max(used, 0.0), 1.0))
     wrong = in_trouble(domain)
     cells = [
         Text(printable(domain["name"]), style="bold"),
         *([Text(printable(f"{domain['policy']} ({domain['mode']})"))] if wide else []),
         Text("?" if vcpus["online"] is None else str(vcpus["online"]), style="bold"),
-        Text(str(vcpus["plugged"])),
+        *([Text(str(vcpus["plugged"]))] if wide else []),
         Text(str(vcpus.get("target", "-"))),
         Text(str(vcpus["max"])),
         Text("-" if used < 0 else f"{used:.0%}", style=hot),
         *([Text("#" * share + "." * (_BAR - share), style=hot or "blue")] if wide else []),
-        Text(attained),
-        Text(f"{slo['budget_remaining_ratio']:.0%}", style="red" if low else ""),
+        Text(_kept(slo), style="red" if broken else ""),
+        Text(_left(slo), style="red" if low else ""),
         Text(_state(domain), style="red" if wrong else "yellow" if domain["conditions"] else "green"),
     ]
     decision = domain["decision"]
     sentence = _reason(domain) if decision is None or not wide else decision["sentence"]
     return [*cells, Text(sentence)]
+
+
+def _kept(slo: Json) -> str:
+    """In which share of what was measured the promise was kept."""
+    kept = slo["attained_ratio"]
+    if kept is None:
+        return "-"
+    return f"{100 * kept:.4g}% of {short_span(slo['measured_s'])}"
+
+
+def _left(slo: Json) -> str:
+    """How much is left of the time of a whole window that may be bad."""
+    return f"{slo['budget_remaining_ratio']:.0%} of {short_span(slo['budget_s'])}"
 
 
 def _state(domain: Json) -> str:

@@ -10,11 +10,10 @@ the recommendation; no guard against shrinking is ever passed over by a recommen
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor
 from typing import TYPE_CHECKING, Final
 
 from autoscaler.core.model import MOST_VCPUS
-from autoscaler.core.policy import STEP_FLOOR_VCPUS, DownLimits, Mode, UpLimits
+from autoscaler.core.policy import DownLimits, Mode, UpLimits
 from autoscaler.core.reason import Reason
 
 if TYPE_CHECKING:
@@ -23,13 +22,18 @@ if TYPE_CHECKING:
     from autoscaler.core.recommend import Recommendation
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False, unsafe_hash=True)
 class Clamp:
     """One step that changed the figure."""
 
-    reason: Reason
-    before: int
-    after: int
+    reason: Final[Reason]
+    before: Final[int]
+    after: Final[int]
+
+    def __init__(self, reason: Reason, before: int, after: int) -> None:
+        self.reason = reason
+        self.before = before
+        self.after = after
 
 
 @dataclass(slots=True, init=False, unsafe_hash=True)
@@ -183,11 +187,7 @@ def _pace(at: Situation) -> Iterator[tuple[Reason, int, int]]:
         yield Reason.UP_ONLY, online, MOST_VCPUS
     if at.shrinks >= at.down.per_day:
         yield Reason.DAILY_LIMIT, online, MOST_VCPUS
-    yield (
-        Reason.STEP,
-        online - at.down.step_vcpus,
-        online + max(STEP_FLOOR_VCPUS, floor(at.up.step_ratio * online)),
-    )
+    yield Reason.STEP, online - at.down.step_from(online), online + at.up.step_from(online)
     if since_change_s < at.up.cooldown_s:
         yield Reason.COOLDOWN, 0, online
     if since_change_s < at.down.cooldown_s:

@@ -63,11 +63,11 @@ class Controller:
         recorder: Recorder,
         clock: Clock,
         submit: Submit,
-        instruments: Instruments,
+        instruments: Instruments | None,
         publish: Callable[[Snapshot], None] | None,
         interval_s: float,
     ) -> None:
-        """`publish` is handed every snapshot; None: nobody looks, and none is made."""
+        """`publish` is handed every snapshot; None: nobody looks, and none is made; so with `instruments`."""
         self._fleet = fleet
         self._recorder = recorder
         self._clock = clock
@@ -214,7 +214,8 @@ class Controller:
         self._see_hosts()
         self._decide_all(found)
         self._ticks += 1
-        self._instruments.tick_duration.observe(self._clock.monotonic_s() - started_s)
+        if self._instruments is not None:
+            self._instruments.tick_duration.observe(self._clock.monotonic_s() - started_s)
         self._publish_snapshot()
 
     def _gather(self) -> None:

@@ -155,13 +155,19 @@ def _of_service_levels(domains: Sequence[DomainSnapshot]) -> Iterator[Metric]:
     )
     yield gauge(
         "slo_attained_ratio",
-        "Good share of the window's known slices.",
+        "Good share of what was measured of the window.",
         _OF_ONE,
         (
             ((domain.label,), domain.slo.attained_ratio)
             for domain in domains
             if domain.slo.attained_ratio is not None
         ),
+    )
+    yield gauge(
+        "slo_measured_seconds",
+        "How much of the window was measured: what slo_attained_ratio is a share of.",
+        _OF_ONE,
+        (((domain.label,), domain.slo.measured_s) for domain in domains),
     )
     yield gauge(
         "slo_error_budget_remaining_ratio",

@@ -46,7 +46,7 @@ class TallyCounter:
     """What has happened to one domain since it was first seen."""
 
     def __init__(self) -> None:
-        self._decisions: Counter[tuple[Verdict, Reason]] = Counter()
+        self._decisions: dict[tuple[Verdict, Reason], int] = {}
         self._operations: Counter[Direction] = Counter()
         self._examples: dict[Direction, Example] = {}
         self._failures: Counter[tuple[Direction, str]] = Counter()
@@ -54,7 +54,8 @@ class TallyCounter:
 
     def decided(self, decision: Decision) -> None:
         """Count one decision."""
-        self._decisions[decision.verdict, decision.reason] += 1
+        kind = decision.verdict, decision.reason
+        self._decisions[kind] = self._decisions.get(kind, 0) + 1
 
     def called(self, result: object) -> None:
         """Count how a call to the agent ended, where that was an error of the agent's."""

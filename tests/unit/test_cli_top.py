@@ -70,8 +70,8 @@ def test_at_80_columns_without_colour_a_row_says_size_use_promise_state_and_why(
     text = drawn(answers, Sight(wanted="db-1"))
     assert "\x1b" not in text
     heading, row = text.splitlines()[3:5]
-    assert heading.split() == ["Domain", "On", "Plug", "Want", "Max", "Used", "SLO", "Budget", "State", "Why"]
-    assert re.fullmatch(r"db-1 +1 +1 +\d +8 +\d+% +[\d.]+% +\d+% +ok +[a-z-]+ *", row)
+    assert " ".join(heading.split()) == "Domain On Want Max Used Kept Budget left State Why"
+    assert re.fullmatch(r"db-1 +1 +\d +8 +\d+% +[\d.]+% of 1\dm +\d+% of 7.2h breaking-sla [a-z-]+ *", row)
 
 
 def test_trouble_is_said_in_words_and_coloured_where_there_is_colour(
@@ -80,6 +80,15 @@ def test_trouble_is_said_in_words_and_coloured_where_there_is_colour(
     assert "in trouble" in drawn(answers, Sight())
     assert "no-sample" in drawn(answers, Sight())
     assert "\x1b[31m" in drawn(answers, Sight(), color=True)
+
+
+def test_a_broken_promise_comes_first_then_other_troubles_then_the_busiest(
+    answers: tuple[Json, list[Json]],
+) -> None:
+    state = [sorted(row["conditions"]) for row in chosen(answers[1], Sight())]
+    ranks = [2 if not conditions else "breaking-sla" not in conditions for conditions in state]
+    assert ranks == sorted(ranks)
+    assert set(ranks) == {0, 1, 2}
 
 
 def test_what_troubles_the_service_has_a_line_of_its_own_and_the_rows_stand_still(
@@ -133,8 +142,8 @@ def test_keys_sort_turn_scroll_and_filter() -> None:
             sight = pressed(sight, key, rows=20)
         return sight
 
-    assert after("s").order == "name"
-    assert after(*"s" * len(ORDERS)).order == "used"
+    assert after("s").order == "used"
+    assert after(*"s" * len(ORDERS)).order == "trouble"
     assert after("r").backwards
     assert after("down", "page-down").first == 11
     assert after("end", "page-down").first == 19
