@@ -65,6 +65,8 @@ install_service() {
         sh "$repo/deploy/lib/tree.sh" "$python" "$binding" "$work" "$home" "$prefix" ||
         fail "it could not be laid out, and what was there is as it was; what was said is in $log"
     keep_configuration
+    new=''
+    [ -e "$destdir$prefix/lib/systemd/system/vcpu-autoscaler.service" ] || new=yes
     # From here on the new version takes the place of the old one, by a rename on one file system.
     rm -rf "$destdir$home.old"
     [ ! -e "$destdir$home" ] || mv "$destdir$home" "$destdir$home.old"
@@ -84,13 +86,11 @@ install_service() {
     fi
 }
 
-# Sets first where there is no configuration yet. What came with this version and differs from what is there lies
+# Lays it out where there is none yet. What came with this version and differs from what is there lies
 # beside it, as FILE.new; the policy that was taken away stays away.
 keep_configuration() {
-    first=''
     mkdir -p "$destdir$etc/policies"
     if [ ! -e "$destdir$etc/config.yaml" ]; then
-        first=yes
         cp "$work$etc/config.yaml" "$destdir$etc/config.yaml"
         [ -n "$(ls "$destdir$etc/policies")" ] || cp "$work$etc/policies/zz-observe.yaml" "$destdir$etc/policies/"
     fi
@@ -101,11 +101,12 @@ keep_configuration() {
     done
 }
 
-# A first installation enables them; later ones leave that to the administrator, and restart what runs.
+# Where they were not there, or had been taken away, they are enabled, whatever configuration was kept; over another
+# version that is left to the administrator, and what runs is restarted.
 # shellcheck disable=SC2086 # a list of units
 start_service() {
     systemctl daemon-reload
-    if [ -n "$first" ]; then
+    if [ -n "$new" ]; then
         systemctl enable --now $units
     else
         systemctl try-restart $units

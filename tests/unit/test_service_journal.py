@@ -438,6 +438,22 @@ def test_reading_what_is_not_there_is_named(path: Path, *, made: bool) -> None:
         events(path)
 
 
+def test_reading_what_one_may_not_read_says_who_may(journal: SqliteJournal, path: Path) -> None:
+    decided(journal, DECISION)
+    mode = path.parent.stat().st_mode
+    path.parent.chmod(0)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(JournalUnavailable, match="as root or as a member of the service's group"):
+            events(path)
+    finally:
+        if is_root:
+            os.seteuid(0)
+        path.parent.chmod(mode)
+
+
 def test_how_long_the_newest_growths_of_a_host_took_is_told_the_oldest_first(journal: SqliteJournal) -> None:
     for number, took_s in enumerate((0.5, None, 2.0, 1.5)):
         growth = replace(GROWTH, at_s=float(number))
