@@ -8,7 +8,7 @@ from autoscaler.core.operation import Direction
 from grafana.frame import annotation, board, filled, link
 from grafana.panels import figure, levels, lines, states
 from grafana.parts import GREY, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask
-from grafana.queries import NONE, RATE, TROUBLES, each, of_one, stages, troubles, vcpus
+from grafana.queries import NONE, RATE, STAGE_STEPS, TROUBLES, each, of_one, stages, troubles, vcpus
 from grafana.shared import changes_begun
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def _now() -> Sequence[AnyPanel]:
             "vCPUs that the guest's kernel runs now, by its own word.",
             f"max({vcpus('online', of_one)})",
             see=_FLEET,
+            width=3,
             unit=VCPUS,
         ),
         figure(
@@ -64,6 +65,7 @@ def _now() -> Sequence[AnyPanel]:
             "The target that the last decision came to, within all bounds.",
             f"max({vcpus('target', of_one)})",
             see=_FLEET,
+            width=3,
             unit=VCPUS,
         ),
         figure(
@@ -71,6 +73,7 @@ def _now() -> Sequence[AnyPanel]:
             "The most that policy, schedule and domain allow at this hour.",
             f"max({vcpus('max', of_one)})",
             see=_FLEET,
+            width=3,
             unit=VCPUS,
         ),
         figure(
@@ -78,15 +81,33 @@ def _now() -> Sequence[AnyPanel]:
             "Busy share of the vCPUs that it runs.",
             f"max({of_one('domain_utilization_ratio')})",
             see=_HOST,
+            width=3,
             unit=PERCENT,
             steps=((None, "green"), (0.9, "yellow"), (1, "red")),
         ),
         figure(
-            "Budget left",
-            "Share of the bad slices that its SLO window allows which is not spent. Below zero: overspent.",
+            "Promise kept so far",
+            "Good share of what was measured of its SLO window; for how long that was is beside it.",
+            f"min({of_one('slo_attained_ratio')})",
+            see=_FLEET,
+            unit=PERCENT,
+            width=3,
+        ),
+        figure(
+            "Seen for",
+            "How much of its SLO window was measured: what the share beside it is a share of.",
+            f"max({of_one('slo_measured_seconds')})",
+            see=_FLEET,
+            unit=SECONDS,
+            width=3,
+        ),
+        figure(
+            "Window's budget left",
+            "Share of the bad slices that a whole SLO window allows which is not spent. Below 0: overspent.",
             f"min({of_one('slo_error_budget_remaining_ratio')})",
             see=_FLEET,
             unit=PERCENT,
+            width=3,
             steps=((None, "red"), (0, "yellow"), (0.25, "green")),
         ),
         figure(
@@ -94,6 +115,7 @@ def _now() -> Sequence[AnyPanel]:
             "Conditions in force that nobody ordered; the row of changes below names them.",
             troubles("domain", of_one),
             see=_FLEET,
+            width=3,
             steps=ZERO_IS_GOOD,
             words=TROUBLES,
         ),
@@ -152,6 +174,7 @@ def _why() -> Sequence[AnyPanel]:
                 "demand-low": "purple",
                 "hold": "blue",
                 "warming-up": GREY,
+                "tolerance": "super-light-green",
             },
         ),
         lines(
@@ -221,7 +244,7 @@ def _promise() -> Sequence[AnyPanel]:
         lines(
             "Burn rate",
             "How fast the budget is spent, by the time looked at: at 1 it lasts just for the SLO window. "
-            "Above 14.4 in an hour somebody is woken up.",
+            "Above 14.4 in an hour somebody is woken up, if three slices or more were bad.",
             [Ask(_burn_rate(window), window) for window in ("1h", "6h")],
             see=_FLEET,
             width=6,
@@ -250,6 +273,7 @@ def _changes() -> Sequence[AnyPanel]:
             stages(Direction.UP),
             see=_HOST,
             unit=SECONDS,
+            steps=STAGE_STEPS,
             words=NONE,
         ),
         states(

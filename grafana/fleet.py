@@ -6,8 +6,19 @@ from typing import TYPE_CHECKING
 
 from grafana.frame import board, filled, link, link_to
 from grafana.panels import figure, lines, states
-from grafana.parts import GREY, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask
-from grafana.queries import RATE, TROUBLES, each, of_domains, of_service, or_zero, troubles, vcpus
+from grafana.parts import GREY, NONE_IS_GOOD, PERCENT, SECONDS, SOME_ARE_GOOD, VCPUS, ZERO_IS_GOOD, Ask
+from grafana.queries import (
+    RATE,
+    TROUBLES,
+    URGENCY,
+    each,
+    of_domains,
+    of_service,
+    or_zero,
+    troubles,
+    urgency,
+    vcpus,
+)
 from grafana.tables import Column, rows
 
 if TYPE_CHECKING:
@@ -57,12 +68,12 @@ def _glance() -> Sequence[AnyPanel]:
             "Running domains that a policy governs.",
             f"sum({of_service('domains', _GOVERNED)})",
             see=_SERVICE,
+            steps=SOME_ARE_GOOD,
         ),
         figure(
             "In trouble",
-            "Domains with a condition that nobody ordered: an agent that is gone, a change that "
-            "failed. The table "
-            "below has who they are.",
+            "Domains with a condition that nobody ordered: a promise that is being broken, an agent that "
+            "is gone, a change that failed. The table below has who they are.",
             or_zero(f"count({troubles('instance, domain')} > 0)"),
             see=_DOMAIN,
             steps=ZERO_IS_GOOD,
@@ -72,7 +83,7 @@ def _glance() -> Sequence[AnyPanel]:
             "Domains that an administrator has paused, or ordered to a count.",
             or_zero(f"count(max without (condition) ({of_domains('domain_condition', _ORDERED)}))"),
             see=_DOMAIN,
-            steps=((None, "green"), (1, "yellow")),
+            steps=NONE_IS_GOOD,
         ),
         figure(
             "Good slices",
@@ -98,10 +109,11 @@ def _glance() -> Sequence[AnyPanel]:
         ),
         figure(
             "vCPUs run of those allowed",
-            "vCPUs that guests run, of all that their policies would let them have.",
+            "vCPUs that guests run, of all that their policies allow. Near 100 % hardly one can grow.",
             f"sum({vcpus('online')}) / sum({vcpus('max')})",
             see=_HOST,
             unit=PERCENT,
+            steps=((None, "green"), (0.9, "yellow")),
         ),
     )
 
@@ -125,6 +137,7 @@ def _promises() -> Sequence[AnyPanel]:
             [Ask(f"topk(10, sum by (domain) ({each(_BAD_SLICES)}))", "{{domain}}")],
             see=_DOMAIN,
             counts=True,
+            steps=ZERO_IS_GOOD,
         ),
     )
 
@@ -183,6 +196,7 @@ def _vcpus() -> Sequence[AnyPanel]:
             ],
             see=_HOST,
             width=6,
+            steps=NONE_IS_GOOD,
         ),
     )
 
@@ -196,7 +210,9 @@ def _guests() -> Sequence[AnyPanel]:
     return (
         rows(
             "Every guest",
-            "Those in trouble first. A row leads to the domain's own dashboard.",
+            "Those first whose promise is being broken, then those in other trouble. Kept so far is of what "
+            "was measured, Seen for how long that was; the budget is all the bad time that a whole SLO "
+            "window allows, seen or still to come. A row leads to the domain's own dashboard.",
             [
                 Column(
                     "Governed",
@@ -204,9 +220,9 @@ def _guests() -> Sequence[AnyPanel]:
                     hidden=True,
                 ),
                 Column(
-                    "Troubles",
-                    troubles("instance, domain"),
-                    steps=ZERO_IS_GOOD,
+                    "State",
+                    urgency("instance, domain"),
+                    words=URGENCY,
                 ),
                 Column("Run", f"max {of_one} ({vcpus('online')})"),
                 Column("Target", f"max {of_one} ({vcpus('target')})"),
@@ -218,13 +234,19 @@ def _guests() -> Sequence[AnyPanel]:
                     ((None, "green"), (0.9, "yellow"), (1, "red")),
                 ),
                 Column(
-                    "Budget left",
+                    "Kept so far",
+                    f"max {of_one} ({of_domains('slo_attained_ratio')})",
+                    PERCENT,
+                ),
+                Column("Seen for", f"max {of_one} ({of_domains('slo_measured_seconds')})", SECONDS),
+                Column(
+                    "Window's budget left",
                     f"max {of_one} ({of_domains('slo_error_budget_remaining_ratio')})",
                     PERCENT,
                     _BUDGET,
                 ),
                 Column(
-                    "Read",
+                    "Last read",
                     f"time() - max {of_one} ({of_domains('domain_last_sample_timestamp_seconds')})",
                     SECONDS,
                     ((None, "green"), (60, "red")),
@@ -233,7 +255,7 @@ def _guests() -> Sequence[AnyPanel]:
             see=_DOMAIN,
             by={"domain": "Domain", "instance": "Host", "policy": "Policy", "mode": "Mode"},
             each=_ROW,
-            most_first="Troubles",
+            most_first="State",
         ),
         states(
             "Who is in trouble",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.core.condition import AS_ORDERED
+from autoscaler.core.condition import AS_ORDERED, Condition
 from autoscaler.core.operation import STAGES
 from grafana.parts import Ask
 
@@ -27,8 +27,14 @@ RATE = "[$__rate_interval]"
 CHANGES = {"up": "green", "down": "blue", "unplug": "purple", "went wrong": "red"}
 """The colours of changes, by what a series is called."""
 NONE = {"0": ("none", "green")}
+STAGE_STEPS = ((None, "green"), (10, "yellow"), (30, "red"))
+"""Of the time to a stage, in seconds: after 30 a change is stuck unless its host learned another deadline."""
+LATE_STEPS = ((None, "green"), (1, "yellow"), (5, "red"))
+"""Of what a tick takes or starts late, in seconds: the interval is 5 unless configured."""
 TROUBLES = {"0": ("ok", "green")}
 """What a count of troubles says, beside the count itself."""
+URGENCY = {"0": ("ok", "green"), "1": ("trouble", "orange"), "2": ("breaks its promise", "red")}
+"""What the figures of `urgency` mean."""
 
 
 def of_service(metric: str, more: str = "") -> str:
@@ -56,6 +62,12 @@ def troubles(by: str, of: Selected = of_domains) -> str:
     ordered = "|".join(sorted(AS_ORDERED))
     in_force = of("domain_condition", f', condition!~"{ordered}"')
     return f"(count by ({by}) ({in_force}) or 0 * max by ({by}) ({of('domain_info', '')}))"
+
+
+def urgency(by: str, of: Selected = of_domains) -> str:
+    """How soon somebody has to look, for each value of `by`: see `URGENCY`."""
+    breaking = of("domain_condition", f', condition="{Condition.BREAKING}"')
+    return f"(2 * max by ({by}) ({breaking}) or clamp_max({troubles(by, of)}, 1))"
 
 
 def each(counter: str) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from grafana_foundation_sdk.builders import common, table
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from grafana.parts import COUNT, PLAIN, Ask, Steps, framed, prop, query, thresholds
+from grafana.parts import COUNT, PLAIN, Ask, Steps, framed, prop, query, thresholds, worded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +27,8 @@ class Column:
     steps: Steps = PLAIN
     hidden: bool = False
     """Whether only the labels of its query are wanted."""
+    words: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """What to say instead of a value, and in which colour."""
 
 
 def rows(
@@ -69,7 +71,9 @@ def rows(
     )
     for column in columns:
         properties = [prop("unit", column.unit), prop("thresholds", thresholds(column.steps).build())]
-        if len(column.steps) > 1:
+        if column.words:
+            properties.append(prop("mappings", [worded(column.words)]))
+        if len(column.steps) > 1 or column.words:
             properties.append(prop("custom.cellOptions", {"type": "color-text"}))
         panel = panel.override_by_name(column.name, properties)
     if most_first is not None:

@@ -7,6 +7,7 @@ a reader knows, which is why no schema forbids them.
 from __future__ import annotations
 
 from autoscaler.cli.domain_answers import (
+    CONDITIONS,
     DOMAIN_KEYS,
     EVENT,
     HOST,
@@ -145,6 +146,7 @@ ANSWERS: dict[str, Schema] = {
         note=text("what is to be known of the record; empty: nothing"),
         record=EVENT,
         steps=list_of(object_of("a step", stage=text("its name"), text=text("a sentence")), "as it was made"),
+        conditions=CONDITIONS,
     ),
     "events": list_of(EVENT, "oldest first; with --follow each is a line of its own, again when it ended"),
     "slo": list_of(object_of("a domain", name=NAME, uuid=UUID, **SLO_KEYS), "by name"),

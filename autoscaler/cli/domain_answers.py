@@ -64,6 +64,8 @@ SLO_KEYS: dict[str, Schema] = {
     "bad": whole("slices that broke the indicator"),
     "unknown": whole("slices that were not measured"),
     "attained_ratio": maybe(figure("good share of the known slices"), "none is known"),
+    "measured_s": figure("how much of the window those are"),
+    "budget_s": figure("the error budget: how much of a whole window may be bad"),
     "budget_remaining_ratio": figure("share of the error budget that is left; below 0: overspent"),
     "burn_rates": map_of(
         maybe(figure("1 spends the budget in one window"), "nothing is known"), "how fast it burns, by span"
@@ -106,6 +108,12 @@ _VCPUS = object_of(
     target=optional(whole("what it should have; not there before that is decided")),
     proposed=optional(whole("what the strategy asked for; not there before that is decided")),
 )
+CONDITIONS: Schema = {
+    "type": "object",
+    "description": "what is wrong or ordered, each with a sentence",
+    "propertyNames": {"enum": [str(condition) for condition in Condition]},
+    "additionalProperties": text("what it is, and what to do"),
+}
 DOMAIN_KEYS: dict[str, Schema] = {
     "name": NAME,
     "uuid": UUID,
@@ -128,12 +136,7 @@ DOMAIN_KEYS: dict[str, Schema] = {
     "descriptors": maybe(
         object_of("files of its QEMU", open=whole("open"), limit=whole("the most")), "not visible"
     ),
-    "conditions": {
-        "type": "object",
-        "description": "what is wrong or ordered, each with a sentence",
-        "propertyNames": {"enum": [str(condition) for condition in Condition]},
-        "additionalProperties": text("what it is, and what to do"),
-    },
+    "conditions": CONDITIONS,
 }
 SLOT = object_of(
     "a slot for a vCPU",

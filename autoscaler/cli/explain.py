@@ -12,6 +12,7 @@ import typer
 from autoscaler.cli.arguments import DomainArgument  # noqa: TC001 - typer reads it
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ask
 from autoscaler.cli.output import Output, OutputOption, folded, print_json
+from autoscaler.core.condition import AS_ORDERED
 from autoscaler.policyfile.problem import printable
 
 _AGO = re.compile(r"(\d{1,6}(?:\.\d+)?)(s|m|h|d) ago")
@@ -88,5 +89,8 @@ def explain(
     typer.echo(printable(f"{record['domain']}, policy {record['policy']}, {first:%Y-%m-%d %H:%M:%S}{lasted}"))
     if found["note"]:
         typer.echo(f"  {'note':<9} {folded(found['note'], indent=_INDENT)}")
+    for condition, sentence in found["conditions"].items():
+        title = "order" if condition in AS_ORDERED else "problem"
+        typer.echo(f"  {title:<9} {folded(sentence, indent=_INDENT)}")
     for step in found["steps"]:
         typer.echo(f"  {step['stage']:<9} {folded(step['text'], indent=_INDENT)}")

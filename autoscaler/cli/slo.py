@@ -9,8 +9,9 @@ import typer
 from autoscaler.cli.arguments import MaybeDomainArgument  # noqa: TC001 - typer reads it
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ask
 from autoscaler.cli.output import Output, OutputOption, folded, print_json, print_table
+from autoscaler.core.spans import short_span, span
 
-_HEADINGS = ("Domain", "Promise", "Attained", "Bad", "Left", "Burn 1h", "Runs out in")
+_HEADINGS = ("Domain", "Promise", "Kept", "Budget left", "Burn 1h", "Runs out in")
 _NEVER = "never"
 _INDENT = 14
 
@@ -21,10 +22,11 @@ def slo(
     server: ServerOption = DEFAULT_SERVER,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Print what each domain was promised and attained, the error budget left and how fast that burns.
+    """Print what each domain was promised and how far that was kept, the error budget and how fast it burns.
 
-    Attained counts good among the known slices of the window; Bad are those that were not; Left is the share
-    of the error budget. A burn rate of 1 spends that in exactly one window. Of one domain there is more.
+    Kept is the good share of what was measured of the window. The budget is the time of a whole window that
+    may be bad; Budget left is how much of it was not yet. A burn rate of 1 spends it in exactly one window.
+    Of one domain there is more.
     """
     path = ("domains",) if domain is None else ("domains", domain)
     answer = ask(server, *path)
@@ -42,9 +44,8 @@ def slo(
 def _row(found: dict[str, Any]) -> tuple[object, ...]:
     return (
         found["promise"],
-        _percent(found["attained_ratio"]),
-        found["bad"],
-        _percent(found["budget_remaining_ratio"]),
+        "-" if found["attained_ratio"] is None else _of(found, "attained_ratio", "measured_s"),
+        _of(found, "budget_remaining_ratio", "budget_s"),
         _rate(found["burn_rates"]["1h"]),
         _left(found),
     )
@@ -52,18 +53,31 @@ def _row(found: dict[str, Any]) -> tuple[object, ...]:
 
 def _all(domain: dict[str, Any]) -> list[tuple[str, str]]:
     found = domain["slo"]
+    left, budget_s = found["budget_remaining_ratio"], found["budget_s"]
     rates = (
         f"{_rate(rate)} in {window}" for window, rate in found["burn_rates"].items() if window != "window"
     )
     return [
         ("Domain", domain["name"]),
         ("Promise", found["promise"]),
-        ("Attained", f"{_percent(found['attained_ratio'])} of {_percent(found['objective_ratio'])}"),
+        ("Kept", _kept(found)),
         ("Slices", f"{found['good']} good, {found['bad']} bad, {found['unknown']} unknown"),
-        ("Budget left", _percent(found["budget_remaining_ratio"])),
+        ("Budget left", f"{_percent(left)} of the {span(budget_s)} that may be bad in a whole window"),
         ("Burns at", f"{', '.join(rates)}, {_rate(found['burn_rates']['window'])} in the whole window"),
         ("Runs out in", _left(found)),
     ]
+
+
+def _kept(found: dict[str, Any]) -> str:
+    if found["attained_ratio"] is None:
+        return "nothing was measured yet"
+    seen = f"{_percent(found['attained_ratio'])} of {span(found['measured_s'])} measured"
+    return f"{seen}, promised are {_percent(found['objective_ratio'])}"
+
+
+def _of(found: dict[str, Any], ratio: str, whole_s: str) -> str:
+    """A share, and of what time it is one."""
+    return f"{_percent(found[ratio])} of {short_span(found[whole_s])}"
 
 
 def _percent(ratio: float | None) -> str:
@@ -83,4 +97,4 @@ def _left(found: dict[str, Any]) -> str:
         return _NEVER
     if seconds <= 0:
         return "spent"
-    return f"{seconds / 86400:.1f} d" if seconds >= 86400 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004 - a day
+    return span(seconds)

@@ -15,7 +15,7 @@ from rich.live import Live
 
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ServiceUnreachable, ask
 from autoscaler.cli.keys import pressed_keys
-from autoscaler.cli.top_view import ORDERS, Sight, picture
+from autoscaler.cli.top_view import ORDERS, WHOLE, Sight, picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ _END = 1 << 30
 
 def top(
     *,
-    sort: Annotated[str, typer.Option("--sort", metavar="WORD", help=f"{', '.join(ORDERS)}.")] = "used",
+    sort: Annotated[str, typer.Option("--sort", metavar="WORD", help=f"{', '.join(ORDERS)}.")] = "trouble",
     wanted: Annotated[
         str, typer.Option("--filter", metavar="TEXT", help="Only what has this in name, policy or state.")
     ] = "",
@@ -37,11 +37,13 @@ def top(
     once: Annotated[bool, typer.Option("--once", help="Print it once and end.")] = False,
     server: ServerOption = DEFAULT_SERVER,
 ) -> None:
-    """Show all governed domains, those that are busiest first, until q is pressed.
+    """Show all governed domains, those in trouble first, then the busiest, until q is pressed.
 
     On: vCPUs that the guest runs; Plug: that QEMU has; Want: the target; Max: the most that its policy
-    allows. s sorts by something else, r turns the order round, / filters, the arrows scroll. Where the
-    output is no terminal it is printed once. NO_COLOR is respected.
+    allows; Kept: how much of what was measured kept the promise; Budget left: of the time that may be bad in
+    a whole SLO window. Beneath a domain in trouble is what that is. s sorts by something else, r turns the
+    order round, / filters, the arrows scroll. Where the output is no terminal it is printed once, with every
+    name whole. NO_COLOR is respected.
     """
     if sort not in ORDERS:
         raise typer.BadParameter(f"{sort!r} is none of {', '.join(ORDERS)}", param_hint="--sort")
@@ -49,7 +51,10 @@ def top(
     sight = Sight(order=sort, wanted=wanted)
     if once or not console.is_terminal:
         status, domains = _look(server)
-        height = len(domains) + len(status["hosts"]) + _PAGE
+        if not console.is_terminal:
+            console.width = WHOLE
+        # Up to three lines a domain, so that all are shown.
+        height = 3 * len(domains) + len(status["hosts"]) + _PAGE
         console.print(picture(status, domains, sight, width=console.width, height=height, trouble=""))
         return
     with suppress(KeyboardInterrupt):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Direction, Operation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from autoscaler.core.corroboration import Doubt
     from autoscaler.core.model import Descriptors, DomainView
     from autoscaler.core.named import Named
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 class Condition(StrEnum):
     """A closed set: these are metric labels."""
 
+    BREAKING = "breaking-sla"
+    """Its promise is being broken: the error budget is spent, or burns so fast that it soon will be."""
     NO_SAMPLE = "no-sample"
     """The guest's load cannot be read."""
     AGENT_LEFT_ALONE = "agent-left-alone"
@@ -54,6 +58,24 @@ class Condition(StrEnum):
 _MINUTE_S = 60
 AS_ORDERED = frozenset({Condition.PAUSED, Condition.ORDERED})
 """What is as an administrator wants it: to be shown, and no trouble."""
+
+
+class Urgency(IntEnum):
+    """How soon somebody has to look at a domain; who is shown first is the least."""
+
+    BREAKING = 0
+    """Its promise is being broken: its users go without now."""
+    TROUBLE = 1
+    """Something else is wrong with it that nobody ordered."""
+    NONE = 2
+
+
+def urgency(conditions: Iterable[str]) -> Urgency:
+    """How soon somebody has to look at a domain that shows these."""
+    found = set(conditions) - AS_ORDERED
+    if Condition.BREAKING in found:
+        return Urgency.BREAKING
+    return Urgency.TROUBLE if found else Urgency.NONE
 
 
 def unconfirmed(name: str, why: str = "") -> str:

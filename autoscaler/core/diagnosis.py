@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autoscaler.core.breaking import breaking
 from autoscaler.core.condition import (
     Condition,
     by_hand,
@@ -42,7 +43,9 @@ def diagnosis(
         doubt: what it claims and the host did not see; None: it is believed.
     """
     view, policy, missing = state.view, state.policy, state.missing
-    found = {**state.removal.conditions, **state.actuation.conditions}
+    burn = state.learned.slo.burn
+    found = {} if burn is None else {Condition.BREAKING: breaking(state, burn)}
+    found |= {**state.removal.conditions, **state.actuation.conditions}
     if view.job:
         found[Condition.HELD] = held(view)
     if missing is not None and missing.reason is MissingReason.FROZEN:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
+from autoscaler.core.burning import Burn, allowed_ratio, burn
 from autoscaler.core.dumped import branch, text
 from autoscaler.core.policy import Indicator
 from autoscaler.core.slice_cutter import SliceCutter
@@ -44,6 +45,10 @@ class SloReport:
     unknown: int
     attained_ratio: float | None
     """Good share of the window's known slices; None: none is known."""
+    measured_s: float
+    """How much of the window those are: what `attained_ratio` is a share of."""
+    budget_s: float
+    """How much of a whole window may be bad: what `budget_remaining_ratio` is a share of."""
     budget_remaining_ratio: float
     """Share of the bad slices that a whole window allows which are not spent; below 0: overspent."""
     burn_rates: Mapping[str, float | None]
@@ -58,7 +63,7 @@ class SloReport:
 class Slo:
     """One domain's slices and what they say."""
 
-    __slots__ = ("_cutter", "_ledger", "_report", "_sla")
+    __slots__ = ("_burn", "_cutter", "_ledger", "_report", "_sla")
 
     def __init__(self, sla: Sla, now_s: float) -> None:
         self._sla = sla
@@ -66,6 +71,7 @@ class Slo:
         self._ledger = SliceLedger(sla.slice_s, sla.window_s)
         self._report: SloReport | None = None
         """Of the slices closed so far; None: not asked for since."""
+        self._burn: Burn | None = None
 
     @property
     def sla(self) -> Sla:
@@ -84,6 +90,11 @@ class Slo:
         if self._report is None:
             self._report = self._count()
         return self._report
+
+    @property
+    def burn(self) -> Burn | None:
+        """How the promise is being broken, as of the last slice that closed; None: it is not."""
+        return self._burn
 
     def _indicated(self, load: Load) -> float | None:
         """What the SLA is measured by; None: this load does not tell.
@@ -113,6 +124,7 @@ class Slo:
             else:
                 self._ledger.add(good=outcome is SliceOutcome.GOOD)
         self._ledger.skip(unmeasured)
+        self._burn = burn(self._sla, self._ledger)
         return outcomes, unmeasured
 
     def _judge(self, mean: float | None) -> SliceOutcome:
@@ -122,16 +134,15 @@ class Slo:
 
     def _count(self) -> SloReport:
         window, ever = self._ledger.in_window(), self._ledger.ever()
-        # 1 - 0.95 is not quite 0.05 in floating point, and a budget of 18 slices is spent by 18.
-        allowed_ratio = round(1 - self._sla.objective_ratio, 9)
-        budget = allowed_ratio * self._ledger.window
+        allowed = allowed_ratio(self._sla)
+        budget = allowed * self._ledger.window
         spans = {name: self._ledger.last(span_s) for name, span_s in _SPANS_S.items()}
         ratios = {name: count.bad_ratio for name, count in (*spans.items(), ("window", window))}
         hourly = ratios["1h"]
         exhausted_in_s = None
         if window.bad >= budget:
             exhausted_in_s = 0.0
-        elif hourly and hourly > allowed_ratio:
+        elif hourly and hourly > allowed:
             exhausted_in_s = (budget - window.bad) / hourly * self._sla.slice_s
         return SloReport(
             objective_ratio=self._sla.objective_ratio,
@@ -139,10 +150,10 @@ class Slo:
             bad=window.bad,
             unknown=window.unknown,
             attained_ratio=window.good / window.known if window.known else None,
+            measured_s=window.known * self._sla.slice_s,
+            budget_s=budget * self._sla.slice_s,
             budget_remaining_ratio=1 - window.bad / budget,
-            burn_rates={
-                name: None if ratio is None else ratio / allowed_ratio for name, ratio in ratios.items()
-            },
+            burn_rates={name: None if ratio is None else ratio / allowed for name, ratio in ratios.items()},
             exhausted_in_s=exhausted_in_s,
             slices_total={
                 SliceOutcome.GOOD: ever.good,
@@ -172,6 +183,7 @@ class Slo:
         slo._ledger.load(branch(dumped, "ledger"))
         slo._cutter.load(branch(dumped, "open"), now_s - max(away_s, 0.0))
         slo._close(now_s)
+        slo._burn = burn(sla, slo._ledger)
         return slo
 
 

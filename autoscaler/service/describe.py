@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from autoscaler.core.condition import AS_ORDERED
+from autoscaler.core.condition import Urgency, urgency
 from autoscaler.core.model import CpuSource
 from autoscaler.core.orders import EVERY
 from autoscaler.core.owner import left_alone
@@ -39,7 +39,11 @@ def status_of(snapshot: Snapshot) -> dict[str, object]:
             if view.claimed_by is None and _switched_off(view, snapshot)
         ],
         "left_alone": left_alone(snapshot.ungoverned),
-        "in_trouble": [domain.label for domain in snapshot.domains if domain.conditions.keys() - AS_ORDERED],
+        "in_trouble": [
+            domain.label
+            for domain in sorted(snapshot.domains, key=lambda domain: urgency(domain.conditions))
+            if urgency(domain.conditions) is not Urgency.NONE
+        ],
         "orders": [order_of(order) for order in snapshot.orders],
         "hosts": [
             {"label": host.label, "connected": host.connected, "trouble": host.trouble}

@@ -14,9 +14,10 @@ from autoscaler.service.explain import explain
 from autoscaler.service.journal_reader import decision_at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from autoscaler.core.condition import Condition
     from autoscaler.service.explain import Step
     from autoscaler.service.snapshot import DomainSnapshot, Snapshot
 
@@ -32,6 +33,8 @@ class Explained:
     """What is to be known where the record is not of the moment that was asked for; empty: nothing."""
     record: dict[str, object]
     steps: Sequence[Step]
+    conditions: Mapping[Condition, str]
+    """What is wrong with it or ordered for it at present; empty where an earlier moment was asked for."""
 
 
 def meant(snapshot: Snapshot, wanted: str) -> DomainSnapshot | None:
@@ -55,7 +58,8 @@ def explained(path: Path, snapshot: Snapshot, wanted: str, at_wall_s: float | No
     note = _note(record, at_wall_s)
     if domain is None:
         note = f"{why_unknown(snapshot, wanted)}; this is the last on record"
-    return Explained(note, record, explain(record))
+    conditions = {} if domain is None or at_wall_s is not None else domain.conditions
+    return Explained(note, record, explain(record), conditions)
 
 
 def _note(record: dict[str, object], at_wall_s: float | None) -> str:

@@ -2,8 +2,9 @@
 
 Invariant: the series of a domain exist exactly as long as the snapshot holds it: a stopped domain vanishes.
 A condition has a series only while it is in force, for a thousand domains have little wrong with them, and
-each has many ways to; slices that were not measured have one from the first on. Labels come from closed sets,
-from the host's configuration, or are a domain's name or a policy's.
+each has many ways to; slices that were not measured have one from the first on; a decision's reason and an
+error of an agent have theirs while they come (moving_counts.py). Labels come from closed sets, from the
+host's configuration, or are a domain's name or a policy's.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def _of_domains(domains: Sequence[DomainSnapshot]) -> Iterator[Metric]:
         "When its load was last read.",
         _OF_ONE,
         (
-            ((domain.label,), domain.last_sample_wall_s)
+            ((domain.label,), float(int(domain.last_sample_wall_s)))
             for domain in domains
             if domain.last_sample_wall_s is not None
         ),
@@ -155,13 +156,19 @@ def _of_service_levels(domains: Sequence[DomainSnapshot]) -> Iterator[Metric]:
     )
     yield gauge(
         "slo_attained_ratio",
-        "Good share of the window's known slices.",
+        "Good share of what was measured of the window.",
         _OF_ONE,
         (
             ((domain.label,), domain.slo.attained_ratio)
             for domain in domains
             if domain.slo.attained_ratio is not None
         ),
+    )
+    yield gauge(
+        "slo_measured_seconds",
+        "How much of the window was measured: what slo_attained_ratio is a share of.",
+        _OF_ONE,
+        (((domain.label,), domain.slo.measured_s) for domain in domains),
     )
     yield gauge(
         "slo_error_budget_remaining_ratio",

@@ -8,7 +8,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
-from autoscaler.core.condition import AS_ORDERED
+from autoscaler.core.condition import AS_ORDERED, Condition
 from autoscaler.core.operation import Direction, Outcome
 from autoscaler.core.owner import left_alone
 from autoscaler.core.reason import SENTENCES
@@ -16,7 +16,6 @@ from autoscaler.core.reason import SENTENCES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from autoscaler.core.condition import Condition
     from autoscaler.core.decision import Decision
     from autoscaler.core.model import DomainId, DomainView
     from autoscaler.core.operation import Operation
@@ -63,6 +62,8 @@ class _Trouble:
     """The domain that it is about; None: none."""
     said: frozenset[str] = frozenset()
     """Lines said of it since it began; another cause is worth another line, an old one is not."""
+    counts: bool = False
+    """Whether its line has figures that go on, so that another line is no other cause."""
 
 
 class Narrator:
@@ -83,7 +84,12 @@ class Narrator:
         self._compare(
             view.id,
             {
-                condition: _Trouble(f"{name}: {sentence}", f"{name}: no longer {condition}", name)
+                condition: _Trouble(
+                    f"{name}: {sentence}",
+                    f"{name}: no longer {condition}",
+                    name,
+                    counts=condition is Condition.BREAKING,
+                )
                 for condition, sentence in found.items()
                 if condition not in AS_ORDERED
             },
@@ -129,7 +135,8 @@ class Narrator:
         before = self._troubles.pop(who, {})
         for name, trouble in found.items():
             said = before[name].said if name in before else frozenset[str]()
-            if trouble.line not in said and len(said) < _MOST_SENTENCES and may_say():
+            news = not said if trouble.counts else trouble.line not in said and len(said) < _MOST_SENTENCES
+            if news and may_say():
                 _log.warning("%s", trouble.line, extra=_of(trouble.domain))
                 said |= {trouble.line}
             found[name] = replace(trouble, said=said)

@@ -145,7 +145,8 @@ class _Pages:
         if isinstance(told, str):
             return _problem(404, told)
         steps = [asdict(step) for step in told.steps]
-        return JSONResponse({"note": told.note, "record": told.record, "steps": steps})
+        found = {"note": told.note, "record": told.record, "steps": steps}
+        return JSONResponse(found | {"conditions": dict(told.conditions)})
 
     async def decisions(self, request: Request) -> Response:
         query = request.query_params

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes.shown_fleet import ShownFleet, shown_fleet, with_troubles
+from tests.fakes.shown_fleet import ShownFleet, shown_fleet, with_a_broken_promise, with_troubles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,6 +104,14 @@ def live(chromium: Browser) -> None:
     chromium.wait(lambda: chromium.text("#live") == "live", "the page is not live")
 
 
+def names(chromium: Browser) -> list[str]:
+    """The domains in the order of their rows."""
+    found: list[str] = chromium.run(
+        "return [...document.querySelectorAll('#rows [data-f=name]')].map(e => e.textContent)"
+    )
+    return found
+
+
 def test_every_domain_has_a_row_that_says_what_it_has_and_why(chromium: Browser, fleet: ShownFleet) -> None:
     chromium.look(f"{fleet.url}/")
     live(chromium)
@@ -136,9 +144,29 @@ def test_a_move_shows_without_a_reload_and_is_announced(chromium: Browser, fleet
     assert chromium.run("return window.mark") == "still the same page"
 
 
+def test_a_guest_whose_promise_breaks_moves_up_and_keeps_who_reads_on_by_the_keyboard(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    with shown_fleet(tmp_path, ["web-1", "web-2", "web-3"]) as fleet:
+        chromium.look(f"{fleet.url}/")
+        live(chromium)
+        row = f"#d-{address(fleet, 'web-3').rpartition('/')[2]}"
+        chromium.run("document.querySelector(arguments[0]).focus()", f"{row} a")
+        with_a_broken_promise(fleet, "web-3")
+        chromium.wait(
+            lambda: chromium.text("#rows > tr:first-child [data-f=name]") == "web-3", "it stays below"
+        )
+        assert chromium.text(f"{row} [data-f=state]") == "breaking-sla"
+        assert chromium.run("return document.querySelector(arguments[0]).dataset.kind", row) == "trouble"
+        assert "of 7.2 h that may be bad in 30 d" in chromium.text(row)
+        assert chromium.run("return document.activeElement.closest('tr').id") == row[1:]
+        assert names(chromium) == ["web-3", "web-1", "web-2"]
+
+
 def test_a_domain_that_comes_or_goes_gets_or_loses_its_row(chromium: Browser, fleet: ShownFleet) -> None:
     chromium.look(f"{fleet.url}/")
     live(chromium)
+    before = names(chromium)
     rows = len(chromium.all("#rows > tr"))
     gone = next(guest for guest in fleet.guests if guest.name == "web-2")
     fleet.host.stop(gone)
@@ -147,10 +175,7 @@ def test_a_domain_that_comes_or_goes_gets_or_loses_its_row(chromium: Browser, fl
     fleet.host.add(gone)
     fleet.simulation.run(10)
     chromium.wait(lambda: len(chromium.all("#rows > tr")) == rows, "its row does not come")
-    names = chromium.run(
-        "return [...document.querySelectorAll('#rows [data-f=name]')].map(e => e.textContent)"
-    )
-    assert names[names.index("web-1") :][:3] == ["web-1", "web-2", "web-3"]
+    assert names(chromium) == before
 
 
 def test_the_page_of_a_domain_tells_why_and_draws_how_it_went(chromium: Browser, fleet: ShownFleet) -> None:

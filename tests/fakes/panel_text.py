@@ -17,6 +17,7 @@ NAMED = {
     "blue": "#3274d9",
     "orange": "#ff780a",
     "purple": "#8f3bb8",
+    "super-light-green": "#96d98d",
 }
 """Grafana's colours by their names."""
 _MOST_LETTERS = 40
@@ -53,11 +54,17 @@ def unit_of(panel: Panel) -> str:
 
 def said(panel: Panel, value: float) -> tuple[str, str]:
     """What a panel says for a value, and in which colour."""
-    for mapping in panel.plain["fieldConfig"]["defaults"].get("mappings", ()):
+    word = worded(panel.plain["fieldConfig"]["defaults"].get("mappings", ()), value)
+    return word or (shown(value, unit_of(panel)), color_at(value, steps_of(panel)))
+
+
+def worded(mappings: Sequence[Mapping[str, Any]], value: float) -> tuple[str, str] | None:
+    """The word for a value and its colour; None: there is none."""
+    for mapping in mappings:
         word = mapping["options"].get(f"{value:g}")
         if word is not None:
             return word["text"], color_of(word["color"])
-    return shown(value, unit_of(panel)), color_at(value, steps_of(panel))
+    return None
 
 
 def color_at(value: float, steps: Sequence[Mapping[str, Any]]) -> str:

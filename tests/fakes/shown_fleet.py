@@ -76,6 +76,13 @@ def shown_fleet(folder: Path, names: Sequence[str], *, hours: float = 0.0) -> It
         yield fleet
 
 
+def with_a_broken_promise(fleet: ShownFleet, name: str) -> None:
+    """Let a guest want more than it may have, until that breaks its promise."""
+    guest = next(guest for guest in fleet.guests if guest.name == name)
+    guest.set(demand=30.0)
+    fleet.simulation.run(900.0)
+
+
 def with_troubles(fleet: ShownFleet) -> None:
     """Give the first guests one trouble each that a fleet may have."""
     fleet.guests[0].set(agent_error=NO_AGENT)

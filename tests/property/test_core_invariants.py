@@ -322,5 +322,7 @@ def test_whatever_befell_a_guest_it_ends_with_the_vcpus_that_it_needs(
         assert len(guest.online) <= demand / 0.70 / 0.90 + 1
         assert guest.plugs == sorted(set(guest.plugs)), "a plug was doubled"
         assert plugged <= guest.plugged <= guest.maximum
-        assert simulation.domain("web").conditions.keys() <= {Condition.NO_HEADROOM}
+        # Six vCPUs may be too few for the promise, and one that broke meanwhile is told for a while.
+        may_last = {Condition.NO_HEADROOM, Condition.BREAKING}
+        assert simulation.domain("web").conditions.keys() <= may_last
         simulation.journal.close()

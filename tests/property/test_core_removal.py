@@ -141,5 +141,7 @@ def test_whatever_befell_a_guest_it_ends_with_what_it_needs_online_and_nothing_e
         simulation.run(3600 + LONGEST_RECOVERY_S)  # the longest that a refusal is remembered
         assert demand <= len(guest.online) or len(guest.online) == guest.maximum
         assert guest.plugged == len(guest.online)
-        assert simulation.domain("web").conditions.keys() <= {Condition.NO_HEADROOM}
+        # Six vCPUs may be too few for the promise, and one that broke meanwhile is told for a while.
+        may_last = {Condition.NO_HEADROOM, Condition.BREAKING}
+        assert simulation.domain("web").conditions.keys() <= may_last
         simulation.journal.close()

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from autoscaler.core.adaptive import AdaptiveTrace
-from autoscaler.core.policy import AdaptiveStrategy, DownLimits, Match, Policy, PolicySet, Sla
+from autoscaler.core.condition import Condition
+from autoscaler.core.orders import EVERY, Order, OrderKind
+from autoscaler.core.policy import AdaptiveStrategy, DownLimits, Match, Mode, Policy, PolicySet, Sla
 from autoscaler.core.slo import SloReport
 from autoscaler.ports import AgentUnresponsive
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
@@ -37,6 +39,10 @@ class Story:
     def run(self, seconds: float) -> SloReport:
         self.simulation.run(seconds)
         return self.simulation.domain("web-1").slo
+
+    @property
+    def conditions(self) -> dict[Condition, str]:
+        return dict(self.simulation.domain("web-1").conditions)
 
     def restart(self, *, gracefully: bool, away_s: float = 0.0) -> None:
         """End the service, cleanly or not, and start another one after a while."""
@@ -76,6 +82,55 @@ def test_slices_of_a_guest_that_cannot_grow_further_are_bad_and_burn_the_budget(
     burn = found.burn_rates["5m"]
     assert burn is not None
     assert burn > 10
+
+
+def test_a_promise_that_is_broken_is_a_condition_with_what_binds_until_the_load_is_served(
+    story: Story, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    story.run(600)
+    story.guest.set(demand=8.0)
+    story.run(30)
+    assert Condition.BREAKING not in story.conditions, "a few bad slices are none"
+    story.run(3600)
+    told = story.conditions[Condition.BREAKING]
+    assert "it runs all 4 vCPUs that the domain can have" in told
+    assert "--maximum --config` and vcpus.max in policy 'web', stop and start it" in told
+    story.guest.set(demand=0.3)
+    story.run(60)
+    assert Condition.BREAKING in story.conditions
+    story.run(1800)
+    assert story.conditions == {}
+    said = [line for line in caplog.messages if "breaking-sla" in line or "kept its promise" in line]
+    assert len(said) == 2, "when it begins and when it ends, whatever its figures"
+    assert said[1] == "web-1: no longer breaking-sla"
+
+
+@pytest.mark.parametrize(
+    ("mode", "part"),
+    [(Mode.RECOMMEND, "give policy 'web' the mode auto"), (Mode.AUTO, "`autoscaler resume --all` ends that")],
+    ids=["recommend", "paused"],
+)
+def test_a_promise_is_broken_as_well_where_nothing_may_be_done_about_it(
+    tmp_path: Path, mode: Mode, part: str
+) -> None:
+    story = Story(tmp_path, replace(POLICY, mode=mode))
+    if mode is Mode.AUTO:
+        pause = Order(domain=EVERY, name="", kind=OrderKind.PAUSE, by_uid=0, at_wall_s=0.0)
+        story.simulation.controller.give(pause)
+    story.guest.set(demand=3.0)
+    story.run(3600)
+    assert len(story.guest.online) == 1
+    assert part in story.conditions[Condition.BREAKING]
+
+
+def test_a_guest_that_is_no_longer_seen_has_no_broken_promise_but_no_sample(story: Story) -> None:
+    story.guest.set(demand=8.0)
+    story.run(3600)
+    assert Condition.BREAKING in story.conditions
+    story.guest.set(agent_error=AgentUnresponsive("silence"))
+    story.run(4000)
+    assert set(story.conditions) == {Condition.NO_SAMPLE}
 
 
 def test_slices_without_a_sample_are_unknown_and_never_good(story: Story) -> None:

@@ -52,6 +52,7 @@ ANSWER: dict[str, Any] = {
         "repeats": 11,
     },
     "note": "",
+    "conditions": {"breaking-sla": "domain 'web-1' kept\x1b its promise", "paused": "it is paused"},
     "steps": [{"stage": "signals", "text": "busy\x1b"}, {"stage": "action", "text": "It stays."}],
 }
 
@@ -62,7 +63,7 @@ def test_an_explanation_is_one_line_a_step_and_cannot_steer_a_terminal(
     monkeypatch.setattr(explain_command, "ask", lambda *_, **__: ANSWER)
     lines = CliRunner().invoke(app, ["explain", "web-1"]).stdout.splitlines()
     assert "12 times the same" in lines[0]
-    assert [line.split()[0] for line in lines[1:]] == ["signals", "action"]
+    assert [line.split()[0] for line in lines[1:]] == ["problem", "order", "signals", "action"]
     assert not any("\x1b" in line for line in lines)
 
 
@@ -82,6 +83,8 @@ SLO = {
     "promise": "utilization below 80% in 99% of 30 d",
     "objective_ratio": 0.99,
     "attained_ratio": 0.995,
+    "measured_s": 12_000.0,
+    "budget_s": 25_920.0,
     "good": 199,
     "bad": 1,
     "unknown": 3,
@@ -95,7 +98,7 @@ SLO = {
     ("changes", "last"),
     [
         pytest.param({}, "2.3 d", id="days"),
-        pytest.param({"exhausted_in_s": 7200.0}, "2.0 h", id="hours"),
+        pytest.param({"exhausted_in_s": 7200.0}, "2 h", id="hours"),
         pytest.param({"exhausted_in_s": 0.0}, "spent", id="spent"),
         pytest.param({"exhausted_in_s": None}, "never", id="never"),
         pytest.param({"attained_ratio": None, "exhausted_in_s": None}, "-", id="not known"),
@@ -108,9 +111,9 @@ def test_service_levels_are_a_row_each_with_what_is_left_and_until_when(
     monkeypatch.setattr(slo_command, "ask", lambda *_: [domain])
     printed = CliRunner().invoke(app, ["slo"]).stdout.splitlines()
     assert printed[-1].startswith("web-1   utilization below 80% in 99% of 30 d  ")
-    assert "99.77%" in printed[-1]
+    assert "99.77% of 7.2h" in printed[-1]
     assert printed[-1].endswith(f"  {last}")
-    assert max(map(len, printed)) <= 90
+    assert max(map(len, printed)) <= 100
 
 
 def test_one_service_level_is_told_with_all_its_figures(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,9 +122,9 @@ def test_one_service_level_is_told_with_all_its_figures(monkeypatch: pytest.Monk
     assert printed == [
         "Domain:       web-1",
         "Promise:      utilization below 80% in 99% of 30 d",
-        "Attained:     99.50% of 99.00%",
+        "Kept:         99.50% of 3.3 h measured, promised are 99.00%",
         "Slices:       199 good, 1 bad, 3 unknown",
-        "Budget left:  99.77%",
+        "Budget left:  99.77% of the 7.2 h that may be bad in a whole window",
         "Burns at:     - in 5m, 0.0 in 30m, 1.7 in 1h, 0.5 in 6h, 0.5 in 3d, 0.5 in the whole window",
         "Runs out in:  2.3 d",
     ]

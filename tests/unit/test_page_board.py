@@ -109,7 +109,7 @@ def test_a_name_is_only_ever_text(name: str) -> None:
     subject.put(later(snapshot, domains=(), troubles={}))
     subject.changes()
     subject.put(later(snapshot, seconds=10))
-    (came,) = told(subject.changes())["came"]
+    (came,) = told(subject.changes())["placed"]
     assert "<script>alert" not in came["html"]
     assert '" onmouseover' not in came["html"]
 
@@ -122,7 +122,7 @@ def test_only_what_differs_is_told() -> None:
     found = told(subject.changes())
     assert found["cells"][f"d-{DOMAIN.uuid}"] == {"used": "25%"}
     assert set(found["cells"]) == {"top", f"d-{DOMAIN.uuid}"}
-    assert (found["came"], found["gone"]) == ([], [])
+    assert (found["placed"], found["gone"]) == ([], [])
 
 
 def test_nothing_is_made_while_nobody_looks_and_nothing_told_twice() -> None:
@@ -145,7 +145,7 @@ def test_a_new_domain_comes_with_its_row_at_its_place_and_one_that_is_gone_goes(
     subject = board()
     subject.page()
     subject.put(later(SNAPSHOT, domains=(DOMAIN_SNAPSHOT, newer)))
-    (came,) = told(subject.changes())["came"]
+    (came,) = told(subject.changes())["placed"]
     assert came["after"] == f"d-{DOMAIN.uuid}"
     assert "web-2" in came["html"]
     subject.put(later(SNAPSHOT, 10.0, domains=(newer,)))
@@ -185,3 +185,29 @@ def test_a_move_is_news_once_the_guest_runs_another_number() -> None:
     subject.page()
     subject.put(later(SNAPSHOT, domains=(replace(DOMAIN_SNAPSHOT, online=3),)))
     assert told(subject.changes())["cells"]["top"]["news"].startswith("web-1 grew from 1 to 3 vCPUs at ")
+
+
+def test_a_row_moves_up_while_its_promise_is_broken_and_back_when_that_is_over() -> None:
+    ids = [f"{number}1111111-1111-1111-1111-111111111111" for number in range(3)]
+    domains = [
+        replace(DOMAIN_SNAPSHOT, label=f"web-{number}", view=replace(VIEW, id=DomainId("h", uuid)))
+        for number, uuid in enumerate(ids)
+    ]
+    held = replace(domains[1], conditions={Condition.HELD: "a backup goes on"})
+    breaking = replace(domains[2], conditions={Condition.BREAKING: "it breaks its promise"})
+    subject = board(replace(SNAPSHOT, domains=tuple(domains)))
+    subject.page()
+    subject.put(later(SNAPSHOT, domains=(domains[0], held, breaking)))
+    placed = [
+        {"id": f"d-{ids[2]}", "after": None},
+        {"id": f"d-{ids[1]}", "after": f"d-{ids[2]}"},
+    ]
+    assert told(subject.changes())["placed"] == placed
+    assert re.findall(r'id="d-(\d)1111', subject.page().decode()) == ["2", "1", "0"]
+    subject.put(later(SNAPSHOT, 10.0, domains=tuple(domains)))
+    placed = [
+        {"id": f"d-{ids[1]}", "after": f"d-{ids[0]}"},
+        {"id": f"d-{ids[2]}", "after": f"d-{ids[1]}"},
+    ]
+    assert told(subject.changes())["placed"] == placed
+    assert re.findall(r'id="d-(\d)1111', subject.page().decode()) == ["0", "1", "2"]

@@ -21,3 +21,11 @@ def test_a_promise_that_is_not_kept_stands_out_though_budget_is_left() -> None:
     broken = replace(DOMAIN_SNAPSHOT, slo=replace(slo, attained_ratio=0.3, budget_remaining_ratio=0.8))
     assert [row_of(domain, 0.0)["attained@class"] for domain in (kept, broken)] == ["", "low"]
     assert row_of(broken, 0.0)["budget@class"] == ""
+
+
+def test_what_was_kept_and_what_is_left_each_say_of_how_much_time() -> None:
+    slo = replace(DOMAIN_SNAPSHOT.slo, attained_ratio=0.28, measured_s=720.0, budget_remaining_ratio=0.98)
+    row = row_of(replace(DOMAIN_SNAPSHOT, slo=slo), 0.0)
+    assert (row["attained"], row["seen"]) == ("28.00%", "of 12 min seen")
+    assert (row["budget"], row["allowed"]) == ("98%", "of 7.2 h that may be bad in 30 d")
+    assert row_of(DOMAIN_SNAPSHOT, 0.0)["seen"] == "", "nothing was seen yet"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from autoscaler.backends.closing import HostClosing
 from autoscaler.ports import BackendUnavailable
 from autoscaler.service.clock import SystemClock
-from autoscaler.service.closing import HostClosing
 from autoscaler.service.composition import connect
 from autoscaler.service.config import Config, LibvirtConnection
 from autoscaler.service.instruments import Instruments
@@ -42,5 +42,6 @@ def test_it_never_opens_a_connection_that_may_change_anything(
             with pytest.raises(BackendUnavailable, match="no actuator answers"):
                 call()
         assert host.hypervisor.domains(), "what is only seen is seen without it"
+        assert host.versions(view.id).libvirt is not None
 
     assert opened_to_write == []

@@ -117,3 +117,12 @@ def test_a_service_with_nothing_to_do_says_why() -> None:
     assert isinstance(troubles, dict)
     assert "no policy matches" in troubles["idle"]
     assert "'web-1'" in troubles["idle"]
+
+
+def test_those_in_trouble_are_named_with_a_broken_promise_first() -> None:
+    conditions: list[Condition | None] = [None, Condition.HELD, Condition.PAUSED, Condition.BREAKING]
+    domains = tuple(
+        replace(DOMAIN_SNAPSHOT, label=f"web-{number}", conditions={one: "it is so"} if one else {})
+        for number, one in enumerate(conditions)
+    )
+    assert status_of(replace(SNAPSHOT, domains=domains))["in_trouble"] == ["web-3", "web-1"]

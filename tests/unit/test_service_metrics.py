@@ -253,6 +253,15 @@ def test_figures_are_those_of_the_snapshot() -> None:
     assert value(found, "ticks_missed_total", cause="overrun") == 0.0
 
 
+def test_a_broken_promise_is_a_condition_and_what_was_kept_says_of_how_much_time() -> None:
+    slo = replace(DOMAIN_SNAPSHOT.slo, attained_ratio=0.28, measured_s=720.0)
+    domain = replace(DOMAIN_SNAPSHOT, slo=slo, conditions={Condition.BREAKING: "it breaks its promise"})
+    found = families(replace(SNAPSHOT, domains=(domain,)))
+    assert value(found, "domain_condition", domain="web-1", condition="breaking-sla") == 1.0
+    assert value(found, "slo_attained_ratio", domain="web-1") == 0.28
+    assert value(found, "slo_measured_seconds", domain="web-1") == 720.0
+
+
 def test_a_condition_has_a_series_only_while_it_is_in_force() -> None:
     assert families(SNAPSHOT)["vcpu_autoscaler_domain_condition"].samples == []
     paused = replace(DOMAIN_SNAPSHOT, conditions={Condition.PAUSED: "it is paused"})

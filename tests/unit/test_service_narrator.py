@@ -30,6 +30,16 @@ def test_a_condition_is_said_when_it_begins_and_when_it_ends(said: pytest.LogCap
     assert said.messages == ["web-1: it does not follow", "web-1: no longer stuck"]
 
 
+def test_a_promise_that_is_broken_is_said_once_however_its_figures_go_on(
+    said: pytest.LogCaptureFixture,
+) -> None:
+    narrator = Narrator()
+    for minutes in range(3):
+        narrator.of_domain(VIEW, {Condition.BREAKING: f"kept in 20% of the last {minutes} min"})
+    narrator.of_domain(VIEW, {})
+    assert said.messages == ["web-1: kept in 20% of the last 0 min", "web-1: no longer breaking-sla"]
+
+
 def test_a_condition_that_comes_back_is_said_again(said: pytest.LogCaptureFixture) -> None:
     narrator = Narrator()
     for found in ({Condition.STUCK: "one"}, {}, {Condition.STUCK: "two"}):

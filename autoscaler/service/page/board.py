@@ -12,6 +12,7 @@ from collections import Counter, deque
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from autoscaler.core.condition import Urgency, urgency
 from autoscaler.core.printable import printable
 from autoscaler.service.describe import status_of
 from autoscaler.service.page.cells import Cells, clock_time, host_of, in_trouble, named, row_of, sparks_of
@@ -19,6 +20,8 @@ from autoscaler.service.page.recent import STEPS, Recent
 from autoscaler.service.page.templating import markup, render
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+
     from autoscaler.core.model import DomainId
     from autoscaler.service.page.recent import Past
     from autoscaler.service.snapshot import DomainSnapshot, Snapshot
@@ -41,7 +44,8 @@ class Board:
         self._sparks: dict[str, Cells] = {}
         self._shown: dict[str, Cells] | None = None
         """By the id of their element; None: nobody has looked since the snapshot came."""
-        self._order: list[str] = []
+        self._order: dict[str, Urgency] = {}
+        """The rows, those first that somebody has to look at first, then by name."""
         self._news = ""
         self._sizes: dict[DomainId, int] = {}
         self._page: bytes | None = None
@@ -93,10 +97,11 @@ class Board:
         self._due = False
         before, order_before = self._shown, self._order
         keys = {f"d-{key}": domain for key, domain in keys_of(self._snapshot).items()}
+        ranks = {key: urgency(domain.conditions) for key, domain in keys.items()}
         shown: dict[str, Cells] = {"top": self._top()}
         shown |= {f"h-{_digest(host.label)}": host_of(host) for host in self._snapshot.hosts}
         shown |= {key: self._cells(key, domain) for key, domain in keys.items()}
-        self._shown, self._order = shown, list(keys)
+        self._shown, self._order = shown, {key: ranks[key] for key in sorted(ranks, key=ranks.__getitem__)}
         if before is None:
             return None
         differing = {
@@ -104,13 +109,13 @@ class Board:
             for key, cells in shown.items()
             if key in before and before[key] != cells
         }
-        came = [key for key in self._order if key not in before]
+        placed = [key for key, rank in self._order.items() if order_before.get(key) is not rank]
         gone = [key for key in order_before if key not in keys]
-        if not (differing or came or gone):
+        if not (differing or placed or gone):
             return None
         self.version += 1
         self._page = None
-        told = {"cells": differing, "gone": gone, "came": [self._arrival(key) for key in came]}
+        told = {"cells": differing, "gone": gone, "placed": self._places(placed, order_before)}
         text = json.dumps(told, separators=(",", ":"), ensure_ascii=False)
         event = f"id: {self.version}\nevent: changes\ndata: {text}\n\n".encode(errors="replace")
         self._told.append((self.version, event))
@@ -125,9 +130,13 @@ class Board:
             return None
         return [event for number, event in self._told if number > version]
 
-    def _arrival(self, key: str) -> dict[str, str | None]:
-        place = self._order.index(key)
-        return {"html": self._row(key), "after": self._order[place - 1] if place else None}
+    def _places(self, keys: Iterable[str], known: Container[str]) -> list[dict[str, str | None]]:
+        """Where each of these rows is to stand, in the order of the page; of one that is new, the row."""
+        above: dict[str, str | None] = dict(zip(self._order, [None, *self._order], strict=False))
+        return [
+            {"id": key, "after": above[key]} | ({} if key in known else {"html": self._row(key)})
+            for key in keys
+        ]
 
     def _row(self, key: str) -> str:
         assert self._shown is not None

@@ -12,10 +12,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from autoscaler.core.condition import AS_ORDERED
+from autoscaler.core.condition import Urgency, urgency
 from autoscaler.core.policy import Indicator
 from autoscaler.core.printable import printable
 from autoscaler.core.reason import SENTENCES
+from autoscaler.core.spans import span
 from autoscaler.service.metrics import vcpu_counts
 from autoscaler.service.page.drawing import SPARK_HEIGHT, spark_line, spark_ticks
 from autoscaler.service.page.recent import Judged
@@ -59,8 +60,10 @@ def row_of(domain: DomainSnapshot, wall_s: float) -> Cells:
         "used": "-" if domain.load is None else f"{domain.load.utilization_ratio:.0%}",
         "attained": "-" if slo.attained_ratio is None else f"{100 * slo.attained_ratio:.2f}%",
         "attained@class": "low" if _broken(slo) else "",
+        "seen": "" if slo.attained_ratio is None else f"of {span(slo.measured_s)} seen",
         "budget": f"{_bounded(slo.budget_remaining_ratio):.0%}",
         "budget@class": "low" if slo.budget_remaining_ratio < _LOW_BUDGET_RATIO else "",
+        "allowed": f"of {span(slo.budget_s)} that may be bad in {span(domain.policy.sla.window_s)}",
         "budget-bar@width": f"{BAR / 2 * min(max(slo.budget_remaining_ratio, 0.0), 1.0):.0f}",
     }
     return cells | _vcpus(domain) | _state(domain) | _why(domain, wall_s)
@@ -101,7 +104,7 @@ def clock_time(wall_s: float, form: str = "%H:%M:%S") -> str:
 
 def in_trouble(domain: DomainSnapshot) -> bool:
     """Whether something is wrong with it that nobody ordered."""
-    return bool(domain.conditions.keys() - AS_ORDERED)
+    return urgency(domain.conditions) is not Urgency.NONE
 
 
 def verdict_of(decision: Decision) -> str:

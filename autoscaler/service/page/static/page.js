@@ -34,17 +34,22 @@ function rowOf(html) {
 function take(told) {
   for (const id of told.gone) document.getElementById(id)?.remove();
   const rows = document.getElementById("rows");
-  for (const { html, after } of told.came) {
+  const focused = document.activeElement;
+  for (const { id, html, after } of told.placed) {
+    const row = html === undefined ? document.getElementById(id) : rowOf(html);
+    if (!row) continue;
     const before = after === null ? null : document.getElementById(after);
-    if (before) before.after(rowOf(html));
-    else rows.prepend(rowOf(html));
+    if (before) before.after(row);
+    else rows.prepend(row);
   }
+  // Who reads on by the keyboard stays in a row that moves.
+  if (document.activeElement !== focused && focused.isConnected) focused.focus();
   for (const [id, cells] of Object.entries(told.cells)) {
     const element = document.getElementById(id);
     if (element) change(element, cells);
   }
   document.getElementById("none").hidden = rows.childElementCount > 0;
-  if (told.gone.length || told.came.length || filtering()) filter();
+  if (told.gone.length || told.placed.length || filtering()) filter();
 }
 
 function takeParts(parts) {

@@ -1,0 +1,146 @@
+"""The sentence of a promise that is being broken: what was kept of it, what binds, and what to do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from autoscaler.core.breaking import breaking
+from autoscaler.core.burning import Burn
+from autoscaler.core.domain_state import DomainState
+from autoscaler.core.orders import EVERY, Order, OrderKind
+from autoscaler.core.policy import Mode, Policy
+from autoscaler.core.reason import SENTENCES, Reason
+from tests.fakes.examples import DECISION, DOMAIN, POLICY, VIEW
+
+BURN = Burn(kept_ratio=0.28, known_s=720.0, whole=True, lasts_s=34_560.0)
+
+
+def told(burn: Burn = BURN, policy: Policy = POLICY, order: Order | None = None, **decided: Any) -> str:  # noqa: ANN401 - any field
+    state = DomainState(VIEW, policy, 0.0)
+    state.order = order
+    state.decision = replace(DECISION, **decided)
+    return breaking(state, burn)
+
+
+@pytest.mark.parametrize(
+    ("burn", "said"),
+    [
+        pytest.param(
+            BURN,
+            "kept its promise in 28% of the last 12 min, 99% are promised, and at this pace the error budget "
+            "of 30 d lasts 9.6 h more; ",
+            id="burning",
+        ),
+        pytest.param(replace(BURN, lasts_s=0.0), "and the error budget of 30 d is spent; ", id="spent"),
+        pytest.param(
+            replace(BURN, whole=False), "of the last 12 min that were measured, 99%", id="with gaps"
+        ),
+    ],
+)
+def test_it_says_how_much_was_kept_of_what_and_how_long_the_budget_lasts(burn: Burn, said: str) -> None:
+    assert said in told(burn)
+
+
+@pytest.mark.parametrize(
+    ("policy", "decided", "said"),
+    [
+        pytest.param(
+            replace(POLICY, max_vcpus=2),
+            {"online": 2, "upper": 2, "target": 2, "proposed": 4, "reason": Reason.AT_MAX},
+            "it runs all 2 vCPUs that policy 'web' allows: raise its vcpus.max, or give it less to do",
+            id="the policy's maximum",
+        ),
+        pytest.param(
+            replace(POLICY, max_vcpus=8),
+            {"online": 4, "upper": 4, "target": 4, "proposed": 7, "reason": Reason.AT_MAX},
+            "it runs all 4 vCPUs that the domain can have: raise its maximum by `virsh -c qemu:///system "
+            "setvcpus web-1 7 --maximum --config`, stop and start it, or give it less to do",
+            id="the domain's maximum",
+        ),
+        pytest.param(
+            replace(POLICY, max_vcpus=4),
+            {"online": 1, "upper": 1, "schedules": ("night",), "reason": Reason.SCHEDULE},
+            "it runs the one vCPU that policy 'web' allows at this hour: raise vcpus.max in its schedule",
+            id="a schedule",
+        ),
+        pytest.param(
+            POLICY,
+            {"target": 3, "reason": Reason.HOST_FULL, "granted": "16 of 16 are given"},
+            "it stays at 1 vCPU, since the host has no vCPU left to give (16 of 16 are given): move a guest",
+            id="the host is full",
+        ),
+        pytest.param(
+            POLICY,
+            {"target": 3, "reason": Reason.COOLDOWN},
+            "a shorter limits.up.cooldown",
+            id="the cooldown",
+        ),
+        pytest.param(
+            POLICY,
+            {"target": 3, "reason": Reason.BACK_OFF},
+            "it is tried again later: see `autoscaler explain web-1`",
+            id="a change that failed",
+        ),
+        pytest.param(POLICY, {"reason": Reason.STOLEN}, "move a guest away", id="the host withholds time"),
+        pytest.param(
+            POLICY,
+            {"mode": Mode.RECOMMEND, "target": 3, "next_vcpus": 3},
+            "in mode recommend it does not go to the 3 vCPUs that it needs: give policy 'web' the mode auto",
+            id="a policy that only recommends",
+        ),
+        pytest.param(
+            POLICY,
+            {"target": 3, "next_vcpus": 3, "act": True},
+            "it is being grown to 3 vCPUs now",
+            id="help is on its way",
+        ),
+        pytest.param(
+            POLICY,
+            {},
+            "nothing keeps it at its 1 vCPU now: where its load comes faster than vCPUs do, a higher vcpus",
+            id="nothing binds",
+        ),
+    ],
+)
+def test_it_says_what_binds_and_what_to_do(policy: Policy, decided: dict[str, Any], said: str) -> None:
+    assert said in told(policy=policy, **decided)
+
+
+@pytest.mark.parametrize(
+    ("order", "command"),
+    [
+        pytest.param(
+            Order(domain=DOMAIN, name="web-1", kind=OrderKind.PAUSE, by_uid=0, at_wall_s=0.0),
+            "`autoscaler resume web-1` ends that",
+            id="paused",
+        ),
+        pytest.param(
+            Order(domain=DOMAIN, name="web-1", kind=OrderKind.SET, vcpus=1, by_uid=0, at_wall_s=0.0),
+            "`autoscaler resume web-1` ends that",
+            id="held at a count",
+        ),
+        pytest.param(
+            Order(domain=EVERY, name="", kind=OrderKind.PAUSE, by_uid=0, at_wall_s=0.0),
+            "`autoscaler resume --all` ends that",
+            id="all are paused",
+        ),
+    ],
+)
+def test_a_pause_or_an_order_breaks_it_as_well_and_is_told_with_what_ends_it(
+    order: Order, command: str
+) -> None:
+    assert told(order=order).endswith(command)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_that_keeps_it_from_more_is_said(reason: Reason) -> None:
+    assert re.search(re.escape(f"since {SENTENCES[reason]}") + r": \w", told(target=3, reason=reason))
+
+
+def test_it_is_told_before_anything_was_decided() -> None:
+    state = DomainState(VIEW, POLICY, 0.0)
+    assert breaking(state, BURN).endswith("9.6 h more")
