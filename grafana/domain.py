@@ -8,7 +8,7 @@ from autoscaler.core.operation import Direction
 from grafana.frame import annotation, board, filled, link
 from grafana.panels import figure, levels, lines, states
 from grafana.parts import GREY, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask
-from grafana.queries import NONE, RATE, TROUBLES, each, of_one, stages, troubles, vcpus
+from grafana.queries import NONE, RATE, STAGE_STEPS, TROUBLES, each, of_one, stages, troubles, vcpus
 from grafana.shared import changes_begun
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def _now() -> Sequence[AnyPanel]:
             see=_FLEET,
             unit=PERCENT,
             width=3,
+            steps=((None, "red"), (0.95, "yellow"), (0.99, "green")),
         ),
         figure(
             "Seen for",
@@ -174,6 +175,7 @@ def _why() -> Sequence[AnyPanel]:
                 "demand-low": "purple",
                 "hold": "blue",
                 "warming-up": GREY,
+                "tolerance": "super-light-green",
             },
         ),
         lines(
@@ -243,7 +245,7 @@ def _promise() -> Sequence[AnyPanel]:
         lines(
             "Burn rate",
             "How fast the budget is spent, by the time looked at: at 1 it lasts just for the SLO window. "
-            "Above 14.4 in an hour somebody is woken up.",
+            "Above 14.4 in an hour somebody is woken up, if three slices or more were bad.",
             [Ask(_burn_rate(window), window) for window in ("1h", "6h")],
             see=_FLEET,
             width=6,
@@ -272,6 +274,7 @@ def _changes() -> Sequence[AnyPanel]:
             stages(Direction.UP),
             see=_HOST,
             unit=SECONDS,
+            steps=STAGE_STEPS,
             words=NONE,
         ),
         states(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from grafana.frame import board, filled, link, link_to
 from grafana.panels import figure, lines, states
-from grafana.parts import GREY, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask
+from grafana.parts import GREY, NONE_IS_GOOD, PERCENT, SECONDS, SOME_ARE_GOOD, VCPUS, ZERO_IS_GOOD, Ask
 from grafana.queries import (
     RATE,
     TROUBLES,
@@ -68,6 +68,7 @@ def _glance() -> Sequence[AnyPanel]:
             "Running domains that a policy governs.",
             f"sum({of_service('domains', _GOVERNED)})",
             see=_SERVICE,
+            steps=SOME_ARE_GOOD,
         ),
         figure(
             "In trouble",
@@ -82,7 +83,7 @@ def _glance() -> Sequence[AnyPanel]:
             "Domains that an administrator has paused, or ordered to a count.",
             or_zero(f"count(max without (condition) ({of_domains('domain_condition', _ORDERED)}))"),
             see=_DOMAIN,
-            steps=((None, "green"), (1, "yellow")),
+            steps=NONE_IS_GOOD,
         ),
         figure(
             "Good slices",
@@ -108,10 +109,11 @@ def _glance() -> Sequence[AnyPanel]:
         ),
         figure(
             "vCPUs run of those allowed",
-            "vCPUs that guests run, of all that their policies would let them have.",
+            "vCPUs that guests run, of all that their policies allow. Near 100 % hardly one can grow.",
             f"sum({vcpus('online')}) / sum({vcpus('max')})",
             see=_HOST,
             unit=PERCENT,
+            steps=((None, "green"), (0.9, "yellow")),
         ),
     )
 
@@ -135,6 +137,7 @@ def _promises() -> Sequence[AnyPanel]:
             [Ask(f"topk(10, sum by (domain) ({each(_BAD_SLICES)}))", "{{domain}}")],
             see=_DOMAIN,
             counts=True,
+            steps=ZERO_IS_GOOD,
         ),
     )
 
@@ -193,6 +196,7 @@ def _vcpus() -> Sequence[AnyPanel]:
             ],
             see=_HOST,
             width=6,
+            steps=NONE_IS_GOOD,
         ),
     )
 

@@ -6,8 +6,18 @@ from typing import TYPE_CHECKING
 
 from grafana.frame import board, filled, link
 from grafana.panels import figure, lines, states
-from grafana.parts import BYTES, ONE_IS_GOOD, PER_SECOND, PERCENT, SECONDS, Ask
-from grafana.queries import RATE, SERVICE, each, of_domains, of_service, or_zero, quantile
+from grafana.parts import (
+    BYTES,
+    NONE_IS_GOOD,
+    ONE_IS_GOOD,
+    PER_SECOND,
+    PERCENT,
+    SECONDS,
+    SOME_ARE_GOOD,
+    ZERO_IS_GOOD,
+    Ask,
+)
+from grafana.queries import LATE_STEPS, RATE, SERVICE, each, of_domains, of_service, or_zero, quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +31,8 @@ _DOMAIN = link("One domain: why is it this size?", "domain")
 _HOST = link("The hosts", "host")
 _YES_NO = {"1": ("yes", "green"), "0": ("no", "red")}
 _PROCESS = f"{{{SERVICE}}}"
+_MEMORY = 1024**3
+"""What the unit lets the service have, in bytes."""
 _YES = (
     ("Answers", "Whether Prometheus reaches every service.", f"up{_PROCESS}"),
     (
@@ -80,7 +92,14 @@ def _now() -> Sequence[AnyPanel]:
             width=3,
             steps=ONE_IS_GOOD,
         ),
-        figure("Policies", "Policies in force.", f"max({of_service('policies')})", see=_FLEET, width=3),
+        figure(
+            "Policies",
+            "Policies in force. Without any nothing is changed.",
+            f"max({of_service('policies')})",
+            see=_FLEET,
+            width=3,
+            steps=SOME_ARE_GOOD,
+        ),
         *(
             figure(title, text, f"min({expr})", see=_FLEET, width=3, steps=ONE_IS_GOOD, words=_YES_NO)
             for title, text, expr in _YES
@@ -102,6 +121,8 @@ def _ticks() -> Sequence[AnyPanel]:
             see=_HOST,
             unit=SECONDS,
             width=8,
+            steps=LATE_STEPS,
+            far=True,
         ),
         lines(
             "Lateness of ticks",
@@ -113,6 +134,8 @@ def _ticks() -> Sequence[AnyPanel]:
             see=_HOST,
             unit=SECONDS,
             width=8,
+            steps=LATE_STEPS,
+            far=True,
         ),
         lines(
             "Ticks missed",
@@ -121,6 +144,7 @@ def _ticks() -> Sequence[AnyPanel]:
             see=_HOST,
             width=8,
             counts=True,
+            steps=NONE_IS_GOOD,
             colors={"late": "orange", "overrun": "red"},
         ),
     )
@@ -130,11 +154,14 @@ def _agents() -> Sequence[AnyPanel]:
     return (
         lines(
             "Answer time of agents",
-            "90 of 100 requests to guest agents took at most so long, by command, failed ones included.",
+            "90 of 100 requests to guest agents took at most so long, by command, failed ones included. "
+            "After 2 s one has failed, unless `agent.timeout` says otherwise.",
             [Ask(quantile(0.9, "guest_agent_request_duration_seconds", "command"), "{{command}}")],
             see=_DOMAIN,
             unit=SECONDS,
             width=6,
+            steps=((None, "green"), (1, "yellow"), (2, "red")),
+            far=True,
         ),
         lines(
             "Errors of agents",
@@ -148,6 +175,7 @@ def _agents() -> Sequence[AnyPanel]:
             see=_DOMAIN,
             unit=PER_SECOND,
             width=6,
+            steps=((None, "green"), (0.1, "yellow"), (1, "red")),
         ),
         lines(
             "Refused by the actuator",
@@ -162,6 +190,7 @@ def _agents() -> Sequence[AnyPanel]:
             see=_FLEET,
             width=6,
             counts=True,
+            steps=ZERO_IS_GOOD,
         ),
         states(
             "Host connections",
@@ -184,14 +213,18 @@ def _cost() -> Sequence[AnyPanel]:
             see=_HOST,
             unit=PERCENT,
             width=8,
+            steps=((None, "green"), (0.5, "yellow"), (1, "red")),
+            far=True,
         ),
         lines(
             "Memory",
-            "Resident memory of the service.",
+            "Resident memory of the service. As installed it may have 1 GiB, and is ended beyond that.",
             [Ask(f"process_resident_memory_bytes{_PROCESS}", "{{instance}}")],
             see=_HOST,
             unit=BYTES,
             width=8,
+            steps=((None, "green"), (_MEMORY * 3 / 4, "yellow"), (_MEMORY, "red")),
+            far=True,
         ),
         lines(
             "Decisions",

@@ -8,7 +8,7 @@ from autoscaler.core.operation import Direction
 from grafana.frame import board, filled, link
 from grafana.panels import figure, levels, lines, states
 from grafana.parts import ONE_IS_GOOD, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask
-from grafana.queries import NONE, of_domains, of_service, quantile, stages, vcpus
+from grafana.queries import LATE_STEPS, NONE, STAGE_STEPS, of_domains, of_service, quantile, stages, vcpus
 from grafana.shared import changes_begun
 
 if TYPE_CHECKING:
@@ -181,6 +181,7 @@ def _changes() -> Sequence[AnyPanel]:
             [*stages(Direction.UP), *stages(Direction.DOWN), *stages(Direction.UNPLUG)],
             see=_DOMAIN,
             unit=SECONDS,
+            steps=STAGE_STEPS,
             words=NONE,
         ),
         levels(
@@ -207,6 +208,8 @@ def _ticks() -> Sequence[AnyPanel]:
             [Ask(quantile(0.99, "tick_lateness_seconds", "instance"), "{{instance}}")],
             see=_SERVICE,
             unit=SECONDS,
+            steps=LATE_STEPS,
+            far=True,
         ),
         lines(
             "Age of what is known",

@@ -48,12 +48,14 @@ def lines(
     dashed: Sequence[str] = (),
     colors: Mapping[str, str] | None = None,
     counts: bool = False,
+    far: bool = False,
 ) -> timeseries.Panel:
     """Series over time.
 
     `stairs` and `dashed`: how legends end of those that jump and stay, and of those that are limits;
     `colors`: of legends that end so; `counts`: as stacked bars, a minute each at least, whose queries are
-    over ``$__interval``. Steps with a value are drawn as lines, too.
+    over ``$__interval``. Steps with a value are drawn as lines, too; `far`: only where values come near,
+    since what is usual is so far below them that it would be flat.
     """
     panel = framed(timeseries.Panel(), title, text, unit, (width, height), see)
     panel = (
@@ -76,7 +78,7 @@ def lines(
             common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED)
         )
     top = next((value for value, _ in steps if value), 1 if counts else None)
-    if top is not None:
+    if top is not None and not far:
         panel = panel.axis_soft_max(top)
     if counts:
         panel = (

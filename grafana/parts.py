@@ -36,6 +36,8 @@ GREY = "#808080"
 """Seen on white and on black."""
 ZERO_IS_GOOD: Steps = ((None, "green"), (1, "red"))
 ONE_IS_GOOD: Steps = ((None, "red"), (1, "green"))
+NONE_IS_GOOD: Steps = ((None, "green"), (1, "yellow"))
+SOME_ARE_GOOD: Steps = ((None, "yellow"), (1, "green"))
 PLAIN: Steps = ((None, "blue"),)
 """Neither good nor bad."""
 

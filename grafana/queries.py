@@ -27,6 +27,10 @@ RATE = "[$__rate_interval]"
 CHANGES = {"up": "green", "down": "blue", "unplug": "purple", "went wrong": "red"}
 """The colours of changes, by what a series is called."""
 NONE = {"0": ("none", "green")}
+STAGE_STEPS = ((None, "green"), (10, "yellow"), (30, "red"))
+"""Of the time to a stage, in seconds: after 30 a change is stuck unless its host learned another deadline."""
+LATE_STEPS = ((None, "green"), (1, "yellow"), (5, "red"))
+"""Of what a tick takes or starts late, in seconds: the interval is 5 unless configured."""
 TROUBLES = {"0": ("ok", "green")}
 """What a count of troubles says, beside the count itself."""
 URGENCY = {"0": ("ok", "green"), "1": ("trouble", "orange"), "2": ("breaks its promise", "red")}

@@ -1,17 +1,19 @@
 """A connection that the actuator holds, and what it saw there itself: no request says a domain's name.
 
-Invariant: what is known of a domain is never older than `OLDEST_S`, and mostly not than `FRESH_S`.
+Invariants: what is known of a domain is never older than `OLDEST_S`, and mostly not than `FRESH_S`; a host
+that hangs holds up so many requests and no more, so that those for another host find a place.
 """
 
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from autoscaler.ports import DomainGone
+from autoscaler.ports import BackendUnavailable, DomainGone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from autoscaler.backends.reached import Reached
     from autoscaler.core.model import DomainId, DomainView
@@ -21,6 +23,12 @@ FRESH_S = 10.0
 OLDEST_S = 60.0
 _AGAIN_S = 0.2
 """Least time between two sweeps for a domain that is not there."""
+MOST_AT_ONCE = 224
+"""Requests for one host that may be out; the service has 193 at most."""
+
+
+class TooManyOfHost(BackendUnavailable):
+    """As many requests for the host are out as there may be."""
 
 
 class HeldHost:
@@ -36,6 +44,23 @@ class HeldHost:
         self._views: Mapping[DomainId, DomainView] = {}
         self._swept_s = float("-inf")
         self._sweeping = threading.Lock()
+        self._places = threading.Semaphore(MOST_AT_ONCE)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A request for the host.
+
+        Raises:
+            TooManyOfHost: nothing was asked.
+        """
+        if not self._places.acquire(blocking=False):
+            raise TooManyOfHost(
+                f"{MOST_AT_ONCE} requests for {self.reached.hypervisor.label} are still out: does it answer?"
+            )
+        try:
+            yield
+        finally:
+            self._places.release()
 
     def domains(self) -> Collection[DomainView]:
         """Every domain, as it is now.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import pwd
 import signal
 import sys
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING
 
 from autoscaler import __version__
 from autoscaler.actuator.bounds_file import BoundsFile
+from autoscaler.actuator.held import MOST_AT_ONCE
 from autoscaler.actuator.verbs import Asked, Verbs
 from autoscaler.backends.actuator.protocol import MOST_REQUEST_BYTES
+from autoscaler.backends.closing import HostClosing
 from autoscaler.backends.local.server import LineServer
 from autoscaler.backends.reached import Reaching
 from autoscaler.backends.system_clock import SystemClock
@@ -31,7 +34,8 @@ _log = logging.getLogger("autoscaler")
 
 DEFAULT_SOCKET = Path("/run/vcpu-autoscaler-actuator/socket")
 DEFAULT_BOUNDS = Path("/run/vcpu-autoscaler-bounds/bounds.json")
-_MOST_AT_ONCE = 256
+_SPARE_PLACES = 64
+"""For who has not said yet which host is meant."""
 _FOLLOW_S = 5.0
 _LOOK_S = 2.0
 """Between two looks whether the connections are still those that it was started with."""
@@ -44,10 +48,13 @@ class UnknownUser(AutoscalerError):
 def main() -> None:
     """Serve until told to stop; an error that has a sentence is printed as that."""
     try:
-        sys.exit(_run(sys.argv[1:]))
+        code = _run(sys.argv[1:])
     except AutoscalerError as error:
         sys.stderr.write(f"autoscaler-actuator: {printable(str(error))}\n")
         sys.exit(1)
+    logging.shutdown()
+    # Python's own end would close each connection that was left to a daemon that hangs, and wait for that.
+    os._exit(code)
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -83,10 +90,17 @@ def serve(
     begun_with = bounds.current()
     clock, asked = SystemClock(), Asked()
     with ExitStack() as opened:
-        reaching = Reaching(
-            clock=clock, agent_timeout_s=begun_with.agent_timeout_s, asked=asked.note, opened=opened
-        )
-        hosts = [reaching.to(connection) for connection in begun_with.connections]
+        closing = HostClosing(clock)
+        opened.callback(closing.close)
+        hosts = [
+            Reaching(
+                clock=clock,
+                agent_timeout_s=begun_with.agent_timeout_s,
+                asked=asked.note,
+                opened=closing.of(connection.label),
+            ).to(connection)
+            for connection in begun_with.connections
+        ]
         verbs = Verbs(hosts, charter=bounds.current, clock=clock, asked=asked, follow_s=follow_s)
         server = LineServer(
             path,
@@ -96,7 +110,7 @@ def serve(
             admits=lambda peer: peer.uid in {0, uid},
             refusal="root and the service's user may ask, nobody else",
             most_request_bytes=MOST_REQUEST_BYTES,
-            most_at_once=_MOST_AT_ONCE,
+            most_at_once=MOST_AT_ONCE * len(hosts) + _SPARE_PLACES,
         )
         opened.callback(server.close)
         server.start()

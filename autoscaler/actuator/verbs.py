@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from autoscaler.actuator.bounds import OutOfBounds, Unnamed
-from autoscaler.actuator.held import HeldHost
+from autoscaler.actuator.held import HeldHost, TooManyOfHost
 from autoscaler.actuator.requests import NotUnderstood, understood
 from autoscaler.actuator.turns import TooMany, TooOften, Turns
 from autoscaler.backends.actuator.protocol import ERRORS, VALUES, Reading, Refusal, Verb
@@ -33,6 +33,7 @@ _CAUSES: dict[type[AutoscalerError], Refusal] = {
     OutOfBounds: Refusal.BOUNDS,
     TooOften: Refusal.RATE,
     TooMany: Refusal.TURNS,
+    TooManyOfHost: Refusal.TURNS,
 }
 """The errors that are refusals; all others are what a guest or its host said."""
 
@@ -116,6 +117,10 @@ class Verbs:
             raise BackendUnavailable(
                 f"the actuator holds no connection {request.host}: restart it once its bounds are made anew"
             )
+        with host.place():
+            return self._done_at(host, request)
+
+    def _done_at(self, host: HeldHost, request: Request) -> object:
         if request.domain is None:
             return _read_host(host, request)
         view = host.view(request.domain)

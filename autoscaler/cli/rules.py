@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - typer resolves it at run time
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -27,6 +28,13 @@ def _named(job: str) -> str:
     return job
 
 
+def _linked(page: str) -> str:
+    parts = urlsplit(page)
+    if page and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment):
+        raise typer.BadParameter("it is no link to a page; write one like https://wiki.example.net/vcpus")
+    return page
+
+
 def rules(
     paths: Annotated[
         list[Path] | None,
@@ -47,7 +55,14 @@ def rules(
         typer.Option("--job", metavar="NAME", callback=_named, help="The scrape job of the services."),
     ] = _DEFAULTS.job,
     runbooks: Annotated[
-        str, typer.Option("--runbooks", metavar="URL", help="The page that alerts link to, a section each.")
+        str,
+        typer.Option(
+            "--runbooks",
+            metavar="URL",
+            callback=_linked,
+            help="The page that alerts link to, a section each; else they name the file in /usr/share/doc.",
+            show_default=False,
+        ),
     ] = _DEFAULTS.runbooks,
 ) -> None:
     """Print recording and alert rules for Prometheus, with the burn of each policy's own error budget.

@@ -1,8 +1,12 @@
 """Whether a promise is being broken now: its error budget burns faster than it can last, and still does.
 
 A burn rate of 1 spends the budget in exactly one SLO window. Each pair is a long window, that it means
-something, and a short one, that it ends soon after the trouble does (Google's SRE workbook, chapter 5). The
-alerts for Prometheus are made from the same pairs, so that page, terminal and alert go by the same figures.
+something, and a short one, that it ends soon after the trouble does (Google's SRE workbook, chapter 5). A
+rate alone says little where few slices may be bad: for 99.99 % of slices of 10 s, one in an hour burns at 28.
+Where events are few the workbook would have more of them, or an objective that is lower or over a longer
+time. Slices are as many as there are, and the objective is the user's own; so each pair asks for a count of
+bad ones, too. The alerts for Prometheus are made from the same pairs, so that page, terminal and alert go by
+the same figures.
 
 Invariants: where no slice of the last hour was bad, nothing is being broken; one bad slice among few never is
 a broken promise, since slices that are not known stand for good ones until half of the long window is known.
@@ -10,7 +14,7 @@ a broken promise, since slices that are not known stand for good ones until half
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,8 +24,8 @@ if TYPE_CHECKING:
     from autoscaler.core.slice_ledger import SliceLedger
     from autoscaler.core.slice_rings import Count
 
-_FEWEST_SLICES = 3
-"""A shorter window would see no slice close, or only one."""
+_ENOUGH_SLICES = 10
+"""In a shorter window most slices had to be bad before two are."""
 _FEWEST_BAD = 3
 """Where less than half of a long window is known."""
 _NOW_S = 3600.0
@@ -30,24 +34,30 @@ _NOW_S = 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two windows, and the burn rate that both have to exceed."""
+    """Two windows, the burn rate that both exceed, and how many bad slices each has at least."""
 
     long_s: float
     short_s: float
     burn_rate: float
+    long_bad: int
+    short_bad: int
 
 
 FAST = (
-    Pair(long_s=3600, short_s=300, burn_rate=14.4),
-    Pair(long_s=21600, short_s=1800, burn_rate=6),
+    Pair(long_s=3600, short_s=300, burn_rate=14.4, long_bad=3, short_bad=2),
+    Pair(long_s=21600, short_s=1800, burn_rate=6, long_bad=3, short_bad=2),
 )
-"""Of a budget for 30 days 2 % are spent in an hour, or 5 % in 6 hours."""
+"""Of a budget for 30 days 2 % are spent in an hour, or 5 % in 6 hours.
+
+What is shorter than a slice spoils two where it lies across their border: the third says that it lasts or
+comes again, and the second in the short window that it has not ended.
+"""
 SLOW = (
-    Pair(long_s=86400, short_s=7200, burn_rate=3),
-    Pair(long_s=259200, short_s=21600, burn_rate=1),
+    Pair(long_s=86400, short_s=7200, burn_rate=3, long_bad=2, short_bad=1),
+    Pair(long_s=259200, short_s=21600, burn_rate=1, long_bad=2, short_bad=1),
 )
-"""10 % are spent in a day, or in 3 days."""
-_SPENT = Pair(long_s=21600, short_s=1800, burn_rate=1)
+"""10 % are spent in a day, or in 3 days. Of a budget of two slices the second is still told of."""
+_SPENT = Pair(long_s=21600, short_s=1800, burn_rate=1, long_bad=3, short_bad=2)
 """Where nothing is left of the budget, any pace beyond the promise breaks it further."""
 
 
@@ -68,11 +78,7 @@ class Burn:
 def pairs_of(sla: Sla, pairs: Sequence[Pair]) -> tuple[Pair, ...]:
     """The pairs that mean something for this service level: within its window, and with slices enough."""
     return tuple(
-        Pair(
-            long_s=pair.long_s,
-            short_s=max(pair.short_s, _FEWEST_SLICES * sla.slice_s),
-            burn_rate=pair.burn_rate,
-        )
+        replace(pair, short_s=max(pair.short_s, min(_ENOUGH_SLICES * sla.slice_s, pair.long_s / 2)))
         for pair in pairs
         if pair.long_s <= sla.window_s
     )
@@ -96,9 +102,9 @@ def burn(sla: Sla, ledger: SliceLedger) -> Burn | None:
     spent = left <= 0
     for pair in pairs_of(sla, (*FAST, *SLOW, *((_SPENT,) if spent else ()))):
         long, limit = ledger.last(pair.long_s), pair.burn_rate * allowed
-        if _bad_share(long, pair.long_s / sla.slice_s) > limit:
-            short = ledger.last(pair.short_s).bad_ratio
-            if short is not None and short > limit:
+        if long.bad >= pair.long_bad and _bad_share(long, pair.long_s / sla.slice_s) > limit:
+            short = ledger.last(pair.short_s)
+            if short.bad >= pair.short_bad and short.bad / short.known > limit:
                 return Burn(
                     kept_ratio=long.good / long.known,
                     known_s=long.known * sla.slice_s,

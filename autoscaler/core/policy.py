@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from math import floor
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -123,7 +124,13 @@ class UpLimits:
     cooldown_s: float = 0.0
     """Least gap after an actuation."""
 
+    def step_from(self, online: int) -> int:
+        """Most vCPUs that one move adds to so many online; a share is rounded down."""
+        return max(STEP_FLOOR_VCPUS, floor(self.step_ratio * online + _ROUNDING))
 
+
+_ROUNDING = 1e-9
+"""Keeps a share that comes to whole vCPUs but for its last bit from being rounded down to one fewer."""
 STEP_FLOOR_VCPUS = 4
 """A step up may always add this many: doubling alone would climb too slowly from one vCPU."""
 
@@ -144,6 +151,9 @@ class DownLimits:
     """How fast a domain may shrink."""
 
     step_vcpus: int = 1
+    """Most vCPUs that one move takes away, if that is more than `step_ratio` comes to."""
+    step_ratio: float = 0.0
+    """Most that one move takes away, as a share of the online vCPUs."""
     cooldown_s: float = 60.0
     """Least gap after an actuation, and after any growth."""
     per_day: int = 500
@@ -158,6 +168,10 @@ class DownLimits:
         if self.reclaim is Reclaim.OFFLINE:
             return None
         return 0.0 if self.reclaim is Reclaim.UNPLUG else self.unplug_after_s
+
+    def step_from(self, online: int) -> int:
+        """Most vCPUs that one move takes from so many online; a share is rounded down."""
+        return max(self.step_vcpus, floor(self.step_ratio * online + _ROUNDING))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

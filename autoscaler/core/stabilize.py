@@ -10,11 +10,10 @@ the recommendation; no guard against shrinking is ever passed over by a recommen
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor
 from typing import TYPE_CHECKING, Final
 
 from autoscaler.core.model import MOST_VCPUS
-from autoscaler.core.policy import STEP_FLOOR_VCPUS, DownLimits, Mode, UpLimits
+from autoscaler.core.policy import DownLimits, Mode, UpLimits
 from autoscaler.core.reason import Reason
 
 if TYPE_CHECKING:
@@ -183,11 +182,7 @@ def _pace(at: Situation) -> Iterator[tuple[Reason, int, int]]:
         yield Reason.UP_ONLY, online, MOST_VCPUS
     if at.shrinks >= at.down.per_day:
         yield Reason.DAILY_LIMIT, online, MOST_VCPUS
-    yield (
-        Reason.STEP,
-        online - at.down.step_vcpus,
-        online + max(STEP_FLOOR_VCPUS, floor(at.up.step_ratio * online)),
-    )
+    yield Reason.STEP, online - at.down.step_from(online), online + at.up.step_from(online)
     if since_change_s < at.up.cooldown_s:
         yield Reason.COOLDOWN, 0, online
     if since_change_s < at.down.cooldown_s:

@@ -33,6 +33,8 @@ class Request:
     """None: not known."""
     limits: HostLimits = field(default_factory=HostLimits)
     agent_timeout_s: float = 2.0
+    actuated: bool = False
+    """Whether another process than the service changes guests."""
 
     def wants(self, name: str, uuid: str) -> bool:
         """Whether this domain is to be looked at."""

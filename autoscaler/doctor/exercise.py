@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client import CollectorRegistry
 
+from autoscaler.backends.closing import HostClosing
 from autoscaler.core.model import RunState
 from autoscaler.doctor.checks.room import raise_to
 from autoscaler.doctor.finding import Fix, error, note, ok, warning
 from autoscaler.ports import AgentError, AutoscalerError, Denied
-from autoscaler.service.closing import HostClosing
 from autoscaler.service.composition import connect
 from autoscaler.service.instruments import Instruments
 

@@ -155,8 +155,8 @@ class HostFacts:
     maximum_vcpus: int = 0
     """What they could have together."""
     limits: HostLimits = field(default_factory=HostLimits)
-    service_group: str = ""
-    """The group that the installed service runs as; empty: none is installed here."""
+    speaks_to_qemu: str = ""
+    """With QMP: the user who does for the installed service; empty: none is installed here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +180,8 @@ class DomainFacts:
     """That will pass by itself, or is somebody's will: a pause, a freeze, another's call."""
     socket_modes: Mapping[str, int] = field(default_factory=dict)
     """With QMP: the permissions of its sockets, by path."""
+    on_tcp: tuple[str, ...] = ()
+    """With QMP: those of its addresses that are none of a unix socket."""
     policies_known: bool = False
     policy: Policy | None = None
     """What governs it; None: nothing does, where policies are known."""

@@ -5,13 +5,13 @@ Invariant: no guest is changed.
 
 from __future__ import annotations
 
-import grp
+import pwd
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.agent.channel import SocketAgentChannel
 from autoscaler.backends.host import LocalHostProbe, numa_nodes
-from autoscaler.backends.qmp.exposure import socket_modes
+from autoscaler.backends.qmp.exposure import on_tcp, socket_modes
 from autoscaler.backends.qmp.guests import GuestFolder, GuestList
 from autoscaler.backends.qmp.hypervisor import QmpHypervisor
 from autoscaler.doctor.asking import Told, ask_agents
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from autoscaler.ports import Clock
     from autoscaler.service.settings import QmpListConnection
 
-_GROUP = "vcpu-autoscaler"
-"""Made by the installation (sysusers.d)."""
+_SERVICE, _ACTUATOR = "vcpu-autoscaler", "vcpu-autoscaler-actuator"
+"""Users whom the installation makes (sysusers.d)."""
 _SWEEP_S = 5.0
 """How long slow guests are waited for."""
 
@@ -102,13 +102,13 @@ def _host(label: str, views: Sequence[DomainView], request: Request, clock: Cloc
         plugged_vcpus=sum(view.plugged for view in views),
         maximum_vcpus=sum(view.maximum for view in views),
         limits=request.limits,
-        service_group=_service_group(),
+        speaks_to_qemu=_installed(_ACTUATOR if request.actuated else _SERVICE),
     )
 
 
-def _service_group() -> str:
+def _installed(user: str) -> str:
     with suppress(KeyError):
-        return grp.getgrnam(_GROUP).gr_name
+        return pwd.getpwnam(user).pw_name
     return ""
 
 
@@ -151,6 +151,7 @@ def _domain(
         agent_trouble=agent.trouble,
         agent_busy=agent.busy,
         socket_modes=socket_modes(guest),
+        on_tcp=tuple(map(str, on_tcp(guest))),
         policies_known=request.policies is not None,
         policy=request.policy_of(view, guest.name, uuid),
     )

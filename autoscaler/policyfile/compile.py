@@ -44,7 +44,8 @@ def compile_policy(keys: PolicyKeys, source: str) -> Policy:
         strategy=_strategy(keys.strategy),
         up=UpLimits(step_ratio=up.step, cooldown_s=up.cooldown),
         down=DownLimits(
-            step_vcpus=down.step,
+            step_vcpus=down.step if isinstance(down.step, int) else 1,
+            step_ratio=0.0 if isinstance(down.step, int) else down.step,
             cooldown_s=down.cooldown,
             per_day=down.per_day,
             reclaim=down.reclaim,

@@ -23,6 +23,7 @@ from autoscaler.policyfile.values import (
     VcpuCount,
     duration,
     integer,
+    integer_or_ratio,
     no_longer_than,
     number,
     one_of,
@@ -90,8 +91,10 @@ class UpKeys(Section):
 class DownKeys(Section):
     """How fast the domain may shrink."""
 
-    step: Annotated[int, integer(1, MOST_VCPUS, zero=_NEVER_SHRINK)] = _DEFAULT.down.step_vcpus
-    """Most vCPUs that one move takes away."""
+    step: Annotated[int | float, integer_or_ratio(1, MOST_VCPUS, "1%", "100%", zero=_NEVER_SHRINK)] = (
+        _DEFAULT.down.step_ratio or _DEFAULT.down.step_vcpus
+    )
+    """Most vCPUs that one move takes away, or their share of the online ones; one is always allowed."""
     cooldown: Pause = _DEFAULT.down.cooldown_s
     """Least time since the last move, and since any growth."""
     per_day: Annotated[int, integer(1, 10_000, zero=_NEVER_SHRINK)] = _DEFAULT.down.per_day

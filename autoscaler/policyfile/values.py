@@ -136,10 +136,13 @@ Name = Annotated[
 """What people call a thing, fit for a metric label, a file name and the command line."""
 
 
-def integer(at_least: int, at_most: int, *, zero: str = "") -> Form:
-    """A whole number in plain decimal digits, without quotes; `zero` adds what one who wrote 0 may want."""
+def integer(at_least: int, at_most: int, *, zero: str = "", instead: str = "") -> Form:
+    """A whole number in plain decimal digits, without quotes.
+
+    `zero` adds what one who wrote 0 may want; `instead` is what else may be written, and is read elsewhere.
+    """
     allowed = f"a whole number from {at_least} to {at_most}" if at_least < at_most else f"{at_least}"
-    rule = f"write {allowed}"
+    rule = f"write {allowed} or {instead}" if instead else f"write {allowed}"
 
     def read(value: object) -> int:
         scalar = written(value, rule)
@@ -207,6 +210,22 @@ def ratio(at_least: str, at_most: str, *, below: str = "", above: str = "") -> F
     shares = [share for share in _SHARES if low <= _percent(share) <= high]
     form = {"type": "string", "pattern": f"^{_PERCENT.pattern}$"} | _examples(shares)
     return Form(read, form, allowed=allowed, write=write_ratio)
+
+
+def integer_or_ratio(at_least: int, at_most: int, smallest: str, largest: str, *, zero: str) -> Form:
+    """A whole number, or a share in percent: an int or a float, which is how the two are told apart."""
+    shares = ratio(smallest, largest, below=zero)
+    counts = integer(at_least, at_most, zero=zero, instead=shares.allowed)
+
+    def read(value: object) -> object:
+        is_share = isinstance(value, Scalar) and value.text.endswith("%")
+        return (shares if is_share else counts).read(value)
+
+    def write(given: float) -> object:
+        return given if isinstance(given, int) else write_ratio(given)
+
+    allowed = f"a whole number from {at_least} to {at_most} or {shares.allowed}"
+    return Form(read, {"oneOf": [counts.schema, shares.schema]}, allowed=allowed, write=write)
 
 
 def duration(at_least: str, at_most: str) -> Form:

@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 _SLICES = f"{PREFIX}_slo_slices_total"
 
 
-def recorded(window_s: float) -> str:
-    """The name under which the bad share of a window's known slices is recorded."""
-    return f"domain:{PREFIX}_slo_bad_slices:ratio_rate{span(window_s)}"
-
-
 def recordings(pairs: Iterable[Pair]) -> tuple[Recording, ...]:
-    """The bad share of every window that these pairs look at."""
+    """How many slices were bad, and which share of those known, in every window that these pairs look at."""
     windows = sorted({window_s for pair in pairs for window_s in (pair.long_s, pair.short_s)})
-    return tuple(Recording(record=recorded(window_s), expr=_bad_share(window_s)) for window_s in windows)
+    found: list[Recording] = []
+    for window_s in windows:
+        known = _counted('outcome=~"good|bad"', window_s)
+        found += [
+            Recording(record=_count(window_s), expr=_counted('outcome="bad"', window_s)),
+            Recording(record=_share(window_s), expr=f"{_count(window_s)}\n/\n{known}"),
+        ]
+    return tuple(found)
 
 
 def burning(pairs: Iterable[Pair], allowed_ratio: float | None) -> str:
@@ -38,9 +40,11 @@ def burning(pairs: Iterable[Pair], allowed_ratio: float | None) -> str:
     """
     return "\nor\n".join(
         "(\n"
-        f"  {recorded(pair.long_s)} > {_limit(pair, allowed_ratio)}\n"
+        f"  {_share(pair.long_s)} > {_limit(pair, allowed_ratio)}\n"
         "  and\n"
-        f"  {recorded(pair.short_s)} > {_limit(pair, allowed_ratio)}\n"
+        f"  {_share(pair.short_s)} > {_limit(pair, allowed_ratio)}\n"
+        f"  and {_count(pair.long_s)} >= {pair.long_bad}\n"
+        f"  and {_count(pair.short_s)} >= {pair.short_bad}\n"
         f"  and {ONE_DOMAIN}\n"
         f"  {PREFIX}_slo_objective_ratio offset {span(pair.long_s / 2)}\n"
         ")"
@@ -54,10 +58,15 @@ def _limit(pair: Pair, allowed_ratio: float | None) -> str:
     return f"{round(pair.burn_rate * allowed_ratio, 9):g}"
 
 
-def _bad_share(window_s: float) -> str:
-    window = span(window_s)
-    return (
-        f'sum without (outcome) (increase({_SLICES}{{outcome="bad"}}[{window}]))\n'
-        "/\n"
-        f'sum without (outcome) (increase({_SLICES}{{outcome=~"good|bad"}}[{window}]))'
-    )
+def _count(window_s: float) -> str:
+    """The name under which it is recorded how many of a window's slices were bad."""
+    return f"domain:{PREFIX}_slo_bad_slices:increase{span(window_s)}"
+
+
+def _share(window_s: float) -> str:
+    """The name under which the bad share of a window's known slices is recorded."""
+    return f"domain:{PREFIX}_slo_bad_slices:ratio_rate{span(window_s)}"
+
+
+def _counted(which: str, window_s: float) -> str:
+    return f"sum without (outcome) (increase({_SLICES}{{{which}}}[{span(window_s)}]))"

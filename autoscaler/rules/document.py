@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from autoscaler.rules.rule import Group, Rule
 
 _WIDTH = 110
+_INSTALLED = "/usr/share/doc/vcpu-autoscaler/prometheus/README.md"
+"""Where the package has the page with a section for each alert."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +28,8 @@ class Options:
 
     job: str = "vcpu-autoscaler"
     """The name of the scrape job."""
-    runbooks: str = "deploy/prometheus/README.md"
-    """The page with one section for each alert, as a link."""
+    runbooks: str = ""
+    """The URL of the page with a section for each alert; empty: the file is named that the package has."""
 
 
 def document(policies: Sequence[Policy] | None, options: Options) -> str:
@@ -52,9 +54,16 @@ def _rule(rule: Rule, options: Options) -> dict[str, object]:
         "annotations": {
             "summary": rule.summary,
             "description": rule.description,
-            "runbook_url": f"{options.runbooks}#{rule.name.lower()}",
+            **_runbook(rule.name, options.runbooks),
         },
     }
+
+
+def _runbook(alert: str, page: str) -> dict[str, str]:
+    """Whatever shows alerts makes a link of `runbook_url`, so a file is named under another name."""
+    if page:
+        return {"runbook_url": f"{page}#{alert.lower()}"}
+    return {"runbook": f"section {alert} of {_INSTALLED}"}
 
 
 class _Dumper(yaml.SafeDumper):

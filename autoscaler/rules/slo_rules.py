@@ -37,11 +37,13 @@ _FOR_S = 120.0
 def slo_groups(policies: Sequence[Policy] | None) -> tuple[Group, ...]:
     """The recordings, then the alerts of each policy that governs anything.
 
-    `policies`: None: no policy is known; then one set of alerts goes by what each domain's objective says.
+    `policies`: None: no policy is known; then one set of alerts goes by what each domain's objective says,
+    with windows for slices as long as they are unless a policy says otherwise.
     """
     if policies is None:
-        pairs = (*FAST, *SLOW)
-        alerts = _alerts(FAST, SLOW, allowed_ratio=None, policy="", who="", recommends=False)
+        fast, slow = pairs_of(Sla(), FAST), pairs_of(Sla(), SLOW)
+        pairs = (*fast, *slow)
+        alerts = _alerts(fast, slow, allowed_ratio=None, policy="", who="", recommends=False)
         return (_recording_group(pairs), Group(f"{_dashed()}-slo", alerts))
     governing = [policy for policy in policies if policy.mode is not Mode.OFF]
     used = [pair for policy in governing for pair in pairs_of(policy.sla, (*FAST, *SLOW))]

@@ -15,10 +15,10 @@ from autoscaler.service.host import Host
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
+    from autoscaler.backends.closing import HostClosing
     from autoscaler.backends.connection import Connection
     from autoscaler.core.model import DomainId
     from autoscaler.ports import Clock, HostProbe, Hypervisor
-    from autoscaler.service.closing import HostClosing
     from autoscaler.service.config import Config
     from autoscaler.service.instruments import Instruments
 
@@ -69,12 +69,18 @@ def _own(connection: Connection, reaching: Reaching) -> Host:
 def _actuated(connection: Connection, client: ActuatorClient, reaching: Reaching) -> Host:
     """A host that this process sees, and has another one change."""
     hypervisor: Hypervisor
+    versions = _no_versions
     if isinstance(connection, LibvirtConnection):
         # Imported late: a host that only runs bare QEMU needs no libvirt.
         from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor  # noqa: PLC0415
 
         reader = LibvirtHypervisor(connection.uri, clock=reaching.clock, adopt=connection.adopt)
         hypervisor = ActuatedLibvirt(reader, client)
+
+        def versions(_: DomainId) -> Versions:
+            library, qemu = reader.versions()
+            return Versions(qemu=qemu, libvirt=library, agent=None)
+
     else:
         hypervisor = ActuatedQmp(connection.label, client)
     reaching.opened.callback(hypervisor.close)
@@ -87,13 +93,18 @@ def _actuated(connection: Connection, client: ActuatorClient, reaching: Reaching
         machine=_machine(connection, reaching.clock, reaching.opened),
         place=_place(connection),
         forget=_keep_nothing,
-        versions=lambda _: Versions(qemu=None, libvirt=None, agent=None),
+        versions=versions,
         libvirt=isinstance(connection, LibvirtConnection),
     )
 
 
 def _keep_nothing(_: DomainId) -> None:
     """Forget a domain of which nothing is remembered here."""
+
+
+def _no_versions(_: DomainId) -> Versions:
+    """None is known here: only the actuator speaks to that QEMU, and to agents."""
+    return Versions(qemu=None, libvirt=None, agent=None)
 
 
 def _place(connection: Connection) -> str:

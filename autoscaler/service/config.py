@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from autoscaler.backends.qmp.exposure import on_tcp
 from autoscaler.policyfile.effective import Setting, settings_of
 from autoscaler.policyfile.problem import Problem, shown
 from autoscaler.policyfile.strict_yaml import Document, read_document
@@ -136,7 +137,7 @@ def load_config(path: Path) -> LoadedConfig:
             settings = tuple(settings_of(reading.value, document, home))
             errors += _repeated(config, document)
             warnings += (*_exposed(config, document), *_unencrypted(config, document))
-            warnings += _readable(path, config, document)
+            warnings += (*_readable(path, config, document), *_unguarded(config, document))
     return LoadedConfig(
         config=None if errors else config,
         errors=tuple(sorted(errors)),
@@ -190,6 +191,20 @@ def _unencrypted(config: Config, document: Document) -> Iterator[Problem]:
     if config.webhook is not None and config.webhook.unencrypted:
         message = "what is told there goes over the network as it is; write https:// if the receiver takes it"
         yield document.problem(("webhook", "url"), message)
+
+
+def _unguarded(config: Config, document: Document) -> Iterator[Problem]:
+    for index, connection in enumerate(config.connections):
+        guests = connection.guests if isinstance(connection, QmpListConnection) else ()
+        for number, guest in enumerate(guests):
+            for key, address in (("qmp", guest.qmp), ("agent", guest.agent)):
+                if address in on_tcp(guest):
+                    message = (
+                        f"whoever can connect to {shown(str(address))} has this guest in hand, for QEMU asks "
+                        "nobody who he is; start it with a unix socket in its place, mode 0600, and write "
+                        "unix:/absolute/path"
+                    )
+                    yield document.problem(("connections", index, "qmp", number, key), message)
 
 
 def _readable(path: Path, config: Config, document: Document) -> Iterator[Problem]:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from autoscaler import __version__
+from autoscaler.backends.closing import HostClosing
 from autoscaler.service import audit_entries
 from autoscaler.service.audit_log import AuditLog
 from autoscaler.service.clock import SystemClock
-from autoscaler.service.closing import HostClosing
 from autoscaler.service.composition import connect
 from autoscaler.service.control import ControlSocket, on_controller
 from autoscaler.service.controller import Controller

@@ -16,6 +16,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
 from autoscaler.service.passwords import Passwords
+from autoscaler.service.target_form import in_origin_form
 from autoscaler.service.turns import Crowded, come_again
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Gate:
         """Answer, or hand on."""
         config = self._rules.config
         headers = Headers(scope=scope)
-        answer = self._misdirected(headers.get("host", "")) or self._too_soon(config)
+        asked = in_origin_form(scope)
+        answer = self._misdirected(headers, asked) or self._too_soon(config)
         answer = answer or await self._unknown(config, headers.get("authorization", ""))
 
         async def send_with_headers(message: Message) -> None:
@@ -61,16 +63,25 @@ class Gate:
                 message = {**message, "headers": [*others, *config.headers]}
             await send(message)
 
-        await (answer or self._app)(scope, receive, send_with_headers)
+        await (answer or self._app)(asked or scope, receive, send_with_headers)
 
-    def _misdirected(self, asked: str) -> Response | None:
-        """Refused where it is addressed to another host, as by a page that wants to look in here."""
-        name = _plain(asked if asked.endswith("]") else asked.rpartition(":")[0] or asked)
-        if self._hosts is None or not name or name in self._hosts or _is_address(name):
+    def _misdirected(self, headers: Headers, asked: Scope | None) -> Response | None:
+        """Refused where it is addressed to another host, as by a page that wants to look in here.
+
+        A proxy's request names a host twice, the same one; here neither may be another's.
+        """
+        if asked is None:
+            return _refusal(400, "an address that is asked for as a whole is http://HOST[:PORT]/PATH")
+        if all(self._is_own(found.get("host", "")) for found in (headers, Headers(scope=asked))):
             return None
         return _refusal(
             421, "this service goes by another name: add this one to web.hosts in its configuration"
         )
+
+    def _is_own(self, host: str) -> bool:
+        """Whether it is a name of this service, with or without a port, or no name at all."""
+        name = _plain(host if host.endswith("]") else host.rpartition(":")[0] or host)
+        return self._hosts is None or not name or name in self._hosts or _is_address(name)
 
     def _too_soon(self, config: WebConfig) -> Response | None:
         """Refused where requests come faster than allowed."""

@@ -17,9 +17,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 
 MOST_CONNECTIONS = 768
 """A process may have 1,024 descriptors unless somebody gave it more."""
@@ -44,7 +44,7 @@ class PatientProtocol(H11Protocol):
         async def with_cut(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
             cuttable: Any = scope
             cuttable["cut"] = transport.abort
-            await answer(scope, receive, send)
+            await answer(scope, receive, _closing(send) if _is_ambiguous(cuttable["headers"]) else send)
 
         self.app = with_cut
         self.since_s = self.loop.time()
@@ -101,3 +101,23 @@ class PatientProtocol(H11Protocol):
         # Those that have asked before are browsers and scrapers that will ask again.
         waiting.sort(key=lambda other: (other.cycle is not None, other.since_s))
         (waiting[0] if waiting else self).transport.abort()
+
+
+def _is_ambiguous(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request states the length of its body in two ways.
+
+    A proxy on the way may have ended it elsewhere than here, and what follows be somebody else's request to
+    it: after the answer the connection is closed (RFC 9112, section 6.3).
+    """
+    return {b"content-length", b"transfer-encoding"} <= {name for name, _ in headers}
+
+
+def _closing(send: ASGISendCallable) -> ASGISendCallable:
+    """The same, but that an answer ends its connection."""
+
+    async def send_and_close(message: ASGISendEvent) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+        await send(message)
+
+    return send_and_close

@@ -46,7 +46,8 @@ END
 # Everything but the Python environment.
 make_files() {
     mkdir -p "$tree$prefix/bin" "$tree$prefix/lib/systemd/system" "$tree$prefix/lib/sysusers.d" "$tree$prefix/lib/tmpfiles.d" \
-        "$tree$prefix/share/vcpu-autoscaler" "$tree$prefix/share/doc/vcpu-autoscaler/policies" "$tree/etc/vcpu-autoscaler/policies"
+        "$tree$prefix/share/vcpu-autoscaler" "$tree$prefix/share/doc/vcpu-autoscaler/policies" \
+        "$tree$prefix/share/doc/vcpu-autoscaler/prometheus" "$tree/etc/vcpu-autoscaler/policies"
     ln -sfn "$home/bin/autoscaler" "$tree$prefix/bin/autoscaler"
     ln -sfn "$home/bin/autoscaler-actuator" "$tree$prefix/bin/autoscaler-actuator"
     for unit in vcpu-autoscaler.service autoscaler.slice vcpu-autoscaler-actuator.service \
@@ -65,6 +66,10 @@ make_files() {
     cat "$repo/deploy/README.md" >"$document/deploy.md"
     cat "$repo/deploy/SECURITY.md" >"$document/SECURITY.md"
     cat "$repo/deploy/polkit/50-vcpu-autoscaler.rules" >"$document/50-vcpu-autoscaler.rules"
+    sed 's#\.\./README\.md#../deploy.md#' "$repo/deploy/prometheus/README.md" >"$document/prometheus/README.md"
+    for file in "$repo"/deploy/prometheus/*.yaml; do
+        sed "s#/usr/share/#$prefix/share/#" "$file" >"$document/prometheus/${file##*/}"
+    done
     for file in "$repo"/policies/*.md "$repo"/policies/*.yaml; do
         with_schema "$file" >"$document/policies/${file##*/}"
     done

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from prometheus_client import CollectorRegistry
 
+from autoscaler.backends.closing import HostClosing
 from autoscaler.ports import AutoscalerError
 from autoscaler.service.clock import SystemClock
-from autoscaler.service.closing import HostClosing
 from autoscaler.service.composition import connect
 from autoscaler.service.config import Config, Listen
 from autoscaler.service.daemon import Service

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -59,6 +60,9 @@ def test_configuration_and_state_outlive_another_version_and_removal_and_only_pu
     assert "ExecStart=/usr/local/bin/autoscaler run " in unit
     assert "/usr/bin" not in unit
     assert "journal.keep" in (system / "usr/local/share/man/man5/vcpu-autoscaler.yaml.5").read_text()
+    rules = (system / "usr/local/share/doc/vcpu-autoscaler/prometheus/vcpu-autoscaler.rules.yaml").read_text()
+    (runbook,) = set(re.findall(r"section \w+ of\s+/(\S+)", rules))
+    assert "### VcpuAutoscalerDown" in (system / runbook).read_text()
     compiled = (system / "opt/vcpu-autoscaler/lib").rglob("*.pyc")
     assert not [path for path in compiled if str(tmp_path).encode() in path.read_bytes()]
 

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import re
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.hung_daemon import hung_daemon
 from tests.fakes.running_service import RunningService, running_service
 from tests.fakes.scripted_folder import FolderGuest
 
@@ -29,15 +29,6 @@ def folder() -> Iterator[Path]:
     (folder / "g").mkdir()
     yield folder
     shutil.rmtree(folder)
-
-
-@contextlib.contextmanager
-def hung_daemon(path: Path) -> Iterator[str]:
-    """A libvirt URI whose daemon takes connections and never says a word."""
-    with contextlib.closing(socket.socket(socket.AF_UNIX)) as listener:
-        listener.bind(str(path))
-        listener.listen(64)
-        yield f"qemu+unix:///system?socket={path}"
 
 
 def hosts(service: RunningService, series: str) -> dict[str, float]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import pairwise
+from math import ceil, isnan, log2
 from pathlib import Path
 from typing import Any
 
@@ -122,18 +123,20 @@ def _lines(axes: Axes, panel: Panel) -> None:
                     label=fitting(legend),
                 )
             number += 1
-    top = axes.get_ylim()[1]
-    for step in steps_of(panel)[1:]:
-        if step["value"] <= max(top, 1.0):
-            axes.axhline(step["value"], color=color_of(step["color"]), ls="--", lw=0.8)
     axes.yaxis.set_major_formatter(lambda value, _: shown(value, unit_of(panel)))
     axes.yaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
     _times(axes)
     low, high = axes.get_ylim()
-    values = [value for answer in panel.answers for series in answer.series for _, value in series.points]
+    points = [point for answer in panel.answers for series in answer.series for point in series.points]
+    values = [value for _, value in points if not isnan(value)]
     least = custom.get("axisSoftMax", 0.0 if any(values) else 1.0)
     most = max(high, 1.05 * least, 1.05 * max(values, default=0.0))
     axes.set_ylim(0.0 if min(values, default=0.0) >= 0 else low, most)
+    for step in steps_of(panel)[1:]:
+        if step["value"] <= most:  # no line makes the axis longer, as in Grafana
+            axes.axhline(step["value"], color=color_of(step["color"]), ls="--", lw=0.8)
+    if unit_of(panel) == "bytes":
+        axes.yaxis.set_major_locator(ticker.MultipleLocator(2 ** ceil(log2(most / 5))))
     axes.grid(alpha=0.15)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -147,7 +150,8 @@ def _figure(axes: Axes, panel: Panel) -> None:
 
 def _bars(axes: Axes, panel: Panel) -> None:
     found = [(name_of(series, one), series.points[-1][1]) for one in panel.answers for series in one.series]
-    axes.barh(range(len(found)), [value for _, value in found], color=color_of("blue"), alpha=0.8)
+    colors = [color_at(value, steps_of(panel)) for _, value in found]
+    axes.barh(range(len(found)), [value for _, value in found], color=colors, alpha=0.8)
     for row, (_, value) in enumerate(found):
         text, color = said(panel, value)
         axes.text(value, row, f" {text}", va="center", color=color)
@@ -227,7 +231,7 @@ def _times(axes: Axes) -> None:
     axes.xaxis_date()
     # matplotlib's dates have no types.
     axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M:%S"))  # type: ignore[no-untyped-call]
-    axes.xaxis.set_major_locator(dates.AutoDateLocator(maxticks=4))  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(dates.AutoDateLocator(minticks=2, maxticks=5))  # type: ignore[no-untyped-call]
 
 
 def _date(at_s: float) -> float:

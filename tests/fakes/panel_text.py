@@ -17,6 +17,7 @@ NAMED = {
     "blue": "#3274d9",
     "orange": "#ff780a",
     "purple": "#8f3bb8",
+    "super-light-green": "#96d98d",
 }
 """Grafana's colours by their names."""
 _MOST_LETTERS = 40

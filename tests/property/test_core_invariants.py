@@ -66,7 +66,11 @@ def situations(draw: st.DrawFn) -> Situation:
         upper=upper,
         mode=draw(st.sampled_from(Mode)),
         up=UpLimits(step_ratio=draw(st.floats(0.01, 10.0)), cooldown_s=draw(st.floats(0.0, 600.0))),
-        down=DownLimits(step_vcpus=draw(VCPUS), cooldown_s=draw(st.floats(0.0, 600.0))),
+        down=DownLimits(
+            step_vcpus=draw(VCPUS),
+            step_ratio=draw(st.floats(0.0, 1.0)),
+            cooldown_s=draw(st.floats(0.0, 600.0)),
+        ),
         held_vcpus=draw(VCPUS),
         last_change_s=draw(st.none() | st.floats(0.0, 1000.0)),
         shrinks=draw(st.integers(0, 400)),
@@ -106,7 +110,8 @@ def test_the_target_lies_within_its_bounds_and_the_move_on_the_way_there(
     found = moved(loaded(busy, at.online), strategy, at)
     assert at.lower <= found.vcpus <= at.upper
     assert min(at.online, found.vcpus) <= found.next_vcpus <= max(at.online, found.vcpus)
-    assert found.next_vcpus >= at.online - at.down.step_vcpus
+    step = max(at.down.step_vcpus, at.down.step_ratio * at.online + 1e-6)
+    assert found.next_vcpus >= at.online - step
 
 
 @UNIT

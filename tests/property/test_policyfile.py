@@ -287,11 +287,17 @@ SLAS = st.builds(
 ).filter(lambda sla: (1 - sla.objective_ratio) * sla.window_s > 1.01 * sla.slice_s)
 
 
+SHARES = st.integers(1, 100).map(lambda percent: percent / 100)
+STEPS_DOWN = st.tuples(st.integers(1, 4096), st.just(0.0)) | st.tuples(st.just(1), SHARES)
+"""VCPUs, or a share: one of them is written."""
+
+
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
     low = draw(st.integers(1, 4096))
     high = draw(st.none() | st.integers(low, 4096))
     raise_to = draw(st.none() | st.integers(low, high or 4096))
+    step_vcpus, step_ratio = draw(STEPS_DOWN)
     labels = st.dictionaries(st.sampled_from(["tier", "_a.b-c"]), st.text("xyz*", min_size=1), max_size=2)
     return Policy(
         name=draw(NAMES),
@@ -309,7 +315,8 @@ def policies(draw: st.DrawFn) -> Policy:
         strategy=draw(STRATEGIES),
         up=UpLimits(step_ratio=draw(st.integers(1, 1000)) / 100, cooldown_s=draw(PAUSES)),
         down=DownLimits(
-            step_vcpus=draw(st.integers(1, 4096)),
+            step_vcpus=step_vcpus,
+            step_ratio=step_ratio,
             cooldown_s=draw(PAUSES),
             per_day=draw(st.integers(1, 10_000)),
         ),
@@ -359,6 +366,7 @@ def written(policy: Policy) -> str:
     """The policy as a file, every key spelt out."""
     most = "" if policy.max_vcpus is None else f", max: {policy.max_vcpus}"
     rule, sla, down = policy.missing, policy.sla, policy.down
+    step = percent(down.step_ratio) if down.step_ratio else down.step_vcpus
     then = "hold" if rule.raise_to_vcpus is None else f"{{raise_to: {rule.raise_to_vcpus}}}"
     limit = str(sla.below) if sla.indicator is Indicator.RUN_QUEUE else percent(sla.below)
     labels, not_labels = (
@@ -385,7 +393,7 @@ policies:
     strategy: {written_strategy(policy.strategy)}
     limits:
       up: {{step: {percent(policy.up.step_ratio)}, cooldown: {policy.up.cooldown_s / 60:.9f}m}}
-      down: {{step: {down.step_vcpus}, cooldown: {down.cooldown_s:.0f}s, per_day: {down.per_day}}}
+      down: {{step: {step}, cooldown: {down.cooldown_s:.0f}s, per_day: {down.per_day}}}
     schedules: [{", ".join(map(written_schedule, policy.schedules))}]
     host: {{priority: {policy.host.priority}, weight: {policy.host.weight}}}
     missing: {{stale_after: {rule.stale_after_s:.3f}s, then: {then}}}

@@ -13,10 +13,10 @@ import yaml
 from autoscaler.core.policy import Match, Mode, Policy, Sla
 from autoscaler.rules import Options, document
 from tests.fakes.promtool import promtool
+from tests.rules.asked import RULES, SHIPPED, check, said
 from tests.rules.rule_cases import CASES, QUARTER_BAD, Case, fires, promise, quiet
 
-SHIPPED = Path(__file__).parents[2] / "deploy" / "prometheus"
-RULES = SHIPPED / "vcpu-autoscaler.rules.yaml"
+README = SHIPPED / "README.md"
 WEB = Policy(name="web", match=Match(name=("web-*",)))
 ALERTS = {
     rule["alert"]: rule
@@ -24,42 +24,6 @@ ALERTS = {
     for rule in group["rules"]
     if "alert" in rule
 }
-
-
-def said(rules: Path, folder: Path, case: Case) -> list[str]:
-    """What promtool has the alert say at the time; nothing: it does not fire."""
-    test = {
-        "rule_files": [str(rules)],
-        "evaluation_interval": case.step,
-        "tests": [
-            {
-                "interval": case.step,
-                "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
-                "alert_rule_test": [{"eval_time": case.at, "alertname": case.alert, "exp_alerts": []}],
-            }
-        ],
-    }
-    file = folder / "test.yaml"
-    file.write_text(yaml.safe_dump(test))
-    found = promtool("test", "rules", str(file))
-    if found.returncode == 0:
-        return []
-    text = found.stdout + found.stderr
-    assert "got:" in text, text
-    return re.findall(r"Labels:\{.*?\}\s+Annotations:\{.*?\}(?=\s|\])", text.partition("got:")[2], re.DOTALL)
-
-
-def check(rules: Path, folder: Path, case: Case) -> None:
-    alerts = said(rules, folder, case)
-    assert len(alerts) == case.fires, alerts
-    for alert in alerts:
-        assert "<no value>" not in alert
-        assert "error executing" not in alert
-        assert "error calling" not in alert
-        assert {
-            key: value for key, value in re.findall(r'(\w+)="(.*?)"', alert) if key in case.labels
-        } == dict(case.labels)
-        assert f"#{case.alert.lower()}" in alert
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.alert}: {case.about}")
@@ -73,10 +37,28 @@ def test_every_alert_is_seen_to_fire_and_to_keep_quiet() -> None:
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_every_alert_has_a_section_in_the_runbook_where_it_links_to(alert: str) -> None:
-    page, _, anchor = ALERTS[alert]["annotations"]["runbook_url"].partition("#")
-    assert (SHIPPED.parents[1] / page).read_text().count(f"\n### {alert}\n") == 1
-    assert anchor == alert.lower()
+def test_every_alert_has_a_section_in_the_runbook_and_names_it(alert: str) -> None:
+    assert README.read_text().count(f"\n### {alert}\n") == 1
+    installed = "/usr/share/doc/vcpu-autoscaler/prometheus/README.md"
+    assert ALERTS[alert]["annotations"]["runbook"] == f"section {alert} of {installed}"
+
+
+def test_the_manual_has_how_urgent_each_alert_is_and_when_it_fires() -> None:
+    rows = re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \| (\w+) \| (.+) \|$", README.read_text(), re.MULTILINE)
+    said = {"0s": "at once", "1m": "1 minute"}
+    assert sorted(rows) == sorted(
+        (
+            name,
+            name.lower(),
+            rule["labels"]["severity"],
+            said.get(rule["for"], rule["for"].replace("m", " minutes")),
+        )
+        for name, rule in ALERTS.items()
+    )
+
+
+def test_no_alert_has_a_link_that_leads_nowhere() -> None:
+    assert [name for name, rule in ALERTS.items() if "runbook_url" in rule["annotations"]] == []
 
 
 def test_the_shipped_rules_are_those_that_the_command_prints() -> None:
@@ -207,10 +189,18 @@ def test_no_window_is_looked_at_that_is_longer_than_the_promise() -> None:
     assert "ratio_rate3d" not in text
 
 
-def test_a_window_has_three_slices_at_least() -> None:
-    text = document((replace(WEB, sla=Sla(slice_s=300.0)),), Options())
-    assert "ratio_rate15m" in text
-    assert "ratio_rate5m" not in text
+@pytest.mark.parametrize(
+    ("slice_s", "shortest"),
+    [
+        pytest.param(10.0, "5m", id="slices enough in the usual one"),
+        pytest.param(60.0, "10m", id="ten slices"),
+        pytest.param(300.0, "30m", id="half of the hour that it goes with"),
+    ],
+)
+def test_a_short_window_has_ten_slices_or_is_half_of_the_long_one(slice_s: float, shortest: str) -> None:
+    text = document((replace(WEB, sla=Sla(slice_s=slice_s)),), Options())
+    (first, *_) = re.findall(r"slo_bad_slices:ratio_rate(\w+)$", text, re.MULTILINE)
+    assert first == shortest
 
 
 def test_the_configuration_of_prometheus_to_start_from_is_one() -> None:

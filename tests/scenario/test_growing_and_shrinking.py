@@ -104,6 +104,23 @@ def test_a_guest_whose_demand_falls_gives_vcpus_back_one_at_a_time_after_the_hol
     assert story.guest.plugged == 3
 
 
+def test_a_share_goes_offline_in_one_move_which_counts_once_against_the_day(tmp_path: Path) -> None:
+    down = DownLimits(step_ratio=0.25, cooldown_s=5, per_day=2)
+    story = Story(tmp_path, replace(POLICY, max_vcpus=16, down=down), maximum=16)
+    story.run(3)
+    story.guest.set(demand=11)
+    story.run(20)
+    assert len(story.guest.online) == 16
+    story.guest.set(demand=0.2)
+    counts = []
+    for _ in range(60):
+        story.run(1)
+        counts.append(len(story.guest.online))
+    assert sorted(set(counts), reverse=True) == [16, 12, 9]
+    assert story.reason is Reason.DAILY_LIMIT
+    assert story.guest.plugged == 16
+
+
 def test_growth_after_a_shrink_uses_the_vcpus_that_were_kept_plugged(story: Story) -> None:
     grown(story)
     story.guest.set(demand=0.2)

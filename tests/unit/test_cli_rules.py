@@ -50,6 +50,25 @@ def test_the_job_and_the_runbooks_are_the_sites_own() -> None:
     assert "runbook_url: https://wiki.example.net/vcpus#vcpuautoscalerdown" in printed
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "deploy/prometheus/README.md",
+        "wiki.example.net/vcpus",
+        "https://",
+        "https://wiki.example.net/vcpus#alerts",
+    ],
+)
+def test_no_alert_is_given_a_link_that_leads_nowhere(page: str) -> None:
+    result = run("--defaults", "--runbooks", page)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "link to a page" in result.stderr
+
+
+def test_without_a_page_no_alert_has_a_link() -> None:
+    assert "runbook_url" not in run("--defaults").stdout
+
+
 def test_policies_with_errors_give_no_rules(folder: Path) -> None:
     (folder / "p" / "shop.yaml").write_text(POLICY + "    mood: good\n")
     result = run(str(folder / "p"))

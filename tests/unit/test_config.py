@@ -388,6 +388,19 @@ def test_a_webhook_that_others_on_the_way_can_read_is_warned_of(
     assert [problem.line for problem in loaded.warnings] == ([3] if warned else [])
 
 
+@pytest.mark.parametrize("address", ["tcp:kvm-1:4444", "tcp:127.0.0.1:4444", "tcp:[::1]:4444"])
+@pytest.mark.parametrize("guest", ["qmp: '{}'", "qmp: /run/b, agent: '{}'"], ids=["monitor", "agent"])
+def test_a_monitor_or_an_agent_on_tcp_is_warned_of_at_its_place(
+    tmp_path: Path, guest: str, address: str
+) -> None:
+    guests = f"[{{name: a, qmp: /run/a}}, {{name: b, {guest.format(address)}}}]"
+    line = f"connections: [{{qmp: {guests}}}]"
+    (warning,) = load(tmp_path, f"version: 1\n{line}\n").warnings
+    assert (warning.line, warning.column) == (2, line.index(f"'{address}'") + 1)
+    assert address in warning.message
+    assert "mode 0600, and write unix:/absolute/path" in warning.message
+
+
 def test_a_missing_file_is_a_problem(tmp_path: Path) -> None:
     loaded = load_config(tmp_path / "none.yaml")
     assert said(loaded) == ["1:1: the file cannot be read: No such file or directory"]

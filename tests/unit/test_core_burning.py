@@ -99,7 +99,7 @@ def test_it_ends_minutes_after_the_load_is_served_again() -> None:
 
 
 def test_a_stricter_promise_is_broken_sooner() -> None:
-    pattern = DAY + "bb"
+    pattern = DAY + "bbb"
     assert found(pattern) is None
     assert found(pattern, replace(SLA, objective_ratio=0.999)) is not None
 

@@ -26,6 +26,8 @@ AT_FOUR = Situation(
     starved=False,
 )
 
+TENTH = replace(AT_FOUR.down, step_ratio=0.10)
+
 
 def wish(vcpus: int, online: int = 4) -> Recommendation:
     if vcpus == online:
@@ -44,6 +46,24 @@ def wish(vcpus: int, online: int = 4) -> Recommendation:
         ),
         pytest.param(3, AT_FOUR, 3, 3, Reason.DEMAND_LOW, id="down by one"),
         pytest.param(1, AT_FOUR, 1, 3, Reason.DEMAND_LOW, id="down one at a time"),
+        pytest.param(
+            1, replace(AT_FOUR, online=16, down=TENTH), 1, 15, Reason.DEMAND_LOW, id="a share is rounded down"
+        ),
+        pytest.param(
+            1,
+            replace(AT_FOUR, online=100, upper=100, down=replace(TENTH, step_ratio=0.29)),
+            *(1, 71, Reason.DEMAND_LOW),
+            id="a share that is whole but for its last bit is whole",
+        ),
+        pytest.param(
+            97,
+            replace(AT_FOUR, online=100, upper=100, down=TENTH),
+            97,
+            97,
+            Reason.DEMAND_LOW,
+            id="no further",
+        ),
+        pytest.param(1, replace(AT_FOUR, down=TENTH), 1, 3, Reason.DEMAND_LOW, id="a share is one at least"),
         pytest.param(2, replace(AT_FOUR, held_vcpus=4), 4, 4, Reason.HOLD, id="held whole"),
         pytest.param(1, replace(AT_FOUR, held_vcpus=3), 3, 3, Reason.DEMAND_LOW, id="held partly"),
         pytest.param(3, replace(AT_FOUR, held_vcpus=9), 4, 4, Reason.HOLD, id="a hold never grows"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import grp
 import os
+import pwd
 import re
 import subprocess
 from dataclasses import replace
@@ -373,28 +373,36 @@ def test_a_qemu_that_cannot_be_asked_is_an_error_with_the_reason() -> None:
     assert (finding.severity, finding.fix.advice) == (Severity.ERROR, "nobody listens at unix:/x.")
 
 
-def test_sockets_that_everybody_may_write_to_are_closed_by_a_command() -> None:
-    wide = domain(socket_modes={"/run/guests/web 1/qmp.sock": 0o140777, "/run/guests/a": 0o140700})
+@pytest.mark.parametrize("mode", [0o777, 0o602, 0o620])
+def test_sockets_that_others_may_write_to_are_closed_by_a_command(mode: int) -> None:
+    wide = domain(socket_modes={"/run/guests/web 1/qmp.sock": 0o140000 | mode, "/run/guests/a": 0o140755})
     (finding,) = standing.check(wide)
     assert finding.severity is Severity.WARNING
-    assert finding.fix.commands == ("chmod o-rwx '/run/guests/web 1/qmp.sock'",)
+    assert finding.fix.commands == ("chmod 0600 '/run/guests/web 1/qmp.sock'",)
 
 
-def test_the_service_is_let_in_before_sockets_are_closed_to_everybody(tmp_path: Path) -> None:
+def test_who_speaks_to_qemu_is_made_their_owner_before_sockets_are_closed(tmp_path: Path) -> None:
     sockets = [tmp_path / "a b", tmp_path / "c"]
     for path in sockets:
         path.touch()
         path.chmod(0o666)
-    group = grp.getgrgid(os.getegid()).gr_name
+    user = pwd.getpwuid(os.geteuid()).pw_name
     wide = domain(
-        host=replace(QMP, service_group=group),
+        host=replace(QMP, speaks_to_qemu=user),
         socket_modes={str(path): path.stat().st_mode for path in sockets},
     )
     (finding,) = standing.check(wide)
-    granting, closing = finding.fix.commands
-    assert granting == f"setfacl --modify group:{group}:rw '{sockets[0]}' {sockets[1]}"
-    subprocess.run(["sh", "-c", closing], check=True)
-    assert [path.stat().st_mode & 0o777 for path in sockets] == [0o660, 0o660]
+    assert finding.fix.commands[0] == f"chown {user} '{sockets[0]}' {sockets[1]}"
+    for command in finding.fix.commands:
+        subprocess.run(["sh", "-c", command], check=True)
+    assert [path.stat().st_mode & 0o777 for path in sockets] == [0o600, 0o600]
+
+
+def test_a_monitor_on_tcp_is_warned_of_with_what_to_do() -> None:
+    (finding,) = standing.check(domain(on_tcp=("tcp:kvm-1:4444",)))
+    assert finding.severity is Severity.WARNING
+    assert "tcp:kvm-1:4444" in finding.seen
+    assert "-qmp unix:" in finding.fix.advice
 
 
 @pytest.mark.parametrize(

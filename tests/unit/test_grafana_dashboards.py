@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +76,70 @@ def test_every_panel_has_a_number_and_a_title_of_its_own(name: str) -> None:
 
 @pytest.mark.parametrize("panel", PANELS)
 def test_a_panel_says_what_it_is_in_which_unit_and_where_to_go_on(panel: dict[str, Any]) -> None:
+    assert panel["title"]
     assert panel["description"].endswith(".")
+    assert panel["description"] != f"{panel['title']}."
     assert [link["url"].startswith("/d/vcpu-autoscaler-") for link in panel["links"]] == [True]
-    defaults = panel["fieldConfig"]["defaults"]
-    unit = defaults["unit"]
+    unit = panel["fieldConfig"]["defaults"]["unit"]
     assert unit in UNITS or unit.startswith("suffix:")
-    if panel["type"] != "table":
-        assert defaults["thresholds"]["steps"][0]["value"] is None
     assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+
+
+SIZES = {
+    "Runs": "how many are right is what the next panel says",
+    "Seen for": "it is what the share beside it is of",
+    "Should run": "how many are right is for the policy to say",
+    "May run": "how many are right is for the policy to say",
+    "What decided": "each reason is right at its time",
+    "vCPUs per CPU": "its limit is each host's own, and colours the share committed",
+    "vCPUs by guest": "how many are right depends on the guest",
+    "After how long a change is stuck": "these are limits themselves",
+    "Decisions": "how many are right depends on the guests and the interval",
+}
+"""Panels of what is neither good nor bad by itself, and why no figure can part the two."""
+
+
+def told_by(panel: dict[str, Any]) -> set[str]:
+    """How a panel shows from where on something is not as it should be."""
+    field = panel["fieldConfig"]
+    steps = field["defaults"].get("thresholds", {}).get("steps", ())
+    own = [entry for override in field["overrides"] for entry in override["properties"]]
+    columns = [entry["value"]["steps"] for entry in own if entry["id"] == "thresholds"]
+    ways = {
+        "thresholds": len(steps) > 1,
+        "thresholds of columns": any(len(column) > 1 for column in columns),
+        "limits drawn as series": any(entry["id"] == "custom.lineStyle" for entry in own),
+        "what is bad in red": any(
+            entry["id"] == "color" and entry["value"]["fixedColor"] == "red" for entry in own
+        ),
+    }
+    return {way for way, there in ways.items() if there}
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_shows_from_where_on_something_is_wrong_unless_nothing_there_can_be(
+    panel: dict[str, Any],
+) -> None:
+    assert bool(told_by(panel)) != (panel["title"] in SIZES)
+    if panel["type"] in {"bargauge", "state-timeline"} and panel["title"] not in SIZES:
+        assert "thresholds" in told_by(panel)
+
+
+def test_what_can_be_neither_good_nor_bad_is_on_a_dashboard() -> None:
+    assert {panel["title"] for name in NAMES for panel in panels(name)} >= set(SIZES)
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_thresholds_rise_and_change_the_colour(panel: dict[str, Any]) -> None:
+    own = [entry for override in panel["fieldConfig"]["overrides"] for entry in override["properties"]]
+    found = [entry["value"]["steps"] for entry in own if entry["id"] == "thresholds"]
+    if panel["type"] != "table":
+        found.append(panel["fieldConfig"]["defaults"]["thresholds"]["steps"])
+    for first, *more in found:
+        assert first["value"] is None
+        values, colors = [step["value"] for step in more], [step["color"] for step in (first, *more)]
+        assert values == sorted(set(values))
+        assert all(before != after for before, after in pairwise(colors))
 
 
 @pytest.mark.parametrize("panel", PANELS)

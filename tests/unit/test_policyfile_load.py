@@ -192,6 +192,7 @@ def test_a_mode_is_the_word_that_is_written(word: str) -> None:
 _SHARE = "write a share from 10% to 95%"
 _PAUSE = "write a duration from 0s to 24h"
 _COUNT = "write a whole number from 1 to 4096"
+_STEP_SHARE = "a share from 1% to 100%"
 
 
 @pytest.mark.parametrize(
@@ -334,8 +335,26 @@ _COUNT = "write a whole number from 1 to 4096"
         pytest.param(
             "limits: {down: {step: 0}}",
             27,
-            f"'step' cannot be '0'; {_COUNT}; mode: up-only never takes a vCPU away",
+            f"'step' cannot be '0'; {_COUNT} or {_STEP_SHARE}; mode: up-only never takes a vCPU away",
             id="no step down",
+        ),
+        pytest.param(
+            "limits: {down: {step: 0%}}",
+            27,
+            f"'step' cannot be '0%'; write {_STEP_SHARE}: mode: up-only never takes a vCPU away",
+            id="no share of them down",
+        ),
+        pytest.param(
+            "limits: {down: {step: 101%}}",
+            27,
+            f"'step' cannot be '101%'; write {_STEP_SHARE}",
+            id="more down than there are",
+        ),
+        pytest.param(
+            "limits: {down: {step: some}}",
+            27,
+            f"'step' cannot be 'some'; {_COUNT} or {_STEP_SHARE}",
+            id="neither a count nor a share",
         ),
         pytest.param(
             "missing: {stale_after: 0s}",

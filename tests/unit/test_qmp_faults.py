@@ -318,12 +318,12 @@ def test_closing_amid_hung_and_down_guests_is_clean_and_quick(
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_sockets_that_everybody_may_write_to_are_warned_of_once_for_each_qemu(
+def test_sockets_that_others_may_write_to_are_warned_of_once_for_each_qemu(
     room: QmpRoom, caplog: pytest.LogCaptureFixture
 ) -> None:
     wide, closed = room.serve("wide"), room.serve("closed", uuid=OTHER_UUID)
-    wide.path.chmod(0o666)
-    closed.path.chmod(0o660)
+    wide.path.chmod(0o620)
+    closed.path.chmod(0o600)
     hypervisor = room.look(wide, closed)
 
     sweep_until(hypervisor, ["wide", "closed"])

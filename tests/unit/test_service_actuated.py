@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from autoscaler.backends.closing import HostClosing
 from autoscaler.ports import BackendUnavailable
 from autoscaler.service.clock import SystemClock
-from autoscaler.service.closing import HostClosing
 from autoscaler.service.composition import connect
 from autoscaler.service.config import Config, LibvirtConnection
 from autoscaler.service.instruments import Instruments

@@ -361,6 +361,92 @@ def test_where_other_hosts_connect_any_name_is_answered_unless_names_are_configu
             assert asking.get("/-/healthy", headers={"host": "any.example"}).status_code == status
 
 
+@contextmanager
+def raw(server: WebServer, authority: Authority) -> Iterator[socket.socket]:
+    """A connection on which any bytes can be sent, by TLS where the server speaks that."""
+    with ExitStack() as stack:
+        connection = stack.enter_context(
+            closing(socket.create_connection(server.address, timeout=PATIENCE_S))
+        )
+        if server.url.startswith("https"):
+            context = authority.trusting()
+            connection = stack.enter_context(
+                closing(context.wrap_socket(connection, server_hostname="localhost"))
+            )
+        yield connection
+
+
+def answers(connection: socket.socket, request: str) -> bytes:
+    """All that is sent until the connection is closed."""
+    connection.sendall(request.encode())
+    return b"".join(iter(lambda: connection.recv(1 << 16), b""))
+
+
+@pytest.mark.parametrize("text", [pytest.param("{}\n", id="plain"), pytest.param(TLS, id="TLS")])
+@pytest.mark.parametrize(
+    ("target", "host", "status", "content"),
+    [
+        ("http://localhost:9752/-/healthy", "localhost:9752", 200, b"OK\n"),
+        ("HTTP://127.0.0.1/-/healthy", "127.0.0.1", 200, b"OK\n"),
+        ("https://[::1]:9752/-/healthy", "[::1]:9752", 200, b"OK\n"),
+        ("http://vcpu.example.net/-/healthy", "vcpu.example.net", 200, b"OK\n"),
+        ("http://localhost/api/v1/domains/web%2D1?x=http://evil.example/", "localhost", 200, b'"web-1"'),
+        ("http://localhost?x", "localhost", 200, b"<!doctype html>"),
+        ("http://localhost/nowhere", "localhost", 404, b""),
+        ("http://evil.example:9752/-/healthy", "evil.example:9752", 421, b"web.hosts"),
+        ("http://evil.example:9752/-/healthy", "localhost", 421, b"web.hosts"),
+        ("http://localhost:9752/-/healthy", "evil.example", 421, b"web.hosts"),
+        ("http://local%68ost/-/healthy", "localhost", 421, b"web.hosts"),
+        ("http:///-/healthy", "localhost", 400, b"http://HOST"),
+        ("http://localhost@evil.example/-/healthy", "localhost", 400, b"http://HOST"),
+        ("ftp://localhost/-/healthy", "localhost", 404, b""),
+    ],
+)
+def test_a_whole_address_is_answered_as_its_path_is_where_it_names_this_service(
+    tmp_path: Path, authority: Authority, text: str, target: str, host: str, status: int, content: bytes
+) -> None:
+    request = f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    with served(tmp_path, text, hosts=("vcpu.example.net",)) as server, raw(server, authority) as connection:
+        answer = answers(connection, request)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert content in answer
+
+
+@pytest.mark.parametrize("text", [pytest.param("{}\n", id="plain"), pytest.param(TLS, id="TLS")])
+@pytest.mark.parametrize(
+    "start",
+    ["POST /metrics", "POST /-/healthy", "GET /-/healthy", "GET http://localhost/-/healthy", "GET /nowhere"],
+)
+def test_a_request_that_states_its_length_twice_is_the_last_of_its_connection(
+    tmp_path: Path, authority: Authority, text: str, start: str
+) -> None:
+    smuggled = "GET /-/ready HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    request = (
+        f"{start} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {5 + len(smuggled)}\r\n"
+        f"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}"
+    )
+    with served(tmp_path, text) as server, raw(server, authority) as connection:
+        answer = answers(connection, request)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"\r\nconnection: close\r\n" in answer.lower()
+    assert b"READY" not in answer
+
+
+def test_a_request_that_states_its_length_once_leaves_its_connection_open(
+    tmp_path: Path, authority: Authority
+) -> None:
+    second = "GET /-/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    for framing, body in (
+        ("Content-Length: 2", "ab"),
+        ("Transfer-Encoding: chunked", "2\r\nab\r\n0\r\n\r\n"),
+    ):
+        request = f"POST /metrics HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n{body}{second}"
+        with served(tmp_path, None) as server, raw(server, authority) as connection:
+            answer = answers(connection, request)
+        assert answer.count(b"HTTP/1.1 ") == 2
+        assert b"READY" in answer
+
+
 def test_configured_headers_are_on_every_answer_in_place_of_its_own(tmp_path: Path) -> None:
     headers = "Content-Security-Policy: default-src 'self', X-Frame-Options: deny"
     text = f"http_server_config: {{headers: {{{headers}}}}}\n"

@@ -1,4 +1,7 @@
-"""Who may speak to a guest's QEMU and agent, by the modes of their sockets."""
+"""Who may speak to a guest's QEMU and agent, by where they listen and the modes of their sockets.
+
+QEMU asks nobody who he is: whoever can connect has the guest in hand.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoscaler.backends.address import UnixAddress
+from autoscaler.backends.address import TcpAddress, UnixAddress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,5 +29,10 @@ def socket_modes(guest: QmpGuest) -> dict[str, int]:
 
 
 def open_to_others(modes: Mapping[str, int]) -> list[str]:
-    """Those of some sockets, by path, that every user may write to who can reach their folder."""
-    return [path for path, mode in modes.items() if mode & stat.S_IWOTH]
+    """Those of some sockets, by path, that others than their owner may write to, if they reach the folder."""
+    return [path for path, mode in modes.items() if mode & (stat.S_IWGRP | stat.S_IWOTH)]
+
+
+def on_tcp(guest: QmpGuest) -> tuple[TcpAddress, ...]:
+    """Where anybody may connect whom the network lets."""
+    return tuple(address for address in (guest.qmp, guest.agent) if isinstance(address, TcpAddress))

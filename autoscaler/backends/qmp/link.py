@@ -220,8 +220,8 @@ class QmpLink:
     def _warn_of_exposure(self) -> None:
         if wide := open_to_others(socket_modes(self.guest)):
             _log.warning(
-                "whoever can reach their folder may write to sockets of domain %s, and so has the whole "
-                "guest in hand; `autoscaler doctor` has the commands that close %s",
+                "others than their owner may write to sockets of domain %s, and so have the whole guest in "
+                "hand; `autoscaler doctor` has the commands that close %s",
                 self.guest.name,
                 shlex.join(wide),
             )

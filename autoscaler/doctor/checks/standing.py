@@ -66,25 +66,34 @@ def _governed(domain: DomainFacts) -> Iterator[Finding]:
 
 def _sockets(domain: DomainFacts) -> Iterator[Finding]:
     wide = open_to_others(domain.socket_modes)
+    if domain.on_tcp:
+        yield warning(
+            "ports",
+            f"it is reached over the network: {', '.join(domain.on_tcp)}",
+            "whoever can connect has the whole guest in hand, for QEMU asks nobody who he is",
+            Fix(
+                advice="Start QEMU with unix sockets in their place, such as -qmp "
+                "unix:/run/guests/NAME/qmp.sock,server=on,wait=off, for one user alone, and write those."
+            ),
+        )
     if wide:
         yield warning(
             "sockets",
-            "every user who can reach the folder may write to its sockets",
+            "others than their owner may write to its sockets",
             "whoever can has the whole guest in hand",
-            _close(wide, domain.host.service_group),
+            _close(wide, domain.host.speaks_to_qemu),
         )
     elif domain.socket_modes:
         yield ok("sockets", "closed to other users")
 
 
-def _close(paths: list[str], group: str) -> Fix:
-    """Shut others out; the service, which may be one of them, is let in first."""
-    closing = shlex.join(("chmod", "o-rwx", *paths))
-    if not group:
-        return Fix(advice="Let whoever runs the service own them, or be of their group.", commands=(closing,))
-    granting = shlex.join(("setfacl", "--modify", f"group:{group}:rw", *paths))
+def _close(paths: list[str], user: str) -> Fix:
+    """Shut others out; who speaks to QEMU, and may be one of them, is made the owner first."""
+    closing = shlex.join(("chmod", "0600", *paths))
+    if not user:
+        return Fix(advice="Let whoever runs the service own them.", commands=(closing,))
     return Fix(
-        advice="First let the service's group in, which may have come in as everybody could. QEMU makes its "
-        "sockets anew at each start: start it with umask 0007, in this group, for it to last.",
-        commands=(granting, closing),
+        advice="QEMU makes its sockets anew at each start: do this after each, as by ExecStartPost= of its "
+        "unit.",
+        commands=(shlex.join(("chown", user, *paths)), closing),
     )

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from autoscaler.service import closing
+from autoscaler.backends import closing
+from autoscaler.backends.closing import HostClosing
 from autoscaler.service.clock import SystemClock
-from autoscaler.service.closing import HostClosing
 
 
 def test_a_host_that_hangs_is_left_behind_and_told_and_the_others_are_closed(

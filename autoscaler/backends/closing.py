@@ -1,9 +1,9 @@
-"""Lets go of the connections to hosts when the service ends, within a few seconds whatever hangs.
+"""Lets go of the connections to hosts when a process ends, within a few seconds whatever hangs.
 
 To close a connection means to speak to its daemon, and one that hangs answers only when keepalive gives it
 up. Nothing is lost by leaving it: the kernel closes its socket when the process ends.
 
-Invariant: a host that hangs keeps neither the service from ending nor another host's connections open.
+Invariant: a host that hangs keeps neither the process from ending nor another host's connections open.
 """
 
 from __future__ import annotations
