@@ -316,11 +316,18 @@ class Journal(Protocol):
         ...
 
     def keep(
-        self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float, at_once: bool = False
+        self,
+        domain: DomainId,
+        learned: Callable[[], Mapping[str, object]],
+        *,
+        wall_s: float,
+        at_once: bool = False,
     ) -> None:
         """Remember what was learned of a domain, as plain JSON values, in place of what was kept before.
 
-        `at_once`: write it now, not with the domain's next entry or the next `flush`.
+        `learned` is asked at once, and not at all by a journal that keeps nothing: to put it into words costs
+        as much as some steps of the domain. `at_once`: write it now, not with the domain's next entry or the
+        next `flush`.
 
         Raises:
             JournalUnavailable: it could not be written.

@@ -20,7 +20,7 @@ that deploy/build-deb.sh builds does the same and goes with the system's upgrade
   --without-libvirt   for guests of bare QEMU only; else libvirt's binding for Python is the host's own or, where
                       $PYTHON has none, built with the host's headers
   --uninstall         take the service away; configuration and state stay
-  --purge             with --uninstall: those, too, and the service's user
+  --purge             with --uninstall: those, too, and the service's users
   --destdir FOLDER    work on the system that lies there, and start, stop and make no user
 
 Needs root, but for a FOLDER of one's own. $PYTHON is the interpreter, 3.11 or newer.
@@ -28,7 +28,8 @@ END
 }
 
 home=/opt/vcpu-autoscaler prefix=/usr/local
-etc=/etc/vcpu-autoscaler state=/var/lib/vcpu-autoscaler unit=vcpu-autoscaler.service
+etc=/etc/vcpu-autoscaler state=/var/lib/vcpu-autoscaler
+units='vcpu-autoscaler-bounds.path vcpu-autoscaler-actuator.service vcpu-autoscaler.service'
 
 # Whether the system that is worked on runs with systemd.
 runs_systemd() {
@@ -64,6 +65,8 @@ install_service() {
         sh "$repo/deploy/lib/tree.sh" "$python" "$binding" "$work" "$home" "$prefix" ||
         fail "it could not be laid out, and what was there is as it was; what was said is in $log"
     keep_configuration
+    new=''
+    [ -e "$destdir$prefix/lib/systemd/system/vcpu-autoscaler.service" ] || new=yes
     # From here on the new version takes the place of the old one, by a rename on one file system.
     rm -rf "$destdir$home.old"
     [ ! -e "$destdir$home" ] || mv "$destdir$home" "$destdir$home.old"
@@ -83,13 +86,11 @@ install_service() {
     fi
 }
 
-# Sets first where there is no configuration yet. What came with this version and differs from what is there lies
+# Lays it out where there is none yet. What came with this version and differs from what is there lies
 # beside it, as FILE.new; the policy that was taken away stays away.
 keep_configuration() {
-    first=''
     mkdir -p "$destdir$etc/policies"
     if [ ! -e "$destdir$etc/config.yaml" ]; then
-        first=yes
         cp "$work$etc/config.yaml" "$destdir$etc/config.yaml"
         [ -n "$(ls "$destdir$etc/policies")" ] || cp "$work$etc/policies/zz-observe.yaml" "$destdir$etc/policies/"
     fi
@@ -100,22 +101,26 @@ keep_configuration() {
     done
 }
 
-# A first installation enables it; later ones leave that to the administrator, and restart what runs.
+# Where they were not there, or had been taken away, they are enabled, whatever configuration was kept; over another
+# version that is left to the administrator, and what runs is restarted.
+# shellcheck disable=SC2086 # a list of units
 start_service() {
     systemctl daemon-reload
-    if [ -n "$first" ]; then
-        systemctl enable --now "$unit"
+    if [ -n "$new" ]; then
+        systemctl enable --now $units
     else
-        systemctl try-restart vcpu-autoscaler-bounds.service vcpu-autoscaler-actuator.service "$unit"
+        systemctl try-restart $units
     fi
 }
 
 uninstall_service() {
-    if runs_systemd && [ -e "$prefix/lib/systemd/system/$unit" ]; then
-        systemctl disable --now "$unit" vcpu-autoscaler-actuator.service vcpu-autoscaler-bounds.path
+    if runs_systemd && [ -e "$prefix/lib/systemd/system/vcpu-autoscaler.service" ]; then
+        # shellcheck disable=SC2086 # a list of units
+        systemctl disable --now $units
+        rm -rf /run/vcpu-autoscaler-bounds # which outlives the unit that made it
     fi
     rm -rf "$destdir$home" "$destdir$prefix/share/vcpu-autoscaler" "$destdir$prefix/share/doc/vcpu-autoscaler"
-    for file in bin/autoscaler bin/autoscaler-actuator "lib/systemd/system/$unit" lib/systemd/system/autoscaler.slice \
+    for file in bin/autoscaler bin/autoscaler-actuator lib/systemd/system/vcpu-autoscaler.service lib/systemd/system/autoscaler.slice \
         lib/systemd/system/vcpu-autoscaler-actuator.service lib/systemd/system/vcpu-autoscaler-bounds.service \
         lib/systemd/system/vcpu-autoscaler-bounds.path \
         lib/sysusers.d/vcpu-autoscaler.conf lib/tmpfiles.d/vcpu-autoscaler.conf \

@@ -92,7 +92,6 @@ def _now() -> Sequence[AnyPanel]:
             see=_FLEET,
             unit=PERCENT,
             width=3,
-            steps=((None, "red"), (0.95, "yellow"), (0.99, "green")),
         ),
         figure(
             "Seen for",

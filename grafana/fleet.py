@@ -246,7 +246,7 @@ def _guests() -> Sequence[AnyPanel]:
                     _BUDGET,
                 ),
                 Column(
-                    "Read",
+                    "Last read",
                     f"time() - max {of_one} ({of_domains('domain_last_sample_timestamp_seconds')})",
                     SECONDS,
                     ((None, "green"), (60, "red")),

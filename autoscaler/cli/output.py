@@ -11,11 +11,14 @@ import json
 import sys
 import textwrap
 from enum import StrEnum
+from itertools import zip_longest
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.cells import cell_len
 
+from autoscaler.cli.fitting import fitted, padded, shortened
 from autoscaler.policyfile.problem import printable
 from autoscaler.ports import AutoscalerError
 
@@ -28,8 +31,10 @@ if TYPE_CHECKING:
 
 
 _LEAST_WIDTH = 20
-_LONGEST_CELL = 40
-"""On a terminal: one name of 200 letters would have every line broken."""
+_LONGEST_NAME = 40
+"""In columns of a terminal: on a wide one, too, what belongs together is not to be far apart."""
+_MOST_LINES = 3
+"""Of a cell, or a name with many spaces would fill the screen."""
 
 
 class Output(StrEnum):
@@ -85,16 +90,33 @@ def print_json(value: object) -> None:
 
 
 def folded(text: str, *, indent: int) -> str:
-    """Text made harmless: as it is, or on a terminal in lines that break between words and are indented."""
+    """Text made harmless: as it is, or on a terminal in lines that break between words and are indented.
+
+    What stands before it on its first line is as wide as the indent.
+    """
+    return hanging(" " * indent + text, indent=indent)[indent:]
+
+
+def hanging(text: str, *, indent: int) -> str:
+    """The same of a text with nothing before it: all lines but the first are indented."""
     harmless = printable(text)
     if not _on_terminal():
         return harmless
-    width = max(get_terminal_size().columns - indent, _LEAST_WIDTH)
-    return f"\n{' ' * indent}".join(textwrap.wrap(harmless, width, break_on_hyphens=False))
+    width = max(get_terminal_size().columns, indent + _LEAST_WIDTH)
+    lines = textwrap.wrap(harmless, width, subsequent_indent=" " * indent, break_on_hyphens=False)
+    return "\n".join(lines)
+
+
+def named(name: str) -> str:
+    """A name amid other text: as it is, or on a terminal without its middle where it would take a third."""
+    return shortened(printable(name), get_terminal_size().columns // 3) if _on_terminal() else name
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows under headings, numbers to the right, each cell made harmless."""
+    """Print rows under headings, numbers to the right, each cell made harmless.
+
+    On a terminal they fit into its width: sentences are broken into lines, names lose their middle.
+    """
     cells = [[_cell(value) for value in row] for row in rows]
     numeric = [all(isinstance(row[index], int | float) for row in rows) for index in range(len(headings))]
     _print_columns(headings, cells, numeric)
@@ -108,24 +130,46 @@ def print_grid(grid: Grid) -> None:
 
 
 def _print_columns(headings: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
+    widths, gap = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)], "  "
     if _on_terminal():
-        cells = [[*(_cut(cell) for cell in row[:-1]), row[-1]] for row in cells]
-    columns = list(zip(headings, *cells, strict=True))
-    widths = [max(len(cell) for cell in column) for column in columns]
-    for line in ([*headings], ["-" * width for width in widths], *cells):
-        padded = (
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(line, widths, numeric, strict=True)
-        )
-        typer.echo("  ".join(padded).rstrip())
+        named = [_has_long_name(column) for column in zip(*cells, strict=True)] or [False] * len(widths)
+        widths = [
+            min(width, _LONGEST_NAME) if long else width for width, long in zip(widths, named, strict=True)
+        ]
+        columns, gaps = get_terminal_size().columns, len(widths) - 1
+        gap = gap if sum(widths) + len(gap) * gaps <= columns else " "
+        room = columns - len(gap) * gaps
+        widths = fitted(widths, [not long for long in named], room, least=_LEAST_WIDTH)
+        widths = fitted(widths, numeric, room)
+    for row in (headings, ["-" * width for width in widths], *cells):
+        columns_of_lines = [
+            _in_lines(cell, width, whole=index == len(row) - 1)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        for line in zip_longest(*columns_of_lines, fillvalue=""):
+            parts = (
+                padded(part, width, right=right)
+                for part, width, right in zip(line, widths, numeric, strict=True)
+            )
+            typer.echo(gap.join(parts).rstrip())
+
+
+def _has_long_name(cells: Sequence[str]) -> bool:
+    """Whether a column is made so wide by a name, not by a sentence."""
+    longest = max(cells, key=cell_len)
+    return cell_len(longest) > _LEAST_WIDTH and " " not in longest
+
+
+def _in_lines(cell: str, width: int, *, whole: bool) -> list[str]:
+    """A cell in lines that fit: a few words between which it breaks, or all of it, or a name shortened."""
+    if cell_len(cell) <= width:
+        return [cell]
+    lines = textwrap.wrap(cell, width)
+    return lines if whole or (" " in cell and len(lines) <= _MOST_LINES) else [shortened(cell, width)]
 
 
 def _on_terminal() -> bool:
     return sys.stdout.isatty()
-
-
-def _cut(cell: str) -> str:
-    return cell if len(cell) <= _LONGEST_CELL else f"{cell[: _LONGEST_CELL - 1]}…"
 
 
 def _cell(value: object) -> str:

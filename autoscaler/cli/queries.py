@@ -12,7 +12,7 @@ import typer
 from autoscaler.cli.arguments import DomainArgument, MaybeDomainArgument  # noqa: TC001 - typer reads it
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ServiceUnreachable, ask
 from autoscaler.cli.following import MOST_AT_ONCE, Following
-from autoscaler.cli.output import Output, OutputOption, folded, print_json, print_table
+from autoscaler.cli.output import Output, OutputOption, folded, hanging, named, print_json, print_table
 from autoscaler.core.condition import AS_ORDERED
 from autoscaler.core.decision import Verdict
 from autoscaler.core.reason import SENTENCES, Reason
@@ -21,6 +21,8 @@ from autoscaler.policyfile.problem import printable
 _POLL_S = 1.0
 _INDENT = 14
 """Of what `show` says, behind what it is about."""
+_EVENT_INDENT = 21
+"""Of what does not fit on the line of an event, behind its time."""
 Json = dict[str, Any]
 
 
@@ -226,8 +228,8 @@ def _line(event: Json) -> str:
     outcome = "" if operation is None else f"; {_outcome(operation)}"
     lasted = "" if event["repeats"] == 0 else f" (for {event['until_wall_s'] - event['at_wall_s']:.0f} s)"
     sentence = SENTENCES[Reason(event["reason"])]
-    parts = (f"{at:%Y-%m-%d %H:%M:%S}", event["domain"], f"{_verdict(event):<6}", sizes, sentence)
-    return printable("  ".join(parts) + lasted + outcome)
+    parts = (f"{at:%Y-%m-%d %H:%M:%S}", named(event["domain"]), f"{_verdict(event):<6}", sizes, sentence)
+    return hanging("  ".join(parts) + lasted + outcome, indent=_EVENT_INDENT)
 
 
 def _verdict(decision: Json) -> str:

@@ -15,7 +15,7 @@ from rich.live import Live
 
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ServiceUnreachable, ask
 from autoscaler.cli.keys import pressed_keys
-from autoscaler.cli.top_view import ORDERS, Sight, picture
+from autoscaler.cli.top_view import ORDERS, WHOLE, Sight, picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +41,9 @@ def top(
 
     On: vCPUs that the guest runs; Plug: that QEMU has; Want: the target; Max: the most that its policy
     allows; Kept: how much of what was measured kept the promise; Budget left: of the time that may be bad in
-    a whole SLO window. s sorts by something else, r turns the order round, / filters, the arrows scroll.
-    Where the output is no terminal it is printed once. NO_COLOR is respected.
+    a whole SLO window. Beneath a domain in trouble is what that is. s sorts by something else, r turns the
+    order round, / filters, the arrows scroll. Where the output is no terminal it is printed once, with every
+    name whole. NO_COLOR is respected.
     """
     if sort not in ORDERS:
         raise typer.BadParameter(f"{sort!r} is none of {', '.join(ORDERS)}", param_hint="--sort")
@@ -50,7 +51,10 @@ def top(
     sight = Sight(order=sort, wanted=wanted)
     if once or not console.is_terminal:
         status, domains = _look(server)
-        height = len(domains) + len(status["hosts"]) + _PAGE
+        if not console.is_terminal:
+            console.width = WHOLE
+        # Up to three lines a domain, so that all are shown.
+        height = 3 * len(domains) + len(status["hosts"]) + _PAGE
         console.print(picture(status, domains, sight, width=console.width, height=height, trouble=""))
         return
     with suppress(KeyboardInterrupt):

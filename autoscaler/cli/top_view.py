@@ -13,6 +13,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from autoscaler.cli.fitting import LEAST, shortened
+from autoscaler.cli.top_rows import Name, Rows, seen
 from autoscaler.core.condition import Urgency, urgency
 from autoscaler.core.printable import printable
 from autoscaler.core.spans import short_span
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 WIDE = 110
 """From this width on there is room for sentences."""
+WHOLE = 10_000
+"""Wider than anything that is told: for what is no terminal."""
 _BAR = 10
 _HOT_RATIO = 0.9
 _LOW_RATIO = 0.25
@@ -84,18 +88,22 @@ def picture(
 ) -> RenderableType:
     """All of it; `trouble` is why the service does not answer now, empty where it does.
 
-    A line is kept for that, or for what troubles the service itself, so that the rows stand still.
+    A line is kept for that, or for what troubles the service itself, so that the rows stand still. In a
+    width of `WHOLE` nothing is shortened or spread out.
     """
     rows = chosen(domains, sight)
-    hosts = [] if status is None else [_host(host) for host in status["hosts"]]
+    hosts = [] if status is None else [_host(host, width) for host in status["hosts"]]
     space = max(height - _FRAME_LINES - max(len(hosts) - 1, 0), 1)
-    first = min(sight.first, max(len(rows) - space, 0))
+    first, troubles = seen(rows, sight.first, space, width)
     lines: list[RenderableType] = [_heading(status, domains), *hosts]
     wrong = [trouble] if trouble else [] if status is None else [*status["troubles"].values()]
     told = f"! {printable('; '.join(wrong))}" if wrong else ""
     lines.append(Text(told, style="bold red", no_wrap=True, overflow="ellipsis"))
-    lines.append(_table(rows[first : first + space], wide=width >= WIDE))
-    lines.append(_footing(sight, shown=len(rows), first=first, space=space, of=len(domains)))
+    end = first + len(troubles)
+    table = _table(rows[first:end], wide=width >= WIDE)
+    table.expand = width < WHOLE
+    lines.append(Rows(table, troubles))
+    lines.append(_footing(sight, shown=len(rows), first=first, end=end, of=len(domains)))
     return Group(*lines)
 
 
@@ -111,8 +119,8 @@ def _heading(status: Json | None, domains: Sequence[Json]) -> Text:
     return text
 
 
-def _host(host: Json) -> Text:
-    name, shares = printable(host["label"]), host["shares"]
+def _host(host: Json, width: int) -> Text:
+    name, shares = shortened(printable(host["label"]), max(width // 3, LEAST)), host["shares"]
     text = Text(f"{name}  ", no_wrap=True, overflow="ellipsis")
     if host["trouble"]:
         return text.append(f"! {printable(host['trouble'])}", style="red")
@@ -128,7 +136,7 @@ def _host(host: Json) -> Text:
 
 
 def _table(rows: Sequence[Json], *, wide: bool) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, expand=True, header_style="bold")
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("Domain", ratio=3, no_wrap=True, overflow="ellipsis", min_width=8)
     if wide:
         table.add_column("Policy", ratio=2, no_wrap=True, overflow="ellipsis")
@@ -138,29 +146,24 @@ def _table(rows: Sequence[Json], *, wide: bool) -> Table:
         table.add_column("", no_wrap=True, width=_BAR)
     for heading in ("Kept", "Budget left"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column(
-        "State",
-        no_wrap=True,
-        overflow="ellipsis",
-        ratio=2 if wide else None,
-        width=None if wide else _STATE,
-    )
-    table.add_column("Why", ratio=6 if wide else 2, no_wrap=True, overflow="ellipsis")
+    table.add_column("State", ratio=2, no_wrap=True, overflow="ellipsis", min_width=None if wide else _STATE)
+    if wide:
+        table.add_column("Why", ratio=6, no_wrap=True, overflow="ellipsis")
     for domain in rows:
         table.add_row(*_row(domain, wide=wide))
     return table
 
 
-def _row(domain: Json, *, wide: bool) -> list[Text]:
+def _row(domain: Json, *, wide: bool) -> list[Text | Name]:
     vcpus, slo, used = domain["vcpus"], domain["slo"], _used(domain)
     hot = "red" if used >= _HOT_RATIO else ""
     low = slo["budget_remaining_ratio"] < _LOW_RATIO
     broken = slo["attained_ratio"] is not None and slo["attained_ratio"] < slo["objective_ratio"]
     share = round(_BAR * min(max(used, 0.0), 1.0))
     wrong = in_trouble(domain)
-    cells = [
-        Text(printable(domain["name"]), style="bold"),
-        *([Text(printable(f"{domain['policy']} ({domain['mode']})"))] if wide else []),
+    cells: list[Text | Name] = [
+        Name(domain["name"], style="bold"),
+        *([Name(f"{domain['policy']} ({domain['mode']})")] if wide else []),
         Text("?" if vcpus["online"] is None else str(vcpus["online"]), style="bold"),
         *([Text(str(vcpus["plugged"]))] if wide else []),
         Text(str(vcpus.get("target", "-"))),
@@ -169,11 +172,15 @@ def _row(domain: Json, *, wide: bool) -> list[Text]:
         *([Text("#" * share + "." * (_BAR - share), style=hot or "blue")] if wide else []),
         Text(_kept(slo), style="red" if broken else ""),
         Text(_left(slo), style="red" if low else ""),
-        Text(_state(domain), style="red" if wrong else "yellow" if domain["conditions"] else "green"),
+        Text(
+            _state(domain) if wide or domain["conditions"] else f"ok: {_reason(domain)}",
+            style="red" if wrong else "yellow" if domain["conditions"] else "green",
+        ),
     ]
     decision = domain["decision"]
-    sentence = _reason(domain) if decision is None or not wide else decision["sentence"]
-    return [*cells, Text(sentence)]
+    if wide:
+        cells.append(Text("-" if decision is None else decision["sentence"]))
+    return cells
 
 
 def _kept(slo: Json) -> str:
@@ -197,13 +204,13 @@ def _reason(domain: Json) -> str:
     return "-" if domain["decision"] is None else str(domain["decision"]["reason"])
 
 
-def _footing(sight: Sight, *, shown: int, first: int, space: int, of: int) -> Text:
+def _footing(sight: Sight, *, shown: int, first: int, end: int, of: int) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis", style="reverse")
     if sight.typing:
         return text.append(f"filter: {printable(sight.wanted)}_  (Enter keeps it, Esc drops it)")
     text.append(f"q quit  s sort: {sight.order}  r reverse  / filter")
     if sight.wanted:
         text.append(f": {printable(sight.wanted)} ({shown} of {of})")
-    if shown > space:
-        text.append(f"  {first + 1} to {min(first + space, shown)} of {shown}, arrows scroll")
+    if end - first < shown:
+        text.append(f"  {first + 1} to {end} of {shown}, arrows scroll")
     return text

@@ -30,7 +30,7 @@ class UsageOutput(StrEnum):
     JSON = "json"
 
 
-_HEADINGS = ("Day", "Domain", "Hours", "Measured", "Allowed", "Plugged", "Provisioned", "Used", "Used share")
+_HEADINGS = ("Day", "Domain", "Hours", "Measured", "Allowed", "Plugged", "Provisioned", "Used", "Share")
 _DIGITS = 4
 _ENOUGH_RATIO = 0.9
 """Of the hours, that have to be measured to say which share was used: the others count as not used."""

@@ -9,7 +9,7 @@ lost is only repeated after a fresh look; nothing is asked, and no deadline runs
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from autoscaler.core.condition import Condition, stuck, unanswered, unknown
 from autoscaler.core.deadlines import Deadlines, Patience, Stage, awaited
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from autoscaler.core.demand import Load
     from autoscaler.core.model import DomainView, GuestVcpus
 
-LOOK_AGAIN_S = 0.05
+LOOK_AGAIN_S: Final = 0.05
 """First wait before a guest that does not list a new vCPU yet is asked again; doubles up to the next."""
-LOOK_AGAIN_MAX_S = 1.0
+LOOK_AGAIN_MAX_S: Final = 1.0
 
 
 class Actuation:

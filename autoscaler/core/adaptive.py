@@ -30,28 +30,30 @@ if TYPE_CHECKING:
     from autoscaler.core.demand import Load
     from autoscaler.core.policy import AdaptiveStrategy, Sla
 
-LEAST_RISK, MOST_RISK = 0.001, 0.92
-_LEAST_ODDS, _MOST_ODDS = log(LEAST_RISK / (1 - LEAST_RISK)), log(MOST_RISK / (1 - MOST_RISK))
-_START_ODDS = log(0.25 / 0.75)
+LEAST_RISK: Final = 0.001
+MOST_RISK: Final = 0.92
+_LEAST_ODDS: Final = log(LEAST_RISK / (1 - LEAST_RISK))
+_MOST_ODDS: Final = log(MOST_RISK / (1 - MOST_RISK))
+_START_ODDS: Final = log(0.25 / 0.75)
 """A new guest's risk. It runs at .74 of a limit of .80, then; odds are kept as their logarithm."""
-_STEP = 0.08
+_STEP: Final = 0.08
 """By how much a bad minute cuts the odds, once the first days have passed."""
-_ODDS_STEP = 0.02
-_BUDGET_SHARE = 0.9
+_ODDS_STEP: Final = 0.02
+_BUDGET_SHARE: Final = 0.9
 """Bad slices aimed at, as a share of those that the objective allows."""
-WARMEST = 1.05
+WARMEST: Final = 1.05
 """Over 1: a guest whose budget allows it may queue a little."""
-_LIMIT = 0.80
+_LIMIT: Final = 0.80
 """The utilisation not to be exceeded where the promise is made by another measure."""
-_YOUNG_S = 12 * 3600.0
+_YOUNG_S: Final = 12 * 3600.0
 """A new guest learns four times as fast; that halves in so long."""
-_FULL_RATIO = 0.97
-_FULL_MARGIN = 1.15
+_FULL_RATIO: Final = 0.97
+_FULL_MARGIN: Final = 1.15
 """Demand of a guest that used all it had, over what it used."""
-_HOUR_S = 3600.0
-_MOST_NEEDED = 4096
-_MOST_SLICES = 1 << 31
-_ROUNDING = 1e-9
+_HOUR_S: Final = 3600.0
+_MOST_NEEDED: Final = 4096
+_MOST_SLICES: Final = 1 << 31
+_ROUNDING: Final = 1e-9
 """Keeps a quotient that is whole but for its last bit from being rounded up to the next vCPU."""
 
 

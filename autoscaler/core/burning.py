@@ -1,12 +1,12 @@
 """Whether a promise is being broken now: its error budget burns faster than it can last, and still does.
 
 A burn rate of 1 spends the budget in exactly one SLO window. Each pair is a long window, that it means
-something, and a short one, that it ends soon after the trouble does (Google's SRE workbook, chapter 5). A
-rate alone says little where few slices may be bad: for 99.99 % of slices of 10 s, one in an hour burns at 28.
-Where events are few the workbook would have more of them, or an objective that is lower or over a longer
-time. Slices are as many as there are, and the objective is the user's own; so each pair asks for a count of
-bad ones, too. The alerts for Prometheus are made from the same pairs, so that page, terminal and alert go by
-the same figures.
+something, and a short one, that it ends soon after the trouble does (Google's SRE workbook, chapter 5). The
+alerts for Prometheus are made from the same pairs, so that page, terminal and alert go by the same figures.
+A rate alone says little where few slices may be bad: for 99.99 % of slices of 10 s, one in an hour burns at
+28. Where events are few the workbook would have more of them, or an objective that is lower or over a longer
+time. Slices are as many as there are, and the objective is the user's own; so before anybody is woken up, bad
+slices are counted, too.
 
 Invariants: where no slice of the last hour was bad, nothing is being broken; one bad slice among few never is
 a broken promise, since slices that are not known stand for good ones until half of the long window is known.
@@ -39,8 +39,8 @@ class Pair:
     long_s: float
     short_s: float
     burn_rate: float
-    long_bad: int
-    short_bad: int
+    long_bad: int = 1
+    short_bad: int = 1
 
 
 FAST = (
@@ -53,11 +53,13 @@ What is shorter than a slice spoils two where it lies across their border: the t
 comes again, and the second in the short window that it has not ended.
 """
 SLOW = (
-    Pair(long_s=86400, short_s=7200, burn_rate=3, long_bad=2, short_bad=1),
-    Pair(long_s=259200, short_s=21600, burn_rate=1, long_bad=2, short_bad=1),
+    Pair(long_s=86400, short_s=7200, burn_rate=3),
+    Pair(long_s=259200, short_s=21600, burn_rate=1),
 )
-"""10 % are spent in a day, or in 3 days. Of a budget of two slices the second is still told of."""
-_SPENT = Pair(long_s=21600, short_s=1800, burn_rate=1, long_bad=3, short_bad=2)
+"""10 % are spent in a day, or in 3 days. Where one slice is as much it is told of, though nobody is woken up:
+one every few days would spend such a budget.
+"""
+_SPENT = Pair(long_s=21600, short_s=1800, burn_rate=1)
 """Where nothing is left of the budget, any pace beyond the promise breaks it further."""
 
 

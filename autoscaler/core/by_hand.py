@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from autoscaler.core.demand import SAME_BOOT_S
 from autoscaler.core.dumped import LONGEST_S, MOST_VCPUS, branch, number, whole
@@ -28,20 +28,26 @@ _KEY, _COUNTS_KEY = "by_hand", "counts"
 _MAY_COME_LATE = frozenset({None, Outcome.FAILED, Outcome.STUCK})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False, unsafe_hash=True)
 class Counts:
     """A domain's vCPUs in one boot of its guest."""
 
-    plugged: int
-    online: int
-    boot_s: float
+    plugged: Final[int]
+    online: Final[int]
+    boot_s: Final[float]
     """The guest's boot time, by its own wall clock."""
+
+    def __init__(self, plugged: int, online: int, boot_s: float) -> None:
+        self.plugged = plugged
+        self.online = online
+        self.boot_s = boot_s
 
     def same_as(self, other: Counts | None) -> bool:
         """Whether they are those of the other, in the same boot."""
         return (
             other is not None
-            and (self.plugged, self.online) == (other.plugged, other.online)
+            and self.plugged == other.plugged
+            and self.online == other.online
             and abs(self.boot_s - other.boot_s) <= SAME_BOOT_S
         )
 

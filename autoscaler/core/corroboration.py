@@ -15,21 +15,21 @@ Invariant: without figures of the host nothing is held against a guest.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from autoscaler.core.demand import Load
 
-TOLERANCE_RATIO = 0.25
+TOLERANCE_RATIO: Final = 0.25
 """By how much of what the host saw a claim may be larger."""
-MARGIN_RATIO = 0.10
+MARGIN_RATIO: Final = 0.10
 """And by how much of the online vCPUs' time besides."""
-HESITATE_RATIO = 0.30
+HESITATE_RATIO: Final = 0.30
 """Growth waits where that share of the online vCPUs' time is claimed and not seen in the last interval."""
-DOUBT_AT = 4.0
+DOUBT_AT: Final = 4.0
 """Intervals of nothing but claims after which a guest is doubted."""
-BELIEVE_AT = 2.0
-_MOST = 5.0
+BELIEVE_AT: Final = 2.0
+_MOST: Final = 5.0
 """No lie is held against a guest for longer than this takes to wear off."""
 
 

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from autoscaler.core.policy import Policy
     from autoscaler.core.schedule import Bounds
 
-ACTING = frozenset({Mode.AUTO, Mode.UP_ONLY})
+ACTING: Final = frozenset({Mode.AUTO, Mode.UP_ONLY})
 """The modes in which something is changed."""
-_AS_IT_IS = frozenset({Reason.MISSING, Reason.FROZEN, Reason.WARMING_UP})
+_AS_IT_IS: Final = frozenset({Reason.MISSING, Reason.FROZEN, Reason.WARMING_UP})
 """Nothing is known by which a target could be found: the last one stays."""
 
 

@@ -15,17 +15,17 @@ from autoscaler.core.model import CpuSource
 if TYPE_CHECKING:
     from autoscaler.core.model import DomainView, Sample
 
-SATURATED_RATIO = 0.90
+SATURATED_RATIO: Final = 0.90
 """From this utilisation on, busy says only that demand is at least so high."""
-STEAL_LIMIT_RATIO = 0.10
+STEAL_LIMIT_RATIO: Final = 0.10
 """Above this share of stolen time another vCPU makes the guest slower, and its demand cannot be seen."""
-DEMAND_CAP = 2.0
+DEMAND_CAP: Final = 2.0
 """Demand estimated from the run queue counts for at most this many times the online vCPUs."""
-SHORTEST_S = 0.1
+SHORTEST_S: Final = 0.1
 """Counters tick in hundredths of a second: over less than this they say more about chance than about load."""
-READ_WITHIN_S = 10.0
+READ_WITHIN_S: Final = 10.0
 """Counters may have been read that much before their reply came."""
-SAME_BOOT_S = 2.0
+SAME_BOOT_S: Final = 2.0
 """A guest's boot time is computed from its clock and may wobble by this much within one boot."""
 
 

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
+from typing import Final
 
-EDGES = (
+EDGES: Final[tuple[float, ...]] = (
     *(0.0, 0.5, 0.6, 0.7, 0.76, 0.82, 0.88, 0.92, 0.96, 1.0, 1.04, 1.08, 1.12, 1.16, 1.2, 1.25, 1.3),
     *(1.4, 1.5, 1.65, 1.8, 2.1, 2.5, 3.0, 4.0, 6.0, 9.0, 14.0, 20.0, 30.0, 50.0, 100.0),
 )
 """Bin i holds growths from edge i to the next, the last one all larger ones, too."""
-BINS = len(EDGES) - 1
-MOST_WEIGHT = (1 << 32) - 1
-_ASSUMED = 10.0
+BINS: Final = len(EDGES) - 1
+MOST_WEIGHT: Final = (1 << 32) - 1
+_ASSUMED: Final = 10.0
 """Cases that every histogram begins with: of a guest that is not known, that demand varies by a tenth."""
-_ASSUMED_TAILS = (*(_ASSUMED / (1.0 + edge**14) for edge in EDGES[:-1]), 0.0)
+_ASSUMED_TAILS: Final[tuple[float, ...]] = (*(_ASSUMED / (1.0 + edge**14) for edge in EDGES[:-1]), 0.0)
 """How many of them lie above each edge."""
-_CASE = 64
+_CASE: Final = 64
 """One case's weight: whole numbers make a dump exact and short."""
 
 

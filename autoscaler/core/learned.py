@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from autoscaler.core.adaptive import Adaptive
 from autoscaler.core.policy import AdaptiveStrategy
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from autoscaler.core.demand import Load
     from autoscaler.core.policy import Policy
 
-DAY_S = 86400.0
+DAY_S: Final = 86400.0
 
 
 class Learned:

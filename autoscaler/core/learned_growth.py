@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from math import exp, log
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from autoscaler.core.dumped import LONGEST_S, ago_s, branches, number, number_or_none, whole, wholes
 from autoscaler.core.growth_cases import BINS, MOST_WEIGHT, GrowthCases
@@ -22,25 +22,26 @@ from autoscaler.core.model import MOST_VCPUS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LEAST_VCPUS = 0.5
+LEAST_VCPUS: Final = 0.5
 """Less demand counts as so much: of an idle guest's flicker no ratio says anything."""
-_LEVEL = log(1.25)
-_MOST_LEVELS = 66
-_MOST_ROWS = 3 * _MOST_LEVELS
-_TOPS = tuple(LEAST_VCPUS * exp(_LEVEL * (level + 1)) * (1 + 1e-12) for level in range(_MOST_LEVELS))
+_LEVEL: Final = log(1.25)
+_MOST_LEVELS: Final = 66
+_MOST_ROWS: Final = 3 * _MOST_LEVELS
+_TOPS: Final = tuple(LEAST_VCPUS * exp(_LEVEL * (level + 1)) * (1 + 1e-12) for level in range(_MOST_LEVELS))
 """Where each level ends; a little above, for rounding may count what lies there to either level."""
-_AVERAGE_S = 60.0
-_FALLING, _RISING = 0.9, 1.1
+_AVERAGE_S: Final = 60.0
+_FALLING: Final = 0.9
+_RISING: Final = 1.1
 """Demand that is less than so many times its average, or more, is falling or rising."""
-_OUTLOOK_S = 30.0
-_MOST_LAG_S = 600.0
-_LONGEST_GAP_S = 300.0
+_OUTLOOK_S: Final = 30.0
+_MOST_LAG_S: Final = 600.0
+_LONGEST_GAP_S: Final = 300.0
 """After a longer silence nobody knows how demand went on."""
-_MOST_OPEN = 1024
-_HOUR_S = 3600.0
-_HOURLY = 0.5 ** (1 / 48)
+_MOST_OPEN: Final = 1024
+_HOUR_S: Final = 3600.0
+_HOURLY: Final = 0.5 ** (1 / 48)
 """What was seen two days ago counts half."""
-_UNSEEN = GrowthCases()
+_UNSEEN: Final = GrowthCases()
 """Of every row that there are no cases of; one for all domains, to save memory."""
 
 
@@ -96,7 +97,8 @@ class LearnedGrowth:
         self._taken_s = now_s
         self._open.append((now_s, self._demand, self._row))
         while now_s - self._open[0][0] >= self.outlook_s:
-            self._learn(*self._open.popleft())
+            at_s, demand, row = self._open.popleft()
+            self._learn(at_s, demand, row)
 
     def growth(self, risk_ratio: float) -> float:
         """How many times as much demand is to be reckoned with: it came to that, or less, but for this risk.
@@ -117,10 +119,11 @@ class LearnedGrowth:
         level = bisect_right(_TOPS, min(falling_to, demand))
         if level:
             reach, bottom = max(reach, self._falling_reach(level - 1)), _TOPS[level - 1]
-        for trend, until in enumerate((falling_to, steady_to, demand)):
-            while bottom < until and bottom < demand:
+        for trend, end in enumerate((falling_to, steady_to, demand)):
+            until = min(end, demand)
+            while bottom < until:
                 top, row = _TOPS[level], 3 * level + trend
-                bottom = min(top, until, demand)
+                bottom = min(top, until)
                 growth = growths[row] if row in growths else self._growth_of(row)
                 reach = max(reach, bottom * growth)
                 level += bottom == top
@@ -148,9 +151,8 @@ class LearnedGrowth:
             cases = self._rows[row] = GrowthCases()
         cases.add(sum(came) / len(came) / demand_vcpus)
         self._growths.pop(row, None)
-        level, trend = divmod(row, 3)
-        if trend == 0:
-            del self._falling_reaches[level:]
+        if row % 3 == 0:
+            del self._falling_reaches[row // 3 :]
 
     def _fade(self, now_s: float) -> None:
         hours = int((now_s - self._aged_s) / _HOUR_S)

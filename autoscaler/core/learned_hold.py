@@ -10,30 +10,30 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from autoscaler.core.dumped import LONGEST_S, ago_s, branches, number, number_or_none, whole, wholes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-BINS = 25
-_GROWTH = 1.45
-_EDGES_S = tuple(10.0 * _GROWTH**power for power in range(BINS - 1))
+BINS: Final = 25
+_GROWTH: Final = 1.45
+_EDGES_S: Final = tuple(10.0 * _GROWTH**power for power in range(BINS - 1))
 """Bin i holds the gaps up to edge i, the last bin all longer ones: no hold covers those."""
-_MIDDLES_S = tuple(edge_s / _GROWTH**0.5 for edge_s in _EDGES_S)
+_MIDDLES_S: Final = tuple(edge_s / _GROWTH**0.5 for edge_s in _EDGES_S)
 """What a gap of a bin counts as."""
-_GAP = 1024
+_GAP: Final = 1024
 """One gap's weight: whole numbers make a dump exact and short."""
-_MOST_WEIGHT = (1 << 32) - 1
-_HOUR_S = 3600.0
-_HOURLY = 0.5 ** (1 / 48)
-_ENOUGH_GAPS = 3
+_MOST_WEIGHT: Final = (1 << 32) - 1
+_HOUR_S: Final = 3600.0
+_HOURLY: Final = 0.5 ** (1 / 48)
+_ENOUGH_GAPS: Final = 3
 """Fewer say nothing: then a vCPU is kept until keeping it has cost as much as the two moves."""
-_DOUBT = 2.0
+_DOUBT: Final = 2.0
 """Gaps that never end, added to every history: keeps a level that is not wanted again from being held."""
-_STALE = -1.0
-_MOST_LEVELS = 4096
+_STALE: Final = -1.0
+_MOST_LEVELS: Final = 4096
 
 
 class LearnedHolds:

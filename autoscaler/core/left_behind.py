@@ -9,18 +9,18 @@ that comes late enough does not show it, or when another begins in its way befor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from autoscaler.core.operation import Outcome
 
 if TYPE_CHECKING:
     from autoscaler.core.operation import Operation
 
-LATE_S = 60.0
+LATE_S: Final = 60.0
 """What was requested is not expected to come true any more after this time."""
-UNFOLLOWED = "the service ended, or took the domain up anew, before this change was over"
-_NOT_SEEN = f"{UNFOLLOWED}, and did not find it made afterwards"
-OVERTAKEN = f"{UNFOLLOWED}, and began another before it was seen"
+UNFOLLOWED: Final = "the service ended, or took the domain up anew, before this change was over"
+_NOT_SEEN: Final = f"{UNFOLLOWED}, and did not find it made afterwards"
+OVERTAKEN: Final = f"{UNFOLLOWED}, and began another before it was seen"
 
 
 class LeftBehind:

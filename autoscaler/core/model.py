@@ -15,7 +15,7 @@ from autoscaler.core.acpi import NO_REPORTS, SlotReports
 from autoscaler.core.named import Named
 from autoscaler.core.owner import Owner
 
-MOST_VCPUS = 1 << 20
+MOST_VCPUS: Final = 1 << 20
 """More vCPUs than any machine type has."""
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from autoscaler.core.policy import Policy
     from autoscaler.core.slo import SliceOutcome
 
-_ROUNDING = 1e-9
+_ROUNDING: Final = 1e-9
 """Keeps a quotient that is whole but for its last bit from being rounded up to the next vCPU."""
 
 

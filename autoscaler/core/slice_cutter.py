@@ -10,16 +10,16 @@ half was measured has no figure.
 from __future__ import annotations
 
 from math import ceil, floor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from autoscaler.core.dumped import LONGEST_S, ago_s, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ROUNDING = 1e-9
+_ROUNDING: Final = 1e-9
 """Slices: keeps an end that is reached but for its last bit from being seen a whole tick later."""
-_MOST_TOTAL = 1e300
+_MOST_TOTAL: Final = 1e300
 """Far above any, and still finite."""
 
 

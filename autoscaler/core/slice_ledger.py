@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from autoscaler.core.dumped import text, whole
 from autoscaler.core.slice_rings import Count, RecentSlices, WindowSlices
@@ -10,9 +10,9 @@ from autoscaler.core.slice_rings import Count, RecentSlices, WindowSlices
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RECENT_S = 6 * 3600.0
+RECENT_S: Final = 6 * 3600.0
 """How far back every slice is kept on its own."""
-_MOST_SLICES = 1 << 50
+_MOST_SLICES: Final = 1 << 50
 
 
 class SliceLedger:

@@ -22,13 +22,18 @@ if TYPE_CHECKING:
     from autoscaler.core.recommend import Recommendation
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False, unsafe_hash=True)
 class Clamp:
     """One step that changed the figure."""
 
-    reason: Reason
-    before: int
-    after: int
+    reason: Final[Reason]
+    before: Final[int]
+    after: Final[int]
+
+    def __init__(self, reason: Reason, before: int, after: int) -> None:
+        self.reason = reason
+        self.before = before
+        self.after = after
 
 
 @dataclass(slots=True, init=False, unsafe_hash=True)

@@ -127,6 +127,10 @@ class Build:
     """Whether there is an agent channel; None: not known."""
     connected: bool | None = None
     """Whether anything in the guest has it open; None: not told."""
+    next_channel: bool | None = None
+    """Whether there is one after the next start; None: as it is."""
+    next_acpi: bool | None = None
+    """The same of ACPI."""
     qemu: Version | None = None
     """Of the running process; None: that of the host."""
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from autoscaler.backends.libvirt.inspection import LibvirtDomain
 
 _AGENT = "devices/channel/target[@name='org.qemu.guest_agent.0']"
+_ACPI = "features/acpi"
 _WITHOUT_SLOTS = frozenset({"isapc", "microvm", "none"})
 _PERIOD_US = 100_000
 """libvirt's default period of a quota."""
@@ -39,14 +40,15 @@ def build_of(domain: LibvirtDomain) -> Build:
     is_qemu = emulated is not None
     system, channel = running.find("os/type"), running.find(_AGENT)
     state = None if channel is None else channel.get("state")
+    following = stored if domain.active else None
     return Build(
         starts_with=None if stored is None else _counts(stored)[0],
-        next_maximum=_counts(stored)[1] if stored is not None and domain.active else None,
+        next_maximum=None if following is None else _counts(following)[1],
         transient=stored is None,
         arch=None if system is None else system.get("arch"),
         machine=None if system is None else system.get("machine"),
         emulated=emulated,
-        acpi=running.find("features/acpi") is not None if is_qemu else None,
+        acpi=running.find(_ACPI) is not None if is_qemu else None,
         hides_hypervisor=_hidden(running),
         no_kvmclock=running.find("clock/timer[@name='kvmclock'][@present='no']") is not None,
         slots=tuple(_slots(running)) or None,
@@ -56,6 +58,8 @@ def build_of(domain: LibvirtDomain) -> Build:
         placement=_placement(running),
         channel=channel is not None if is_qemu else None,
         connected=None if state is None else state == "connected",
+        next_channel=None if following is None else following.find(_AGENT) is not None,
+        next_acpi=None if following is None else following.find(_ACPI) is not None,
     )
 
 

@@ -88,7 +88,8 @@ def _add_channel(root: Element, _: DomainFacts) -> None:
     devices = _child(root, "devices")
     targets = [] if devices is None else devices.getElementsByTagName("target")
     if devices is not None and not any(target.getAttribute("name") == _AGENT for target in targets):
-        _append(devices, _root(minidom.parseString(CHANNEL_XML)))  # noqa: S318 - our own
+        indented = CHANNEL_XML.replace("\n", "\n    ")
+        _append(devices, _root(minidom.parseString(indented)))  # noqa: S318 - our own
 
 
 def _add_acpi(root: Element, _: DomainFacts) -> None:

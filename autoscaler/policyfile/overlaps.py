@@ -1,8 +1,8 @@
 """Finds policies that fit a domain which an earlier one governs, and shows such a domain.
 
-Invariant: every overlap comes with a name (or UUID) and labels that both policies fit. Not every overlap is
-found: some exclusions by `not_name` are too tangled, the name of a domain given by UUID is not known, and
-comparing has an end.
+Invariant: every overlap comes with a name (or UUID) and labels that both policies fit. A policy that says
+no more than "every domain" is not looked at. Not every other overlap is found: some exclusions by `not_name`
+are too tangled, the name of a domain given by UUID is not known, and comparing has an end.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from fnmatch import fnmatchcase
 from itertools import product
 from typing import TYPE_CHECKING
 
-from autoscaler.core.policy import opted_out
+from autoscaler.core.policy import Match, opted_out
 from autoscaler.policyfile.glob import common, may_meet
 from autoscaler.policyfile.neighbours import Effort, Neighbours, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from autoscaler.core.policy import Match
-
 _SOME_NAMES = ("1", "a", "x-1")
 """For a domain of which the UUID is known and the name may be any."""
 MOST_NAMED = 4
-"""Overlaps that are looked for with one policy: a policy for everything overlaps with all others."""
+"""Overlaps that are looked for with one policy: one for nearly everything overlaps with all others."""
+_ALL_THE_REST = Match(name=("*",))
+"""Behind others it can only mean what they leave, and leaving their patterns out of it would repeat them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,8 @@ def overlaps(matches: Sequence[Match]) -> Iterator[tuple[int, list[Overlap]]]:
     """Each index of a match that overlaps with earlier ones, and the first `MOST_NAMED` of those."""
     neighbours, effort = Neighbours(matches), Effort()
     for index, match in enumerate(matches):
+        if match == _ALL_THE_REST:
+            continue
         found: list[Overlap] = []
         for earlier in neighbours.before(index):
             if shared := _shared(matches[earlier], match, effort):

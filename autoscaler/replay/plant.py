@@ -21,7 +21,7 @@ fares the same in whatever company.
 from __future__ import annotations
 
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
     from autoscaler.replay.trace import Trace
 
-BACKLOG_MOST_S = 60.0
+BACKLOG_MOST_S: Final = 60.0
 """Work that waits for longer than the online vCPUs need for it in this time is dropped: clients give up."""
-_AHEAD = 256
+_AHEAD: Final = 256
 
 
 class Plant:
@@ -84,6 +84,13 @@ class Plant:
         """Of the steps up to the next multiple of `_AHEAD`: vCPU-seconds of work, and if they are known."""
         self._otherwise_s = np.zeros(domains)
         """By how many vCPU-seconds the step under way has more, or fewer, than its last count would give."""
+        self._steady_s = self.online.astype(np.float64) * self.step_s
+        """What the vCPUs online now come to in a whole step."""
+        self._moved = False
+        """Whether any count has changed since that was reckoned."""
+        self._waits = False
+        """Whether there is any backlog."""
+        self._nothing = np.zeros(domains)
         self._due: dict[int, list[tuple[float, int, int]]] = {}
         """Moves to come, by the step in which they fall: when, whose, and to how many vCPUs."""
         self._moves: list[list[Move]] = [[] for _ in traces]
@@ -113,25 +120,25 @@ class Plant:
         step, span_s = self.step, self.step_s
         for at_s, row, vcpus in sorted(self._due.pop(step, ())):
             self._change(row, vcpus, at_s)
-        online_s = self.online * span_s + self._otherwise_s
-        self._otherwise_s[:] = 0.0
+        online_s = self._online_s()
         stolen_ratio = self._stolen_ratio[step]
-        capacity_s = online_s * (1 - stolen_ratio)
+        capacity_s = online_s * (1 - stolen_ratio) if stolen_ratio else online_s
         new_s = self._new_s(step)
         work_s = new_s + self.backlog_s
         busy_s = np.minimum(work_s, capacity_s)
-        self._wait(capacity_s - new_s, work_s - busy_s)
+        self._wait(capacity_s, new_s, work_s - busy_s)
         self.busy_vcpus = busy_s / span_s
         self.wanted_vcpus = work_s / span_s
-        # A vCPU that the host lets run for a share of the time waits for the rest while it has work.
-        self.steal_vcpus = self.busy_vcpus * (stolen_ratio / (1 - stolen_ratio))
         self.runnable = np.rint(self.wanted_vcpus).astype(np.int64)
         self.busy_s += busy_s
-        self.steal_s += self.steal_vcpus * span_s
-        self.waited_s += self.waiting_ratio * span_s
-        self._wanted[:, step] = np.where(self.known, self.wanted_vcpus, np.nan)
+        self.steal_vcpus = self._nothing
+        if stolen_ratio:
+            # A vCPU that the host lets run for a share of the time waits for the rest while it has work.
+            self.steal_vcpus = self.busy_vcpus * (stolen_ratio / (1 - stolen_ratio))
+            self.steal_s += self.steal_vcpus * span_s
+        self._wanted[:, step] = self.wanted_vcpus
         self._busy[:, step] = self.busy_vcpus
-        self._online[:, step] = online_s / span_s
+        self._online[:, step] = online_s
         self.step = step + 1
 
     def courses(self) -> list[Course]:
@@ -143,9 +150,9 @@ class Plant:
                 step_s=self.step_s,
                 maximum=trace.maximum,
                 demand_vcpus=trace.demand_vcpus[over],
-                wanted_vcpus=self._wanted[row, over],
+                wanted_vcpus=np.where(np.isnan(trace.demand_vcpus[over]), np.nan, self._wanted[row, over]),
                 busy_vcpus=self._busy[row, over],
-                online_vcpus=self._online[row, over],
+                online_vcpus=self._online[row, over] / self.step_s,
                 moves=tuple(self._moves[row]),
             )
             for row, trace in enumerate(self._traces)
@@ -163,17 +170,33 @@ class Plant:
         new_s: npt.NDArray[np.float64] = self._new_s_ahead[ahead]
         return new_s
 
-    def _wait(self, spare_s: npt.NDArray[np.float64], left_s: npt.NDArray[np.float64]) -> None:
+    def _online_s(self) -> npt.NDArray[np.float64]:
+        """What the vCPUs online come to in the step under way, in vCPU-seconds; mostly as in the last one."""
+        if not self._moved:
+            return self._steady_s
+        self._steady_s, self._moved = self.online.astype(np.float64) * self.step_s, False
+        online_s = self._steady_s + self._otherwise_s
+        self._otherwise_s[:] = 0.0
+        return online_s
+
+    def _wait(
+        self,
+        capacity_s: npt.NDArray[np.float64],
+        new_s: npt.NDArray[np.float64],
+        left_s: npt.NDArray[np.float64],
+    ) -> None:
         """Let what was left undone wait; until it is done, some task of the guest waits for a CPU.
 
-        `spare_s`: capacity beyond what the step itself brought; what waited before is worked off by it.
+        What waited before is worked off by the capacity beyond what the step itself brought.
         """
-        if not (self.backlog_s.any() or left_s.any()):
-            self.waiting_ratio = np.zeros(len(left_s))
+        waited, self._waits = self._waits, bool(np.count_nonzero(left_s))
+        if not (waited or self._waits):
+            self.waiting_ratio = self._nothing
             return
         with np.errstate(divide="ignore", invalid="ignore"):
-            cleared = np.where(self.backlog_s > 0, self.backlog_s / spare_s, 0.0)
+            cleared = np.where(self.backlog_s > 0, self.backlog_s / (capacity_s - new_s), 0.0)
         self.waiting_ratio = np.where(left_s > 0, 1.0, np.minimum(cleared, 1.0))
+        self.waited_s += self.waiting_ratio * self.step_s
         self.backlog_s = np.minimum(left_s, BACKLOG_MOST_S * self.online)
         self.dropped_s += left_s - self.backlog_s
 
@@ -181,5 +204,5 @@ class Plant:
         before = int(self.online[row])
         if vcpus != before:
             self._otherwise_s[row] += (before - vcpus) * (at_s - self.now_s)
-            self.online[row] = vcpus
+            self.online[row], self._moved = vcpus, True
             self._moves[row].append(Move(at_s=at_s, from_vcpus=before, to_vcpus=vcpus, reason=""))

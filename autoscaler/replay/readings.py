@@ -7,7 +7,7 @@ a step for all domains, so that a single one is looked up, not computed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from autoscaler.replay.plant import Plant
     from autoscaler.replay.trace import Trace
 
-USER_HZ = 100
+USER_HZ: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

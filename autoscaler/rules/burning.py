@@ -43,8 +43,8 @@ def burning(pairs: Iterable[Pair], allowed_ratio: float | None) -> str:
         f"  {_share(pair.long_s)} > {_limit(pair, allowed_ratio)}\n"
         "  and\n"
         f"  {_share(pair.short_s)} > {_limit(pair, allowed_ratio)}\n"
-        f"  and {_count(pair.long_s)} >= {pair.long_bad}\n"
-        f"  and {_count(pair.short_s)} >= {pair.short_bad}\n"
+        f"{_at_least(pair.long_bad, pair.long_s)}"
+        f"{_at_least(pair.short_bad, pair.short_s)}"
         f"  and {ONE_DOMAIN}\n"
         f"  {PREFIX}_slo_objective_ratio offset {span(pair.long_s / 2)}\n"
         ")"
@@ -56,6 +56,11 @@ def _limit(pair: Pair, allowed_ratio: float | None) -> str:
     if allowed_ratio is None:
         return f"{ONE_DOMAIN} {pair.burn_rate:g} * (1 - {PREFIX}_slo_objective_ratio)"
     return f"{round(pair.burn_rate * allowed_ratio, 9):g}"
+
+
+def _at_least(bad: int, window_s: float) -> str:
+    """One bad slice is what any rate asks for."""
+    return f"  and {_count(window_s)} >= {bad}\n" if bad > 1 else ""
 
 
 def _count(window_s: float) -> str:

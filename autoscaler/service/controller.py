@@ -63,11 +63,11 @@ class Controller:
         recorder: Recorder,
         clock: Clock,
         submit: Submit,
-        instruments: Instruments,
+        instruments: Instruments | None,
         publish: Callable[[Snapshot], None] | None,
         interval_s: float,
     ) -> None:
-        """`publish` is handed every snapshot; None: nobody looks, and none is made."""
+        """`publish` is handed every snapshot; None: nobody looks, and none is made; so with `instruments`."""
         self._fleet = fleet
         self._recorder = recorder
         self._clock = clock
@@ -214,7 +214,8 @@ class Controller:
         self._see_hosts()
         self._decide_all(found)
         self._ticks += 1
-        self._instruments.tick_duration.observe(self._clock.monotonic_s() - started_s)
+        if self._instruments is not None:
+            self._instruments.tick_duration.observe(self._clock.monotonic_s() - started_s)
         self._publish_snapshot()
 
     def _gather(self) -> None:
@@ -280,7 +281,7 @@ class Controller:
         by_hand_s = state.by_hand.since_s
         state.observe(view, observation, now_s)
         error = self._sampling.take_error(view.id)
-        governed.tally.sampled(error, state.dropped, disbelieved=state.disbelieved)
+        governed.tally.sampled(error, state.dropped, now_s, disbelieved=state.disbelieved)
         if state.closed_slices:
             governed.slice_closed()
             self._fleet.learned(view.id)

@@ -16,6 +16,7 @@ from autoscaler.service.lanes import Lane
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from autoscaler.core.domain_state import DomainState
     from autoscaler.core.model import DomainId
     from autoscaler.core.operation import Action, Answer
     from autoscaler.ports import AutoscalerError, Clock
@@ -38,7 +39,7 @@ class Driving:
         recorder: Recorder,
         clock: Clock,
         submit: Submit,
-        instruments: Instruments,
+        instruments: Instruments | None,
         narrator: Narrator,
         contained: Callable[[Governed, Callable[[Governed], None]], None],
     ) -> None:
@@ -72,7 +73,7 @@ class Driving:
         state = governed.state
         domain, now_s = state.view.id, self._clock.monotonic_s()
         self._wakes.pop(domain, None)
-        if state.actuation.at_rest and state.removal.at_rest:
+        if _at_rest(state):
             return
         self.close_operations(governed)
         wakes_s: list[float] = []
@@ -93,9 +94,12 @@ class Driving:
     def close_operations(self, governed: Governed) -> None:
         """Record and tell what ended."""
         state = governed.state
+        if _at_rest(state):
+            return
         for operation in (*state.actuation.take_closed(), *state.removal.take_closed()):
             self._recorder.ended(operation)
-            self._instruments.operation_ended(operation)
+            if self._instruments is not None:
+                self._instruments.operation_ended(operation)
             governed.tally.ended(operation)
             governed.ended(operation)
             self._narrator.ended(state.view.name, operation)
@@ -118,11 +122,16 @@ class Driving:
         now = self._fleet.get(domain)
         if now is None:
             return
-        now.tally.acted(action, result)
+        now.tally.acted(action, result, self._clock.monotonic_s())
         if now is governed:
             self._contained(now, partial(_take_in, action, result, self._clock.monotonic_s()))
         if now in self._fleet:
             self._contained(now, self.drive)
+
+
+def _at_rest(state: DomainState) -> bool:
+    """Whether no change of a domain is under way, nor has one ended that was not told of."""
+    return state.actuation.at_rest and state.removal.at_rest
 
 
 def _take_in(action: Action, result: Answer | AutoscalerError, now_s: float, governed: Governed) -> None:

@@ -151,10 +151,12 @@ class Fleet:
         state, now_s = governed.state, self._clock.monotonic_s()
         self._unkept.discard(state.view.id)
         counts = governed.counts_kept = None if leaves else state.counts
-        kept = state.learned.dump(now_s) | state.by_hand.dump(state.view.plugged, counts, now_s)
-        if not leaves:
-            kept |= state.idle.dump(now_s)
-        self._recorder.keep(state.view.id, kept, wall_s=self._clock.wall_s(), at_once=at_once)
+
+        def learned() -> dict[str, object]:
+            kept = state.learned.dump(now_s) | state.by_hand.dump(state.view.plugged, counts, now_s)
+            return kept if leaves else kept | state.idle.dump(now_s)
+
+        self._recorder.keep(state.view.id, learned, wall_s=self._clock.wall_s(), at_once=at_once)
 
     def give(self, order: Order) -> bool:
         """Let an order stand from now on; returns whether it is on record."""

@@ -47,7 +47,7 @@ class Governed:
             online_ids=state.online_ids,
             conditions=dict(state.conditions(now_s)),
             slo=self._slo(),
-            tally=self.tally.frozen(),
+            tally=self.tally.frozen(now_s),
             order=state.order,
         )
 

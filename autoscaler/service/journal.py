@@ -167,10 +167,15 @@ class SqliteJournal:
             ) from error
 
     def keep(
-        self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float, at_once: bool = False
+        self,
+        domain: DomainId,
+        learned: Callable[[], Mapping[str, object]],
+        *,
+        wall_s: float,
+        at_once: bool = False,
     ) -> None:
         """Remember what was learned of a domain; see `autoscaler.ports.Journal`."""
-        self._learned.take(domain, learned, wall_s)
+        self._learned.take(domain, learned(), wall_s)
         if at_once:
             last = self._last.get(domain)
             with naming_errors(self._path), self._db:

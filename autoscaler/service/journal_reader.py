@@ -229,9 +229,20 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
             refuse_newer(db, path)
             yield db
     except (sqlite3.Error, UnicodeError) as error:
-        raise JournalUnavailable(f"the journal {path} cannot be read ({error})") from error
+        raise JournalUnavailable(f"the journal {path} cannot be read ({_why(path, error)}") from error
     except DAMAGE as error:
         raise damaged(path, error) from error
+
+
+def _why(path: Path, error: Exception) -> str:
+    """The end of that sentence: SQLite has one text for all that keeps it from opening a file."""
+    try:
+        path.open("rb").close()
+    except PermissionError as refused:
+        return f"{refused.strerror}): read it as root or as a member of the service's group"
+    except OSError as refused:
+        return f"{refused.strerror})"
+    return f"{error})"
 
 
 def _meant(db: sqlite3.Connection, domain: str) -> tuple[str, dict[str, str]]:

@@ -2,8 +2,9 @@
 
 Invariant: the series of a domain exist exactly as long as the snapshot holds it: a stopped domain vanishes.
 A condition has a series only while it is in force, for a thousand domains have little wrong with them, and
-each has many ways to; slices that were not measured have one from the first on. Labels come from closed sets,
-from the host's configuration, or are a domain's name or a policy's.
+each has many ways to; slices that were not measured have one from the first on; a decision's reason and an
+error of an agent have theirs while they come (moving_counts.py). Labels come from closed sets, from the
+host's configuration, or are a domain's name or a policy's.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def _of_domains(domains: Sequence[DomainSnapshot]) -> Iterator[Metric]:
         "When its load was last read.",
         _OF_ONE,
         (
-            ((domain.label,), domain.last_sample_wall_s)
+            ((domain.label,), float(int(domain.last_sample_wall_s)))
             for domain in domains
             if domain.last_sample_wall_s is not None
         ),

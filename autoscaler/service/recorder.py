@@ -67,7 +67,12 @@ class Recorder:
         return self._journal.orders()
 
     def keep(
-        self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float, at_once: bool = False
+        self,
+        domain: DomainId,
+        learned: Callable[[], Mapping[str, object]],
+        *,
+        wall_s: float,
+        at_once: bool = False,
     ) -> None:
         """Remember what was learned of a domain; `at_once`: on the disk now."""
         self._attempt(

@@ -12,15 +12,12 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, TypeVar
 
-from prometheus_client import CollectorRegistry
-
 from autoscaler.backends.reached import Versions
 from autoscaler.core.deadlines import Deadlines, DeadlineSettings
 from autoscaler.replay.simulated_host import SimulatedHost
 from autoscaler.service.controller import Controller
 from autoscaler.service.fleet import Fleet
 from autoscaler.service.host import Host
-from autoscaler.service.instruments import Instruments
 from autoscaler.service.lanes import outcome_of
 from autoscaler.service.recorder import Recorder
 from autoscaler.service.rehearsal_journal import RehearsalJournal
@@ -74,7 +71,7 @@ class RehearsalHost:
             recorder=recorder,
             clock=self._clock,
             submit=self._submit,
-            instruments=Instruments(CollectorRegistry()),
+            instruments=None,
             publish=None,
             interval_s=first.step_s,
         )

@@ -10,7 +10,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from autoscaler.core.decision import Decision
     from autoscaler.core.model import DomainId
@@ -58,7 +58,12 @@ class RehearsalJournal:
         return ()
 
     def keep(
-        self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float, at_once: bool = False
+        self,
+        domain: DomainId,
+        learned: Callable[[], Mapping[str, object]],
+        *,
+        wall_s: float,
+        at_once: bool = False,
     ) -> None:
         """Nothing is taken up again after a rehearsal."""
 

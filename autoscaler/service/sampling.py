@@ -234,17 +234,18 @@ class Sampling:
         return Missing(at_s=now_s, reason=MissingReason.LATE, detail=detail)
 
     def _swept(self, host: Host, result: Sweep | AutoscalerError) -> None:
-        self._sweeping.pop(host.label, None)
-        waited_for = host.label in self._waiting
-        self._waiting.discard(host.label)
+        label = host.label
+        self._sweeping.pop(label, None)
+        waited_for = label in self._waiting
+        self._waiting.discard(label)
         if isinstance(result, AutoscalerError):
-            self._troubles[host.label] = str(result)
+            self._troubles[label] = str(result)
             return
-        self._troubles.pop(host.label, None)
+        self._troubles.pop(label, None)
         if result.machine is not None:
-            self._machines[host.label] = result.machine
-        before = self._views.get(host.label, {})
-        self._views[host.label] = now = {view.id: view for view in result.domains}
+            self._machines[label] = result.machine
+        before = self._views.get(label, {})
+        self._views[label] = now = {view.id: view for view in result.domains}
         for domain in before.keys() - now.keys():
             self._observed.pop(domain, None)
             self._failed.pop(domain, None)
@@ -257,7 +258,7 @@ class Sampling:
                 if waited_for:
                     self._waiting.add(domain)
                 sample = partial(host.probe.sample, view, pressure=self._wants_pressure(domain))
-                self._submit(Lane.PROBE, sample, partial(self._probed, domain), host=host.label)
+                self._submit(Lane.PROBE, sample, partial(self._probed, domain), host=label)
 
     def _probed(self, domain: DomainId, result: Sample | AutoscalerError) -> None:
         self._probing.pop(domain, None)

@@ -39,13 +39,14 @@ class Tally:
     """What has happened to one domain since the service first saw it; kept only while the domain runs."""
 
     decisions: Mapping[tuple[Verdict, Reason], int] = field(default_factory=dict)
+    """Those that were made lately; see `autoscaler.service.moving_counts`."""
     operations: Mapping[Direction, int] = field(default_factory=dict)
     examples: Mapping[Direction, Example] = field(default_factory=dict)
     """The last operation of each direction."""
     failures: Mapping[tuple[Direction, str], int] = field(default_factory=dict)
     """By their outcome; `autoscaler.service.tally.UNKNOWN` counts the replies that were lost."""
     agent_errors: Mapping[str, int] = field(default_factory=dict)
-    """Calls that the guest's agent did not answer as it should, by the name of its error."""
+    """Calls that the guest's agent did not answer as it should, lately, by the name of its error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

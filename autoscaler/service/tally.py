@@ -18,6 +18,7 @@ from autoscaler.ports import (
     AutoscalerError,
     OutcomeUnknown,
 )
+from autoscaler.service.moving_counts import MovingCounts
 from autoscaler.service.snapshot import Example, Tally
 
 if TYPE_CHECKING:
@@ -46,39 +47,44 @@ class TallyCounter:
     """What has happened to one domain since it was first seen."""
 
     def __init__(self) -> None:
-        self._decisions: Counter[tuple[Verdict, Reason]] = Counter()
+        self._decisions: MovingCounts[tuple[Verdict, Reason]] = MovingCounts()
         self._operations: Counter[Direction] = Counter()
         self._examples: dict[Direction, Example] = {}
         self._failures: Counter[tuple[Direction, str]] = Counter()
-        self._agent_errors: Counter[str] = Counter()
+        self._agent_errors: MovingCounts[str] = MovingCounts()
 
     def decided(self, decision: Decision) -> None:
         """Count one decision."""
-        self._decisions[decision.verdict, decision.reason] += 1
+        self._decisions.add((decision.verdict, decision.reason), decision.at_s)
 
-    def called(self, result: object) -> None:
+    def called(self, result: object, now_s: float) -> None:
         """Count how a call to the agent ended, where that was an error of the agent's."""
         error = result.__cause__ if isinstance(result, AgentLeftAlone) else result
         for kind, name in _NAMES:
             if isinstance(error, kind):
-                self._agent_errors[name] += 1
+                self._agent_errors.add(name, now_s)
 
-    def acted(self, action: Action, result: object) -> None:
+    def acted(self, action: Action, result: object, now_s: float) -> None:
         """Count how an action came out, where that was an error of the agent's or is not known."""
-        self.called(result)
+        self.called(result, now_s)
         if isinstance(result, OutcomeUnknown) and type(action) in _WAYS:
             self._failures[_WAYS[type(action)], UNKNOWN] += 1
 
     def sampled(
-        self, error: AutoscalerError | None, dropped: Dropped | None, *, disbelieved: bool = False
+        self,
+        error: AutoscalerError | None,
+        dropped: Dropped | None,
+        now_s: float,
+        *,
+        disbelieved: bool = False,
     ) -> None:
         """Count how a sample failed, or what of it cannot be true."""
         if error is not None:
-            self.called(error)
+            self.called(error, now_s)
         if disbelieved:
-            self._agent_errors["agent-nonsense"] += 1
+            self._agent_errors.add("agent-nonsense", now_s)
         if dropped in _LIES:
-            self._agent_errors[_LIES[dropped]] += 1
+            self._agent_errors.add(_LIES[dropped], now_s)
 
     def begun(self, operation: Operation, wall_s: float) -> None:
         """Count one operation, which begins at this time."""
@@ -90,12 +96,12 @@ class TallyCounter:
         if operation.outcome is not None and operation.outcome not in _WELL:
             self._failures[operation.direction, operation.outcome] += 1
 
-    def frozen(self) -> Tally:
+    def frozen(self, now_s: float) -> Tally:
         """The counts as they stand."""
         return Tally(
-            decisions=dict(self._decisions),
+            decisions=self._decisions.told(now_s),
             operations=dict(self._operations),
             examples=dict(self._examples),
             failures=dict(self._failures),
-            agent_errors=dict(self._agent_errors),
+            agent_errors=self._agent_errors.told(now_s),
         )

@@ -112,7 +112,12 @@ class TapedJournal:
         return self._told(self._journal.orders)
 
     def keep(
-        self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float, at_once: bool = False
+        self,
+        domain: DomainId,
+        learned: Callable[[], Mapping[str, object]],
+        *,
+        wall_s: float,
+        at_once: bool = False,
     ) -> None:
         """Remember what was learned of a domain."""
         self._told(lambda: self._journal.keep(domain, learned, wall_s=wall_s, at_once=at_once))

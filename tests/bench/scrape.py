@@ -14,6 +14,7 @@ from autoscaler.core.policy import Match, Policy
 from autoscaler.service.metrics import SnapshotCollector
 from autoscaler.service.web import Sources
 from autoscaler.service.web_server import WebServer
+from tests.bench import scrape_day
 from tests.bench.figures import Figure, figure
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
@@ -33,7 +34,10 @@ Say = Callable[[str], None]
 
 
 def scrape(say: Say) -> Iterator[Figure]:
-    """Milliseconds on loopback, to the last byte; megabytes as sent, and unpacked; how many series."""
+    """Milliseconds on loopback, to the last byte; megabytes as sent, and unpacked; how many series.
+
+    And megabytes and series of domains that had a bad day, which have more of both.
+    """
     say(f"scrape: letting {DOMAINS} simulated domains live for {STRETCHES * STRETCH_S:.0f} s of theirs")
     with tempfile.TemporaryDirectory(prefix="vcpu-bench-") as folder:
         simulation = _lived(Path(folder))
@@ -56,6 +60,17 @@ def scrape(say: Say) -> Iterator[Figure]:
     unpacked = [gzip.decompress(body) for _, body in found]
     yield figure("scrape.unpacked", "MB", [len(text) / 1e6 for text in unpacked])
     yield figure("scrape.series", "series", [_series(text) for text in unpacked])
+    yield from _grown(say)
+
+
+def _grown(say: Say) -> Iterator[Figure]:
+    """What a scrape of as many domains comes to that live through a bad day, looked at hour by hour."""
+    say(f"scrape: letting {scrape_day.DOMAINS} of them live through {scrape_day.HOURS} bad hours")
+    with tempfile.TemporaryDirectory(prefix="vcpu-bench-") as folder:
+        looks = list(scrape_day.a_day(Path(folder)))
+    sizes = [(DOMAINS * of_one + rest) / 1e6 for of_one, _, rest in looks]
+    yield figure("scrape.day", "MB", sizes)
+    yield figure("scrape.day.series", "series a domain", [series for _, series, _ in looks])
 
 
 def _lived(folder: Path) -> Simulation:

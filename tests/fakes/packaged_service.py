@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from tests.fakes.debian_machine import DebianMachine
 
 UNIT = "vcpu-autoscaler.service"
+ACTUATOR = "vcpu-autoscaler-actuator.service"
+BOUNDS = "vcpu-autoscaler-bounds.path"
 CONFIG = "/etc/vcpu-autoscaler/config.yaml"
 OBSERVE = "/etc/vcpu-autoscaler/policies/zz-observe.yaml"
 OWN = "/etc/vcpu-autoscaler/policies/web.yaml"
@@ -23,14 +25,25 @@ def install(machine: DebianMachine, package: Path) -> None:
     machine.run("dpkg", "--force-confdef", "--force-confold", "--install", machine.copied(package))
 
 
-def active(machine: DebianMachine) -> bool:
+def active(machine: DebianMachine, unit: str = UNIT) -> bool:
     """Whether it runs and is ready."""
-    return machine.run("systemctl", "--quiet", "is-active", UNIT, check=False).returncode == 0
+    return machine.run("systemctl", "--quiet", "is-active", unit, check=False).returncode == 0
 
 
-def shown(machine: DebianMachine, name: str) -> str:
+def shown(machine: DebianMachine, name: str, unit: str = UNIT) -> str:
     """A property of its unit."""
-    return machine.say("systemctl", "show", "--value", f"--property={name}", UNIT)
+    return machine.say("systemctl", "show", "--value", f"--property={name}", unit)
+
+
+def left_of_it(machine: DebianMachine) -> set[str]:
+    """Every file with the service's name, but what dpkg keeps for itself, libvirt of a guest of the lab that
+    runs, and the root for its next run.
+    """
+    kept = ("/var/lib/dpkg/", "/var/lib/libvirt/", "/var/cache/")
+    found = machine.say(
+        *("find", "/", "/run", "-xdev", "-path", "/proc", "-prune", "-o", "-name", "*autoscaler*", "-print")
+    )
+    return {path for path in found.splitlines() if not path.startswith(kept)}
 
 
 def wait_active(machine: DebianMachine, *, but_process: str = "0", patience_s: float = 60) -> None:

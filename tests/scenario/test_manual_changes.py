@@ -275,7 +275,11 @@ def test_counts_that_do_not_change_are_not_written_down_again(story: Story) -> N
     keep = journal.keep
 
     def noted(
-        domain: DomainId, learned: Mapping[str, object], *, wall_s: float, at_once: bool = False
+        domain: DomainId,
+        learned: Callable[[], Mapping[str, object]],
+        *,
+        wall_s: float,
+        at_once: bool = False,
     ) -> None:
         kept.append(domain)
         keep(domain, learned, wall_s=wall_s, at_once=at_once)

@@ -9,9 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from autoscaler.cli import output
-from autoscaler.cli.output import folded, print_table
+from autoscaler.cli.output import folded, hanging, named, print_table
 from autoscaler.service.journal import SqliteJournal
 from tests.fakes.shown_fleet import ShownFleet, shown_fleet
 
@@ -32,11 +33,58 @@ def table(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 @pytest.mark.usefixtures("terminal")
-def test_on_a_terminal_one_long_name_does_not_break_every_line(capsys: pytest.CaptureFixture[str]) -> None:
-    head, _, first, second = table(capsys)
+def test_on_a_terminal_a_table_fits_and_long_names_keep_their_ends(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    head, _, first, second, *more = table(capsys)
+    assert head == "Domain           Online State"
+    assert first == "web-1                 2 ok"
+    assert second.startswith(f"{'x' * 8}\u2026{'x' * 7}     11 ")
+    assert all(len(line) <= 40 for line in (second, *more))
+    assert " ".join([second[24:], *(line.strip() for line in more)]) == SENTENCE, "the last column is whole"
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("name", [LONG, "\u202e" * 50, "\N{CJK UNIFIED IDEOGRAPH-6F22}" * 50])
+def test_on_a_terminal_no_name_makes_a_table_wider(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("Domain", "Policy", "Online"), [(name, "web", 2), (name, name, 2)])
+    assert {cell_len(line) for line in capsys.readouterr().out.splitlines()} == {40}
+
+
+@pytest.mark.usefixtures("terminal")
+def test_on_a_wide_terminal_a_long_name_is_short_too_and_a_sentence_is_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    head, _, _, second = table(capsys)
     assert head == f"Domain{' ' * 36}Online  State"
-    assert first == f"web-1{' ' * 42}2  ok"
-    assert second == f"{'x' * 39}\u2026      11  {SENTENCE}", "the last column is whole"
+    assert second == f"{'x' * 20}\u2026{'x' * 19}      11  {SENTENCE}"
+
+
+@pytest.mark.usefixtures("terminal")
+def test_on_a_terminal_names_give_way_before_sentences(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "70")
+    print_table(("Domain", "Promise", "Bad"), [(LONG, "utilization below 80% in 99% of 30 d", 1)])
+    assert "x utilization below 80% in 99% of 30 d   1\n" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("terminal")
+def test_on_a_terminal_a_sentence_in_the_middle_breaks_and_no_name_fills_the_screen(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_table(("Domain", "Promise", "Bad"), [("a " * 100, "utilization below 80% in 99% of 30 d", 1)])
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert all(len(line) <= 40 for line in lines)
+    assert 1 < len(lines) <= 3
+    assert "\u2026" in lines[0]
+
+
+@pytest.mark.usefixtures("terminal")
+def test_on_a_terminal_a_table_that_fits_is_as_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("Domain", "Online"), [("web-1", 2)])
+    assert capsys.readouterr().out == "Domain  Online\n------  ------\nweb-1        2\n"
 
 
 def test_in_a_pipe_every_name_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,6 +98,18 @@ def test_on_a_terminal_a_sentence_breaks_between_words() -> None:
     assert all(len(line) <= 40 for line in lines)
     assert [line[:12].strip() for line in lines[1:]] == ["", "", ""]
     assert " ".join(line.strip() for line in lines) == SENTENCE
+
+
+@pytest.mark.usefixtures("terminal")
+def test_on_a_terminal_an_event_breaks_behind_its_time_and_its_name_is_short() -> None:
+    lines = hanging(f"2026-03-01 00:00:00  {named(LONG)}  hold  {SENTENCE}", indent=18).split("\n")
+    assert all(len(line) <= 40 for line in lines)
+    assert {line[:18].strip() for line in lines[1:]} == {""}
+    assert named(LONG) == f"{'x' * 6}\u2026{'x' * 6}"
+
+
+def test_in_a_pipe_an_event_is_one_line_with_its_whole_name() -> None:
+    assert hanging(f"{named(LONG)}  {SENTENCE}", indent=21) == f"{LONG}  {SENTENCE}"
 
 
 def test_nothing_in_a_sentence_steers_a_terminal() -> None:

@@ -342,6 +342,19 @@ def test_the_channel_that_is_missing_is_given_as_xml_with_the_command_that_attac
     assert fix.commands[0] == "virsh -c qemu:///system attach-device web-1 agent.xml --config"
 
 
+@pytest.mark.parametrize(
+    "mended",
+    [
+        pytest.param(domain(channel=False, next_channel=True), id="channel"),
+        pytest.param(domain(acpi=False, next_acpi=True), id="ACPI"),
+    ],
+)
+def test_what_its_definition_has_already_is_a_matter_of_a_restart(mended: DomainFacts) -> None:
+    fix = only_bad(mended).fix
+    assert "stop it and start it" in fix.advice
+    assert (fix.xml, fix.commands) == ("", mended.restart)
+
+
 def test_a_guest_of_bare_qemu_is_given_no_virsh_commands() -> None:
     troubled = replace(
         domain(channel=False, starts_with=4, slots=(Slot(vcpus=4, plugged=True, removable=False),)),

@@ -67,6 +67,15 @@ def test_a_domains_xml_is_read_to_the_last_fact() -> None:
     assert (placement.quota_vcpus, placement.vcpu_quota_ratio) == (2.0, None)
 
 
+def test_what_the_definition_of_a_running_domain_has_more_comes_with_the_next_start() -> None:
+    bare = RUNNING.replace("<acpi/>", "").replace("org.qemu.guest_agent.0", "org.other.0")
+    build = build_of(described(bare, RUNNING))
+    assert (build.acpi, build.next_acpi) == (False, True)
+    assert (build.channel, build.next_channel) == (False, True)
+    rests = build_of(described(bare, bare, active=False))
+    assert (rests.next_acpi, rests.next_channel) == (None, None)
+
+
 def test_the_levels_of_a_topology_are_told_apart() -> None:
     xml = RUNNING.replace("dies='1' cores='2' threads='2'", "clusters='2' cores='2' threads='1'")
     topology = build_of(described(xml)).topology

@@ -142,6 +142,7 @@ def test_each_trouble_is_mended_where_it_lies_and_all_else_stays() -> None:
         *[("no", "yes")] * 4,
     ]
     assert root.find("devices/channel/target[@name='org.qemu.guest_agent.0']") is not None
+    assert '\n      <target type="virtio" name="org.qemu.guest_agent.0"/>\n    </channel>' in after
     assert root.find("features/acpi") is not None
     for kept in ("<!-- kept -->", '<a:labels xmlns:a="urn:vcpu-autoscaler:1" tier="gold"/>', "Planted-1"):
         assert kept in after

@@ -87,9 +87,10 @@ def test_a_panel_says_what_it_is_in_which_unit_and_where_to_go_on(panel: dict[st
 
 SIZES = {
     "Runs": "how many are right is what the next panel says",
-    "Seen for": "it is what the share beside it is of",
     "Should run": "how many are right is for the policy to say",
     "May run": "how many are right is for the policy to say",
+    "Promise kept so far": "how much is enough is the policy's to say, and colours the budget left",
+    "Seen for": "it says what the share beside it is of",
     "What decided": "each reason is right at its time",
     "vCPUs per CPU": "its limit is each host's own, and colours the share committed",
     "vCPUs by guest": "how many are right depends on the guest",

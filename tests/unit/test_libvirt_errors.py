@@ -174,7 +174,7 @@ def refusal(words: str) -> str:
                 "argument unsupported: QEMU guest agent is not configured",
             ),
             NoChannel,
-            "virsh -c qemu:///system attach-device web",
+            "virsh -c qemu:///system attach-device web FILE --config`, then stop and start it",
             id="no channel",
         ),
         pytest.param(

@@ -35,7 +35,9 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             id="left out but for others",
         ),
         pytest.param(Match(uuid=(UUID,)), Match(uuid=(UUID,)), ("", UUID), id="same UUID"),
-        pytest.param(Match(uuid=(UUID,)), Match(name=("*",)), ("", UUID), id="any name"),
+        pytest.param(
+            Match(uuid=(UUID,)), Match(name=("*",), not_name=("a",)), ("", UUID), id="nearly any name"
+        ),
         pytest.param(
             Match(name=("web-*",), metadata=GOLD), Match(name=("web-*",)), ("web-1", ""), id="labels in one"
         ),
@@ -74,7 +76,7 @@ def test_an_overlap_is_found_with_a_domain_that_both_fit(
         ),
         pytest.param(Match(uuid=(UUID,)), Match(name=("web-*",)), id="a UUID's name is not known"),
         pytest.param(
-            Match(metadata=(("autoscaling", "o[f]f"),)), Match(name=("*",)), id="domains that opted out"
+            Match(metadata=(("autoscaling", "o[f]f"),)), Match(name=("?*",)), id="domains that opted out"
         ),
     ],
 )
@@ -84,7 +86,7 @@ def test_policies_that_share_no_domain_do_not_overlap(earlier: Match, later: Mat
 
 def test_the_first_few_overlaps_of_a_policy_are_named() -> None:
     matches = [Match(name=(f"a{number}",)) for number in range(9)]
-    ((index, found),) = overlaps([*matches, Match(name=("*",))])
+    ((index, found),) = overlaps([*matches, Match(name=("a*",))])
     assert index == 9
     assert [overlap.earlier for overlap in found] == list(range(MOST_NAMED))
 
@@ -127,10 +129,14 @@ def test_one_warning_names_every_label_that_the_domain_needs() -> None:
     assert "'gold' at 0.yaml:3 (for example 'shop-1' with 'tier=gold', 'team=s1')" in warning
 
 
-def test_a_policy_for_everything_is_warned_of_once() -> None:
+def test_a_policy_for_what_all_others_leave_is_not_warned_of() -> None:
+    assert warnings("name: web, match: {name: ['web-*']}", "name: rest, match: {name: ['*']}") == []
+
+
+def test_a_policy_for_nearly_everything_is_warned_of_once() -> None:
     (warning,) = warnings(
         *(f"name: n{number}, match: {{name: [n{number}]}}" for number in range(5)),
-        "name: rest, match: {name: ['*']}",
+        "name: rest, match: {name: ['*'], not_name: [db]}",
     )
     assert "'n0' at 0.yaml:3 (for example 'n0'), 'n1' at 0.yaml:4 (for example 'n1'), 'n2'" in warning
     assert " and others; " in warning

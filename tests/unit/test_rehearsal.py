@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from autoscaler.core.model import DomainId
 from autoscaler.core.policy import DownLimits, Match, Policy, PolicySet, Reclaim
 from autoscaler.replay.circumstances import Circumstances, Contention, Lag
 from autoscaler.replay.course import Course
 from autoscaler.replay.trace import Trace
 from autoscaler.service.controller import Controller
 from autoscaler.service.rehearsal import CannotRehearse, RehearsalFault, rehearse
+from autoscaler.service.rehearsal_journal import RehearsalJournal
 
 STEP_S = 10.0
 EVERY = Policy(name="every", match=Match(name=("*",)))
@@ -167,3 +169,14 @@ def test_a_fault_of_the_controller_ends_the_rehearsal(monkeypatch: pytest.Monkey
 def test_the_log_says_nothing_of_simulated_guests(caplog: pytest.LogCaptureFixture) -> None:
     rehearse([restless(1)], policies(), HARD)
     assert not caplog.records
+
+
+def test_the_journal_of_a_rehearsal_has_nobody_put_into_words_what_was_learned() -> None:
+    asked: list[str] = []
+
+    def learned() -> dict[str, object]:
+        asked.append("learned")
+        return {}
+
+    RehearsalJournal(AT_ONCE.lag).keep(DomainId("replay", "web"), learned, wall_s=0.0)
+    assert asked == []

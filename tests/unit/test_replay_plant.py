@@ -57,6 +57,14 @@ def test_tasks_wait_only_until_the_backlog_is_worked_off() -> None:
     assert plant.waiting_ratio[0] == 0.5
 
 
+def test_once_the_backlog_is_worked_off_no_task_waits_any_more() -> None:
+    plant = Plant([trace(2.5, 1.0, 1.0)], [2])
+    for _ in range(3):
+        plant.advance()
+    assert plant.waiting_ratio[0] == 0
+    assert plant.waited_s[0] == 1.5 * STEP_S
+
+
 def test_what_would_wait_for_too_long_is_dropped() -> None:
     plant = Plant([trace(*[10.0] * 10)], [1])
     for _ in range(10):
@@ -71,6 +79,14 @@ def test_a_move_within_a_step_counts_from_its_moment() -> None:
     plant.advance()
     assert plant.busy_s[0] == 2.5 + 3 * 7.5
     assert plant.courses()[0].online_vcpus[0] == 2.5
+
+
+def test_a_move_of_one_guest_counts_whole_from_the_next_step_on_and_leaves_the_others() -> None:
+    plant = Plant([trace(4.0, 4.0, 4.0), trace(4.0, 4.0, 4.0)], [1, 1])
+    plant.set_online([0], [3], [2.5])
+    for _ in range(3):
+        plant.advance()
+    assert [list(course.online_vcpus) for course in plant.courses()] == [[2.5, 3, 3], [1, 1, 1]]
 
 
 def test_a_move_at_the_end_of_a_step_is_there_when_the_guest_is_sampled() -> None:

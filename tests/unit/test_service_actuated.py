@@ -42,5 +42,6 @@ def test_it_never_opens_a_connection_that_may_change_anything(
             with pytest.raises(BackendUnavailable, match="no actuator answers"):
                 call()
         assert host.hypervisor.domains(), "what is only seen is seen without it"
+        assert host.versions(view.id).libvirt is not None
 
     assert opened_to_write == []

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -323,8 +324,8 @@ def test_the_decision_of_a_moment_is_found_without_reading_the_others(
 def test_what_was_kept_of_a_domain_comes_back_before_and_after_it_is_on_disk(path: Path) -> None:
     journal = SqliteJournal(path)
     assert journal.kept(DOMAIN) is None
-    journal.keep(DOMAIN, {"rho": 0.5}, wall_s=1000.0)
-    journal.keep(DOMAIN, {"rho": 0.7, "gaps": [1, None, "x"]}, wall_s=1060.0)
+    journal.keep(DOMAIN, lambda: {"rho": 0.5}, wall_s=1000.0)
+    journal.keep(DOMAIN, lambda: {"rho": 0.7, "gaps": [1, None, "x"]}, wall_s=1060.0)
     expected = Kept(1060.0, {"rho": 0.7, "gaps": [1, None, "x"]})
     assert journal.kept(DOMAIN) == expected
     assert journal.kept(DomainId("other", DOMAIN.uuid)) is None
@@ -340,10 +341,10 @@ def test_what_is_kept_anew_takes_the_place_of_what_was_and_the_name_stays(
     journal: SqliteJournal, path: Path
 ) -> None:
     decided(journal, DECISION)
-    journal.keep(DOMAIN, {"rho": 0.5}, wall_s=1000.0)
+    journal.keep(DOMAIN, lambda: {"rho": 0.5}, wall_s=1000.0)
     journal.flush()
     journal._last.clear()
-    journal.keep(DOMAIN, {"rho": 0.6}, wall_s=1060.0)
+    journal.keep(DOMAIN, lambda: {"rho": 0.6}, wall_s=1060.0)
     journal.flush()
     with closing(sqlite3.connect(path)) as db:
         found = db.execute("SELECT domain, at_wall_s, learned FROM learned").fetchall()
@@ -355,7 +356,7 @@ def test_what_is_kept_of_many_is_written_by_the_flush_in_one_transaction(
 ) -> None:
     statements: list[str] = []
     for number in range(100):
-        journal.keep(DomainId("h", str(number)), {"rho": number}, wall_s=1000.0)
+        journal.keep(DomainId("h", str(number)), partial(dict, rho=number), wall_s=1000.0)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT count(*) FROM learned").fetchone() == (0,)
         journal._db.set_trace_callback(statements.append)
@@ -368,7 +369,7 @@ def test_what_is_kept_of_many_is_written_by_the_flush_in_one_transaction(
 
 
 def test_what_was_kept_waits_while_the_journal_is_locked(journal: SqliteJournal, path: Path) -> None:
-    journal.keep(DOMAIN, {"rho": 0.5}, wall_s=1000.0)
+    journal.keep(DOMAIN, lambda: {"rho": 0.5}, wall_s=1000.0)
     with closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(JournalUnavailable, match="locked"):
@@ -394,7 +395,7 @@ def test_what_was_kept_waits_while_the_journal_is_locked(journal: SqliteJournal,
 def test_what_is_damaged_is_not_kept_and_is_said(
     journal: SqliteJournal, path: Path, caplog: pytest.LogCaptureFixture, damaged: str | bytes
 ) -> None:
-    journal.keep(DOMAIN, {"rho": 0.5}, wall_s=1000.0)
+    journal.keep(DOMAIN, lambda: {"rho": 0.5}, wall_s=1000.0)
     journal.flush()
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE learned SET learned = CAST(? AS TEXT)", (damaged,))
@@ -435,6 +436,22 @@ def test_reading_what_is_not_there_is_named(path: Path, *, made: bool) -> None:
         path.touch()
     with pytest.raises(JournalUnavailable, match="cannot be read"):
         events(path)
+
+
+def test_reading_what_one_may_not_read_says_who_may(journal: SqliteJournal, path: Path) -> None:
+    decided(journal, DECISION)
+    mode = path.parent.stat().st_mode
+    path.parent.chmod(0)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(JournalUnavailable, match="as root or as a member of the service's group"):
+            events(path)
+    finally:
+        if is_root:
+            os.seteuid(0)
+        path.parent.chmod(mode)
 
 
 def test_how_long_the_newest_growths_of_a_host_took_is_told_the_oldest_first(journal: SqliteJournal) -> None:
@@ -498,8 +515,8 @@ def test_orders_that_are_damaged_are_not_taken_for_none(journal: SqliteJournal, 
 
 
 def test_what_is_kept_at_once_outlives_a_kill(journal: SqliteJournal, path: Path) -> None:
-    journal.keep(DOMAIN, {"by_hand": 1}, wall_s=1000.0, at_once=True)
-    journal.keep(DomainId("h", "u"), {"rho": 1}, wall_s=1000.0)
+    journal.keep(DOMAIN, lambda: {"by_hand": 1}, wall_s=1000.0, at_once=True)
+    journal.keep(DomainId("h", "u"), lambda: {"rho": 1}, wall_s=1000.0)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT uuid FROM learned").fetchall() == [(DOMAIN.uuid,)]
 

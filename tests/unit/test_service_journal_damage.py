@@ -304,7 +304,7 @@ def test_a_start_on_a_damaged_journal_has_its_orders_or_says_in_a_line_that_it_i
         for number in range(8):
             row = journal.decided(replace(GROWTH, target=number), wall_s=NOW_S, digest="d")
             journal.ended(replace(OPERATION, decision_id=row, outcome=Outcome.DONE))
-        journal.keep(DOMAIN, {"rho": 1.0}, wall_s=NOW_S)
+        journal.keep(DOMAIN, lambda: {"rho": 1.0}, wall_s=NOW_S)
         for order in (PAUSE, HELD):
             journal.ordered(order)
     whole = path.read_bytes()

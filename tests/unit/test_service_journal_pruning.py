@@ -62,8 +62,8 @@ def test_a_decision_that_has_stood_since_long_ago_and_still_does_stays(
 
 def test_what_was_learned_of_a_domain_that_is_long_gone_goes(journal: SqliteJournal, path: Path) -> None:
     gone = DomainId("h", "gone")
-    journal.keep(gone, {}, wall_s=0.0)
-    journal.keep(DOMAIN, {}, wall_s=1500.0)
+    journal.keep(gone, dict, wall_s=0.0)
+    journal.keep(DOMAIN, dict, wall_s=1500.0)
     journal.decided(DECISION, wall_s=1500.0, digest="d")
     journal.flush()
     assert counts(path)[2] == 1

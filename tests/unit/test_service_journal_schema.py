@@ -75,7 +75,7 @@ def test_a_journal_of_any_version_that_was_taken_over_is_gone_on_with(tmp_path: 
     path = made_by(version, tmp_path / "journal.sqlite")
     with closing(SqliteJournal(path)) as journal:
         assert journal.decided(GROWTH, wall_s=2000.0, digest="d") == 9
-        journal.keep(DOMAIN, {"rho": 0.7}, wall_s=2000.0)
+        journal.keep(DOMAIN, lambda: {"rho": 0.7}, wall_s=2000.0)
     with closing(SqliteJournal(path)) as journal:
         assert journal.kept(DOMAIN) == Kept(2000.0, {"rho": 0.7})
         assert journal.kept(DomainId("h", "u")) is None

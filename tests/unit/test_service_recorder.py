@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from autoscaler.core.decision import Decision
@@ -41,11 +41,16 @@ class MemoryJournal:
         return ()
 
     def keep(
-        self, domain: DomainId, learned: Mapping[str, object], *, wall_s: float, at_once: bool = False
+        self,
+        domain: DomainId,
+        learned: Callable[[], Mapping[str, object]],
+        *,
+        wall_s: float,
+        at_once: bool = False,
     ) -> None:
-        self.collected[domain] = Kept(wall_s, learned)
+        self.collected[domain] = Kept(wall_s, learned())
         if at_once:
-            self._write(learned)
+            self._write(learned())
 
     def kept(self, domain: DomainId) -> Kept | None:
         if self.full:
@@ -98,7 +103,7 @@ def test_a_full_disk_raises_nothing_and_is_a_trouble_until_an_entry_succeeds() -
 def test_what_is_kept_comes_back_and_what_cannot_be_read_is_none_and_a_trouble() -> None:
     journal = MemoryJournal()
     recorder = Recorder(journal)
-    recorder.keep(DOMAIN, {"rho": 0.5}, wall_s=1.0)
+    recorder.keep(DOMAIN, lambda: {"rho": 0.5}, wall_s=1.0)
     assert recorder.kept(DOMAIN) == Kept(1.0, {"rho": 0.5})
     journal.full = True
     assert recorder.kept(DOMAIN) is None
@@ -111,7 +116,7 @@ def test_what_is_only_collected_or_read_does_not_end_the_journals_trouble() -> N
     journal.full = True
     recorder.flush()
     journal.full = False
-    recorder.keep(DOMAIN, {"rho": 0.5}, wall_s=1.0)
+    recorder.keep(DOMAIN, lambda: {"rho": 0.5}, wall_s=1.0)
     recorder.kept(DOMAIN)
     assert recorder.troubles == {"journal": "the disk is full"}
     recorder.flush()

@@ -22,8 +22,11 @@ from autoscaler.ports import (
     NoChannel,
     OutcomeUnknown,
 )
+from autoscaler.service.moving_counts import TOLD_S
 from autoscaler.service.tally import UNKNOWN, TallyCounter
 from tests.fakes.examples import SAMPLE
+
+NOW_S = 1000.0
 
 
 def left_alone(cause: AgentError) -> AgentLeftAlone:
@@ -47,8 +50,8 @@ def left_alone(cause: AgentError) -> AgentLeftAlone:
 def test_an_error_of_the_agent_is_counted_by_its_name(error: AgentError, name: str) -> None:
     tally = TallyCounter()
     for _ in range(2):
-        tally.called(error)
-    assert tally.frozen().agent_errors == {name: 2}
+        tally.called(error, NOW_S)
+    assert tally.frozen(NOW_S).agent_errors == {name: 2}
 
 
 @pytest.mark.parametrize(
@@ -66,8 +69,8 @@ def test_an_error_of_the_agent_is_counted_by_its_name(error: AgentError, name: s
 )
 def test_what_is_not_the_agents_error_is_not_counted(result: object) -> None:
     tally = TallyCounter()
-    tally.called(result)
-    assert tally.frozen().agent_errors == {}
+    tally.called(result, NOW_S)
+    assert tally.frozen(NOW_S).agent_errors == {}
 
 
 @pytest.mark.parametrize(
@@ -78,22 +81,29 @@ def test_a_lost_reply_to_a_change_is_counted_beside_the_outcomes(
     action: Action, direction: Direction
 ) -> None:
     tally = TallyCounter()
-    tally.acted(action, OutcomeUnknown("the link broke"))
-    tally.acted(action, DomainBusy("x"))
-    tally.acted(SetOnline(target=2), AgentUnresponsive("x"))
-    assert tally.frozen().failures == {(direction, UNKNOWN): 1}
-    assert tally.frozen().agent_errors == {"agent-unresponsive": 1}
+    tally.acted(action, OutcomeUnknown("the link broke"), NOW_S)
+    tally.acted(action, DomainBusy("x"), NOW_S)
+    tally.acted(SetOnline(target=2), AgentUnresponsive("x"), NOW_S)
+    assert tally.frozen(NOW_S).failures == {(direction, UNKNOWN): 1}
+    assert tally.frozen(NOW_S).agent_errors == {"agent-unresponsive": 1}
 
 
 @pytest.mark.parametrize("dropped", Dropped)
 def test_counters_that_cannot_be_true_within_a_boot_are_an_error_and_a_boot_is_none(dropped: Dropped) -> None:
     tally = TallyCounter()
-    tally.sampled(None, dropped)
+    tally.sampled(None, dropped, NOW_S)
     wrong = {Dropped.BACKWARDS: "counters-backwards", Dropped.IMPOSSIBLE: "counters-impossible"}
-    assert tally.frozen().agent_errors == ({wrong[dropped]: 1} if dropped in wrong else {})
+    assert tally.frozen(NOW_S).agent_errors == ({wrong[dropped]: 1} if dropped in wrong else {})
 
 
 def test_a_sample_that_is_not_believed_is_counted_as_nonsense() -> None:
     tally = TallyCounter()
-    tally.sampled(None, None, disbelieved=True)
-    assert tally.frozen().agent_errors == {"agent-nonsense": 1}
+    tally.sampled(None, None, NOW_S, disbelieved=True)
+    assert tally.frozen(NOW_S).agent_errors == {"agent-nonsense": 1}
+
+
+def test_an_error_is_told_while_it_comes_and_for_some_time_after() -> None:
+    tally = TallyCounter()
+    tally.called(AgentAbsent("x"), NOW_S)
+    assert tally.frozen(NOW_S + TOLD_S - 1).agent_errors == {"agent-absent": 1}
+    assert tally.frozen(NOW_S + TOLD_S).agent_errors == {}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
+import re
 import socket
 import threading
 import time
@@ -26,6 +28,7 @@ from tests.fakes.examples import DECISION, GROWTH, OPERATION, SHRINK
 from tests.fakes.receiver import PATIENCE_S, Receiver, receiving
 
 EVERYTHING = frozenset(Occasion)
+MANUAL = Path(__file__).parents[2] / "deploy" / "README.md"
 
 
 class AheadClock(SystemClock):
@@ -80,6 +83,11 @@ def grow(journal: SqliteJournal) -> int:
     ended = replace(OPERATION, decision_id=number, accepted_s=100.1, online_s=100.5, outcome=Outcome.DONE)
     journal.ended(ended)
     return number
+
+
+def test_the_manual_shows_a_message_as_it_is_sent() -> None:
+    (shown,) = re.findall(r"^```json\n(.*?)^```", MANUAL.read_text(), re.MULTILINE | re.DOTALL)
+    jsonschema.Draft202012Validator(answer_schema("webhook")).validate(json.loads(shown))
 
 
 def test_a_change_is_told_when_it_begins_and_when_it_ended(

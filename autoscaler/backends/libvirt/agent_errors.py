@@ -94,8 +94,8 @@ def _host_side(
 
 def _no_channel(domain: Named, text: str) -> NoChannel:
     return NoChannel(
-        f"domain {domain} has no guest agent channel ({text}): put {CHANNEL_XML} into a file and "
-        f"`{domain.virsh('attach-device', 'FILE', '--live', '--config')}`"
+        f"domain {domain} has no guest agent channel ({text}): put {CHANNEL_XML} into a file, "
+        f"`{domain.virsh('attach-device', 'FILE', '--config')}`, then stop and start it"
     )
 
 

@@ -76,6 +76,9 @@ def _no_channel(domain: DomainFacts) -> Finding:
             "AGENT_SOCKET in the configuration, or let it be agent.sock beside qmp.sock."
         )
         return error("agent-channel", seen, means, Fix(advice=advice))
+    if domain.build.next_channel:
+        advice = "Its definition has one: stop it and start it; and run qemu-guest-agent in the guest."
+        return error("agent-channel", seen, means, Fix(advice=advice, commands=domain.restart))
     attaching = domain.named.virsh("attach-device", "agent.xml", "--config")
     return error(
         "agent-channel",

@@ -45,14 +45,17 @@ def _machine(domain: DomainFacts) -> Iterator[Finding]:
             name,
             f"{seen}, without ACPI",
             "the guest does not hear of vCPUs that are added",
-            Fix(
-                advice="Add this to <features>.",
-                xml="<acpi/>",
-                commands=(domain.named.virsh("edit"), *domain.restart),
-            ),
+            _with_acpi(domain),
         )
     else:
         yield ok(name, seen)
+
+
+def _with_acpi(domain: DomainFacts) -> Fix:
+    if domain.build.next_acpi:
+        return Fix(advice="Its definition has it: stop it and start it.", commands=domain.restart)
+    editing = domain.named.virsh("edit")
+    return Fix(advice="Add this to <features>.", xml="<acpi/>", commands=(editing, *domain.restart))
 
 
 def _by_hand(domain: DomainFacts) -> str:

@@ -55,10 +55,10 @@ def newer(package: Path, folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def booted(package: Path, folder: Path) -> Iterator[DebianMachine]:
-    """A machine with libvirt, on which `apt-get install` has installed the package before it booted."""
+    """A machine with libvirt and QEMU, on which `apt-get install` installed the package before it booted."""
     place = folder / "machine"
     place.mkdir()
-    libvirt = ("libvirt-daemon-system", "libvirt-clients", "polkitd")
+    libvirt = ("libvirt-daemon-system", "libvirt-clients", "polkitd", "qemu-system-x86")
     ansible_needs = "python3-apt"
     machine = DebianMachine(RELEASE, place, package, *libvirt, ansible_needs)
     yield machine

@@ -10,7 +10,16 @@ import pytest
 
 from tests.fakes.ansible import Administrator
 from tests.fakes.debian_machine import DebianMachine
-from tests.fakes.packaged_service import CONFIG, OBSERVE, OWN, POLICY, active, install, shown
+from tests.fakes.packaged_service import (
+    ACTUATOR,
+    CONFIG,
+    OBSERVE,
+    OWN,
+    POLICY,
+    active,
+    install,
+    shown,
+)
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="a root of a Debian release needs root"),
@@ -90,12 +99,15 @@ def test_edited_policies_are_reloaded_and_an_edited_configuration_is_a_restart(
     assert (edited.code, edited.changed) == (0, {"kvm-1": 2}), edited.said
     assert set(files(installed)) == {CONFIG, f"{ETC}/policies/a web.yml", f"{ETC}/policies/zz-rest.yaml"}
     assert shown(installed, "MainPID") == process
+    assert active(installed, ACTUATOR)
     assert "policies: 2" in installed.say("autoscaler", "status", check=False)
 
     config = {"version": 1, "connections": [{"libvirt": "qemu:///system"}], "interval": "2s"}
     assert administrator.roll_out({"kvm-1": {"vcpu_autoscaler_config": config}}).code == 0
     assert shown(installed, "MainPID") != process
     assert shown(installed, "StatusText") == "watching qemu:///system every 2 s"
+    assert not active(installed, ACTUATOR)
+    assert "libvirt" in installed.say("id", "--name", "--groups", "vcpu-autoscaler").split()
 
 
 def test_what_the_check_refuses_is_not_put_in_force_and_ends_the_roll_out(

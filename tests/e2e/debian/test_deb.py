@@ -11,6 +11,8 @@ import pytest
 
 from tests.fakes.debian_machine import DebianMachine
 from tests.fakes.packaged_service import (
+    ACTUATOR,
+    BOUNDS,
     CONFIG,
     OBSERVE,
     OWN,
@@ -19,6 +21,7 @@ from tests.fakes.packaged_service import (
     UNIT,
     active,
     install,
+    left_of_it,
     shown,
     wait_active,
 )
@@ -47,25 +50,20 @@ def machine(installed: DebianMachine) -> Iterator[DebianMachine]:
     installed.run("dpkg", "--purge", "vcpu-autoscaler")
 
 
-def left_of_it(machine: DebianMachine) -> set[str]:
-    """Every file with the service's name, but what dpkg keeps for itself and the root for its next run."""
-    found = machine.say(
-        *("find", "/", "-xdev", "-path", "/proc", "-prune", "-o", "-name", "*autoscaler*", "-print")
-    )
-    return {path for path in found.splitlines() if not path.startswith(("/var/lib/dpkg/", "/var/cache/"))}
-
-
 def test_as_installed_it_runs_confined_and_observes(installed: DebianMachine) -> None:
     assert installed.say("systemctl", "is-system-running") == "running"
     assert active(installed)
     assert installed.say("systemctl", "is-enabled", UNIT) == "enabled"
     assert shown(installed, "StatusText") == "watching qemu:///system every 5 s"
     assert shown(installed, "ControlGroup") == f"/autoscaler.slice/{UNIT}"
-    process = installed.path(f"/proc/{shown(installed, 'MainPID')}/status").read_text()
-    user = installed.say("id", "--user", "vcpu-autoscaler")
-    assert re.search(rf"^Uid:\s+{user}\s", process, re.MULTILINE)
-    assert re.search(r"^CapEff:\s+0+$", process, re.MULTILINE)
-    assert "libvirt" in installed.say("id", "--name", "--groups", "vcpu-autoscaler").split()
+    for unit in (UNIT, ACTUATOR):
+        home = f"/proc/{shown(installed, 'MainPID', unit)}"
+        process = installed.path(f"{home}/status").read_text()
+        user = installed.say("id", "--user", unit.removesuffix(".service"))
+        assert re.search(rf"^Uid:\s+{user}\s", process, re.MULTILINE)
+        assert re.search(r"^CapEff:\s+0+$", process, re.MULTILINE)
+        mounts = installed.path(f"{home}/mountinfo").read_text()
+        assert re.search(r"^\S+ \S+ \S+ \S+ / ro,", mounts, re.MULTILINE)
     assert installed.say("autoscaler", "--version").startswith("autoscaler ")
     said = installed.say("autoscaler", "check", "--strict", "--config.file", CONFIG)
     assert said == "2 files, 0 errors, 0 warnings"
@@ -81,13 +79,16 @@ def test_as_installed_it_runs_confined_and_observes(installed: DebianMachine) ->
     assert installed.run(*stranger, "test", "-r", journal, check=False).returncode
 
 
-def test_polkit_lets_the_services_user_write_to_libvirt_and_another_not(installed: DebianMachine) -> None:
+def test_polkit_lets_the_actuators_user_write_to_libvirt_and_neither_the_services_nor_another(
+    installed: DebianMachine,
+) -> None:
     def connects(user: str) -> bool:
         # Without the groups that a login would give: polkit looks them up by itself.
         become = ("setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups")
         return installed.run(*become, "virsh", "-c", "qemu:///system", "list", check=False).returncode == 0
 
-    assert connects("vcpu-autoscaler")
+    assert connects("vcpu-autoscaler-actuator")
+    assert not connects("vcpu-autoscaler")
     assert not connects("nobody")
 
 
@@ -146,10 +147,11 @@ def test_edits_and_state_outlive_an_upgrade_and_a_downgrade_and_what_is_disabled
         assert machine.path(OWN).read_text() == POLICY
         assert not machine.path(OBSERVE).exists()
         assert {"kept", "journal.sqlite"} <= {path.name for path in machine.path(STATE).iterdir()}
-    machine.run("systemctl", "disable", "--now", UNIT)
+    machine.run("systemctl", "disable", "--now", UNIT, ACTUATOR, BOUNDS)
     install(machine, newer)
-    assert not active(machine)
-    assert machine.say("systemctl", "is-enabled", UNIT, check=False) == "disabled"
+    for unit in (UNIT, ACTUATOR, BOUNDS):
+        assert not active(machine, unit)
+        assert machine.say("systemctl", "is-enabled", unit, check=False) == "disabled"
     assert "a next release" in machine.path(f"{CONFIG}.dpkg-dist").read_text()
 
 
@@ -158,7 +160,7 @@ def test_removal_keeps_configuration_and_state_and_purge_leaves_nothing(
 ) -> None:
     machine.write(OWN, POLICY)
     machine.run("dpkg", "--remove", "vcpu-autoscaler")
-    assert not active(machine)
+    assert not any(active(machine, unit) for unit in (UNIT, ACTUATOR, BOUNDS))
     assert machine.run("sh", "-c", "command -v autoscaler", check=False).returncode
     assert not machine.path("/usr/lib/vcpu-autoscaler").exists()
     assert machine.path(CONFIG).exists()
@@ -168,6 +170,7 @@ def test_removal_keeps_configuration_and_state_and_purge_leaves_nothing(
     assert machine.path(OWN).read_text() == POLICY
     machine.run("dpkg", "--purge", "vcpu-autoscaler")
     assert left_of_it(machine) == set()
-    assert machine.run("id", "vcpu-autoscaler", check=False).returncode
+    for user in ("vcpu-autoscaler", "vcpu-autoscaler-actuator"):
+        assert machine.run("id", user, check=False).returncode
     install(machine, package)
     assert active(machine)

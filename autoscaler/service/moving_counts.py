@@ -1,0 +1,53 @@
+"""Counts of what comes and goes, such as a decision's reason: those that move, for a scrape to tell.
+
+A domain that has lived for long has had many reasons, and holds few of them now. Prometheus needs a count
+while it moves: of one that stands it knows what it was. So one is told until it has stood for `TOLD_S`. When
+it moves again it is told as it stood for `AGAIN_S`, or nobody would see by how much it moved at first.
+
+Invariant: a count that is told never goes back.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+TOLD_S = 300.0
+"""Prometheus takes a series that has no sample for so long as gone, so no scrapes are further apart."""
+AGAIN_S = 60.0
+"""The longest that most leave between two scrapes."""
+
+Key = TypeVar("Key")
+
+
+class MovingCounts(Generic[Key]):
+    """Counts by what they are of."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Key, int] = {}
+        self._moved_s: dict[Key, float] = {}
+        """When each that is told moved last, the one that has stood longest first."""
+        self._stood: dict[Key, tuple[int, float]] = {}
+        """What those were that move again, and since when they do."""
+
+    def add(self, key: Key, now_s: float) -> None:
+        """Count one more; `now_s` never goes back."""
+        count = self._counts.get(key, 0)
+        self._counts[key] = count + 1
+        if self._moved_s.pop(key, None) is None and count:
+            self._stood[key] = count, now_s
+        self._moved_s[key] = now_s
+
+    def told(self, now_s: float) -> dict[Key, int]:
+        """Those that move, as they are to be told now."""
+        while self._moved_s:
+            key = next(iter(self._moved_s))
+            if now_s - self._moved_s[key] < TOLD_S:
+                break
+            del self._moved_s[key]
+        told = {key: self._counts[key] for key in self._moved_s}
+        for key, (count, since_s) in [*self._stood.items()]:
+            if now_s - since_s < AGAIN_S:
+                told[key] = count
+            else:
+                del self._stood[key]
+        return told
