@@ -152,8 +152,8 @@ class DownLimits:
 
     step_vcpus: int = 1
     """Most vCPUs that one move takes away, if that is more than `step_ratio` comes to."""
-    step_ratio: float = 0.0
-    """Most that one move takes away, as a share of the online vCPUs."""
+    step_ratio: float = 0.10
+    """Most that one move takes away, as a share of the online vCPUs; under 20 of them that is one."""
     cooldown_s: float = 60.0
     """Least gap after an actuation, and after any growth."""
     per_day: int = 500

@@ -145,5 +145,11 @@ def test_a_day_that_has_seen_its_shrinks_sees_no_more() -> None:
     assert stabilize(wish(6), at).next_vcpus == 6
 
 
+@pytest.mark.parametrize(("online", "left"), [(1, 1), (2, 1), (19, 18), (20, 18), (1000, 900)])
+def test_without_a_step_in_the_policy_a_move_takes_a_tenth_and_one_at_least(online: int, left: int) -> None:
+    at = replace(AT_FOUR, online=online, upper=4096, down=DownLimits())
+    assert stabilize(wish(1, online), at).next_vcpus == left
+
+
 def test_every_reason_has_its_sentence() -> None:
     assert set(SENTENCES) == set(Reason)

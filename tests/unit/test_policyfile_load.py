@@ -70,7 +70,7 @@ def test_the_whole_language_arrives_in_the_policy_tree() -> None:
             max_vcpus=8,
             sla=Sla(indicator=Indicator.UTILIZATION, below=0.8, slice_s=60, objective_ratio=0.99),
             strategy=AdaptiveStrategy(prices=Prices(vcpu_minute=1, add=1, remove=4)),
-            down=DownLimits(step_vcpus=1, cooldown_s=60, per_day=200),
+            down=DownLimits(step_vcpus=1, step_ratio=0.0, cooldown_s=60, per_day=200),
             schedules=(
                 Schedule(
                     name="office hours",
@@ -140,7 +140,7 @@ policies:
             ),
             strategy=TargetStrategy(utilization_ratio=0.625, tolerance_ratio=0.05, hold_s=5400.0),
             up=UpLimits(step_ratio=0.5, cooldown_s=0.5),
-            down=DownLimits(step_vcpus=2, cooldown_s=180.0, per_day=7),
+            down=DownLimits(step_vcpus=2, step_ratio=0.0, cooldown_s=180.0, per_day=7),
             schedules=(
                 Schedule(
                     name="night",
