@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.backends.actuator.protocol import Verb
 from autoscaler.core.policy import Match, Mode, Reclaim, opted_out
-from autoscaler.ports import Denied
+from autoscaler.errors import Denied
 
 if TYPE_CHECKING:
     from autoscaler.backends.connection import Connection

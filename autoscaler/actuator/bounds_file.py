@@ -30,7 +30,7 @@ from autoscaler.backends.qmp.guests import QmpGuest
 from autoscaler.core.model import MOST_VCPUS
 from autoscaler.core.owner import Owner
 from autoscaler.core.policy import Match
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

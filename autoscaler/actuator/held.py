@@ -10,7 +10,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from autoscaler.ports import BackendUnavailable, DomainGone
+from autoscaler.errors import BackendUnavailable, DomainGone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping

@@ -23,7 +23,7 @@ from autoscaler.backends.local.server import LineServer
 from autoscaler.backends.reached import Reaching
 from autoscaler.backends.system_clock import SystemClock
 from autoscaler.core.printable import printable
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from autoscaler.backends.actuator.protocol import KEYS, KEYS_OF_READING, OF_DOMAIN, Reading, Verb
 from autoscaler.core.model import MOST_VCPUS, DomainId
 from autoscaler.core.printable import printable
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

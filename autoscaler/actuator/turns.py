@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from autoscaler.core.rate import ChangeRate
-from autoscaler.ports import DomainBusy
+from autoscaler.errors import DomainBusy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -12,7 +12,7 @@ from autoscaler.actuator.held import HeldHost, TooManyOfHost
 from autoscaler.actuator.requests import NotUnderstood, understood
 from autoscaler.actuator.turns import TooMany, TooOften, Turns
 from autoscaler.backends.actuator.protocol import ERRORS, VALUES, Reading, Refusal, Verb
-from autoscaler.ports import AutoscalerError, BackendUnavailable
+from autoscaler.errors import AutoscalerError, BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

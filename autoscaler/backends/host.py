@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from autoscaler.core.model import HostView
-from autoscaler.ports import BackendUnavailable
+from autoscaler.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

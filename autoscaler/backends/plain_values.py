@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from autoscaler.core.model import DomainId
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

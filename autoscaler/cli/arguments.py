@@ -13,7 +13,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from autoscaler.cli.client import DEFAULT_SERVER, ask_within
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 
 _PLAIN = re.compile(r"[\w.@/+-]+", re.ASCII)
 _PATIENCE_S = 1.0

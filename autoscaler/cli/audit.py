@@ -16,7 +16,7 @@ from autoscaler.cli.configured import DEFAULT_CONFIG, ConfigOption, read_config
 from autoscaler.cli.explain import past_time, wall_time_s
 from autoscaler.cli.output import Output, OutputOption, print_json
 from autoscaler.core.printable import printable
-from autoscaler.ports import AuditUnavailable
+from autoscaler.errors import AuditUnavailable
 from autoscaler.service.audit_chain import Head, read_line
 from autoscaler.service.audit_files import audit_files, lines_of
 from autoscaler.service.audit_verify import verified

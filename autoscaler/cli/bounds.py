@@ -13,9 +13,9 @@ import typer
 from autoscaler.actuator.bounds import Charter, bounds_of
 from autoscaler.actuator.bounds_file import written
 from autoscaler.cli.configured import DEFAULT_CONFIG, ConfigOption, read_config
+from autoscaler.errors import AutoscalerError
 from autoscaler.policyfile import load_policies
 from autoscaler.policyfile.load import policy_files
-from autoscaler.ports import AutoscalerError
 
 _MODE = 0o644
 

@@ -19,8 +19,8 @@ import yaml
 
 from autoscaler import __version__
 from autoscaler.doctor.redacted import redacted, redacted_value
+from autoscaler.errors import AutoscalerError
 from autoscaler.policyfile.load import policy_files
-from autoscaler.ports import AutoscalerError
 from autoscaler.service.journal_reader import events
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from autoscaler.cli.coverage import Coverage, Covered, coverage
 from autoscaler.cli.output import Output, OutputOption, print_json, print_table
 from autoscaler.core.owner import Owner
 from autoscaler.core.policy import PolicySet
+from autoscaler.errors import AutoscalerError
 from autoscaler.policyfile import Problem, load_policies
 from autoscaler.policyfile.load import policy_files
 from autoscaler.policyfile.problem import printable, shown
 from autoscaler.policyfile.strict_yaml import read_document
 from autoscaler.policyfile.text_file import read_text_file
-from autoscaler.ports import AutoscalerError
 from autoscaler.service.config import LibvirtConnection, load_config
 from autoscaler.service.web_config import load_web_config
 from autoscaler.service.web_config_keys import WebConfigKeys

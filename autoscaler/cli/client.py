@@ -13,7 +13,7 @@ from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 import typer
 
 from autoscaler.cli.http_config import HTTP_CONFIG, http_config
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 
 _TIMEOUT_S = 10.0
 _UNAUTHORIZED = 401

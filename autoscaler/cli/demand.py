@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from autoscaler.cli.progress import progress
+from autoscaler.errors import JournalUnavailable
 from autoscaler.policyfile.problem import printable
 from autoscaler.policyfile.values import duration_s
-from autoscaler.ports import JournalUnavailable
 from autoscaler.replay.findings import TraceError
 from autoscaler.replay.generate import Kind, generate
 from autoscaler.replay.halves import halves

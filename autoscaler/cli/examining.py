@@ -12,9 +12,9 @@ from autoscaler.cli.configured import DEFAULT_CONFIG, is_missing, read_config
 from autoscaler.doctor.facts import DomainFacts, HostFacts, Way
 from autoscaler.doctor.gather_qmp import gather_qmp
 from autoscaler.doctor.report import DomainReport, HostReport, report_of
+from autoscaler.errors import BackendUnavailable
 from autoscaler.policyfile import load_policies
 from autoscaler.policyfile.load import policy_files
-from autoscaler.ports import BackendUnavailable
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.settings import Config, Connection, LibvirtConnection, QmpFolderConnection
 

@@ -17,7 +17,7 @@ import typer
 from autoscaler.core.named import virsh
 from autoscaler.core.printable import printable
 from autoscaler.doctor.mending import difference, mended
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from autoscaler.service.clock import SystemClock
 
 if TYPE_CHECKING:

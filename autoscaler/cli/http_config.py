@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoscaler.cli.http_config_keys import HttpConfigKeys
+from autoscaler.errors import AutoscalerError
 from autoscaler.policyfile.problem import printable
 from autoscaler.policyfile.strict_yaml import read_document
 from autoscaler.policyfile.text_file import read_text_file
 from autoscaler.policyfile.typed import read_section
-from autoscaler.ports import AutoscalerError
 
 if TYPE_CHECKING:
     from autoscaler.cli.http_config_keys import BasicAuthKeys, TlsConfigKeys

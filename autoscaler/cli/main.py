@@ -29,8 +29,8 @@ from autoscaler.cli.schema import schema
 from autoscaler.cli.slo import slo
 from autoscaler.cli.top import top
 from autoscaler.cli.usage import usage
+from autoscaler.errors import AutoscalerError
 from autoscaler.policyfile.problem import printable
-from autoscaler.ports import AutoscalerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

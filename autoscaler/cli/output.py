@@ -19,8 +19,8 @@ import typer
 from rich.cells import cell_len
 
 from autoscaler.cli.fitting import fitted, padded, shortened
+from autoscaler.errors import AutoscalerError
 from autoscaler.policyfile.problem import printable
-from autoscaler.ports import AutoscalerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,8 @@ import typer
 
 from autoscaler.cli.output import Output, print_json
 from autoscaler.cli.progress import progress
+from autoscaler.errors import JournalUnavailable
 from autoscaler.policyfile.problem import printable
-from autoscaler.ports import JournalUnavailable
 from autoscaler.service.strict_replay import strict_replay
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.backends.agent.inspection import AgentInspector
 from autoscaler.core.model import RunState
-from autoscaler.ports import AutoscalerError, DomainBusy
+from autoscaler.errors import AutoscalerError, DomainBusy
 from autoscaler.service.settings import HostLimits
 
 if TYPE_CHECKING:

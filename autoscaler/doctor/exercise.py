@@ -15,7 +15,7 @@ from autoscaler.backends.closing import HostClosing
 from autoscaler.core.model import RunState
 from autoscaler.doctor.checks.room import raise_to
 from autoscaler.doctor.finding import Fix, error, note, ok, warning
-from autoscaler.ports import AgentError, AutoscalerError, Denied
+from autoscaler.errors import AgentError, AutoscalerError, Denied
 from autoscaler.service.composition import connect
 from autoscaler.service.instruments import Instruments
 

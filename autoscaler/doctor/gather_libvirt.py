@@ -16,7 +16,7 @@ from autoscaler.backends.libvirt.inspection import LibvirtInspector
 from autoscaler.doctor.asking import Told, ask_agents
 from autoscaler.doctor.facts import Build, DomainFacts, HostFacts, Way
 from autoscaler.doctor.from_libvirt import build_of, vcpus_of
-from autoscaler.ports import BackendUnavailable
+from autoscaler.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -17,7 +17,13 @@ from autoscaler.backends.qmp.hypervisor import QmpHypervisor
 from autoscaler.doctor.asking import Told, ask_agents
 from autoscaler.doctor.facts import Build, DomainFacts, HostFacts, Way
 from autoscaler.doctor.from_qmp import build_of
-from autoscaler.ports import AgentAbsent, AutoscalerError, BackendUnavailable, DomainGone, NoChannel
+from autoscaler.errors import (
+    AgentAbsent,
+    AutoscalerError,
+    BackendUnavailable,
+    DomainGone,
+    NoChannel,
+)
 from autoscaler.service.settings import QmpFolderConnection
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 
 
 class LabError(AutoscalerError):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscaler.ports import AgentRefused
+from autoscaler.errors import AgentRefused
 from autoscaler.replay.abreast import abreast, alike, cut
 from autoscaler.replay.baselines.baseline import Seen
 from autoscaler.replay.plant import Plant

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 
 if TYPE_CHECKING:
     import numpy.typing as npt

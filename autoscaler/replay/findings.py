@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from operator import itemgetter
 
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 
 MOST_PROBLEMS = 20
 """Of one place: who made one mistake made it in every line, and that many show the pattern."""

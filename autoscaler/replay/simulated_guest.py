@@ -12,7 +12,7 @@ from uuid import NAMESPACE_DNS, uuid5
 
 from autoscaler.core.acpi import SlotReport, SlotReports
 from autoscaler.core.model import DomainId, DomainView, GuestVcpu, GuestVcpus, RunState
-from autoscaler.ports import AgentRefused, AgentUnresponsive, Conflict, Denied
+from autoscaler.errors import AgentRefused, AgentUnresponsive, Conflict, Denied
 
 if TYPE_CHECKING:
     from autoscaler.core.policy import Policy, PolicySet

@@ -14,7 +14,7 @@ from autoscaler.core.actuation import Actuation
 from autoscaler.core.model import GuestVcpus
 from autoscaler.core.operation import Action, Answer, LookAtGuest, Outcome, Plug, Requested, Unplug
 from autoscaler.core.removal import Removal
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentBlocked,
     AgentError,
     AgentUnresponsive,

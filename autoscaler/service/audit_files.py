@@ -12,7 +12,7 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
-from autoscaler.ports import AuditUnavailable
+from autoscaler.errors import AuditUnavailable
 from autoscaler.service.audit_chain import MOST_LINE_BYTES, read_line
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from autoscaler.ports import AuditUnavailable
+from autoscaler.errors import AuditUnavailable
 from autoscaler.service.audit_chain import MOST_LINE_BYTES, follows, line_of, read_line, stated, torn
 from autoscaler.service.audit_disk import DiskSync
 from autoscaler.service.audit_files import audit_files, file_of, first_entry

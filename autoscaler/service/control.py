@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from autoscaler.backends.local.peer import admits
 from autoscaler.backends.local.server import LineServer
+from autoscaler.errors import AutoscalerError, OutcomeUnknown
 from autoscaler.policyfile.problem import shown
-from autoscaler.ports import AutoscalerError, OutcomeUnknown
 from autoscaler.service.lanes import outcome_of
 
 if TYPE_CHECKING:

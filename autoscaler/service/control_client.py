@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.backends.agent.deadline import Deadline
 from autoscaler.backends.local.wire import encoded, receive, send
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from autoscaler.core.domain_state import DomainState
     from autoscaler.core.model import DomainId
     from autoscaler.core.operation import Action, Answer
-    from autoscaler.ports import AutoscalerError, Clock
+    from autoscaler.errors import AutoscalerError
+    from autoscaler.ports import Clock
     from autoscaler.service.acting import Machine
     from autoscaler.service.fleet import Fleet
     from autoscaler.service.governed import Governed

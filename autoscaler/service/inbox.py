@@ -13,7 +13,8 @@ from autoscaler.service.workers import Workers
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from autoscaler.ports import AutoscalerError, Clock
+    from autoscaler.errors import AutoscalerError
+    from autoscaler.ports import Clock
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ import sqlite3
 from math import inf
 from typing import TYPE_CHECKING
 
-from autoscaler.ports import JournalUnavailable
+from autoscaler.errors import JournalUnavailable
 from autoscaler.service import journal_file, journal_past
 from autoscaler.service.history import History
 from autoscaler.service.journal_audit import JournalAudit

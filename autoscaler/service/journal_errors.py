@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
-from autoscaler.ports import JournalUnavailable
+from autoscaler.errors import JournalUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from autoscaler.ports import JournalUnavailable
+from autoscaler.errors import JournalUnavailable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from autoscaler.core.model import DomainId
-from autoscaler.ports import JournalUnavailable
+from autoscaler.errors import JournalUnavailable
 from autoscaler.service.decision_record import as_known, was_seen
 from autoscaler.service.journal_audit import head_in
 from autoscaler.service.journal_errors import DAMAGE, damaged

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.ports import JournalUnavailable
+from autoscaler.errors import JournalUnavailable
 
 if TYPE_CHECKING:
     import sqlite3

@@ -11,7 +11,7 @@ import logging
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

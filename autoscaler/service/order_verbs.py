@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.condition import Condition, raising
 from autoscaler.core.orders import EVERY, Order, OrderKind
-from autoscaler.ports import AutoscalerError, JournalUnavailable
+from autoscaler.errors import AutoscalerError, JournalUnavailable
 from autoscaler.service.describe import order_of
 from autoscaler.service.order_names import Known, known_domains, picked
 

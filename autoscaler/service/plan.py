@@ -17,9 +17,9 @@ from autoscaler.core.policy import Match
 from autoscaler.core.policy_changes import meaning_of
 from autoscaler.core.preview import preview
 from autoscaler.core.reason import SENTENCES
+from autoscaler.errors import AutoscalerError
 from autoscaler.policyfile.load import load_texts
 from autoscaler.policyfile.text_file import decode
-from autoscaler.ports import AutoscalerError
 from autoscaler.service.assignments import governing
 from autoscaler.service.decision_record import counts_of
 

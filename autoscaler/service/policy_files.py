@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from autoscaler.core.policy_changes import PolicyChanges, differences
+from autoscaler.errors import AutoscalerError
 from autoscaler.policyfile.load import LoadedPolicies, fingerprint, load_policies
-from autoscaler.ports import AutoscalerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING
 
-from autoscaler.ports import AutoscalerError, OutcomeUnknown
+from autoscaler.errors import AutoscalerError, OutcomeUnknown
 from autoscaler.service.lanes import Lane
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from autoscaler.ports import AuditUnavailable, JournalUnavailable
+from autoscaler.errors import AuditUnavailable, JournalUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from autoscaler.replay.plant import Plant
 from autoscaler.replay.readings import Readings
 from autoscaler.replay.simulated_guest import SimulatedGuest, policy_of

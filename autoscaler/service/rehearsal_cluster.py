@@ -13,7 +13,7 @@ import threading
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.rehearsal_chunks import chunks, put_together
 

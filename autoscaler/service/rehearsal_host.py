@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from autoscaler.core.deadlines import Stage
     from autoscaler.core.policy import PolicySet
-    from autoscaler.ports import AutoscalerError
+    from autoscaler.errors import AutoscalerError
     from autoscaler.replay.circumstances import Circumstances
     from autoscaler.replay.readings import Readings
     from autoscaler.replay.simulated_guest import SimulatedGuest

@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, TypeVar
 
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from autoscaler.service.rehearsal_chunks import chunks, put_together
 
 if TYPE_CHECKING:

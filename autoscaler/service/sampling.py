@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from autoscaler.core.model import DomainView, HostView, Missing, MissingReason, Observation, RunState, Sample
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentAbsent,
     AgentBlocked,
     AgentError,

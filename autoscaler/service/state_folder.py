@@ -6,7 +6,7 @@ import errno
 import fcntl
 from typing import TYPE_CHECKING, TextIO
 
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 
 if TYPE_CHECKING:
     from pathlib import Path

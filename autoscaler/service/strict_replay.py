@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from prometheus_client import CollectorRegistry
 
 from autoscaler.backends.reached import Versions
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from autoscaler.service.controller import Controller
 from autoscaler.service.fleet import Fleet
 from autoscaler.service.host import Host

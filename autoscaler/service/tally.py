@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.demand import Dropped
 from autoscaler.core.operation import Direction, Outcome, Plug, Unplug
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentAbsent,
     AgentBlocked,
     AgentError,

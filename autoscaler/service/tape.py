@@ -22,7 +22,7 @@ import zlib
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from autoscaler.ports import AutoscalerError, JournalUnavailable
+from autoscaler.errors import AutoscalerError, JournalUnavailable
 from autoscaler.service.decision_record import inputs_of
 from autoscaler.service.tape_values import to_plain
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from autoscaler import ports
+from autoscaler import errors, ports
 from autoscaler.backends.plain_values import PlainValues
 from autoscaler.core import acpi, deadlines, model, operation, orders, owner, policy, reason
 from autoscaler.service import sampling, settings
 
 _VALUES = PlainValues(
-    "the tape", (acpi, deadlines, model, operation, orders, owner, policy, ports, reason, sampling, settings)
+    "the tape",
+    (acpi, deadlines, errors, model, operation, orders, owner, policy, ports, reason, sampling, settings),
 )
 
 to_plain = _VALUES.to_plain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from autoscaler.ports import JournalUnavailable
+from autoscaler.errors import JournalUnavailable
 from autoscaler.service.tape import essence
 from autoscaler.service.tape_values import to_plain
 

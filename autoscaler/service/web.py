@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from autoscaler.ports import JournalUnavailable
+from autoscaler.errors import JournalUnavailable
 from autoscaler.service.describe import domain_of, slots_of, status_of
 from autoscaler.service.exposition import exposition, form_for
 from autoscaler.service.journal_reader import events

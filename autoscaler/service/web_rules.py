@@ -10,7 +10,7 @@ import logging
 import shlex
 from typing import TYPE_CHECKING
 
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from autoscaler.service.web_config import WebConfig, load_web_config
 
 if TYPE_CHECKING:

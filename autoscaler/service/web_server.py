@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import uvicorn
 
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from autoscaler.service.gate import Gate
 from autoscaler.service.page.pages import StatusPage
 from autoscaler.service.settings import Listen

@@ -23,7 +23,7 @@ from urllib.error import HTTPError, URLError
 from autoscaler import __version__
 from autoscaler.core.printable import printable
 from autoscaler.core.reason import SENTENCES, Reason
-from autoscaler.ports import JournalUnavailable
+from autoscaler.errors import JournalUnavailable
 from autoscaler.service.journal_reader import moves_after, newest_id, under_way
 from autoscaler.service.settings import Occasion
 from autoscaler.service.webhook_post import post

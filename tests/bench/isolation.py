@@ -15,7 +15,7 @@ from autoscaler.backends.address import UnixAddress
 from autoscaler.backends.agent.channel import SocketAgentChannel
 from autoscaler.backends.agent.guest_agent import GuestAgent
 from autoscaler.core.model import DomainId, DomainView, RunState
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from autoscaler.service.clock import SystemClock
 from tests.bench.figures import Figure, figure
 from tests.bench.guest_row import GuestRow, guest_row

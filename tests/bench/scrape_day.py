@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autoscaler.core.policy import Match, Policy, TargetStrategy
-from autoscaler.ports import AgentUnresponsive
+from autoscaler.errors import AgentUnresponsive
 from autoscaler.service.exposition import exposition
 from autoscaler.service.metrics import SnapshotCollector
 from autoscaler.service.settings import HostLimits

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from autoscaler.core.model import CpuSource
-from autoscaler.ports import AgentUnresponsive, AutoscalerError, DomainBusy
+from autoscaler.errors import AgentUnresponsive, AutoscalerError, DomainBusy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from prometheus_client import CollectorRegistry
 
 from autoscaler.backends.closing import HostClosing
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.composition import connect
 from autoscaler.service.config import Config, Listen

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autoscaler.core.model import DomainId
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from tests.contract.backend import eventually
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from autoscaler.backends.agent.wire import nobody_listens
 from autoscaler.core.model import RunState
+from autoscaler.errors import AgentUnresponsive
 from autoscaler.policyfile.load import load_policies
-from autoscaler.ports import AgentUnresponsive
 from tests.contract.backend import Backend, Domain, Guest, Inhabited
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 

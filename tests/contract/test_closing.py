@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from autoscaler.core.model import RunState
-from autoscaler.ports import AutoscalerError, BackendUnavailable
+from autoscaler.errors import AutoscalerError, BackendUnavailable
 from tests.contract.backend import BOOT_PLUGGED, Backend, Domain, eventually
 from tests.contract.calls import Call, every_call
 from tests.contract.scene import Scene

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from autoscaler.core.model import RunState
-from autoscaler.ports import Conflict, Denied, DomainBusy
+from autoscaler.errors import Conflict, Denied, DomainBusy
 from tests.contract.backend import BOOT_PLUGGED, MAXIMUM, Backend, Domain, eventually
 from tests.contract.scene import Scene, refused
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from autoscaler.ports import Conflict, Denied
+from autoscaler.errors import Conflict, Denied
 from tests.contract.abilities import on_backends_that_give_back, on_backends_that_give_nothing_back
 from tests.contract.backend import BOOT_PLUGGED, MAXIMUM, Backend, Domain, eventually
 from tests.contract.scene import Scene, refused

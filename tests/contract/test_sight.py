@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId, RunState
-from autoscaler.ports import DomainGone
+from autoscaler.errors import DomainGone
 from tests.contract.abilities import (
     on_backends_that_tell_pauses,
     on_backends_with_labels,

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from autoscaler.core.model import RunState
-from autoscaler.ports import AgentAbsent, AgentUnresponsive, NoChannel
+from autoscaler.errors import AgentAbsent, AgentUnresponsive, NoChannel
 from tests.contract.abilities import on_backends_with_agent, on_backends_without_agent
 from tests.contract.backend import Backend, Domain, Inhabited, eventually
 from tests.contract.calls import Call, every_call_to_the_guest

@@ -17,7 +17,7 @@ import pytest
 from autoscaler.backends.acpi_reports import AT_ONCE
 from autoscaler.backends.qmp.guests import GuestFolder
 from autoscaler.core.model import RunState
-from autoscaler.ports import DomainBusy
+from autoscaler.errors import DomainBusy
 from tests.fakes.acpi_guest import (
     IN_PROGRESS,
     LETS_GO,

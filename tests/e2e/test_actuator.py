@@ -29,7 +29,7 @@ from autoscaler.backends.actuator.protocol import Verb
 from autoscaler.backends.connection import QmpFolderConnection
 from autoscaler.core.model import DomainId, DomainView
 from autoscaler.core.policy import Match
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentError,
     BackendUnavailable,
     Denied,

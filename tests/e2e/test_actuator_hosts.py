@@ -21,7 +21,7 @@ from autoscaler.backends.actuator.hypervisor import ActuatedQmp
 from autoscaler.backends.actuator.protocol import Reading, Refusal
 from autoscaler.backends.connection import LibvirtConnection, QmpFolderConnection
 from autoscaler.core.model import DomainId
-from autoscaler.ports import BackendUnavailable
+from autoscaler.errors import BackendUnavailable
 from tests.fakes.hung_daemon import hung_daemon
 from tests.fakes.libvirt_daemon import passing_libvirt_daemon
 from tests.fakes.running_actuator import EVERYTHING, RunningActuator

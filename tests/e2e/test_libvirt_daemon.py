@@ -24,8 +24,7 @@ from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
 from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId, DomainView
 from autoscaler.core.owner import Owner
-from autoscaler.lab.spec import GuestSpec
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentAbsent,
     AgentBlocked,
     AgentUnresponsive,
@@ -35,6 +34,7 @@ from autoscaler.ports import (
     NoChannel,
     OutcomeUnknown,
 )
+from autoscaler.lab.spec import GuestSpec
 from tests.fakes.libvirt_daemon import LibvirtDaemon, passing_libvirt_daemon
 from tests.fakes.libvirt_domains import AGENT_CHANNEL, RealClock, bare_qemu_domain
 

@@ -12,7 +12,7 @@ import pytest
 
 from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId, DomainView, RunState
-from autoscaler.ports import Denied
+from autoscaler.errors import Denied
 from tests.fakes.libvirt_daemon import LibvirtDaemon, administering, passing_libvirt_daemon
 from tests.fakes.libvirt_domains import RealClock, bare_qemu_domain
 

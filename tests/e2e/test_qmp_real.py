@@ -15,7 +15,7 @@ import pytest
 
 from autoscaler.backends.qmp.guests import GuestFolder
 from autoscaler.core.model import DomainEventKind, RunState
-from autoscaler.ports import Conflict, Denied
+from autoscaler.errors import Conflict, Denied
 from tests.fakes.qmp_room import Listener, QmpRoom, names, only, sweep_until
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from autoscaler.backends.agent.channel import SocketAgentChannel
 from autoscaler.backends.agent.guest_agent import GuestAgent
 from autoscaler.backends.agent.measured import MeasuredChannel
 from autoscaler.core.model import CpuSource, DomainId, DomainView, RunState
+from autoscaler.errors import AgentAbsent, AgentBlocked, AgentRefused
 from autoscaler.lab import sources
 from autoscaler.lab.cache import cache_folder
-from autoscaler.ports import AgentAbsent, AgentBlocked, AgentRefused
 from autoscaler.service.clock import SystemClock
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from autoscaler.backends.agent.wire import refusal
 from autoscaler.core.model import DomainId, DomainView, RunState
-from autoscaler.ports import AgentRefused
+from autoscaler.errors import AgentRefused
 from tests.fakes.scripted_guest import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autoscaler.ports import AutoscalerError
+    from autoscaler.errors import AutoscalerError
     from tests.fakes.scripted_guest import ScriptedGuest
 
 WEB = DomainId("lab", "5f0c6a52-8b1e-4f6c-9a53-3c1c3e0f7a11")

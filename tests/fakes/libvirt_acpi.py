@@ -21,7 +21,7 @@ from autoscaler.backends.libvirt.events import EventFeed
 from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
 from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.core.model import DomainEvent, DomainView
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from tests.fakes.acpi_guest import IN_PROGRESS, REFUSED, AcpiGuest, kvm_opens
 from tests.fakes.libvirt_domains import RealClock
 from tests.fakes.libvirt_namespace import QEMU_CONF

@@ -18,7 +18,7 @@ import libvirt
 from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
 from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.core.model import DomainEvent, DomainEventKind
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from tests.fakes.libvirt_domains import RealClock, bare_qemu_domain
 from tests.fakes.libvirt_namespace import QEMU_CONF
 

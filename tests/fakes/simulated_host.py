@@ -36,16 +36,16 @@ from autoscaler.core.model import (
     Sample,
 )
 from autoscaler.core.policy import Policy, PolicySet
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentAbsent,
     AutoscalerError,
     BackendUnavailable,
-    Clock,
     Conflict,
     Denied,
     DomainBusy,
     DomainGone,
 )
+from autoscaler.ports import Clock
 from autoscaler.service.controller import Controller
 from autoscaler.service.fleet import Fleet
 from autoscaler.service.host import Host

@@ -17,7 +17,7 @@ from autoscaler.backends.agent.connection import AgentConnection
 from autoscaler.backends.agent.deadline import Deadline
 from autoscaler.backends.agent.proc_stat import parse_id_list, parse_proc_stat
 from autoscaler.backends.agent.wire import DEPTH, MalformedReply, decode_json, decode_reply
-from autoscaler.ports import AgentNonsense
+from autoscaler.errors import AgentNonsense
 from tests.fakes.examples import VIEW
 
 if TYPE_CHECKING:

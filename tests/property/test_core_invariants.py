@@ -29,7 +29,7 @@ from autoscaler.core.policy import (
 )
 from autoscaler.core.recommend import Recommendation, by_target
 from autoscaler.core.stabilize import Situation, Target, stabilize
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentAbsent,
     AgentNonsense,
     AgentRefused,

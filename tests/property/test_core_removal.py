@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from autoscaler.core.condition import Condition
 from autoscaler.core.policy import DownLimits, Reclaim
-from autoscaler.ports import (
+from autoscaler.errors import (
     AutoscalerError,
     BackendUnavailable,
     Conflict,

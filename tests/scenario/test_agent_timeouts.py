@@ -17,7 +17,7 @@ from autoscaler.backends.agent.breaker import TRIP_AFTER
 from autoscaler.backends.agent.channel import SocketAgentChannel
 from autoscaler.backends.agent.guest_agent import GuestAgent
 from autoscaler.core.model import CpuSource, DomainEvent, DomainEventKind, DomainId, DomainView
-from autoscaler.ports import AgentLeftAlone, AgentNonsense, AgentUnresponsive
+from autoscaler.errors import AgentLeftAlone, AgentNonsense, AgentUnresponsive
 from autoscaler.service.clock import SystemClock
 from tests.fakes.examples import VIEW
 from tests.fakes.scripted_agent import ANY, Fault, ScriptedAgent

@@ -16,7 +16,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from autoscaler.service.control_client import ask_control
 from tests.fakes.crash_lab import LOADS, CrashLab
 

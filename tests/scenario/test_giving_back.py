@@ -14,7 +14,13 @@ from autoscaler.core.operation import Direction, Outcome
 from autoscaler.core.orders import Order, OrderKind
 from autoscaler.core.policy import DownLimits, ManualChange, Mode, Policy, Reclaim
 from autoscaler.core.reason import Reason
-from autoscaler.ports import BackendUnavailable, Denied, DomainBusy, DomainFrozen, OutcomeUnknown
+from autoscaler.errors import (
+    BackendUnavailable,
+    Denied,
+    DomainBusy,
+    DomainFrozen,
+    OutcomeUnknown,
+)
 from autoscaler.service.journal_reader import events
 from tests.fakes.simulated_host import EPOCH_S
 from tests.scenario.test_growing_and_shrinking import POLICY, Story

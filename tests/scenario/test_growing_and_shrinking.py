@@ -22,7 +22,7 @@ from autoscaler.core.policy import (
     UpLimits,
 )
 from autoscaler.core.reason import Reason
-from autoscaler.ports import AgentUnresponsive, BackendUnavailable, Denied, OutcomeUnknown
+from autoscaler.errors import AgentUnresponsive, BackendUnavailable, Denied, OutcomeUnknown
 from autoscaler.service.journal_reader import events
 from autoscaler.service.tally import UNKNOWN
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation

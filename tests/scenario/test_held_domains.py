@@ -12,7 +12,7 @@ from autoscaler.core.deadlines import Deadlines
 from autoscaler.core.model import RunState
 from autoscaler.core.policy import DownLimits, Fallback, Match, MissingRule, Policy, TargetStrategy
 from autoscaler.core.reason import Reason
-from autoscaler.ports import DomainBusy, DomainFrozen
+from autoscaler.errors import DomainBusy, DomainFrozen
 from autoscaler.service.snapshot import DomainSnapshot
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 

@@ -12,7 +12,7 @@ from autoscaler.core.condition import Condition
 from autoscaler.core.model import DomainId
 from autoscaler.core.policy import DownLimits, ManualChange, Match, Policy, TargetStrategy
 from autoscaler.core.reason import Reason
-from autoscaler.ports import AgentUnresponsive
+from autoscaler.errors import AgentUnresponsive
 from autoscaler.service.journal_reader import events
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 

@@ -21,7 +21,7 @@ from autoscaler.core.policy import (
     TargetStrategy,
 )
 from autoscaler.core.reason import Reason
-from autoscaler.ports import AgentUnresponsive, JournalUnavailable
+from autoscaler.errors import AgentUnresponsive, JournalUnavailable
 from autoscaler.service.journal_reader import decision_at, domains_called, events
 from autoscaler.service.order_verbs import OrderRefused, OrderVerbs
 from autoscaler.service.settings import HostLimits

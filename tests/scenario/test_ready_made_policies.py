@@ -11,8 +11,8 @@ import pytest
 from autoscaler.core.decision import Verdict
 from autoscaler.core.policy import Policy
 from autoscaler.core.reason import Reason
+from autoscaler.errors import AgentUnresponsive
 from autoscaler.policyfile import load_policies
-from autoscaler.ports import AgentUnresponsive
 from autoscaler.service.settings import HostLimits
 from tests.fakes.simulated_host import ROOMY, SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 

@@ -13,7 +13,7 @@ from autoscaler.core.model import DomainId, GuestVcpus
 from autoscaler.core.operation import Outcome
 from autoscaler.core.policy import DownLimits, Fallback, Match, MissingRule, Policy, Reclaim, TargetStrategy
 from autoscaler.core.reason import Reason
-from autoscaler.ports import AgentUnresponsive, BackendUnavailable, Denied
+from autoscaler.errors import AgentUnresponsive, BackendUnavailable, Denied
 from autoscaler.service.describe import domain_of, operation_of
 from autoscaler.service.journal_reader import events
 from autoscaler.service.lookup import Explained, explained

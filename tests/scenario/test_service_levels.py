@@ -12,7 +12,7 @@ from autoscaler.core.condition import Condition
 from autoscaler.core.orders import EVERY, Order, OrderKind
 from autoscaler.core.policy import AdaptiveStrategy, DownLimits, Match, Mode, Policy, PolicySet, Sla
 from autoscaler.core.slo import SloReport
-from autoscaler.ports import AgentUnresponsive
+from autoscaler.errors import AgentUnresponsive
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
 POLICY = Policy(

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from autoscaler.core.policy import Match, Policy
-from autoscaler.ports import AgentUnresponsive, Denied
+from autoscaler.errors import AgentUnresponsive, Denied
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
 DAYS, DAY_S = 30, 86400.0

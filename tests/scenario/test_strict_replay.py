@@ -14,7 +14,7 @@ from autoscaler.core import adaptive
 from autoscaler.core.model import RunState
 from autoscaler.core.orders import Order, OrderKind
 from autoscaler.core.policy import DownLimits, Match, Policy, PolicySet, Reclaim, Schedule, TargetStrategy
-from autoscaler.ports import AgentUnresponsive, OutcomeUnknown
+from autoscaler.errors import AgentUnresponsive, OutcomeUnknown
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.strict_replay import StrictReplay, strict_replay
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation

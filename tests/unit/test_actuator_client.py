@@ -17,7 +17,7 @@ from autoscaler.backends.actuator.protocol import Reading, Verb
 from autoscaler.backends.local.peer import Peer
 from autoscaler.backends.local.server import LineServer
 from autoscaler.core.model import DomainId
-from autoscaler.ports import AutoscalerError, BackendUnavailable, Conflict, OutcomeUnknown
+from autoscaler.errors import AutoscalerError, BackendUnavailable, Conflict, OutcomeUnknown
 
 WEB = DomainId("qemu:///system", "7b8f4c3e-58d2-4b6d-9d1c-0a5f6f3b2a10")
 

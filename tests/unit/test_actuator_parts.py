@@ -7,7 +7,7 @@ import sys
 
 LEFT_OUT = ("yaml", "pydantic", "starlette", "uvicorn", "jinja2", "apscheduler", "prometheus_client", "typer")
 """Packages that the service has and this process must not."""
-MAY_HAVE = ("actuator", "backends", "core", "ports")
+MAY_HAVE = ("actuator", "backends", "core", "errors")
 
 
 def loaded() -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from autoscaler.backends.agent.breaker import LONGEST_REST_S, TRIP_AFTER, Breaker
 from autoscaler.backends.agent.guest_agent import GuestAgent
 from autoscaler.core.model import DomainEvent, DomainEventKind
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentAbsent,
     AgentBlocked,
     AgentLeftAlone,

@@ -6,7 +6,7 @@ import pytest
 
 from autoscaler.backends.agent.measured import MeasuredChannel
 from autoscaler.core.model import DomainId
-from autoscaler.ports import AgentBlocked
+from autoscaler.errors import AgentBlocked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ import pytest
 
 from autoscaler.backends.agent.guest_agent import GuestAgent
 from autoscaler.core.model import CpuSource
-from autoscaler.ports import AgentAbsent, AgentUnresponsive, AutoscalerError, DomainGone
+from autoscaler.errors import AgentAbsent, AgentUnresponsive, AutoscalerError, DomainGone
 from tests.fakes.guest_channel import VIEW, GuestChannel, SteppedClock
 from tests.fakes.scripted_guest import ScriptedGuest
 

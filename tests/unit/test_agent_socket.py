@@ -18,7 +18,7 @@ from autoscaler.backends.address import TcpAddress, UnixAddress
 from autoscaler.backends.agent.channel import SocketAgentChannel
 from autoscaler.backends.agent.connection import SYNC_BYTES
 from autoscaler.core.model import DomainId
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentAbsent,
     AgentBlocked,
     AgentNonsense,

@@ -6,7 +6,7 @@ import pytest
 
 from autoscaler.backends.agent.guest_agent import GuestAgent
 from autoscaler.core.model import GuestVcpus
-from autoscaler.ports import AgentBlocked, AgentNonsense, AgentRefused
+from autoscaler.errors import AgentBlocked, AgentNonsense, AgentRefused
 from tests.fakes.guest_channel import WEB, GuestChannel
 from tests.fakes.scripted_guest import CPU_FOLDER, ScriptedGuest
 

@@ -13,7 +13,7 @@ from autoscaler.backends.agent.wire import (
     printable,
 )
 from autoscaler.core.named import Named
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentBlocked,
     AgentError,
     AgentNonsense,

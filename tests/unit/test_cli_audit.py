@@ -19,7 +19,7 @@ from autoscaler.core.model import DomainId
 from autoscaler.core.operation import Outcome
 from autoscaler.core.orders import EVERY, Order, OrderKind
 from autoscaler.core.policy import PolicySet
-from autoscaler.ports import AuditUnavailable
+from autoscaler.errors import AuditUnavailable
 from autoscaler.service import audit_entries
 from autoscaler.service.journal import SqliteJournal
 from tests.fakes.audited import audit_log

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from autoscaler.backends.local.peer import Peer
 from autoscaler.cli.main import app
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from autoscaler.service.control import ControlSocket
 from autoscaler.service.control_client import ControlRefused
 

@@ -14,7 +14,7 @@ from autoscaler.core.model import CpuSource
 from autoscaler.doctor import from_qmp
 from autoscaler.doctor.facts import Build, Slot, Topology, listed
 from autoscaler.doctor.from_libvirt import build_of, cpus_in, vcpus_of
-from autoscaler.ports import AgentUnresponsive, DomainFrozen
+from autoscaler.errors import AgentUnresponsive, DomainFrozen
 from autoscaler.service.clock import SystemClock
 from tests.fakes.guest_channel import WEB, GuestChannel
 from tests.fakes.scripted_guest import ScriptedGuest

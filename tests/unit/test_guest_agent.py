@@ -14,7 +14,7 @@ from autoscaler.backends.agent.guest_agent import GuestAgent
 from autoscaler.backends.agent.probe_ladder import RECHECK_S
 from autoscaler.backends.agent.session import MOST_LOST
 from autoscaler.core.model import CpuSource, DomainEvent, DomainEventKind, DomainId
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentAbsent,
     AgentBlocked,
     AgentLeftAlone,

@@ -12,7 +12,7 @@ import pytest
 from autoscaler.backends.host import LocalHostProbe, is_local, machine_of
 from autoscaler.backends.libvirt.host import LibvirtHostProbe
 from autoscaler.backends.libvirt.link import LibvirtLink
-from autoscaler.ports import BackendUnavailable
+from autoscaler.errors import BackendUnavailable
 from tests.fakes.libvirt_domains import RealClock
 
 PSI = """\

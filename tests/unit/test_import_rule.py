@@ -36,18 +36,19 @@ READS_A_CLOCK = {"now", "today", "utcnow"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "core": {"core"},
+    "errors": set(),
     "ports": {"core"},
-    "backends": {"core", "ports", "backends"},
-    "actuator": {"core", "ports", "backends", "actuator"},
+    "backends": {"core", "errors", "ports", "backends"},
+    "actuator": {"core", "errors", "ports", "backends", "actuator"},
     "rules": {"core", "rules"},
-    "policyfile": {"core", "ports", "policyfile"},
-    "replay": {"core", "ports", "replay"},
-    "service": {"core", "ports", "backends", "policyfile", "replay", "service"},
-    "doctor": {"core", "ports", "backends", "service", "doctor"},
-    "lab": {"core", "ports", "backends", "policyfile", "replay", "service", "lab"},
+    "policyfile": {"core", "policyfile"},
+    "replay": {"core", "errors", "ports", "replay"},
+    "service": {"core", "errors", "ports", "backends", "policyfile", "replay", "service"},
+    "doctor": {"core", "errors", "ports", "backends", "service", "doctor"},
+    "lab": {"core", "errors", "backends", "policyfile", "replay", "service", "lab"},
     "cli": {
-        *("core", "ports", "backends", "actuator", "policyfile", "replay", "rules", "service", "doctor"),
-        *("lab", "cli"),
+        *("core", "errors", "ports", "backends", "actuator", "policyfile", "replay", "rules", "service"),
+        *("doctor", "lab", "cli"),
     },
 }
 ONLY_IN = {
@@ -124,6 +125,7 @@ def test_what_counts_as_pure_is_in_the_standard_library() -> None:
         pytest.param("core/x.py", "read = date.today", id="the core keeps a clock for later"),
         pytest.param("core/x.py", "from logging import getLogger", id="the core logs"),
         pytest.param("core/x.py", "from autoscaler import ports", id="the core knows the ports"),
+        pytest.param("core/x.py", "from autoscaler import errors", id="the core knows the world's errors"),
         pytest.param(
             "backends/x.py", "from autoscaler.service.web import WebServer", id="backend to service"
         ),

@@ -13,7 +13,7 @@ import pytest
 from autoscaler.backends.libvirt import agent as libvirt_agent
 from autoscaler.backends.libvirt.agent import PLACES, PLACES_OF_SILENT, LibvirtAgentChannel
 from autoscaler.core.model import DomainId
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentNonsense,
     AgentUnresponsive,
     BackendUnavailable,

@@ -31,7 +31,7 @@ from libvirt import VIR_ERR_SYSTEM_ERROR as SYSTEM_ERROR
 from autoscaler.backends.libvirt.agent_errors import AGENT_COMMAND_FAILED, AGENT_COMMAND_TIMEOUT, ask_failed
 from autoscaler.backends.libvirt.errors import look_failed, opening_failed, plug_failed, said
 from autoscaler.core.named import Named
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentAbsent,
     AgentBlocked,
     AgentNonsense,

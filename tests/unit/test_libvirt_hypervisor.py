@@ -20,7 +20,7 @@ from autoscaler.backends.libvirt.loop import ensure_event_loop
 from autoscaler.backends.libvirt.metadata import NAMESPACE
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainId, DomainView, RunState
 from autoscaler.core.owner import Owner
-from autoscaler.ports import BackendUnavailable, Conflict, Denied, DomainGone
+from autoscaler.errors import BackendUnavailable, Conflict, Denied, DomainGone
 from tests.fakes.libvirt_domains import RealClock, pretend_domain
 
 if TYPE_CHECKING:
@@ -318,7 +318,7 @@ def test_the_version_of_libvirt_is_told_and_none_for_a_qemu_that_is_not_there(
 def test_without_libvirt_python_the_backend_says_how_to_get_it() -> None:
     script = (
         "import sys; sys.modules['libvirt'] = None\n"
-        "from autoscaler.ports import BackendUnavailable\n"
+        "from autoscaler.errors import BackendUnavailable\n"
         "try:\n    import autoscaler.backends.libvirt.hypervisor\n"
         "except BackendUnavailable as error:\n    print(error)\n"
     )

@@ -9,7 +9,7 @@ import libvirt
 import pytest
 
 from autoscaler.backends.libvirt.link import LibvirtLink
-from autoscaler.ports import BackendUnavailable
+from autoscaler.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

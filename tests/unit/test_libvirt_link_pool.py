@@ -11,7 +11,7 @@ import pytest
 from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
 from autoscaler.backends.libvirt.link import LibvirtLink
 from autoscaler.backends.libvirt.link_pool import LinkPool
-from autoscaler.ports import BackendUnavailable
+from autoscaler.errors import BackendUnavailable
 from tests.fakes.libvirt_domains import RealClock
 
 

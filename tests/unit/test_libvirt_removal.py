@@ -21,7 +21,13 @@ from autoscaler.backends.libvirt.removal import highest_removable, removal_flags
 from autoscaler.backends.libvirt.stats import DomainViews
 from autoscaler.core.acpi import SlotReports
 from autoscaler.core.named import Named
-from autoscaler.ports import AutoscalerError, Denied, DomainBusy, DomainGone, OutcomeUnknown
+from autoscaler.errors import (
+    AutoscalerError,
+    Denied,
+    DomainBusy,
+    DomainGone,
+    OutcomeUnknown,
+)
 from tests.fakes.libvirt_domains import RealClock
 from tests.unit.test_libvirt_errors import LOCKED, failure
 from tests.unit.test_libvirt_stats import TWO_VCPUS, swept

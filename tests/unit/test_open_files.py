@@ -15,7 +15,7 @@ from autoscaler.backends.address import UnixAddress
 from autoscaler.backends.agent.channel_errors import connect_failed
 from autoscaler.backends.qmp.session import LinkDownError, QmpSession
 from autoscaler.cli import run
-from autoscaler.ports import BackendUnavailable
+from autoscaler.errors import BackendUnavailable
 from tests.fakes.scripted_qmp import ScriptedQmp
 
 

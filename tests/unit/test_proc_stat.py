@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from autoscaler.backends.agent.proc_stat import Counters, parse_id_list, parse_pressure, parse_proc_stat
-from autoscaler.ports import AgentNonsense
+from autoscaler.errors import AgentNonsense
 
 TWO_VCPUS = b"""\
 cpu  1000 20 300 90000 400 5 60 70 900 10

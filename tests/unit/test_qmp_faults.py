@@ -17,7 +17,7 @@ from autoscaler.backends.address import TcpAddress, UnixAddress
 from autoscaler.backends.qmp import hypervisor as qmp_backend
 from autoscaler.backends.qmp.guests import GuestFolder, GuestList, QmpGuest
 from autoscaler.core.model import DomainEvent, DomainEventKind
-from autoscaler.ports import BackendUnavailable, DomainBusy, DomainGone, OutcomeUnknown
+from autoscaler.errors import BackendUnavailable, DomainBusy, DomainGone, OutcomeUnknown
 from tests.fakes.qmp_room import Listener, QmpRoom, guest_of, names, only, sweep_until
 from tests.fakes.scripted_qmp import Fault
 

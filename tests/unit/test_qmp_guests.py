@@ -7,7 +7,7 @@ import pytest
 
 from autoscaler.backends.address import Address, TcpAddress, UnixAddress, parse_address
 from autoscaler.backends.qmp.guests import GuestFolder, GuestList, QmpGuest
-from autoscaler.ports import BackendUnavailable
+from autoscaler.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from pathlib import Path

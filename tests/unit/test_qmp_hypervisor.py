@@ -10,7 +10,7 @@ import pytest
 from autoscaler.backends.address import UnixAddress
 from autoscaler.backends.qmp.guests import GuestFolder, GuestList
 from autoscaler.core.model import DomainEventKind, DomainId, RunState
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentAbsent,
     BackendUnavailable,
     Conflict,

@@ -9,7 +9,7 @@ import pytest
 
 from autoscaler.backends.acpi_reports import AT_ONCE
 from autoscaler.core.model import DomainEventKind
-from autoscaler.ports import Denied, DomainBusy, OutcomeUnknown
+from autoscaler.errors import Denied, DomainBusy, OutcomeUnknown
 from tests.fakes.qmp_room import Listener, QmpRoom, only
 from tests.fakes.scripted_qmp import Fault, ScriptedQmp
 

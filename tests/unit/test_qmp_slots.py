@@ -4,7 +4,7 @@ import pytest
 
 from autoscaler.backends.qmp.replies import SLOTS, Slot
 from autoscaler.backends.qmp.slots import cpu_adds, device_adds, in_slot_order
-from autoscaler.ports import Denied
+from autoscaler.errors import Denied
 
 
 def slots(*props: dict[str, int], taken: int = 0, vcpus: int = 1) -> list[Slot]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autoscaler.core.model import DomainView
-from autoscaler.ports import AgentRefused, AgentUnresponsive, Conflict, Denied
+from autoscaler.errors import AgentRefused, AgentUnresponsive, Conflict, Denied
 from autoscaler.replay.circumstances import Circumstances, Contention, Lag, Spread
 from autoscaler.replay.plant import Plant
 from autoscaler.replay.readings import Readings

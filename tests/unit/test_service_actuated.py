@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from autoscaler.backends.closing import HostClosing
-from autoscaler.ports import BackendUnavailable
+from autoscaler.errors import BackendUnavailable
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.composition import connect
 from autoscaler.service.config import Config, LibvirtConnection

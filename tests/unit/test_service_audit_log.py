@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.ports import AuditUnavailable
+from autoscaler.errors import AuditUnavailable
 from autoscaler.service.audit_chain import MOST_LINE_BYTES, Head
 from autoscaler.service.audit_files import audit_files
 from autoscaler.service.audit_log import AuditLog

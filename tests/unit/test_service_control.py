@@ -24,7 +24,7 @@ import pytest
 from autoscaler.backends.local import server as line_server
 from autoscaler.backends.local.bound_socket import SocketUnavailable
 from autoscaler.backends.local.peer import Peer, admits
-from autoscaler.ports import AutoscalerError, Conflict, OutcomeUnknown
+from autoscaler.errors import AutoscalerError, Conflict, OutcomeUnknown
 from autoscaler.service import control, control_client
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.control import ControllerBusy, ControlSocket, on_controller
@@ -577,7 +577,7 @@ def test_who_may_give_orders(peer: Peer, mode: int, *, admitted: bool) -> None:
 ASK_AS = """
 import os, sys
 from pathlib import Path
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from autoscaler.service.control_client import ask_control
 
 path, user, *groups = sys.argv[1:]

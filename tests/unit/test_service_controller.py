@@ -13,7 +13,7 @@ import pytest
 
 from autoscaler.core.policy import DownLimits, ManualChange, Match, Mode, Policy, PolicySet, TargetStrategy
 from autoscaler.core.reason import Reason
-from autoscaler.ports import AutoscalerError, JournalUnavailable
+from autoscaler.errors import AutoscalerError, JournalUnavailable
 from autoscaler.service.journal_reader import events
 from autoscaler.service.lanes import Lane
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation

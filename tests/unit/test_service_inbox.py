@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from autoscaler.ports import AutoscalerError, DomainGone
+from autoscaler.errors import AutoscalerError, DomainGone
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.inbox import Inbox
 from autoscaler.service.lanes import Lane, outcome_of

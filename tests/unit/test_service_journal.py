@@ -19,7 +19,8 @@ from autoscaler.core.orders import EVERY, Order, OrderKind
 from autoscaler.core.reason import Reason
 from autoscaler.core.recommend import TargetTrace
 from autoscaler.core.stabilize import Clamp
-from autoscaler.ports import JournalUnavailable, Kept
+from autoscaler.errors import JournalUnavailable
+from autoscaler.ports import Kept
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.journal_reader import decision_at, events
 from tests.fakes.examples import DECISION, DOMAIN, GROWTH, LOAD, MISSING, OPERATION

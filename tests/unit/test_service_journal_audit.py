@@ -13,7 +13,7 @@ import pytest
 
 from autoscaler.core.operation import Outcome
 from autoscaler.core.reason import Reason
-from autoscaler.ports import AuditUnavailable, JournalUnavailable
+from autoscaler.errors import AuditUnavailable, JournalUnavailable
 from autoscaler.service.audit_log import AuditLog
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.journal_reader import audit_head, events

@@ -18,7 +18,7 @@ from autoscaler.core.learned import DAY_S
 from autoscaler.core.model import DomainId
 from autoscaler.core.operation import Outcome
 from autoscaler.core.orders import EVERY, Order, OrderKind
-from autoscaler.ports import JournalUnavailable
+from autoscaler.errors import JournalUnavailable
 from autoscaler.service import journal_damage
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.journal_reader import decision_at, events, moves, moves_after

@@ -16,7 +16,7 @@ import pytest
 from autoscaler.core.orders import EVERY, Order, OrderKind
 from autoscaler.core.policy import Match, Policy, TargetStrategy
 from autoscaler.core.reason import Reason
-from autoscaler.ports import AutoscalerError, JournalUnavailable
+from autoscaler.errors import AutoscalerError, JournalUnavailable
 from autoscaler.service.config import Config
 from autoscaler.service.daemon import Service
 from autoscaler.service.journal import SqliteJournal

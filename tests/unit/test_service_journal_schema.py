@@ -13,7 +13,8 @@ import pytest
 from autoscaler.core.learned import DAY_S
 from autoscaler.core.model import DomainId
 from autoscaler.core.operation import Outcome
-from autoscaler.ports import JournalUnavailable, Kept
+from autoscaler.errors import JournalUnavailable
+from autoscaler.ports import Kept
 from autoscaler.service.audit_chain import NOTHING, Head
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.journal_reader import audit_head, decision_at, events

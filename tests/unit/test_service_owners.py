@@ -11,7 +11,7 @@ import pytest
 
 from autoscaler.core.owner import Owner
 from autoscaler.core.policy import PolicySet
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from autoscaler.service.assignments import Assignments
 from autoscaler.service.config import load_config
 from autoscaler.service.describe import status_of

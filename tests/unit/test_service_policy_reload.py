@@ -12,8 +12,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from autoscaler.core.policy import PolicySet
+from autoscaler.errors import AutoscalerError, OutcomeUnknown
 from autoscaler.policyfile.load import LoadedPolicies
-from autoscaler.ports import AutoscalerError, OutcomeUnknown
 from autoscaler.service import policy_reload
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.inbox import Inbox

@@ -9,7 +9,8 @@ from autoscaler.core.decision import Decision
 from autoscaler.core.model import DomainId
 from autoscaler.core.operation import Operation
 from autoscaler.core.orders import Order
-from autoscaler.ports import JournalUnavailable, Kept
+from autoscaler.errors import JournalUnavailable
+from autoscaler.ports import Kept
 from autoscaler.service.recorder import Recorder
 from tests.fakes.examples import DECISION, DOMAIN, OPERATION
 

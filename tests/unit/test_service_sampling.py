@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 
 from autoscaler.core.model import DomainView, MissingReason, Observation, RunState, Sample
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentAbsent,
     AgentBlocked,
     AgentNonsense,

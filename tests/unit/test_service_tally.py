@@ -7,7 +7,7 @@ import pytest
 from autoscaler.core.demand import Dropped
 from autoscaler.core.model import GuestVcpus
 from autoscaler.core.operation import Action, Direction, Plug, SetOnline, Unplug
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentAbsent,
     AgentBlocked,
     AgentError,

@@ -19,7 +19,8 @@ from autoscaler.core.operation import Requested
 from autoscaler.core.orders import EVERY, Order, OrderKind
 from autoscaler.core.owner import Owner
 from autoscaler.core.policy import PolicySet, Schedule, TargetStrategy
-from autoscaler.ports import AgentLeftAlone, AutoscalerError, JournalUnavailable, Kept
+from autoscaler.errors import AgentLeftAlone, AutoscalerError, JournalUnavailable
+from autoscaler.ports import Kept
 from autoscaler.service.sampling import Sweep
 from autoscaler.service.settings import HostLimits
 from autoscaler.service.tape import Tape, entries_of, essence

@@ -13,7 +13,7 @@ import pytest
 from autoscaler.core.condition import Condition
 from autoscaler.core.model import DomainId
 from autoscaler.core.policy import Match, Mode, Policy
-from autoscaler.ports import AgentUnresponsive
+from autoscaler.errors import AgentUnresponsive
 from autoscaler.service.describe import status_of
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.lookup import why_unknown

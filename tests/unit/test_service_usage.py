@@ -157,8 +157,7 @@ def test_json_and_text_say_the_same_and_text_sums_it_up(journal_file: Path) -> N
         "Plugged",
         "Provisioned",
         "Used",
-        "Used",
-        "share",
+        "Share",
     ]
     assert lines[-1].split() == ["total", "2.00", "1.99", "12.00", "8.00", "4.00", "1.99", "50%"]
     assert len(asked(journal_file, "web-1").splitlines()) == 4

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from autoscaler.service import patient, tls, web_rules
 from autoscaler.service.metrics import SnapshotCollector
 from autoscaler.service.web import Sources

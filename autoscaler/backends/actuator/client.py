@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from autoscaler.backends.actuator.protocol import ERRORS, MOST_ANSWER_BYTES, VALUES, Refusal, Verb
 from autoscaler.backends.agent.deadline import Deadline
 from autoscaler.backends.local.wire import encoded, receive, send
-from autoscaler.ports import AutoscalerError, BackendUnavailable, OutcomeUnknown
+from autoscaler.errors import AutoscalerError, BackendUnavailable, OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

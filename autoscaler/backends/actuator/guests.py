@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from autoscaler.backends.actuator.protocol import Reading, Verb
 from autoscaler.backends.agent.guest_agent import sample_of_host
 from autoscaler.core.model import GuestVcpus, Sample
-from autoscaler.ports import AgentBlocked, BackendUnavailable, NoChannel
+from autoscaler.errors import AgentBlocked, BackendUnavailable, NoChannel
 
 if TYPE_CHECKING:
     from autoscaler.backends.actuator.client import ActuatorClient

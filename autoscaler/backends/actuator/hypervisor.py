@@ -15,7 +15,7 @@ from autoscaler.backends.actuator.guests import expected
 from autoscaler.backends.actuator.protocol import Reading, Verb
 from autoscaler.core.acpi import NO_REPORTS, SlotReports
 from autoscaler.core.model import DomainEvent, DomainEventKind
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

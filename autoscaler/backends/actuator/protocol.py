@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from autoscaler import ports
+from autoscaler import errors
 from autoscaler.backends.plain_values import PlainValues
 from autoscaler.core import acpi, model, owner
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 
 MOST_REQUEST_BYTES = 2048
 MOST_ANSWER_BYTES = 64 * 1024 * 1024
@@ -84,7 +84,7 @@ VALUES = PlainValues("the actuator's answer", (acpi, model, owner))
 
 ERRORS: dict[str, type[AutoscalerError]] = {
     name: found
-    for name, found in vars(ports).items()
+    for name, found in vars(errors).items()
     if isinstance(found, type) and issubclass(found, AutoscalerError)
 }
 """The closed set of errors that are told as what they are."""

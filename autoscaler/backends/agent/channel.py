@@ -15,7 +15,7 @@ from autoscaler.backends.agent.connection import AgentConnection, FloodedError
 from autoscaler.backends.agent.deadline import Deadline
 from autoscaler.backends.agent.wire import decode_reply, encode_request
 from autoscaler.core.named import Named
-from autoscaler.ports import AgentNonsense, BackendUnavailable, DomainBusy
+from autoscaler.errors import AgentNonsense, BackendUnavailable, DomainBusy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from autoscaler.backends.agent.connection import SYNC_BYTES, FloodedError
 from autoscaler.backends.agent.wire import REPLY_BYTES
 from autoscaler.backends.descriptors import USED_UP
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentAbsent,
     AgentNonsense,
     AgentUnresponsive,

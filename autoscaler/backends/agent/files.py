@@ -11,7 +11,7 @@ import binascii
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from autoscaler.ports import AgentNonsense, AgentRefused, AutoscalerError
+from autoscaler.errors import AgentNonsense, AgentRefused, AutoscalerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ from autoscaler.backends.agent.probe_ladder import ProbeLadder
 from autoscaler.backends.agent.session import AgentSession
 from autoscaler.backends.agent.vcpus import OnlineLadder
 from autoscaler.core.model import CpuSource, DomainEventKind, Sample
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentAbsent,
     AgentBlocked,
     AgentLeftAlone,
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from autoscaler.core.model import DomainEvent, DomainId, DomainView, GuestVcpus
-    from autoscaler.ports import AgentChannel, AgentError, Clock
+    from autoscaler.errors import AgentError
+    from autoscaler.ports import AgentChannel, Clock
 
 _CLOSE_S = 2.0
 _CLOSE_ONE_S = 0.2

@@ -16,7 +16,7 @@ from autoscaler.backends.agent.probe_ladder import ProbeLadder
 from autoscaler.backends.agent.session import AgentSession
 from autoscaler.backends.agent.vcpus import OnlineLadder
 from autoscaler.backends.agent.wire import printable
-from autoscaler.ports import AgentBlocked, AgentRefused
+from autoscaler.errors import AgentBlocked, AgentRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, Protocol
 
-from autoscaler.ports import AgentBlocked, AgentNonsense, AgentRefused
+from autoscaler.errors import AgentBlocked, AgentNonsense, AgentRefused
 
 if TYPE_CHECKING:
     from autoscaler.backends.agent.answer import Answer

@@ -15,7 +15,7 @@ from autoscaler.backends.agent import files as agent_files
 from autoscaler.backends.agent.kernel_files import EXEC, Cat, KeptFiles
 from autoscaler.backends.agent.probe_rungs import CpuStats, ProcFiles
 from autoscaler.core.model import CpuSource
-from autoscaler.ports import AgentBlocked, AgentRefused, AutoscalerError
+from autoscaler.errors import AgentBlocked, AgentRefused, AutoscalerError
 
 if TYPE_CHECKING:
     from autoscaler.backends.agent.files import GuestFiles

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from autoscaler.backends.agent.answer import MOST_VCPUS
 from autoscaler.backends.agent.proc_stat import Counters, parse_pressure, parse_proc_stat
 from autoscaler.core.model import CpuSource
-from autoscaler.ports import AgentNonsense
+from autoscaler.errors import AgentNonsense
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

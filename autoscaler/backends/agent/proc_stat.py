@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 
 from autoscaler.backends.agent.answer import MOST_VCPUS
-from autoscaler.ports import AgentNonsense
+from autoscaler.errors import AgentNonsense
 
 USER_HZ = 100
 """Ticks a second, as the kernel reports them to programs on x86 and Arm."""

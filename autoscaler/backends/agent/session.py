@@ -15,7 +15,7 @@ from autoscaler.backends.agent.answer import Answer
 from autoscaler.backends.agent.deadline import Deadline
 from autoscaler.backends.agent.wire import frozen, printable
 from autoscaler.core.named import Named
-from autoscaler.ports import AgentBlocked, AgentRefused, AgentUnresponsive
+from autoscaler.errors import AgentBlocked, AgentRefused, AgentUnresponsive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,7 +12,7 @@ from autoscaler.backends.agent import files as agent_files
 from autoscaler.backends.agent.answer import MOST_VCPUS
 from autoscaler.backends.agent.proc_stat import parse_id_list
 from autoscaler.core.model import GuestVcpu, GuestVcpus
-from autoscaler.ports import AgentBlocked, AgentNonsense, AgentRefused
+from autoscaler.errors import AgentBlocked, AgentNonsense, AgentRefused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,13 +13,19 @@ import math
 import re
 from typing import TYPE_CHECKING, NoReturn
 
-from autoscaler.ports import AgentAbsent, AgentBlocked, AgentNonsense, AgentRefused, DomainFrozen
+from autoscaler.errors import (
+    AgentAbsent,
+    AgentBlocked,
+    AgentNonsense,
+    AgentRefused,
+    DomainFrozen,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from autoscaler.core.named import Named
-    from autoscaler.ports import AutoscalerError
+    from autoscaler.errors import AutoscalerError
 
 REPLY_BYTES = 256 * 1024
 """Longest reply that is read."""

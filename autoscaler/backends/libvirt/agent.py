@@ -25,7 +25,13 @@ from autoscaler.backends.libvirt.binding import libvirt, libvirt_qemu
 from autoscaler.backends.libvirt.link import agent_listens, is_active, is_alive
 from autoscaler.backends.libvirt.link_pool import LinkPool
 from autoscaler.core.named import Named
-from autoscaler.ports import AgentNonsense, AgentUnresponsive, AutoscalerError, BackendUnavailable, DomainBusy
+from autoscaler.errors import (
+    AgentNonsense,
+    AgentUnresponsive,
+    AutoscalerError,
+    BackendUnavailable,
+    DomainBusy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from autoscaler.backends.agent.wire import nobody_listens, refusal
 from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.backends.libvirt.errors import DENIED, GONE, gone, is_held, said
-from autoscaler.ports import (
+from autoscaler.errors import (
     AgentAbsent,
     AgentError,
     AgentNonsense,

@@ -7,7 +7,7 @@ Raises:
     BackendUnavailable: at import, when libvirt-python is not installed.
 """
 
-from autoscaler.ports import BackendUnavailable
+from autoscaler.errors import BackendUnavailable
 
 try:
     import libvirt

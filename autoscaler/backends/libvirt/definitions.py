@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.backends.libvirt.errors import look_failed, said
 from autoscaler.backends.libvirt.link import LibvirtLink, is_alive
-from autoscaler.ports import Conflict, Denied
+from autoscaler.errors import Conflict, Denied
 
 if TYPE_CHECKING:
     from autoscaler.core.named import Named

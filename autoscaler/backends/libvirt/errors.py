@@ -1,4 +1,4 @@
-"""Every libvirtError as an error of ports.py, with a sentence for the administrator.
+"""Every libvirtError as an error of `autoscaler.errors`, with a sentence for the administrator.
 
 Invariant: a write whose refusal is not certain becomes `OutcomeUnknown`. Text in an error is shown only after
 `said` has bounded it: parts of it can come from a guest. How agent calls fail is in agent_errors.py.
@@ -12,7 +12,7 @@ import pwd
 
 from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.core.named import Named, virsh
-from autoscaler.ports import (
+from autoscaler.errors import (
     AutoscalerError,
     BackendUnavailable,
     Denied,

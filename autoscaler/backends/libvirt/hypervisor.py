@@ -28,7 +28,7 @@ from autoscaler.backends.libvirt.removal import highest_removable, removal_flags
 from autoscaler.backends.libvirt.stats import DomainViews
 from autoscaler.core.condition import raising
 from autoscaler.core.named import Named, virsh
-from autoscaler.ports import BackendUnavailable, Conflict, Denied
+from autoscaler.errors import BackendUnavailable, Conflict, Denied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

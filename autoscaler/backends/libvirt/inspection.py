@@ -14,7 +14,7 @@ from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.backends.libvirt.errors import host_failed, sweep_failed
 from autoscaler.backends.libvirt.late import LateCalls
 from autoscaler.backends.libvirt.link import LibvirtLink
-from autoscaler.ports import BackendUnavailable
+from autoscaler.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -22,7 +22,7 @@ from xml.etree import ElementTree as ET
 from autoscaler.backends.libvirt.binding import libvirt
 from autoscaler.backends.libvirt.errors import opening_failed
 from autoscaler.backends.libvirt.loop import ensure_event_loop
-from autoscaler.ports import BackendUnavailable
+from autoscaler.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from autoscaler.ports import Clock

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.backends.libvirt.link import LibvirtLink
 from autoscaler.core.named import virsh
-from autoscaler.ports import BackendUnavailable
+from autoscaler.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.libvirt.binding import libvirt
-from autoscaler.ports import Denied
+from autoscaler.errors import Denied
 
 if TYPE_CHECKING:
     from autoscaler.core.named import Named

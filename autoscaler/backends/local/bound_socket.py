@@ -12,7 +12,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.address import UNIX_PATH_BYTES
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 
 if TYPE_CHECKING:
     from pathlib import Path

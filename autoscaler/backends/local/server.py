@@ -20,7 +20,7 @@ from autoscaler.backends.local.bound_socket import BoundSocket, SocketUnavailabl
 from autoscaler.backends.local.conversation import Conversation
 from autoscaler.backends.local.peer import peer_of
 from autoscaler.backends.local.wire import encoded, receive, send
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 
 if TYPE_CHECKING:
     import socket

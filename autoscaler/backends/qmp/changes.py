@@ -12,7 +12,7 @@ from autoscaler.backends.qmp import replies
 from autoscaler.backends.qmp.session import RefusedError
 from autoscaler.backends.qmp.slots import cpu_adds, device_adds, device_del
 from autoscaler.core.model import RunState
-from autoscaler.ports import Conflict, Denied, DomainBusy
+from autoscaler.errors import Conflict, Denied, DomainBusy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ class Planner(Protocol):
         """Look, and say what to send.
 
         Raises:
-            Conflict, Denied, DomainBusy: it is not to be; see `autoscaler.ports`.
+            Conflict, Denied, DomainBusy: it is not to be; see `autoscaler.errors`.
             RefusedError, LinkDownError: QEMU could not be asked.
         """
         ...

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from autoscaler.backends.address import parse_address
 from autoscaler.backends.labels import NO_LABELS
-from autoscaler.ports import BackendUnavailable
+from autoscaler.errors import BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from autoscaler.backends.agent.wire import nobody_listens
 from autoscaler.backends.qmp.events import EventDelivery
 from autoscaler.backends.qmp.links import QmpLinks
-from autoscaler.ports import BackendUnavailable, DomainGone, NoChannel, OutcomeUnknown
+from autoscaler.errors import BackendUnavailable, DomainGone, NoChannel, OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from autoscaler.backends.qmp.inspection import QemuInspection
     from autoscaler.backends.qmp.link import QmpLink
     from autoscaler.core.model import DomainEvent, DomainId, DomainView
-    from autoscaler.ports import AutoscalerError, Clock
+    from autoscaler.errors import AutoscalerError
+    from autoscaler.ports import Clock
 
 _T = TypeVar("_T")
 

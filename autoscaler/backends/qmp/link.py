@@ -28,7 +28,7 @@ from autoscaler.backends.qmp.session import LinkDownError, QmpSession, RefusedEr
 from autoscaler.backends.qmp.silence import why_hung, why_silent
 from autoscaler.backends.qmp.threads import VcpuThreads
 from autoscaler.core.model import DomainEvent, DomainEventKind, DomainView
-from autoscaler.ports import Denied, DomainBusy, DomainGone, OutcomeUnknown
+from autoscaler.errors import Denied, DomainBusy, DomainGone, OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.ports import Denied
+from autoscaler.errors import Denied
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

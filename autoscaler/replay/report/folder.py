@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoscaler.ports import AutoscalerError
+from autoscaler.errors import AutoscalerError
 from autoscaler.replay.report.document import FORMAT, document
 from autoscaler.replay.report.html import page
 from autoscaler.replay.report.markdown import markdown

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from autoscaler.core.printable import printable
 from autoscaler.core.reason import SENTENCES, Reason
-from autoscaler.ports import JournalUnavailable
+from autoscaler.errors import JournalUnavailable
 from autoscaler.service.describe import promise_of
 from autoscaler.service.journal_reader import moves
 from autoscaler.service.lookup import explained

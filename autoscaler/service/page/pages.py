@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from autoscaler.ports import JournalUnavailable
+from autoscaler.errors import JournalUnavailable
 from autoscaler.service.label_route import LABEL
 from autoscaler.service.lookup import meant, why_unknown
 from autoscaler.service.page.board import Board, keys_of
