@@ -174,7 +174,7 @@ def _why() -> Sequence[AnyPanel]:
             height=11,
             stairs=["runs", "target"],
             dashed=["min", "max"],
-            widths={"runs": 7, "target": 3, "wanted": 4, "used": 2, "min": 1, "max": 1},
+            widths={"runs": 7, "target": 4, "wanted": 4, "used": 2, "min": 2, "max": 2},
             colors={
                 "used": "blue",
                 "wanted": "purple",
@@ -222,7 +222,7 @@ def _why() -> Sequence[AnyPanel]:
             unit=VCPUS,
             stairs=["plugged", "online", "proposed"],
             dashed=["maximum"],
-            widths={"plugged": 8, "online": 5, "proposed": 2, "maximum": 1},
+            widths={"plugged": 8, "online": 5, "proposed": 2, "maximum": 2},
             colors={"plugged": "purple", "online": "green", "proposed": "orange", "maximum": GREY},
         ),
     )

@@ -148,7 +148,7 @@ def _lines(axes: Axes, panel: Panel) -> None:
 def _figure(axes: Axes, panel: Panel) -> None:
     axes.set_axis_off()
     text, color = figure(panel)
-    size = min(20.0, 1.6 * panel.plain["gridPos"]["w"] * 72 * COLUMN_IN / max(len(text), 1))
+    size = min(20.0, 1.4 * panel.plain["gridPos"]["w"] * 72 * COLUMN_IN / max(len(text), 1))
     axes.text(0.5, 0.5, text, fontsize=size, weight="bold", color=color, ha="center", va="center")
 
 
