@@ -73,11 +73,12 @@ def _now() -> Sequence[AnyPanel]:
         ),
         figure(
             "Steal",
-            "Share of its guests' vCPU time that the host withheld, at the worst host.",
+            "Share of its guests' vCPU time that the host withheld, at the worst host. Whether growth is "
+            "stopped, for that or for pressure, is beside it.",
             f"max({of_service('host_steal_ratio')})",
             see=_DOMAIN,
             unit=PERCENT,
-            steps=((None, "green"), (0.05, "yellow"), (0.1, "red")),
+            steps=((None, "green"), (0.05, "yellow")),
         ),
         figure(
             "Growth stopped",

@@ -199,15 +199,14 @@ STATES = {
     BREAKING: (("breaks its promise", "red"), None),
     UNREAD: (("no-sample", "orange"), ("agent-left-alone", "orange")),
     PAUSED: (("paused", "yellow"), None),
-    "web-1": (("ok", "green"), None),
-    "web-2": (("ok", "green"), None),
+    HEALTHY: (("ok", "green"), None),
 }
 """What a row says of each guest, the worst first, and in which colour."""
 
 
 def test_a_row_of_all_guests_names_what_is_wrong_with_each(watched: Watched) -> None:
     (table,) = (panel for panel in watched.panels("fleet", ".*") if panel.plain["type"] == "table")
-    found = {domain: tuple(_cell(table, column, domain) for column in ("State", "Also")) for domain in GUESTS}
+    found = {domain: tuple(_cell(table, column, domain) for column in ("State", "Also")) for domain in STATES}
     assert found == {
         domain: tuple(cell and (cell[0], color_of(cell[1])) for cell in cells)
         for domain, cells in STATES.items()
