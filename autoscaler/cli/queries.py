@@ -51,6 +51,8 @@ def status(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption = Outp
         if found["in_trouble"]:
             names = printable(", ".join(found["in_trouble"]))
             typer.echo(f"With a problem, see `autoscaler show DOMAIN`: {names}")
+        if found["at_risk"]:
+            typer.echo("With a promise at risk: " + printable(", ".join(found["at_risk"])))
         _print_at_rest(found)
         for sentence in wrong:
             typer.echo(f"! {printable(sentence)}")
