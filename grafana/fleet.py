@@ -224,7 +224,7 @@ def _guests() -> Sequence[AnyPanel]:
     return (
         rows(
             "Every guest",
-            "Those first whose promise is being broken, then those in other trouble, then those paused or "
+            "Those first whose promise is being broken, then those in other trouble, at risk, paused or "
             "ordered. State is the worst condition in force, Also the next. Kept so far is of what was "
             "measured, Seen for how long that was, Against promise how far it is above the objective, or "
             "below; the budget is all the bad time that a whole SLO window allows, seen or still to come, "
@@ -278,7 +278,7 @@ def _guests() -> Sequence[AnyPanel]:
             most_first="State",
         ),
         states(
-            "Who is in trouble, or paused",
+            "Who is in trouble, at risk or paused",
             "The worst condition of each guest, over time; the twenty guests with the worst.",
             [Ask(f"topk(20, {state('domain')})", "{{domain}}")],
             see=_DOMAIN,

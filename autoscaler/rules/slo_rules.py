@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.core.burning import FAST, SLOW, Pair, pairs_of
+from autoscaler.core.percent import percent
 from autoscaler.core.policy import Mode, Policy, Sla
 from autoscaler.rules.burning import burning, recordings
 from autoscaler.rules.rule import (
@@ -90,7 +91,7 @@ def _alerts(
 ) -> tuple[Alert, ...]:
     urgent = Severity.WARNING if recommends else Severity.CRITICAL
     found: list[Alert] = []
-    promised = _OBJECTIVE if allowed_ratio is None else f"{100 * (1 - allowed_ratio):.4g}%"
+    promised = _OBJECTIVE if allowed_ratio is None else percent(1 - allowed_ratio)
     keeps = f"It keeps {_KEPT} of slices where {promised} are promised"
     for speed, pairs, severity in (("Fast", fast, urgent), ("Slow", slow, Severity.WARNING)):
         if not pairs:
