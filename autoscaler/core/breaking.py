@@ -44,7 +44,11 @@ def breaking(state: DomainState, burn: Burn) -> str:
         lasts = f"{budget} lasts {span(burn.lasts_s)} at {pace} pace"
     measured = "" if burn.whole else " that were measured"
     kept = f"kept {percent(burn.kept_ratio)} of the last {span(burn.known_s)}{measured}"
-    told = [f"served now, broke its promise until {span(burn.served_s)} ago"] if served else []
+    told = (
+        [f"served now, broke its promise until {span(burn.served_s)} ago (told of for an hour)"]
+        if served
+        else []
+    )
     told += _bound(state, served=served)
     return "; ".join([*told, f"{kept}, {_promised(state)}, {lasts}"])
 
@@ -69,7 +73,14 @@ def _bound(state: DomainState, *, served: bool) -> list[str]:
     decision = state.decision
     if state.order is not None:
         return [state.order.sentence]
-    return [] if decision is None else [_decided(state, decision, served=served)]
+    if decision is None or (served and _has_enough(decision)):
+        return []
+    return [_decided(state, decision, served=served)]
+
+
+def _has_enough(decision: Decision) -> bool:
+    """Whether a domain runs all that it may and wants no more: what it lacked before is there by now."""
+    return decision.proposed <= decision.online >= decision.upper
 
 
 def _decided(state: DomainState, decision: Decision, *, served: bool) -> str:
