@@ -13,7 +13,7 @@ from autoscaler.core.binding import at_max, sentence_of
 from autoscaler.core.decide import ACTING
 from autoscaler.core.percent import percent
 from autoscaler.core.reason import Reason
-from autoscaler.core.spans import span
+from autoscaler.core.spans import left_span, span
 
 if TYPE_CHECKING:
     from autoscaler.core.burning import Burn
@@ -41,7 +41,7 @@ def breaking(state: DomainState, burn: Burn) -> str:
     pace = "that" if served else "this"
     lasts = f"{budget} is spent"
     if burn.lasts_s > 0:
-        lasts = f"{budget} lasts {span(burn.lasts_s)} at {pace} pace"
+        lasts = f"{budget} lasts {left_span(burn.lasts_s)} at {pace} pace"
     measured = "" if burn.whole else " that were measured"
     kept = f"kept {percent(burn.kept_ratio)} of the last {span(burn.known_s)}{measured}"
     told = [f"served now, broke its promise until {span(burn.served_s)} ago"] if served else []
