@@ -44,7 +44,9 @@ def breaking(state: DomainState, burn: Burn) -> str:
         lasts = f"{budget} lasts {left_span(burn.lasts_s)} at {pace} pace"
     measured = "" if burn.whole else " that were measured"
     kept = f"kept {percent(burn.kept_ratio)} of the last {span(burn.known_s)}{measured}"
-    told = [f"served now, broke its promise until {span(burn.served_s)} ago"] if served else []
+    told = []
+    if served:
+        told.append(f"served now, broke its promise until {span(burn.served_s)} ago (told of for an hour)")
     told += _bound(state, _then(state, burn.served_s + sla.slice_s) if served else "")
     return "; ".join([*told, f"{kept}, {_promised(state)}, {lasts}"])
 
@@ -71,12 +73,18 @@ def _vcpus(count: int) -> str:
 def _bound(state: DomainState, otherwise: str = "") -> list[str]:
     """What keeps the domain from more vCPUs now, and what to do about that; empty: nothing was decided.
 
-    `otherwise` is said where nothing does; empty: that its load comes too fast.
+    `otherwise` is said where nothing does and of one that has enough by now; empty: that its load comes
+    too fast.
     """
     decision = state.decision
     if state.order is not None:
         return [state.order.sentence]
     return [] if decision is None else [_decided(state, decision, otherwise)]
+
+
+def _has_enough(decision: Decision) -> bool:
+    """Whether a domain runs all that it may and wants no more: what it lacked before is there by now."""
+    return decision.proposed <= decision.online >= decision.upper
 
 
 def _decided(state: DomainState, decision: Decision, otherwise: str) -> str:
@@ -93,7 +101,7 @@ def _decided(state: DomainState, decision: Decision, otherwise: str) -> str:
         why = sentence_of(decision, state.policy, state.view)
         granted = f" ({decision.granted})" if decision.granted else ""
         return f"it stays at {_vcpus(decision.online)}, since {why}{granted}: {advice}"
-    if decision.online >= decision.upper:
+    if decision.online >= decision.upper and not (otherwise and _has_enough(decision)):
         return at_max(decision, state.policy, state.view)
     return otherwise or (
         f"nothing keeps it at its {_vcpus(decision.online)} now: where its load comes faster than vCPUs "

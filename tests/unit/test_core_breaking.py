@@ -150,7 +150,14 @@ def test_it_says_what_binds_and_what_to_do(policy: Policy, decided: dict[str, An
             id="calm",
         ),
         pytest.param(
-            {"online": 4, "upper": 4}, "it runs all 4 vCPUs that the domain can have: ", id="at its maximum"
+            {"online": 4, "upper": 4, "proposed": 5},
+            "it runs all 4 vCPUs that the domain can have and wants 5: ",
+            id="at its maximum and in want",
+        ),
+        pytest.param(
+            {"online": 4, "upper": 4, "proposed": 3},
+            "`autoscaler explain web-1 --at",
+            id="at its maximum with enough",
         ),
     ],
 )
@@ -158,7 +165,9 @@ def test_a_guest_that_is_served_again_was_broken_until_a_while_ago(
     decided: dict[str, Any], said: str
 ) -> None:
     sentence = told(replace(BURN, served_s=720.0), **decided)
-    assert sentence.startswith(f"served now, broke its promise until 12 min ago; {said}")
+    assert sentence.startswith(
+        f"served now, broke its promise until 12 min ago (told of for an hour); {said}"
+    )
     assert sentence.endswith("lasts 9.6 h at that pace")
 
 
