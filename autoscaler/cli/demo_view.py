@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from autoscaler.core.reason import SENTENCES
+from autoscaler.core.binding import sentence_of
 from autoscaler.policyfile.problem import printable
 from autoscaler.service.metrics import vcpu_counts
 
@@ -117,7 +117,8 @@ def _guest(domain: DomainSnapshot) -> Table:
 
 
 def _why(domain: DomainSnapshot) -> str:
-    return "not decided yet" if domain.decision is None else SENTENCES[domain.decision.reason]
+    decision = domain.decision
+    return "not decided yet" if decision is None else sentence_of(decision, domain.policy, domain.view)
 
 
 def _sizes(domain: DomainSnapshot) -> str:

@@ -37,13 +37,13 @@ def top(
     once: Annotated[bool, typer.Option("--once", help="Print it once and end.")] = False,
     server: ServerOption = DEFAULT_SERVER,
 ) -> None:
-    """Show all governed domains, those in trouble first, then the busiest, until q is pressed.
+    """Show all governed domains, in trouble, at risk, then the busiest first, until q is pressed.
 
     On: vCPUs that the guest runs; Plug: that QEMU has; Want: the target; Max: the most that its policy
     allows; Kept: how much of what was measured kept the promise; Budget left: of the time that may be bad in
-    a whole SLO window. Beneath a domain in trouble is what that is. s sorts by something else, r turns the
-    order round, / filters, the arrows scroll. Where the output is no terminal it is printed once, with every
-    name whole. NO_COLOR is respected.
+    a whole SLO window. Beneath a domain in trouble or at risk is what that is. s sorts by something else, r
+    turns the order round, / filters, the arrows scroll. Where the output is no terminal it is printed once,
+    with every name whole. NO_COLOR is respected.
     """
     if sort not in ORDERS:
         raise typer.BadParameter(f"{sort!r} is none of {', '.join(ORDERS)}", param_hint="--sort")

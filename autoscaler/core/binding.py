@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 def sentence_of(decision: Decision, policy: Policy, view: DomainView) -> str:
     """Why a decision is what it is; of a maximum, which one and how much it is."""
-    if decision.reason is not Reason.AT_MAX:
-        return SENTENCES[decision.reason]
+    return maximum_of(policy, view) if decision.reason is Reason.AT_MAX else SENTENCES[decision.reason]
+
+
+def maximum_of(policy: Policy, view: DomainView) -> str:
+    """Which of the two maxima is the lower one, and how much it is."""
     if policy.max_vcpus is None or policy.max_vcpus >= view.maximum:
         return f"the domain has at most {view.maximum}"
     return f"policy {policy.name!r} allows {policy.max_vcpus}"

@@ -13,7 +13,7 @@ from autoscaler.core.binding import at_max, sentence_of
 from autoscaler.core.decide import ACTING
 from autoscaler.core.percent import percent
 from autoscaler.core.reason import Reason
-from autoscaler.core.spans import span
+from autoscaler.core.spans import left_span, span
 
 if TYPE_CHECKING:
     from autoscaler.core.burning import Burn
@@ -41,23 +41,25 @@ def breaking(state: DomainState, burn: Burn) -> str:
     pace = "that" if served else "this"
     lasts = f"{budget} is spent"
     if burn.lasts_s > 0:
-        lasts = f"{budget} lasts {span(burn.lasts_s)} at {pace} pace"
+        lasts = f"{budget} lasts {left_span(burn.lasts_s)} at {pace} pace"
     measured = "" if burn.whole else " that were measured"
     kept = f"kept {percent(burn.kept_ratio)} of the last {span(burn.known_s)}{measured}"
-    told = (
-        [f"served now, broke its promise until {span(burn.served_s)} ago (told of for an hour)"]
-        if served
-        else []
-    )
-    told += _bound(state, served=served)
+    told = []
+    if served:
+        told.append(f"served now, broke its promise until {span(burn.served_s)} ago (told of for an hour)")
+    told += _bound(state, _then(state, burn.served_s + sla.slice_s) if served else "")
     return "; ".join([*told, f"{kept}, {_promised(state)}, {lasts}"])
 
 
 def at_risk(state: DomainState, bad_s: float) -> str:
     """That no slice was good for so long: what binds the domain and what to do, should that go on."""
-    return "; ".join(
-        [*_bound(state, served=False), f"0 of the last {span(bad_s)} kept the promise, {_promised(state)}"]
-    )
+    return "; ".join([*_bound(state), f"0 of the last {span(bad_s)} kept the promise, {_promised(state)}"])
+
+
+def _then(state: DomainState, ago_s: float) -> str:
+    """Where to look for what kept a domain from more so long ago."""
+    ago = f"{ago_s / _MINUTE_S:.0f}m" if ago_s >= 2 * _MINUTE_S else f"{ago_s:.0f}s"
+    return f"`{state.view.named.autoscaler('explain')} --at '{ago} ago'` has what kept it from more"
 
 
 def _promised(state: DomainState) -> str:
@@ -68,14 +70,16 @@ def _vcpus(count: int) -> str:
     return f"{count} vCPU{'' if count == 1 else 's'}"
 
 
-def _bound(state: DomainState, *, served: bool) -> list[str]:
-    """What keeps the domain from more vCPUs now, and what to do about that; empty: nothing was decided."""
+def _bound(state: DomainState, otherwise: str = "") -> list[str]:
+    """What keeps the domain from more vCPUs now, and what to do about that; empty: nothing was decided.
+
+    `otherwise` is said where nothing does and of one that has enough by now; empty: that its load comes
+    too fast.
+    """
     decision = state.decision
     if state.order is not None:
         return [state.order.sentence]
-    if decision is None or (served and _has_enough(decision)):
-        return []
-    return [_decided(state, decision, served=served)]
+    return [] if decision is None else [_decided(state, decision, otherwise)]
 
 
 def _has_enough(decision: Decision) -> bool:
@@ -83,7 +87,7 @@ def _has_enough(decision: Decision) -> bool:
     return decision.proposed <= decision.online >= decision.upper
 
 
-def _decided(state: DomainState, decision: Decision, *, served: bool) -> str:
+def _decided(state: DomainState, decision: Decision, otherwise: str) -> str:
     grows, more = decision.next_vcpus > decision.online, decision.target > decision.online
     if grows and decision.mode not in ACTING:
         return (
@@ -97,13 +101,14 @@ def _decided(state: DomainState, decision: Decision, *, served: bool) -> str:
         why = sentence_of(decision, state.policy, state.view)
         granted = f" ({decision.granted})" if decision.granted else ""
         return f"it stays at {_vcpus(decision.online)}, since {why}{granted}: {advice}"
-    if decision.online >= decision.upper:
+    if decision.online >= decision.upper and not (otherwise and _has_enough(decision)):
         return at_max(decision, state.policy, state.view)
-    helps = (
-        f"where its load comes faster than vCPUs do, a higher vcpus.min in policy {decision.policy!r} helps"
+    return otherwise or (
+        f"nothing keeps it at its {_vcpus(decision.online)} now: where its load comes faster than vCPUs "
+        f"do, a higher vcpus.min in policy {decision.policy!r} helps"
     )
-    return helps if served else f"nothing keeps it at its {_vcpus(decision.online)} now: {helps}"
 
 
+_MINUTE_S = 60.0
 _NOT_SERVED = frozenset({Reason.STOLEN, Reason.DOUBTED, Reason.MISSING, Reason.UNCONFIRMED, Reason.FROZEN})
 """With these nobody knows what it should have, so that a target says nothing."""

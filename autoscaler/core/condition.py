@@ -60,8 +60,8 @@ class Condition(StrEnum):
 _MINUTE_S = 60
 AS_ORDERED = frozenset({Condition.PAUSED, Condition.ORDERED})
 """What is as an administrator wants it: to be shown, and no trouble."""
-UNLOGGED = AS_ORDERED | {Condition.AT_RISK}
-"""What no line of the log is about: orders have their own, and a risk comes and goes as guests like."""
+NO_TROUBLE = AS_ORDERED | {Condition.AT_RISK}
+"""What is shown and is no trouble: it wakes nobody and is not logged, for a risk comes and goes."""
 
 
 class Urgency(IntEnum):
@@ -83,12 +83,12 @@ class Urgency(IntEnum):
 
 def urgency(conditions: Iterable[str]) -> Urgency:
     """How soon somebody has to look at a domain that shows these."""
-    found = set(conditions) - AS_ORDERED
+    found = set(conditions)
     if Condition.BREAKING in found:
         return Urgency.BREAKING
-    if found - {Condition.AT_RISK}:
+    if found - NO_TROUBLE:
         return Urgency.TROUBLE
-    return Urgency.AT_RISK if found else Urgency.NONE
+    return Urgency.AT_RISK if Condition.AT_RISK in found else Urgency.NONE
 
 
 def unconfirmed(name: str, why: str = "") -> str:

@@ -12,8 +12,8 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.request import ProxyHandler, build_opener
 
+from autoscaler.core.binding import sentence_of
 from autoscaler.core.demand import STEAL_LIMIT_RATIO
-from autoscaler.core.reason import SENTENCES
 from autoscaler.lab.accel import usable_accel
 from autoscaler.lab.errors import LabError
 from autoscaler.service.journal_reader import events
@@ -209,7 +209,7 @@ class Story:
             return None
         withheld_ratio = fmean(self._withheld or [0.0])
         if withheld_ratio <= STEAL_LIMIT_RATIO:
-            return SENTENCES[domain.decision.reason]
+            return sentence_of(domain.decision, domain.policy, domain.view)
         return (
             f"this host withheld {withheld_ratio:.0%} of its vCPUs' time from the guest, and then more vCPUs "
             "do not help"

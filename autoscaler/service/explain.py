@@ -38,20 +38,22 @@ class Step:
     """One plain sentence, or a few."""
 
 
-def explain(record: Mapping[str, Any]) -> list[Step]:
+def explain(record: Mapping[str, Any], at_max: str | None = None) -> list[Step]:
     """Tell a decision.
 
     Args:
         record: as `autoscaler.service.journal_reader.decision_at` returns it.
+        at_max: which maximum binds, where the decision is of now; None: not known, for no record says it.
     """
+    sentences = SENTENCES if at_max is None else {**SENTENCES, Reason.AT_MAX: at_max}
     inputs = record["newest_inputs"] or record["inputs"]
     return [
         *_signals(inputs, record),
         *_strategy(inputs, record),
         *_schedules(inputs, record),
         *_order(inputs),
-        *_clamps(inputs),
-        *_action(record),
+        *_clamps(inputs, sentences),
+        *_action(record, sentences),
         *_outcome(record),
     ]
 
@@ -154,14 +156,14 @@ def _order(inputs: Mapping[str, Any]) -> Iterator[Step]:
         yield Step("order", f"By an administrator's order it is {inputs['order']}.")
 
 
-def _clamps(inputs: Mapping[str, Any]) -> Iterator[Step]:
+def _clamps(inputs: Mapping[str, Any], sentences: Mapping[Reason, str]) -> Iterator[Step]:
     for name, before, after in inputs["clamps"]:
         reason = Reason(name)
         if reason is Reason.DOUBTED:
             yield Step("host", _seen_by_host(inputs))
         stage = "bounds" if reason in _BOUNDS else "grant" if reason in _HOST else "pace"
         detail = f" ({inputs['granted']})" if stage == "grant" and inputs["granted"] else ""
-        yield Step(stage, f"{before} became {after}: {SENTENCES[reason]}{detail}.")
+        yield Step(stage, f"{before} became {after}: {sentences[reason]}{detail}.")
 
 
 def _seen_by_host(inputs: Mapping[str, Any]) -> str:
@@ -172,28 +174,28 @@ def _seen_by_host(inputs: Mapping[str, Any]) -> str:
     )
 
 
-def _action(record: Mapping[str, Any]) -> Iterator[Step]:
+def _action(record: Mapping[str, Any], sentences: Mapping[Reason, str]) -> Iterator[Step]:
     reason, online, following = Reason(record["reason"]), record["online"], record["next_vcpus"]
     if following is None:
-        yield Step("action", f"It stays as it is: {SENTENCES[reason]}. {_UNSEEN}")
+        yield Step("action", f"It stays as it is: {sentences[reason]}. {_UNSEEN}")
     elif online is None:
         verb = "is grown" if record["act"] else "would be grown"
-        yield Step("action", f"It {verb} to {_vcpus(following)}: {SENTENCES[reason]}. {_UNSEEN}")
+        yield Step("action", f"It {verb} to {_vcpus(following)}: {sentences[reason]}. {_UNSEEN}")
     elif following == online:
         lasted_s = record["until_wall_s"] - record["at_wall_s"]
         so_long = f", as for {_span(lasted_s)} now" if lasted_s >= 1 else ""
-        yield Step("action", f"It stays at {_vcpus(online)}{so_long}: {SENTENCES[reason]}.")
+        yield Step("action", f"It stays at {_vcpus(online)}{so_long}: {sentences[reason]}.")
     elif record["act"]:
         verb = "grown" if following > online else "shrunk"
-        yield Step("action", f"It is {verb} from {online} to {_vcpus(following)}: {SENTENCES[reason]}.")
+        yield Step("action", f"It is {verb} from {online} to {_vcpus(following)}: {sentences[reason]}.")
     else:
         verb = "grown" if following > online else "shrunk"
         would = f"It would be {verb} from {online} to {_vcpus(following)}"
         if reason is Reason.PAUSED:
-            yield Step("action", f"{would}, and nothing is changed: {SENTENCES[reason]}.")
+            yield Step("action", f"{would}, and nothing is changed: {sentences[reason]}.")
         else:
             yield Step(
-                "action", f"{would} ({SENTENCES[reason]}); in mode {record['mode']} nothing is changed."
+                "action", f"{would} ({sentences[reason]}); in mode {record['mode']} nothing is changed."
             )
 
 

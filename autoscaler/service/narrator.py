@@ -8,7 +8,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
-from autoscaler.core.condition import UNLOGGED, Condition
+from autoscaler.core.condition import NO_TROUBLE, Condition
 from autoscaler.core.operation import Direction, Outcome
 from autoscaler.core.owner import left_alone
 from autoscaler.core.reason import SENTENCES
@@ -77,7 +77,7 @@ class Narrator:
         """Of whom it was said that their domains are left alone."""
 
     def of_domain(self, view: DomainView, found: Mapping[Condition, str]) -> None:
-        """Say which conditions of a domain are new and which are over; those of `UNLOGGED` are not said."""
+        """Say which conditions of a domain are new and which are over; what is no trouble is not said."""
         if not found and view.id not in self._troubles:
             return
         name = view.name
@@ -91,7 +91,7 @@ class Narrator:
                     counts=condition is Condition.BREAKING,
                 )
                 for condition, sentence in found.items()
-                if condition not in UNLOGGED
+                if condition not in NO_TROUBLE
             },
             partial(self._may_say, view),
         )

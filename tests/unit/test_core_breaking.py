@@ -146,7 +146,7 @@ def test_it_says_what_binds_and_what_to_do(policy: Policy, decided: dict[str, An
     [
         pytest.param(
             {},
-            "where its load comes faster than vCPUs do, a higher vcpus.min in policy 'web' helps; ",
+            "`autoscaler explain web-1 --at '13m ago'` has what kept it from more; ",
             id="calm",
         ),
         pytest.param(
@@ -154,7 +154,11 @@ def test_it_says_what_binds_and_what_to_do(policy: Policy, decided: dict[str, An
             "it runs all 4 vCPUs that the domain can have and wants 5: ",
             id="at its maximum and in want",
         ),
-        pytest.param({"online": 4, "upper": 4, "proposed": 3}, "kept ", id="at its maximum with enough"),
+        pytest.param(
+            {"online": 4, "upper": 4, "proposed": 3},
+            "`autoscaler explain web-1 --at",
+            id="at its maximum with enough",
+        ),
     ],
 )
 def test_a_guest_that_is_served_again_was_broken_until_a_while_ago(
@@ -165,6 +169,10 @@ def test_a_guest_that_is_served_again_was_broken_until_a_while_ago(
         f"served now, broke its promise until 12 min ago (told of for an hour); {said}"
     )
     assert sentence.endswith("lasts 9.6 h at that pace")
+
+
+def test_where_to_look_for_what_is_over_is_to_the_second_where_that_is_short() -> None:
+    assert "--at '90s ago'`" in told(replace(BURN, served_s=30.0))
 
 
 def test_a_promise_at_risk_is_told_with_cause_and_remedy() -> None:

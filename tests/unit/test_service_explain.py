@@ -193,3 +193,18 @@ def test_a_count_that_was_ordered_is_told_with_what_the_strategy_wanted() -> Non
     found = told(reason="ordered", next_vcpus=6, inputs={"order": order, "clamps": [["ordered", 3, 6]]})
     assert found["order"].endswith(f"{order}.")
     assert found["bounds"] == "3 became 6: an administrator has ordered this count."
+
+
+@pytest.mark.parametrize(
+    ("at_max", "said"),
+    [
+        pytest.param(None, "the policy's or the domain's maximum binds", id="of the past"),
+        pytest.param("policy 'web' allows 3", "policy 'web' allows 3", id="of now"),
+    ],
+)
+def test_a_maximum_is_named_where_it_is_known_which_one_it_is(at_max: str | None, said: str) -> None:
+    record = RECORD | {"reason": "at-max", "online": 3, "next_vcpus": 3, "until_wall_s": RECORD["at_wall_s"]}
+    record["inputs"] = RECORD["inputs"] | {"clamps": [["at-max", 9, 3]]}
+    texts = [step.text for step in explain(record, at_max)]
+    assert f"9 became 3: {said}." in texts
+    assert f"It stays at 3 vCPUs: {said}." in texts

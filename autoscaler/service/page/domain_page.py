@@ -83,7 +83,7 @@ class DomainPage:
         domain, slo, load = self._domain, self._domain.slo, self._domain.load
         return {
             "c": row_of(domain, self._snapshot.wall_s),
-            "conditions": [printable(sentence) for sentence in domain.conditions.values()],
+            "conditions": [(name, printable(sentence)) for name, sentence in domain.conditions.items()],
             "uuid": domain.view.id.uuid,
             "host": printable(domain.view.id.host),
             "source": printable(domain.policy.source),
