@@ -13,17 +13,17 @@ import textwrap
 from enum import StrEnum
 from itertools import zip_longest
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.cells import cell_len
 
-from autoscaler.cli.fitting import fitted, padded, shortened
+from autoscaler.cli.fitting import LEAST, fitted, padded, shortened
 from autoscaler.errors import AutoscalerError
 from autoscaler.policyfile.problem import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from _typeshed import ReadableBuffer
 
@@ -112,6 +112,17 @@ def named(name: str) -> str:
     return shortened(printable(name), get_terminal_size().columns // 3) if _on_terminal() else name
 
 
+def say_where(text: str) -> None:
+    """Point out where there is more, to a person: nothing where the output is no terminal."""
+    if _on_terminal():
+        typer.echo(text)
+
+
+def state_of(domain: Mapping[str, Any]) -> str:
+    """What is wrong with a domain or ordered for it, by the names of its conditions."""
+    return " ".join(domain["conditions"]) or "ok"
+
+
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows under headings, numbers to the right, each cell made harmless.
 
@@ -140,7 +151,12 @@ def _print_columns(headings: Sequence[str], cells: Sequence[Sequence[str]], nume
         gap = gap if sum(widths) + len(gap) * gaps <= columns else " "
         room = columns - len(gap) * gaps
         widths = fitted(widths, [not long for long in named], room, least=_LEAST_WIDTH)
-        widths = fitted(widths, numeric, room)
+        words = [_longest_word(column) for column in zip(*cells, strict=True)] or [0] * len(widths)
+        narrowest = [
+            max(LEAST, min(word, _LEAST_WIDTH)) if index == gaps else LEAST
+            for index, word in enumerate(words)
+        ]
+        widths = fitted(widths, numeric, room, least=narrowest)
     for row in (headings, ["-" * width for width in widths], *cells):
         columns_of_lines = [
             _in_lines(cell, width, whole=index == len(row) - 1)
@@ -160,11 +176,16 @@ def _has_long_name(cells: Sequence[str]) -> bool:
     return cell_len(longest) > _LEAST_WIDTH and " " not in longest
 
 
+def _longest_word(cells: Sequence[str]) -> int:
+    """Columns below which a column breaks within a word."""
+    return max((cell_len(word) for cell in cells for word in cell.split()), default=0)
+
+
 def _in_lines(cell: str, width: int, *, whole: bool) -> list[str]:
     """A cell in lines that fit: a few words between which it breaks, or all of it, or a name shortened."""
     if cell_len(cell) <= width:
         return [cell]
-    lines = textwrap.wrap(cell, width)
+    lines = textwrap.wrap(cell, width, break_on_hyphens=False)
     return lines if whole or (" " in cell and len(lines) <= _MOST_LINES) else [shortened(cell, width)]
 
 
