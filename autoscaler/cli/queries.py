@@ -72,7 +72,7 @@ def list_domains(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption 
     """List the governed domains with their vCPUs, load and last decision.
 
     Online: vCPUs that the guest runs; Plugged: that QEMU has; Target: that it is to run; Max: the most that
-    its policy allows.
+    its policy allows. A narrow terminal leaves out Plugged, Mode and Policy.
     """
     found = cast("list[Json]", ask(server, "domains"))
     if output is Output.JSON:
@@ -93,9 +93,8 @@ def list_domains(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption 
         )
         for domain in found
     ]
-    print_table(
-        ("Domain", "Policy", "Mode", "Online", "Plugged", "Target", "Max", "Used", "Why", "State"), rows
-    )
+    headings = ("Domain", "Policy", "Mode", "Online", "Plugged", "Target", "Max", "Used", "Why", "State")
+    print_table(headings, rows, spare=("Plugged", "Mode", "Policy"))
     wrong = sum(urgency(domain["conditions"]) is not Urgency.NONE for domain in found)
     if wrong:
         say_where(f"{wrong} in trouble: `autoscaler top`")
@@ -187,7 +186,7 @@ def events(
 
     vCPUs are those that the guest runs; of unplug those that QEMU has. A decision that repeats is one line
     with the time it went on for. With --follow a change is printed when it begins, and when it ended with
-    the time of that. With --output json as well, each line is one JSON object, such as one item of the list
+    the time of that. With --output json as well, each line is one JSON object, like one item of the list
     that `autoscaler schema events` describes. Where the service goes away meanwhile it is waited for, and
     what it decided since is printed. Conditions, such as breaking-sla, are no decisions: `top`, `list` and
     `show` have those that are in force, the service's log when each began and ended.

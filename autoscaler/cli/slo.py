@@ -28,7 +28,8 @@ def slo(
     Kept is the good share of what was measured of the window. The budget is the time of a whole window that
     may be bad; Budget left is how much of it was not yet. A burn rate of 1 spends it in exactly one window.
     Runs out in goes by the pace of the last hour: never where that spends no more than the window allows, not
-    now where nothing burned in the last 5 minutes. Of one domain there is more.
+    now where nothing burned in the last 5 minutes. Of one domain there is more; a narrow
+    terminal leaves out Promise.
     """
     path = ("domains",) if domain is None else ("domains", domain)
     answer = ask(server, *path)
@@ -37,7 +38,8 @@ def slo(
         print_json([{"name": entry["name"], "uuid": entry["uuid"]} | entry["slo"] for entry in found])
         return
     if domain is None:
-        print_table(_HEADINGS, [(entry["name"], *_row(entry["slo"]), state_of(entry)) for entry in found])
+        rows = [(entry["name"], *_row(entry["slo"]), state_of(entry)) for entry in found]
+        print_table(_HEADINGS, rows, spare=("Promise",))
         return
     for title, text in _all(found[0]):
         typer.echo(f"{title + ':':<{_INDENT}}{folded(text, indent=_INDENT)}")
