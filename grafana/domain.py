@@ -7,8 +7,20 @@ from typing import TYPE_CHECKING
 from autoscaler.core.operation import Direction
 from grafana.frame import annotation, board, filled, link
 from grafana.panels import figure, levels, lines, states
-from grafana.parts import GREY, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask
-from grafana.queries import NONE, RATE, STAGE_STEPS, TROUBLES, each, of_one, stages, troubles, vcpus
+from grafana.parts import BUDGET, BURNS, GREY, PERCENT, SECONDS, VCPUS, Ask, While
+from grafana.queries import (
+    NONE,
+    RATE,
+    STAGE_STEPS,
+    STATES,
+    burn_rate,
+    conditions,
+    each,
+    of_one,
+    stages,
+    state,
+    vcpus,
+)
 from grafana.shared import changes_begun
 
 if TYPE_CHECKING:
@@ -21,6 +33,7 @@ if TYPE_CHECKING:
 _HOST = link("Its host", "host")
 _FLEET = link("All guests", "fleet")
 _SERVICE = link("The autoscaler itself", "autoscaler")
+_BAD_SLICES = of_one("slo_slices_total", ', outcome="bad"')
 
 
 def domain() -> Dashboard:
@@ -78,20 +91,26 @@ def _now() -> Sequence[AnyPanel]:
         ),
         figure(
             "Utilisation",
-            "Busy share of the vCPUs that it runs.",
+            "Busy share of the vCPUs that it runs. Yellow where a slice of the last 10 minutes was bad: how "
+            "much is too much is for its policy to say.",
             f"max({of_one('domain_utilization_ratio')})",
             see=_HOST,
             width=3,
             unit=PERCENT,
-            steps=((None, "green"), (0.9, "yellow"), (1, "red")),
+            otherwise=While(f"sum(increase({_BAD_SLICES}[10m])) > 0", ((None, "yellow"),)),
         ),
         figure(
             "Promise kept so far",
-            "Good share of what was measured of its SLO window; for how long that was is beside it.",
+            "Good share of what was measured of its SLO window; for how long that was is beside it. Red "
+            "where it is less than the policy promises.",
             f"min({of_one('slo_attained_ratio')})",
             see=_FLEET,
             unit=PERCENT,
             width=3,
+            steps=((None, "green"),),
+            otherwise=While(
+                f"{of_one('slo_attained_ratio')} < {of_one('slo_objective_ratio')}", ((None, "red"),)
+            ),
         ),
         figure(
             "Seen for",
@@ -103,21 +122,34 @@ def _now() -> Sequence[AnyPanel]:
         ),
         figure(
             "Window's budget left",
-            "Share of the bad slices that a whole SLO window allows which is not spent. Below 0: overspent.",
+            "Share of the bad slices that a whole SLO window allows which is not spent. Below 0: overspent. "
+            "Yellow, too, while it is spent faster than it lasts, by the burn rate of an hour.",
             f"min({of_one('slo_error_budget_remaining_ratio')})",
             see=_FLEET,
             unit=PERCENT,
             width=3,
-            steps=((None, "red"), (0, "yellow"), (0.25, "green")),
+            steps=BUDGET,
+            otherwise=While(f"{burn_rate('domain', '1h', of_one)} > 1", BUDGET[:2]),
         ),
         figure(
-            "Troubles",
-            "Conditions in force that nobody ordered; the row of changes below names them.",
-            troubles("domain", of_one),
+            "State",
+            "The worst of the conditions in force; all of them are below.",
+            state("domain", of_one),
             see=_FLEET,
             width=3,
-            steps=ZERO_IS_GOOD,
-            words=TROUBLES,
+            words=STATES,
+        ),
+        states(
+            "Conditions",
+            "What was wrong with it, or ordered for it, and when; `autoscaler explain` has what to do.",
+            [
+                Ask(state("domain", of_one), "state"),
+                Ask(f"max by (condition) {conditions(of_one)}", "{{condition}}"),
+            ],
+            see=_FLEET,
+            words=STATES,
+            width=24,
+            height=6,
         ),
     )
 
@@ -126,14 +158,13 @@ def _why() -> Sequence[AnyPanel]:
     return (
         lines(
             "Demand against vCPUs",
-            "What the guest used and wanted, what it runs and is to run, and the bounds: the target "
-            "stays where demand "
-            "needs it, and between the dashed lines.",
+            "What the guest used and wanted, what it runs and is to run, and the bounds: the target stays "
+            "where demand needs it, and between the dashed lines.",
             [
-                Ask(of_one("domain_busy_vcpus"), "used"),
-                Ask(of_one("domain_demand_vcpus"), "wanted"),
                 Ask(vcpus("online", of_one), "runs"),
                 Ask(vcpus("target", of_one), "target"),
+                Ask(of_one("domain_demand_vcpus"), "wanted"),
+                Ask(of_one("domain_busy_vcpus"), "used"),
                 Ask(vcpus("min", of_one), "min"),
                 Ask(vcpus("max", of_one), "max"),
             ],
@@ -143,6 +174,7 @@ def _why() -> Sequence[AnyPanel]:
             height=11,
             stairs=["runs", "target"],
             dashed=["min", "max"],
+            widths={"runs": 7, "target": 4, "wanted": 4, "used": 2, "min": 2, "max": 2},
             colors={
                 "used": "blue",
                 "wanted": "purple",
@@ -155,8 +187,7 @@ def _why() -> Sequence[AnyPanel]:
         lines(
             "What decided",
             "Share of the decisions by the reason that they had: `demand-high` grew it, `hold` and "
-            "`cooldown` kept it, "
-            "`at-max`, `host-full` or `stolen` kept it from growing.",
+            "`cooldown` kept it, `at-max`, `host-full` or `stolen` kept it from growing.",
             [
                 Ask(
                     f"sum by (reason) (rate({of_one('decisions_total')}{RATE})) / ignoring "
@@ -180,8 +211,7 @@ def _why() -> Sequence[AnyPanel]:
         lines(
             "vCPUs by state",
             "Those plugged into QEMU, those of them that the guest runs, what the strategy asked for "
-            "before any limit, "
-            "and the domain's own maximum.",
+            "before any limit, and the domain's own maximum.",
             [
                 Ask(vcpus("plugged", of_one), "plugged"),
                 Ask(vcpus("online", of_one), "online"),
@@ -192,6 +222,7 @@ def _why() -> Sequence[AnyPanel]:
             unit=VCPUS,
             stairs=["plugged", "online", "proposed"],
             dashed=["maximum"],
+            widths={"plugged": 8, "online": 5, "proposed": 2, "maximum": 2},
             colors={"plugged": "purple", "online": "green", "proposed": "orange", "maximum": GREY},
         ),
     )
@@ -201,9 +232,9 @@ def _promise() -> Sequence[AnyPanel]:
     return (
         lines(
             "Utilisation and steal",
-            "Busy share of its vCPUs, and the share of their time that the host withheld: above 10 % "
-            "growth would not "
-            "help, and stops.",
+            "Busy share of its vCPUs, which at 100 % are all in use, and the share of their time that the "
+            "host withheld: above 10 % growth would not help, and stops. What is too busy for its promise, "
+            "the slices say.",
             [
                 Ask(of_one("domain_utilization_ratio"), "utilisation"),
                 Ask(of_one("domain_steal_ratio"), "steal"),
@@ -215,16 +246,9 @@ def _promise() -> Sequence[AnyPanel]:
         ),
         lines(
             "Slices",
-            (
-                "Slices of its service level as they closed. Unknown ones were not measured, and count "
-                "for neither."
-            ),
-            [
-                Ask(
-                    f"sum by (outcome) ({each(of_one('slo_slices_total'))})",
-                    "{{outcome}}",
-                )
-            ],
+            "Slices of its service level as they closed. Unknown ones were not measured, and count for "
+            "neither.",
+            [Ask(f"sum by (outcome) ({each(of_one('slo_slices_total'))})", "{{outcome}}")],
             see=_FLEET,
             width=6,
             counts=True,
@@ -245,20 +269,11 @@ def _promise() -> Sequence[AnyPanel]:
             "Burn rate",
             "How fast the budget is spent, by the time looked at: at 1 it lasts just for the SLO window. "
             "Above 14.4 in an hour somebody is woken up, if three slices or more were bad.",
-            [Ask(_burn_rate(window), window) for window in ("1h", "6h")],
+            [Ask(burn_rate("domain", window, of_one), window) for window in ("1h", "6h")],
             see=_FLEET,
             width=6,
-            steps=((None, "green"), (1, "yellow"), (14.4, "red")),
+            steps=BURNS,
         ),
-    )
-
-
-def _burn_rate(window: str) -> str:
-    bad = of_one("slo_slices_total", ', outcome="bad"')
-    known = of_one("slo_slices_total", ', outcome=~"good|bad"')
-    return (
-        f"sum(increase({bad}[{window}])) / sum(increase({known}[{window}])) "
-        f"/ (1 - max({of_one('slo_objective_ratio')}))"
     )
 
 
@@ -267,24 +282,13 @@ def _changes() -> Sequence[AnyPanel]:
         changes_begun(_SERVICE, of_one),
         levels(
             "Growth: time to each stage",
-            "90 of 100 changes on its host came to a stage within so long of the request: QEMU "
-            "accepted it, the guest "
-            "lists it, the guest runs it, the load fits.",
+            "90 of 100 changes on its host came to a stage within so long of the request: QEMU accepted it, "
+            "the guest lists it, the guest runs it, the load fits.",
             stages(Direction.UP),
             see=_HOST,
             unit=SECONDS,
             steps=STAGE_STEPS,
             words=NONE,
-        ),
-        states(
-            "Conditions",
-            "What was wrong with it, or ordered for it, and when.",
-            [
-                Ask(troubles("domain", of_one), "troubles"),
-                Ask(f"max by (condition) ({of_one('domain_condition')})", "{{condition}}"),
-            ],
-            see=_FLEET,
-            words=TROUBLES,
-            width=8,
+            width=16,
         ),
     )

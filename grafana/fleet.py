@@ -6,17 +6,31 @@ from typing import TYPE_CHECKING
 
 from grafana.frame import board, filled, link, link_to
 from grafana.panels import figure, lines, states
-from grafana.parts import GREY, NONE_IS_GOOD, PERCENT, SECONDS, SOME_ARE_GOOD, VCPUS, ZERO_IS_GOOD, Ask
+from grafana.parts import (
+    BUDGET,
+    BURNS,
+    GREY,
+    NONE_IS_GOOD,
+    PERCENT,
+    SECONDS,
+    SOME_ARE_GOOD,
+    UNCOLORED,
+    VCPUS,
+    ZERO_IS_GOOD,
+    Ask,
+    While,
+)
 from grafana.queries import (
     RATE,
-    TROUBLES,
-    URGENCY,
+    STATES,
+    burn_rate,
     each,
     of_domains,
     of_service,
     or_zero,
+    state,
+    state_besides,
     troubles,
-    urgency,
     vcpus,
 )
 from grafana.tables import Column, rows
@@ -38,7 +52,6 @@ _ROW = link_to(
     "&var-domain=${__data.fields.Domain:percentencode}&${__url_time_range}",
 )
 """To the domain of a row, on the row's own host, whatever is in their names."""
-_BUDGET = ((None, "red"), (0.0, "yellow"), (0.25, "green"))
 _GOVERNED = ', governed="true"'
 _ORDERED = ', condition=~"paused|ordered"'
 _BAD = ', outcome="bad"'
@@ -74,7 +87,7 @@ def _glance() -> Sequence[AnyPanel]:
             "In trouble",
             "Domains with a condition that nobody ordered: a promise that is being broken, an agent that "
             "is gone, a change that failed. The table below has who they are.",
-            or_zero(f"count({troubles('instance, domain')} > 0)"),
+            or_zero(f"count({troubles('instance, domain')})"),
             see=_DOMAIN,
             steps=ZERO_IS_GOOD,
         ),
@@ -100,12 +113,13 @@ def _glance() -> Sequence[AnyPanel]:
             "Least budget left",
             (
                 "The error budget of the guest that has least of it left, over its SLO window. Below "
-                "zero: overspent."
+                "zero: overspent. Yellow, too, while any guest spends its own faster than it lasts."
             ),
             f"min({of_domains('slo_error_budget_remaining_ratio')})",
             see=_DOMAIN,
             unit=PERCENT,
-            steps=_BUDGET,
+            steps=BUDGET,
+            otherwise=While(f"max({burn_rate('instance, domain', '1h')}) > 1", BUDGET[:2]),
         ),
         figure(
             "vCPUs run of those allowed",
@@ -210,20 +224,19 @@ def _guests() -> Sequence[AnyPanel]:
     return (
         rows(
             "Every guest",
-            "Those first whose promise is being broken, then those in other trouble. Kept so far is of what "
-            "was measured, Seen for how long that was; the budget is all the bad time that a whole SLO "
-            "window allows, seen or still to come. A row leads to the domain's own dashboard.",
+            "Those first whose promise is being broken, then those in other trouble, then those paused or "
+            "ordered. State is the worst condition in force, Also the next. Kept so far is of what was "
+            "measured, Seen for how long that was, Against promise how far it is above the objective, or "
+            "below; the budget is all the bad time that a whole SLO window allows, seen or still to come, "
+            "and lasts at a burn rate of up to 1. A row leads to the domain's own dashboard.",
             [
                 Column(
                     "Governed",
                     f"max by (instance, domain, policy, mode) ({of_domains('domain_info')})",
                     hidden=True,
                 ),
-                Column(
-                    "State",
-                    urgency("instance, domain"),
-                    words=URGENCY,
-                ),
+                Column("State", state("instance, domain"), words=STATES),
+                Column("Also", state_besides("instance, domain"), words=STATES),
                 Column("Run", f"max {of_one} ({vcpus('online')})"),
                 Column("Target", f"max {of_one} ({vcpus('target')})"),
                 Column("Allowed", f"max {of_one} ({vcpus('max')})"),
@@ -231,20 +244,27 @@ def _guests() -> Sequence[AnyPanel]:
                     "Utilisation",
                     f"max {of_one} ({of_domains('domain_utilization_ratio')})",
                     PERCENT,
-                    ((None, "green"), (0.9, "yellow"), (1, "red")),
                 ),
                 Column(
                     "Kept so far",
                     f"max {of_one} ({of_domains('slo_attained_ratio')})",
                     PERCENT,
                 ),
+                Column(
+                    "Against promise",
+                    f"max {of_one} ({of_domains('slo_attained_ratio')} "
+                    f"- {of_domains('slo_objective_ratio')})",
+                    PERCENT,
+                    ((None, "red"), (0, "green")),
+                ),
                 Column("Seen for", f"max {of_one} ({of_domains('slo_measured_seconds')})", SECONDS),
                 Column(
                     "Window's budget left",
                     f"max {of_one} ({of_domains('slo_error_budget_remaining_ratio')})",
                     PERCENT,
-                    _BUDGET,
+                    (*BUDGET[:2], (0.25, UNCOLORED)),
                 ),
+                Column("Burn rate, 1 h", burn_rate("instance, domain", "1h"), steps=BURNS),
                 Column(
                     "Last read",
                     f"time() - max {of_one} ({of_domains('domain_last_sample_timestamp_seconds')})",
@@ -258,11 +278,11 @@ def _guests() -> Sequence[AnyPanel]:
             most_first="State",
         ),
         states(
-            "Who is in trouble",
-            "How many conditions each guest has that nobody ordered; the twenty with most of them.",
-            [Ask(f"topk(20, {troubles('domain')})", "{{domain}}")],
+            "Who is in trouble, or paused",
+            "The worst condition of each guest, over time; the twenty guests with the worst.",
+            [Ask(f"topk(20, {state('domain')})", "{{domain}}")],
             see=_DOMAIN,
-            words=TROUBLES,
+            words=STATES,
             width=24,
         ),
     )

@@ -22,6 +22,7 @@ _FLEET = link("All guests", "fleet")
 _DOMAIN = link("One domain: why is it this size?", "domain")
 _SERVICE = link("The autoscaler itself", "autoscaler")
 _NAMED = "{{instance}} {{host}}"
+_STOPPED = "growth stopped"
 _COMMITTED = of_service("host_vcpus", ', state="committed"')
 _CAPACITY = of_service("host_vcpus", ', state="capacity"')
 _FULL = ((None, "green"), (0.8, "yellow"), (1, "red"))
@@ -100,6 +101,18 @@ def _stage(stage: str) -> str:
     return f', stage="{stage}"'
 
 
+def _and_when_stopped(metric: str) -> list[Ask]:
+    """A ratio of each host, and the same again where growth was stopped there, 0 where it was not.
+
+    Its limit is each host's own, and not all that it takes; so the outcome is shown.
+    """
+    ratio = of_service(metric)
+    return [
+        Ask(ratio, _NAMED),
+        Ask(f"{ratio} * {of_service('host_growth_stopped')}", f"{_NAMED} {_STOPPED}"),
+    ]
+
+
 def _capacity() -> Sequence[AnyPanel]:
     return (
         lines(
@@ -120,24 +133,27 @@ def _capacity() -> Sequence[AnyPanel]:
         lines(
             "Steal over time",
             "Share of its guests' vCPU time that the host withheld. Above host.delay_below, 10 % "
-            "unless configured "
-            "otherwise, no guest grows.",
-            [Ask(of_service("host_steal_ratio"), _NAMED)],
+            "unless configured otherwise, no guest grows: red while growth is stopped, for whichever reason.",
+            _and_when_stopped("host_steal_ratio"),
             see=_DOMAIN,
             unit=PERCENT,
             width=6,
-            steps=((None, "green"), (0.1, "red")),
+            widths={_STOPPED: 0},
+            areas=[_STOPPED],
+            colors={_STOPPED: "red"},
         ),
         lines(
             "Pressure over time",
             "Share of 10 s in which tasks of the host waited for a CPU. Above host.pressure_below, "
-            "60 % unless "
-            "configured otherwise, no guest grows, if the guests feel it.",
-            [Ask(of_service("host_pressure_ratio"), _NAMED)],
+            "60 % unless configured otherwise, no guest grows, if the guests feel it: red while growth "
+            "is stopped, for whichever reason.",
+            _and_when_stopped("host_pressure_ratio"),
             see=_DOMAIN,
             unit=PERCENT,
             width=6,
-            steps=((None, "green"), (0.6, "red")),
+            widths={_STOPPED: 0},
+            areas=[_STOPPED],
+            colors={_STOPPED: "red"},
         ),
         states(
             "When growth was stopped",

@@ -10,6 +10,7 @@ from grafana_foundation_sdk.models.common import (
     BarGaugeDisplayMode,
     BigValueColorMode,
     BigValueGraphMode,
+    BigValueTextMode,
     GraphDrawStyle,
     GraphThresholdsStyleMode,
     LegendDisplayMode,
@@ -23,7 +24,19 @@ from grafana_foundation_sdk.models.common import (
 )
 from grafana_foundation_sdk.models.dashboard import FieldColorModeId
 
-from grafana.parts import COUNT, PLAIN, ZERO_IS_GOOD, Ask, Steps, asking, framed, prop, thresholds, worded
+from grafana.parts import (
+    COUNT,
+    PLAIN,
+    ZERO_IS_GOOD,
+    Ask,
+    Steps,
+    While,
+    asking,
+    framed,
+    prop,
+    thresholds,
+    worded,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,6 +59,8 @@ def lines(
     steps: Steps = PLAIN,
     stairs: Sequence[str] = (),
     dashed: Sequence[str] = (),
+    widths: Mapping[str, int] | None = None,
+    areas: Sequence[str] = (),
     colors: Mapping[str, str] | None = None,
     counts: bool = False,
     far: bool = False,
@@ -53,9 +68,10 @@ def lines(
     """Series over time.
 
     `stairs` and `dashed`: how legends end of those that jump and stay, and of those that are limits;
-    `colors`: of legends that end so; `counts`: as stacked bars, a minute each at least, whose queries are
-    over ``$__interval``. Steps with a value are drawn as lines, too; `far`: only where values come near,
-    since what is usual is so far below them that it would be flat.
+    `widths`: in pixels, of lines that would hide each other where they run together, the later above;
+    `areas`: of which the room below is filled; `colors`: of legends that end so; `counts`: as stacked bars,
+    a minute each at least, whose queries are over ``$__interval``. Steps with a value are drawn as lines,
+    too; `far`: only where values come near, since what is usual is so far below them that it would be flat.
     """
     panel = framed(timeseries.Panel(), title, text, unit, (width, height), see)
     panel = (
@@ -92,6 +108,10 @@ def lines(
         panel = panel.override_by_regexp(_ending(ending), [_STAIRS])
     for ending in dashed:
         panel = panel.override_by_regexp(_ending(ending), [_STAIRS, *_DASHED])
+    for ending, pixels in (widths or {}).items():
+        panel = panel.override_by_regexp(_ending(ending), [prop("custom.lineWidth", pixels)])
+    for ending in areas:
+        panel = panel.override_by_regexp(_ending(ending), [prop("custom.fillOpacity", 40)])
     for ending, color in (colors or {}).items():
         panel = panel.override_by_regexp(
             _ending(ending), [prop("color", {"mode": "fixed", "fixedColor": color})]
@@ -109,20 +129,29 @@ def figure(
     width: int = 4,
     steps: Steps = PLAIN,
     words: Mapping[str, tuple[str, str]] | None = None,
-    legend: str = "",
+    otherwise: While | None = None,
 ) -> stat.Panel:
-    """One figure of now. `words`: what to say instead of a value, and in which colour."""
+    """One figure of now.
+
+    `words`: what to say instead of a value, and in which colour; `otherwise`: the figure is asked for by two
+    queries then, one of which has an answer.
+    """
     panel = framed(stat.Panel(), title, text, unit, (width, 4), see)
     panel = (
         panel.thresholds(thresholds(steps))
         .color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
         .color_mode(BigValueColorMode.VALUE)
         .graph_mode(BigValueGraphMode.NONE)
+        .text_mode(BigValueTextMode.VALUE)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
     )
     if words:
         panel = panel.mappings([worded(words)])
-    return asking(panel, [Ask(expr, legend)], instant=True)
+    if otherwise is None:
+        return asking(panel, [Ask(expr)], instant=True)
+    panel = panel.override_by_query("B", [prop("thresholds", thresholds(otherwise.steps).build())])
+    asks = [Ask(f"({expr}) {word} on () ({otherwise.expr})") for word in ("unless", "and")]
+    return asking(panel, asks, instant=True)
 
 
 def levels(

@@ -37,6 +37,12 @@ GREY = "#808080"
 ZERO_IS_GOOD: Steps = ((None, "green"), (1, "red"))
 ONE_IS_GOOD: Steps = ((None, "red"), (1, "green"))
 NONE_IS_GOOD: Steps = ((None, "green"), (1, "yellow"))
+UNCOLORED = "text"
+"""The colour of a theme's text."""
+BUDGET: Steps = ((None, "red"), (0.0, "yellow"), (0.25, "green"))
+"""Of the share of an error budget that is left."""
+BURNS: Steps = ((None, "green"), (1, "yellow"), (14.4, "red"))
+"""Of a burn rate: above 1 the budget does not last, above 14.4 somebody is woken up."""
 SOME_ARE_GOOD: Steps = ((None, "yellow"), (1, "green"))
 PLAIN: Steps = ((None, "blue"),)
 """Neither good nor bad."""
@@ -48,6 +54,14 @@ class Ask:
 
     expr: str
     legend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class While:
+    """Other colours for a figure, as long as a query has an answer."""
+
+    expr: str
+    steps: Steps
 
 
 _Panel = TypeVar("_Panel", timeseries.Panel, stat.Panel, table.Panel, statetimeline.Panel, bargauge.Panel)

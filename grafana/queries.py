@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.core.condition import AS_ORDERED, Condition
+from autoscaler.core.condition import Condition, Urgency, urgency
 from autoscaler.core.operation import STAGES
 from grafana.parts import Ask
 
@@ -31,10 +31,17 @@ STAGE_STEPS = ((None, "green"), (10, "yellow"), (30, "red"))
 """Of the time to a stage, in seconds: after 30 a change is stuck unless its host learned another deadline."""
 LATE_STEPS = ((None, "green"), (1, "yellow"), (5, "red"))
 """Of what a tick takes or starts late, in seconds: the interval is 5 unless configured."""
-TROUBLES = {"0": ("ok", "green")}
-"""What a count of troubles says, beside the count itself."""
-URGENCY = {"0": ("ok", "green"), "1": ("trouble", "orange"), "2": ("breaks its promise", "red")}
-"""What the figures of `urgency` mean."""
+_NO_TROUBLE = "|".join(sorted(one for one in Condition if urgency((one,)) > Urgency.TROUBLE))
+_MILDEST_FIRST = sorted(
+    Condition, key=lambda one: (urgency((one,)), list(Condition).index(one)), reverse=True
+)
+_COLORS = {Urgency.BREAKING: "red", Urgency.TROUBLE: "orange"}
+_SAID = {Condition.BREAKING: "breaks its promise"}
+STATES = {"0": ("ok", "green")} | {
+    str(rank): (_SAID.get(one, str(one)), _COLORS.get(urgency((one,)), "yellow"))
+    for rank, one in enumerate(_MILDEST_FIRST, start=1)
+}
+"""What the figures of `state` mean: the higher, the sooner somebody has to look."""
 
 
 def of_service(metric: str, more: str = "") -> str:
@@ -58,16 +65,36 @@ def vcpus(state: str, of: Selected = of_domains) -> str:
 
 
 def troubles(by: str, of: Selected = of_domains) -> str:
-    """How many conditions are in force that nobody ordered, for each value of `by`; 0 where there is none."""
-    ordered = "|".join(sorted(AS_ORDERED))
-    in_force = of("domain_condition", f', condition!~"{ordered}"')
-    return f"(count by ({by}) ({in_force}) or 0 * max by ({by}) ({of('domain_info', '')}))"
+    """How many conditions are in force that somebody has to look at, for each value of `by`; those only."""
+    in_force = of("domain_condition", f', condition!~"{_NO_TROUBLE}"')
+    return f"count by ({by}) ({in_force})"
 
 
-def urgency(by: str, of: Selected = of_domains) -> str:
-    """How soon somebody has to look, for each value of `by`: see `URGENCY`."""
-    breaking = of("domain_condition", f', condition="{Condition.BREAKING}"')
-    return f"(2 * max by ({by}) ({breaking}) or clamp_max({troubles(by, of)}, 1))"
+def conditions(of: Selected = of_domains) -> str:
+    """Every condition in force, as its figure among `STATES`."""
+    each_one = [of("domain_condition", f', condition="{one}"') for one in _MILDEST_FIRST]
+    found = [f"{rank} * {series}" for rank, series in enumerate(each_one, start=1)]
+    return f"({' or '.join(found)})"
+
+
+def state(by: str, of: Selected = of_domains) -> str:
+    """The worst condition in force for each value of `by`, as its figure among `STATES`; 0: none is."""
+    return f"(max by ({by}) {conditions(of)} or 0 * max by ({by}) ({of('domain_info', '')}))"
+
+
+def state_besides(by: str) -> str:
+    """The worst condition but that of `state`; nothing where there is no second one."""
+    return f"max by ({by}) ({conditions()} < on ({by}) group_left () max by ({by}) {conditions()})"
+
+
+def burn_rate(by: str, window: str, of: Selected = of_domains) -> str:
+    """How many times as fast as it may the error budget is spent over a window, for each value of `by`."""
+    bad = of("slo_slices_total", ', outcome="bad"')
+    known = of("slo_slices_total", ', outcome=~"good|bad"')
+    return (
+        f"sum by ({by}) (increase({bad}[{window}])) / sum by ({by}) (increase({known}[{window}])) "
+        f"/ (1 - max by ({by}) ({of('slo_objective_ratio', '')}))"
+    )
 
 
 def each(counter: str) -> str:

@@ -135,6 +135,7 @@ ANSWERS: dict[str, Schema] = {
         switched_off=_NAMES,
         left_alone=map_of(text("why"), "owners whose domains are left alone"),
         in_trouble=_NAMES,
+        at_risk=_NAMES,
         orders=list_of(ORDER, "what administrators ordered"),
         hosts=_HOSTS,
         troubles=map_of(text("what it is, and what to do"), "what is wrong with the service itself"),

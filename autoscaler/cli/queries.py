@@ -14,7 +14,7 @@ from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ServiceUnreachab
 from autoscaler.cli.event_lines import EventLines
 from autoscaler.cli.following import MOST_AT_ONCE, Following
 from autoscaler.cli.output import Output, OutputOption, folded, print_json, print_table, say_where, state_of
-from autoscaler.core.condition import AS_ORDERED, Urgency, urgency
+from autoscaler.core.condition import AS_ORDERED, urgency
 from autoscaler.policyfile.problem import printable
 
 _POLL_S = 1.0
@@ -48,6 +48,8 @@ def status(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption = Outp
         if found["in_trouble"]:
             names = printable(", ".join(found["in_trouble"]))
             typer.echo(f"With a problem, see `autoscaler show DOMAIN`: {names}")
+        if found["at_risk"]:
+            typer.echo("With a promise at risk: " + printable(", ".join(found["at_risk"])))
         _print_at_rest(found)
         for sentence in wrong:
             typer.echo(f"! {printable(sentence)}")
@@ -95,7 +97,7 @@ def list_domains(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption 
     ]
     headings = ("Domain", "Policy", "Mode", "Online", "Plugged", "Target", "Max", "Used", "Why", "State")
     print_table(headings, rows, spare=("Plugged", "Mode", "Policy"))
-    wrong = sum(urgency(domain["conditions"]) is not Urgency.NONE for domain in found)
+    wrong = sum(urgency(domain["conditions"]).troubled for domain in found)
     if wrong:
         say_where(f"{wrong} in trouble: `autoscaler top`")
     _print_at_rest(cast("Json", ask(server, "status")))

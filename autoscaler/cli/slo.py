@@ -9,6 +9,7 @@ import typer
 from autoscaler.cli.arguments import MaybeDomainArgument  # noqa: TC001 - typer reads it
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ask
 from autoscaler.cli.output import Output, OutputOption, folded, print_json, print_table, state_of
+from autoscaler.core.percent import percent
 from autoscaler.core.spans import short_span, span
 
 _HEADINGS = ("Domain", "Promise", "Kept", "Budget left", "Burn 1h", "Runs out in", "State")
@@ -77,7 +78,7 @@ def _kept(found: dict[str, Any]) -> str:
     if found["attained_ratio"] is None:
         return "nothing was measured yet"
     seen = f"{_percent(found['attained_ratio'])} of {span(found['measured_s'])} measured"
-    return f"{seen}, promised are {_percent(found['objective_ratio'])}"
+    return f"{seen}, promised are {percent(found['objective_ratio'], 4)}"
 
 
 def _of(found: dict[str, Any], ratio: str, whole_s: str) -> str:
@@ -86,7 +87,7 @@ def _of(found: dict[str, Any], ratio: str, whole_s: str) -> str:
 
 
 def _percent(ratio: float | None) -> str:
-    return "-" if ratio is None else f"{100 * ratio:.2f}%"
+    return "-" if ratio is None else percent(ratio)
 
 
 def _rate(rate: float | None) -> str:

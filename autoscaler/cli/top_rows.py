@@ -53,18 +53,20 @@ class Name:
 class Rows:
     """A table of one line a domain, with what troubles a domain beneath its line."""
 
-    def __init__(self, table: Table, troubles: Sequence[Sequence[str]]) -> None:
-        """Put them together; `troubles` are the lines beneath each row."""
+    def __init__(self, table: Table, troubles: Sequence[Sequence[str]], styles: Sequence[str]) -> None:
+        """Put them together; `troubles` are the lines beneath each row, in the style of that row."""
         self._table = table
         self._troubles = troubles
+        self._styles = styles
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The heading, and each row with what belongs to it."""
         lines = console.render_lines(self._table, options, pad=False)
-        for line, troubles in zip(lines, ((), *self._troubles), strict=True):
+        beneath = zip(lines, ((), *self._troubles), ("", *self._styles), strict=True)
+        for line, troubles, style in beneath:
             yield Segments([*line, Segment.line()])
             for trouble in troubles:
-                yield Text(_INDENT + trouble, style="red", no_wrap=True, overflow="ellipsis")
+                yield Text(_INDENT + trouble, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def troubles_of(domain: Json, width: int, lines: int = _LINES) -> list[str]:

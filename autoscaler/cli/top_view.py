@@ -17,7 +17,9 @@ from rich.text import Text
 from autoscaler.cli.fitting import LEAST, shortened
 from autoscaler.cli.top_rows import Name, Rows, seen
 from autoscaler.core.condition import Urgency, urgency
+from autoscaler.core.percent import percent
 from autoscaler.core.printable import printable
+from autoscaler.core.reason import HOST_SHORT
 from autoscaler.core.spans import short_span
 
 if TYPE_CHECKING:
@@ -45,11 +47,6 @@ _FRAME_LINES = 6
 
 def _used(domain: Json) -> float:
     return -1.0 if domain["load"] is None else float(domain["load"]["utilization_ratio"])
-
-
-def in_trouble(domain: Json) -> bool:
-    """Whether something is wrong with it that nobody ordered."""
-    return urgency(domain["conditions"]) is not Urgency.NONE
 
 
 class Order(StrEnum):
@@ -117,7 +114,7 @@ def picture(
     end = first + len(troubles)
     table = _table(rows[first:end], width)
     table.expand = width < WHOLE
-    lines.append(Rows(table, troubles))
+    lines.append(Rows(table, troubles, [_style(domain) for domain in rows[first:end]]))
     lines.append(_footing(sight, shown=len(rows), first=first, end=end, of=len(domains)))
     return Group(*lines)
 
@@ -126,10 +123,14 @@ def _heading(status: Json | None, domains: Sequence[Json]) -> Text:
     text = Text("autoscaler top", style="bold", no_wrap=True, overflow="ellipsis")
     if status is None:
         return text.append("  waiting for the service", style="not bold")
-    wrong = sum(map(in_trouble, domains))
+    ranks = [urgency(domain["conditions"]) for domain in domains]
+    wrong, at_risk = sum(rank.troubled for rank in ranks), ranks.count(Urgency.AT_RISK)
     at = datetime.fromtimestamp(status["at_wall_s"], UTC).astimezone()
     text.append(f"  {len(domains)} domains, ", style="not bold")
-    text.append(f"{wrong} in trouble" if wrong else "none in trouble", style="red" if wrong else "green")
+    calm = "not bold" if at_risk else "green"
+    text.append(f"{wrong} in trouble" if wrong else "none in trouble", style="red" if wrong else calm)
+    if at_risk:
+        text.append(f", {at_risk} at risk", style="yellow")
     text.append(f"  {at:%H:%M:%S}", style="not bold")
     return text
 
@@ -184,7 +185,6 @@ def _row(domain: Json, *, wide: bool, narrow: bool) -> list[Text | Name]:
     low = slo["budget_remaining_ratio"] < _LOW_RATIO
     broken = slo["attained_ratio"] is not None and slo["attained_ratio"] < slo["objective_ratio"]
     share = round(_BAR * min(max(used, 0.0), 1.0))
-    wrong = in_trouble(domain)
     cells: list[Text | Name] = [
         Name(domain["name"], style="bold"),
         *([Name(f"{domain['policy']} ({domain['mode']})")] if wide else []),
@@ -198,7 +198,7 @@ def _row(domain: Json, *, wide: bool, narrow: bool) -> list[Text | Name]:
         *([] if narrow else [Text(_left(slo), style="red" if low else "")]),
         Text(
             _state(domain) if wide else _short_state(domain),
-            style="red" if wrong else "yellow" if domain["conditions"] else "green",
+            style=_style(domain),
         ),
     ]
     decision = domain["decision"]
@@ -207,17 +207,24 @@ def _row(domain: Json, *, wide: bool, narrow: bool) -> list[Text | Name]:
     return cells
 
 
+def _style(domain: Json) -> str:
+    """The colour of its state."""
+    if urgency(domain["conditions"]).troubled:
+        return "red"
+    return "yellow" if domain["conditions"] or _reason(domain) in HOST_SHORT else "green"
+
+
 def _kept(slo: Json) -> str:
     """In which share of what was measured the promise was kept."""
     kept = slo["attained_ratio"]
     if kept is None:
         return "-"
-    return f"{100 * kept:.4g}% of {short_span(slo['measured_s'])}"
+    return f"{percent(kept)} of {short_span(slo['measured_s'])}"
 
 
 def _left(slo: Json) -> str:
     """How much is left of the time of a whole window that may be bad."""
-    return f"{slo['budget_remaining_ratio']:.0%} of {short_span(slo['budget_s'])}"
+    return f"{percent(slo['budget_remaining_ratio'], 0)} of {short_span(slo['budget_s'])}"
 
 
 def _state(domain: Json) -> str:

@@ -1,5 +1,6 @@
-"""What is said of a promise that is being broken: how far, what keeps the domain from more, and what to do.
+"""What is said of a promise that is being broken or soon may be: what keeps the domain from more, what helps.
 
+Cause and remedy come first, for a narrow place shows only the beginning; how much was kept comes last.
 It is told whatever the mode and whoever ordered a pause: the guest's users go without all the same, and who
 only wants to be recommended to, or has paused it, is to see what that costs. Then the sentence says so.
 """
@@ -8,9 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.core.condition import raising
+from autoscaler.core.binding import at_max, sentence_of
 from autoscaler.core.decide import ACTING
-from autoscaler.core.reason import SENTENCES, Reason
+from autoscaler.core.percent import percent
+from autoscaler.core.reason import Reason
 from autoscaler.core.spans import span
 
 if TYPE_CHECKING:
@@ -32,34 +34,45 @@ _ADVICE = {
 
 
 def breaking(state: DomainState, burn: Burn) -> str:
-    """That a domain's promise is being broken, by how much, and what binds it."""
-    sla, decision = state.policy.sla, state.decision
-    lasts = (
-        f"the error budget of {span(sla.window_s)} is spent"
-        if burn.lasts_s <= 0
-        else f"at this pace the error budget of {span(sla.window_s)} lasts {span(burn.lasts_s)} more"
-    )
+    """That a domain's promise is being broken: what binds it, what to do, and how much was kept."""
+    sla = state.policy.sla
+    served = burn.served_s > 0
+    budget = f"the error budget of {span(sla.window_s)}"
+    pace = "that" if served else "this"
+    lasts = f"{budget} is spent"
+    if burn.lasts_s > 0:
+        lasts = f"{budget} lasts {span(burn.lasts_s)} at {pace} pace"
     measured = "" if burn.whole else " that were measured"
-    kept = (
-        f"domain {state.view.name!r} kept its promise in {_share(burn.kept_ratio)} of the last "
-        f"{span(burn.known_s)}{measured}, {_share(sla.objective_ratio)} are promised, and {lasts}"
+    kept = f"kept {percent(burn.kept_ratio)} of the last {span(burn.known_s)}{measured}"
+    told = [f"served now, broke its promise until {span(burn.served_s)} ago"] if served else []
+    told += _bound(state, served=served)
+    return "; ".join([*told, f"{kept}, {_promised(state)}, {lasts}"])
+
+
+def at_risk(state: DomainState, bad_s: float) -> str:
+    """That no slice was good for so long: what binds the domain and what to do, should that go on."""
+    return "; ".join(
+        [*_bound(state, served=False), f"0 of the last {span(bad_s)} kept the promise, {_promised(state)}"]
     )
-    return kept if decision is None else f"{kept}; {_bound(state, decision)}"
 
 
-def _share(ratio: float) -> str:
-    return f"{100 * ratio:.4g}%"
+def _promised(state: DomainState) -> str:
+    return f"{percent(state.policy.sla.objective_ratio, 4)} promised"
 
 
 def _vcpus(count: int) -> str:
     return f"{count} vCPU{'' if count == 1 else 's'}"
 
 
-def _bound(state: DomainState, decision: Decision) -> str:
-    """What keeps the domain from more vCPUs now, and what to do about that."""
-    named, order = state.view.named, state.order
-    if order is not None:
-        return order.sentence
+def _bound(state: DomainState, *, served: bool) -> list[str]:
+    """What keeps the domain from more vCPUs now, and what to do about that; empty: nothing was decided."""
+    decision = state.decision
+    if state.order is not None:
+        return [state.order.sentence]
+    return [] if decision is None else [_decided(state, decision, served=served)]
+
+
+def _decided(state: DomainState, decision: Decision, *, served: bool) -> str:
     grows, more = decision.next_vcpus > decision.online, decision.target > decision.online
     if grows and decision.mode not in ACTING:
         return (
@@ -69,37 +82,17 @@ def _bound(state: DomainState, decision: Decision) -> str:
     if grows and decision.act:
         return f"it is being grown to {_vcpus(decision.next_vcpus)} now"
     if more or decision.reason in _NOT_SERVED:
-        advice = _ADVICE.get(decision.reason, f"see `{named.autoscaler('explain')}`")
-        why = f"{SENTENCES[decision.reason]}{f' ({decision.granted})' if decision.granted else ''}"
-        return f"it stays at {_vcpus(decision.online)}, since {why}: {advice}"
+        advice = _ADVICE.get(decision.reason, f"see `{state.view.named.autoscaler('explain')}`")
+        why = sentence_of(decision, state.policy, state.view)
+        granted = f" ({decision.granted})" if decision.granted else ""
+        return f"it stays at {_vcpus(decision.online)}, since {why}{granted}: {advice}"
     if decision.online >= decision.upper:
-        return _at_max(state, decision)
-    return (
-        f"nothing keeps it at its {_vcpus(decision.online)} now: where its load comes faster than vCPUs "
-        f"do, a higher vcpus.min in policy {decision.policy!r} helps"
+        return at_max(decision, state.policy, state.view)
+    helps = (
+        f"where its load comes faster than vCPUs do, a higher vcpus.min in policy {decision.policy!r} helps"
     )
+    return helps if served else f"nothing keeps it at its {_vcpus(decision.online)} now: {helps}"
 
 
 _NOT_SERVED = frozenset({Reason.STOLEN, Reason.DOUBTED, Reason.MISSING, Reason.UNCONFIRMED, Reason.FROZEN})
 """With these nobody knows what it should have, so that a target says nothing."""
-
-
-def _at_max(state: DomainState, decision: Decision) -> str:
-    """Which maximum binds a domain that runs all that it may have."""
-    view, policy = state.view, state.policy
-    may = "it runs the one vCPU" if decision.online == 1 else f"it runs all {decision.online} vCPUs"
-    if decision.upper >= view.maximum:
-        wanted = max(decision.proposed, view.maximum + 1)
-        also = (
-            "" if (policy.max_vcpus or wanted) > view.maximum else f" and vcpus.max in policy {policy.name!r}"
-        )
-        return (
-            f"{may} that the domain can have: raise its maximum by {raising(view.named, wanted)}{also}, "
-            "stop and start it, or give it less to do"
-        )
-    if decision.schedules and decision.upper < (policy.max_vcpus or view.maximum):
-        return (
-            f"{may} that policy {policy.name!r} allows at this hour: raise vcpus.max in its schedule "
-            f"{' or '.join(map(repr, decision.schedules))}, or give it less to do"
-        )
-    return f"{may} that policy {policy.name!r} allows: raise its vcpus.max, or give it less to do"

@@ -8,8 +8,11 @@ A rate alone says little where few slices may be bad: for 99.99 % of slices of 1
 time. Slices are as many as there are, and the objective is the user's own; so before anybody is woken up, bad
 slices are counted, too.
 
+That takes minutes of nothing but bad slices; meanwhile the promise is at risk, which wakes nobody.
+
 Invariants: where no slice of the last hour was bad, nothing is being broken; one bad slice among few never is
 a broken promise, since slices that are not known stand for good ones until half of the long window is known.
+A promise is at risk only after bad slices, and never while it is being broken.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ _FEWEST_BAD = 3
 """Where less than half of a long window is known."""
 _NOW_S = 3600.0
 """What was bad before is over: a budget that burned for days is no trouble while the load is served."""
+_IN_A_ROW = 2
+"""Bad slices that put a promise at risk: a single one may be all of a burst."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +80,8 @@ class Burn:
     """Whether all that was seen of that window was measured."""
     lasts_s: float
     """How long the budget lasts at this pace; 0: it is spent."""
+    served_s: float = 0.0
+    """How long ago the last bad slice ended, where good ones followed; 0: none has."""
 
 
 def pairs_of(sla: Sla, pairs: Sequence[Pair]) -> tuple[Pair, ...]:
@@ -112,8 +119,21 @@ def burn(sla: Sla, ledger: SliceLedger) -> Burn | None:
                     known_s=long.known * sla.slice_s,
                     whole=long.unknown == 0,
                     lasts_s=0.0 if spent else left * long.known / long.bad * sla.slice_s,
+                    served_s=ledger.since_bad() * sla.slice_s,
                 )
     return None
+
+
+def at_risk_s(sla: Sla, ledger: SliceLedger) -> float:
+    """For how much measured time no slice has been good, where `burn` finds nothing; 0: no risk.
+
+    It takes two bad slices in a row, and ends with a good one, or once more of the time since the first of
+    them was not measured than was.
+    """
+    since_good = ledger.since_good()
+    if since_good.bad < _IN_A_ROW or since_good.unknown > since_good.bad:
+        return 0.0
+    return since_good.bad * sla.slice_s
 
 
 def _bad_share(count: Count, slices: float) -> float:

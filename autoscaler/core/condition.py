@@ -21,6 +21,8 @@ class Condition(StrEnum):
 
     BREAKING = "breaking-sla"
     """Its promise is being broken: the error budget is spent, or burns so fast that it soon will be."""
+    AT_RISK = "sla-at-risk"
+    """Slice after slice is bad, and not yet enough of them for a broken promise."""
     NO_SAMPLE = "no-sample"
     """The guest's load cannot be read."""
     AGENT_LEFT_ALONE = "agent-left-alone"
@@ -58,6 +60,8 @@ class Condition(StrEnum):
 _MINUTE_S = 60
 AS_ORDERED = frozenset({Condition.PAUSED, Condition.ORDERED})
 """What is as an administrator wants it: to be shown, and no trouble."""
+UNLOGGED = AS_ORDERED | {Condition.AT_RISK}
+"""What no line of the log is about: orders have their own, and a risk comes and goes as guests like."""
 
 
 class Urgency(IntEnum):
@@ -67,7 +71,14 @@ class Urgency(IntEnum):
     """Its promise is being broken: its users go without now."""
     TROUBLE = 1
     """Something else is wrong with it that nobody ordered."""
-    NONE = 2
+    AT_RISK = 2
+    """Nothing is wrong with it yet: its promise will be broken if its load goes on unserved."""
+    NONE = 3
+
+    @property
+    def troubled(self) -> bool:
+        """Whether something is wrong already."""
+        return self <= Urgency.TROUBLE
 
 
 def urgency(conditions: Iterable[str]) -> Urgency:
@@ -75,7 +86,9 @@ def urgency(conditions: Iterable[str]) -> Urgency:
     found = set(conditions) - AS_ORDERED
     if Condition.BREAKING in found:
         return Urgency.BREAKING
-    return Urgency.TROUBLE if found else Urgency.NONE
+    if found - {Condition.AT_RISK}:
+        return Urgency.TROUBLE
+    return Urgency.AT_RISK if found else Urgency.NONE
 
 
 def unconfirmed(name: str, why: str = "") -> str:

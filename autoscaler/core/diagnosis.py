@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.core.breaking import breaking
+from autoscaler.core.breaking import at_risk, breaking
 from autoscaler.core.condition import (
     Condition,
     by_hand,
@@ -43,8 +43,7 @@ def diagnosis(
         doubt: what it claims and the host did not see; None: it is believed.
     """
     view, policy, missing = state.view, state.policy, state.missing
-    burn = state.learned.slo.burn
-    found = {} if burn is None else {Condition.BREAKING: breaking(state, burn)}
+    found = _promise(state)
     found |= {**state.removal.conditions, **state.actuation.conditions}
     if view.job:
         found[Condition.HELD] = held(view)
@@ -66,6 +65,14 @@ def diagnosis(
     if state.order is not None:
         found[Condition.PAUSED if state.order.pauses else Condition.ORDERED] = state.order.sentence
     return found
+
+
+def _promise(state: DomainState) -> dict[Condition, str]:
+    """How its promise stands, where that is not as it should be; broken or at risk, never both."""
+    slo = state.learned.slo
+    if slo.burn is not None:
+        return {Condition.BREAKING: breaking(state, slo.burn)}
+    return {Condition.AT_RISK: at_risk(state, slo.at_risk_s)} if slo.at_risk_s else {}
 
 
 def _at_odds(view: DomainView, policy: Policy, proposed: int) -> Mapping[Condition, str]:

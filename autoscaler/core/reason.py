@@ -117,6 +117,8 @@ SENTENCES: dict[Reason, str] = {
     Reason.NOT_RUNNING: "the domain is not running",
 }
 
+HOST_SHORT = frozenset({Reason.STOLEN, Reason.HOST_FULL, Reason.HOST_PRESSED, Reason.TAKEN_BACK})
+"""With one of these a domain may want more than its host can give it: not its fault, and not quite well."""
 OUT_OF_PLAY = frozenset(
     {
         Reason.BACK_OFF,

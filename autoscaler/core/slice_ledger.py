@@ -50,6 +50,14 @@ class SliceLedger:
         """The slices of the window, the oldest of them only in whole cells."""
         return self._window.last(self.window)
 
+    def since_good(self) -> Count:
+        """The slices after the last good one, from the first bad one of them on; `RECENT_S` back at most."""
+        return self._recent.since_good()
+
+    def since_bad(self) -> int:
+        """How many slices came after the last bad one; 0: none of those was good."""
+        return self._recent.since_bad()
+
     def ever(self) -> Count:
         """All slices since the first."""
         return Count(self._good, self._bad, self._window.seen - self._good - self._bad)

@@ -64,11 +64,21 @@ class RecentSlices:
         good, bad = self._count(_GOOD, covered), self._count(_BAD, covered)
         return Count(good, bad, covered - good - bad)
 
+    def since_good(self) -> Count:
+        """The slices after the last good one, from the first bad one of them on."""
+        newest_last = self._in_order()
+        run = newest_last[newest_last.rfind(_GOOD) + 1 :].lstrip(_UNKNOWN)
+        return Count(0, run.count(_BAD), run.count(_UNKNOWN))
+
+    def since_bad(self) -> int:
+        """How many slices came after the last bad one; 0: none of those was good."""
+        newest_last = self._in_order()
+        run = newest_last[newest_last.rfind(_BAD) + 1 :]
+        return len(run) if _GOOD in run else 0
+
     def dump(self) -> str:
         """Slices from the oldest on, as letters with how often each follows itself: ``g57bg2``."""
-        end = self._put_in % len(self._ring)
-        in_order = (self._ring[end:] + self._ring[:end]).decode()[max(0, len(self._ring) - self._put_in) :]
-        runs = ((letter, len(list(run))) for letter, run in groupby(in_order))
+        runs = ((letter, len(list(run))) for letter, run in groupby(self._in_order().decode()))
         return "".join(letter + str(times) * (times > 1) for letter, times in runs)
 
     def load(self, dumped: str, seen: int) -> None:
@@ -86,6 +96,11 @@ class RecentSlices:
     def _put(self, letter: bytes) -> None:
         self._ring[self._put_in % len(self._ring)] = letter[0]
         self._put_in += 1
+
+    def _in_order(self) -> bytearray:
+        """The slices from the oldest to the newest."""
+        end = self._put_in % len(self._ring)
+        return (self._ring[end:] + self._ring[:end])[max(0, len(self._ring) - self._put_in) :]
 
     def _count(self, letter: bytes, covered: int) -> int:
         end = self._put_in % len(self._ring)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
-from autoscaler.core.burning import Burn, allowed_ratio, burn
+from autoscaler.core.burning import Burn, allowed_ratio, at_risk_s, burn
 from autoscaler.core.dumped import branch, text
 from autoscaler.core.policy import Indicator
 from autoscaler.core.slice_cutter import SliceCutter
@@ -65,7 +65,7 @@ class SloReport:
 class Slo:
     """One domain's slices and what they say."""
 
-    __slots__ = ("_burn", "_cutter", "_ledger", "_report", "_sla")
+    __slots__ = ("_at_risk_s", "_burn", "_cutter", "_ledger", "_report", "_sla")
 
     def __init__(self, sla: Sla, now_s: float) -> None:
         self._sla = sla
@@ -74,6 +74,7 @@ class Slo:
         self._report: SloReport | None = None
         """Of the slices closed so far; None: not asked for since."""
         self._burn: Burn | None = None
+        self._at_risk_s = 0.0
 
     @property
     def sla(self) -> Sla:
@@ -97,6 +98,11 @@ class Slo:
     def burn(self) -> Burn | None:
         """How the promise is being broken, as of the last slice that closed; None: it is not."""
         return self._burn
+
+    @property
+    def at_risk_s(self) -> float:
+        """For how much measured time no slice was good, where the promise is at risk; else 0."""
+        return self._at_risk_s
 
     def _indicated(self, load: Load) -> float | None:
         """What the SLA is measured by; None: this load does not tell.
@@ -126,8 +132,12 @@ class Slo:
             else:
                 self._ledger.add(good=outcome is SliceOutcome.GOOD)
         self._ledger.skip(unmeasured)
-        self._burn = burn(self._sla, self._ledger)
+        self._see_danger()
         return outcomes, unmeasured
+
+    def _see_danger(self) -> None:
+        self._burn = burn(self._sla, self._ledger)
+        self._at_risk_s = 0.0 if self._burn is not None else at_risk_s(self._sla, self._ledger)
 
     def _judge(self, mean: float | None) -> SliceOutcome:
         if mean is None:
@@ -185,7 +195,7 @@ class Slo:
         slo._ledger.load(branch(dumped, "ledger"))
         slo._cutter.load(branch(dumped, "open"), now_s - max(away_s, 0.0))
         slo._close(now_s)
-        slo._burn = burn(sla, slo._ledger)
+        slo._see_danger()
         return slo
 
 

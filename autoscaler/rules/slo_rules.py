@@ -32,6 +32,13 @@ _AT_MAX_EXPR = (
 )
 _MOSTLY_AT_MAX = f"(avg_over_time({_AT_MAX}[15m]) > 0.5)"
 _FOR_S = 120.0
+_KEPT = '{{ printf "1 - %v" $value | query | first | value | humanizePercentage }}'
+"""The good share of the slices of the long window, of whose bad share the value is."""
+_OBJECTIVE = (
+    f'{{{{ printf "{PREFIX}_slo_objective_ratio{{job=%q,instance=%q,domain=%q}}" '
+    "$labels.job $labels.instance $labels.domain | query | first | value | humanizePercentage }}"
+)
+"""What is promised of a domain, where no policy is known."""
 
 
 def slo_groups(policies: Sequence[Policy] | None) -> tuple[Group, ...]:
@@ -83,6 +90,8 @@ def _alerts(
 ) -> tuple[Alert, ...]:
     urgent = Severity.WARNING if recommends else Severity.CRITICAL
     found: list[Alert] = []
+    promised = _OBJECTIVE if allowed_ratio is None else f"{100 * (1 - allowed_ratio):.4g}%"
+    keeps = f"It keeps {_KEPT} of slices where {promised} are promised"
     for speed, pairs, severity in (("Fast", fast, urgent), ("Slow", slow, Severity.WARNING)):
         if not pairs:
             continue
@@ -96,8 +105,8 @@ def _alerts(
                 policy=policy,
                 summary=f"{{{{ $labels.domain }}}} is at its maximum and its SLA burns {speed.lower()}",
                 description=(
-                    "{{ $value | humanizePercentage }} of its slices were bad, and it runs as many vCPUs as "
-                    "its policy, schedule and domain allow: only a higher maximum, or less load, helps."
+                    f"{keeps}, and runs as many vCPUs as its policy, schedule and domain allow: only a "
+                    f"higher maximum, or less load, helps; {command('explain')} says which maximum binds."
                 ),
             ),
             Alert(
@@ -108,8 +117,7 @@ def _alerts(
                 policy=policy,
                 summary=f"the SLA of {{{{ $labels.domain }}}} burns {speed.lower()}, below its maximum",
                 description=(
-                    "{{ $value | humanizePercentage }} of its slices were bad though it may have more vCPUs: "
-                    f"{command('explain')} tells what keeps it from them."
+                    f"{keeps}, though it may have more vCPUs: {command('explain')} says what binds."
                 ),
             ),
         ]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from autoscaler.core.binding import sentence_of
 from autoscaler.core.condition import Urgency, urgency
 from autoscaler.core.model import CpuSource
 from autoscaler.core.orders import EVERY
 from autoscaler.core.owner import left_alone
 from autoscaler.core.policy import OPT_OUT, Indicator, opted_out
-from autoscaler.core.reason import SENTENCES
 from autoscaler.service.decision_record import counts_of
 from autoscaler.service.metrics import vcpu_counts
 from autoscaler.service.narrator import idle_sentence
@@ -42,7 +42,10 @@ def status_of(snapshot: Snapshot) -> dict[str, object]:
         "in_trouble": [
             domain.label
             for domain in sorted(snapshot.domains, key=lambda domain: urgency(domain.conditions))
-            if urgency(domain.conditions) is not Urgency.NONE
+            if urgency(domain.conditions).troubled
+        ],
+        "at_risk": [
+            domain.label for domain in snapshot.domains if urgency(domain.conditions) is Urgency.AT_RISK
         ],
         "orders": [order_of(order) for order in snapshot.orders],
         "hosts": [
@@ -110,7 +113,7 @@ def domain_of(domain: DomainSnapshot) -> dict[str, object]:
             "mode": decision.mode,
             "schedules": list(decision.schedules),
             "reason": decision.reason,
-            "sentence": SENTENCES[decision.reason],
+            "sentence": sentence_of(decision, domain.policy, domain.view),
             "act": decision.act,
             **{key: count for key, count in counts_of(decision).items() if key != "online"},
             "clamps": [

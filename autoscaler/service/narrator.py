@@ -8,7 +8,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
-from autoscaler.core.condition import AS_ORDERED, Condition
+from autoscaler.core.condition import UNLOGGED, Condition
 from autoscaler.core.operation import Direction, Outcome
 from autoscaler.core.owner import left_alone
 from autoscaler.core.reason import SENTENCES
@@ -77,7 +77,7 @@ class Narrator:
         """Of whom it was said that their domains are left alone."""
 
     def of_domain(self, view: DomainView, found: Mapping[Condition, str]) -> None:
-        """Say which conditions of a domain are new and which are over; of orders, the order book tells."""
+        """Say which conditions of a domain are new and which are over; those of `UNLOGGED` are not said."""
         if not found and view.id not in self._troubles:
             return
         name = view.name
@@ -91,7 +91,7 @@ class Narrator:
                     counts=condition is Condition.BREAKING,
                 )
                 for condition, sentence in found.items()
-                if condition not in AS_ORDERED
+                if condition not in UNLOGGED
             },
             partial(self._may_say, view),
         )

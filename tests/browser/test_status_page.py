@@ -158,9 +158,34 @@ def test_a_guest_whose_promise_breaks_moves_up_and_keeps_who_reads_on_by_the_key
         )
         assert chromium.text(f"{row} [data-f=state]") == "breaking-sla"
         assert chromium.run("return document.querySelector(arguments[0]).dataset.kind", row) == "trouble"
-        assert "of 7.2 h that may be bad in 30 d" in chromium.text(row)
+        assert "of bad time left (of 7.2 h in 30 d); at this pace gone in " in chromium.text(row)
+        told = chromium.all(f"{row} [data-f=told]")[0]
+        assert told.is_displayed(), "who has no mouse is to read it, too"
+        assert told.text.startswith("it runs all 8 vCPUs that the domain can have and wants ")
+        bar = chromium.all(f"{row} [data-f=budget-bar]")[0]
+        assert bar.get_attribute("class") == "burning"
         assert chromium.run("return document.activeElement.closest('tr').id") == row[1:]
         assert names(chromium) == ["web-3", "web-1", "web-2"]
+
+
+def test_a_promise_at_risk_is_told_apart_and_passes(chromium: Browser, tmp_path: Path) -> None:
+    with shown_fleet(tmp_path, ["web-1", "web-2"]) as fleet:
+        chromium.look(f"{fleet.url}/")
+        live(chromium)
+        assert chromium.text("[data-f=risk]") == ""
+        row = f"#d-{address(fleet, 'web-2').rpartition('/')[2]}"
+        fleet.guests[1].set(demand=30.0)
+        fleet.simulation.run(180)
+        chromium.wait(lambda: chromium.text(f"{row} [data-f=state]") == "sla-at-risk", "nothing is said")
+        assert chromium.text("[data-f=trouble]") == "none in trouble"
+        assert chromium.text("[data-f=risk]") == "· 1 at risk"
+        assert names(chromium) == ["web-2", "web-1"]
+        chromium.all("#troubled")[0].click()
+        assert [row.is_displayed() for row in chromium.all("#rows > tr")] == [True, False]
+        fleet.guests[1].set(demand=0.2)
+        fleet.simulation.run(180)
+        chromium.wait(lambda: chromium.text(f"{row} [data-f=state]") == "ok", "it lasts")
+        assert chromium.text(f"{row} [data-f=told]") == ""
 
 
 def test_a_domain_that_comes_or_goes_gets_or_loses_its_row(chromium: Browser, fleet: ShownFleet) -> None:

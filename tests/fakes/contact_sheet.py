@@ -21,6 +21,7 @@ from tests.fakes.dashboard_answers import Panel, Sheet
 from tests.fakes.panel_text import (
     color_at,
     color_of,
+    figure,
     fitting,
     name_of,
     overrides,
@@ -48,29 +49,29 @@ def draw(sheet: Sheet, file: Path, *, theme: str) -> None:
         ("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor"), ink
     )
     with mpl.rc_context(style | {"font.size": 7, "legend.labelcolor": ink}):
-        figure = Figure(figsize=(24 * COLUMN_IN, rows * ROW_IN + HEAD_IN), facecolor=page)
-        FigureCanvasAgg(figure)
-        high = figure.get_figheight()
-        figure.text(0.008, 1 - 0.28 / high, sheet.title, fontsize=12, weight="bold")
+        paper = Figure(figsize=(24 * COLUMN_IN, rows * ROW_IN + HEAD_IN), facecolor=page)
+        FigureCanvasAgg(paper)
+        high = paper.get_figheight()
+        paper.text(0.008, 1 - 0.28 / high, sheet.title, fontsize=12, weight="bold")
         for title, row in sheet.rows.items():
-            figure.text(0.008, 1 - ((row + 0.75) * ROW_IN + HEAD_IN) / high, title, fontsize=9)
+            paper.text(0.008, 1 - ((row + 0.75) * ROW_IN + HEAD_IN) / high, title, fontsize=9)
         for panel in sheet.panels:
-            _place(figure, panel, back, sheet)
-        figure.savefig(file, dpi=80)
+            _place(paper, panel, back, sheet)
+        paper.savefig(file, dpi=80)
 
 
-def _place(figure: Figure, panel: Panel, back: str, sheet: Sheet) -> None:
-    place, high = panel.plain["gridPos"], figure.get_figheight()
+def _place(paper: Figure, panel: Panel, back: str, sheet: Sheet) -> None:
+    place, high = panel.plain["gridPos"], paper.get_figheight()
     left, width, tall = place["x"] / 24, place["w"] / 24, place["h"] * ROW_IN / high
     bottom = 1 - ((place["y"] + place["h"]) * ROW_IN + HEAD_IN) / high
-    frame = figure.add_axes((left + 0.003, bottom + 0.003, width - 0.006, tall - 0.006))
+    frame = paper.add_axes((left + 0.003, bottom + 0.003, width - 0.006, tall - 0.006))
     frame.set(xticks=[], yticks=[], facecolor=back)
     frame.spines[:].set_alpha(0.2)
     kind = panel.plain["type"]
-    figure.text(left + 0.008, bottom + tall - 0.24 / high, panel.title, fontsize=8, weight="bold")
+    paper.text(left + 0.008, bottom + tall - 0.24 / high, panel.title, fontsize=8, weight="bold")
     below, above = (0.55 if kind == "timeseries" else 0.3) / high, 0.4 / high
     inner = 0.105 if kind in {"bargauge", "state-timeline"} else 0.045 if kind == "timeseries" else 0.01
-    axes = figure.add_axes(
+    axes = paper.add_axes(
         (left + inner, bottom + below, width - inner - 0.012, tall - below - above), facecolor="none"
     )
     _KINDS[kind](axes, panel)
@@ -79,7 +80,7 @@ def _place(figure: Figure, panel: Panel, back: str, sheet: Sheet) -> None:
         axes.legend(
             loc="lower left",
             bbox_to_anchor=corner,
-            bbox_transform=figure.transFigure,
+            bbox_transform=paper.transFigure,
             ncols=3 if place["w"] < 8 else 4 if place["w"] < 24 else 6,
             frameon=False,
             fontsize=6,
@@ -117,11 +118,14 @@ def _lines(axes: Axes, panel: Panel) -> None:
                     at,
                     values,
                     color=color,
-                    lw=wanted.get("custom.lineWidth", 1.6),
+                    lw=0.8 * wanted.get("custom.lineWidth", 2),
                     ls="--" if "custom.lineStyle" in wanted else "-",
                     drawstyle="steps-post" if "custom.lineInterpolation" in wanted else "default",
-                    label=fitting(legend),
+                    label="" if "custom.fillOpacity" in wanted else fitting(legend),
                 )
+                if "custom.fillOpacity" in wanted:
+                    share = wanted["custom.fillOpacity"] / 100
+                    axes.fill_between(at, values, color=color, alpha=share, lw=0, label=fitting(legend))
             number += 1
     axes.yaxis.set_major_formatter(lambda value, _: shown(value, unit_of(panel)))
     axes.yaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
@@ -143,9 +147,9 @@ def _lines(axes: Axes, panel: Panel) -> None:
 
 def _figure(axes: Axes, panel: Panel) -> None:
     axes.set_axis_off()
-    (answer,) = panel.answers
-    text, color = said(panel, answer.series[0].points[-1][1] if answer.series else float("nan"))
-    axes.text(0.5, 0.5, text, fontsize=20, weight="bold", color=color, ha="center", va="center")
+    text, color = figure(panel)
+    size = min(20.0, 1.4 * panel.plain["gridPos"]["w"] * 72 * COLUMN_IN / max(len(text), 1))
+    axes.text(0.5, 0.5, text, fontsize=size, weight="bold", color=color, ha="center", va="center")
 
 
 def _bars(axes: Axes, panel: Panel) -> None:
@@ -184,7 +188,7 @@ def _table(axes: Axes, panel: Panel) -> None:
     for (row, number), cell in drawn.get_celld().items():
         cell.set(facecolor="none", edgecolor="#88888833", height=0.11)
         color = shown_rows[row - 1][number][1] if row else ""
-        cell.get_text().set_color(color or mpl.rcParams["text.color"])
+        cell.get_text().set_color(mpl.rcParams["text.color"] if color in {"", "text"} else color)
 
 
 def _cell(panel: Panel, column: str, value: float | str) -> tuple[str, str]:

@@ -44,7 +44,9 @@ def shown(value: float, unit: str) -> str:
         return f"{1000 * value:.3g} ms" if 0 < abs(value) < 1 else f"{value:.3g} s"
     if unit == "bytes":
         return f"{value / 1024**2:.3g} MiB"
-    return f"{value:.3g} {unit.removeprefix('suffix:')}" if unit.startswith("suffix:") else f"{value:.3g}"
+    if unit.startswith("suffix:"):
+        return f"{value:.3g} {unit.removeprefix('suffix:')}"
+    return f"{value / 1000:.3g} K" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def unit_of(panel: Panel) -> str:
@@ -52,10 +54,20 @@ def unit_of(panel: Panel) -> str:
     return str(panel.plain["fieldConfig"]["defaults"]["unit"])
 
 
-def said(panel: Panel, value: float) -> tuple[str, str]:
-    """What a panel says for a value, and in which colour."""
+def said(panel: Panel, value: float, letter: str = "") -> tuple[str, str]:
+    """What a panel says for a value, and in which colour; `letter`: of the query that has it."""
     word = worded(panel.plain["fieldConfig"]["defaults"].get("mappings", ()), value)
-    return word or (shown(value, unit_of(panel)), color_at(value, steps_of(panel)))
+    own = overrides(panel, "", letter).get("thresholds", {}).get("steps")
+    return word or (shown(value, unit_of(panel)), color_at(value, own or steps_of(panel)))
+
+
+def figure(panel: Panel) -> tuple[str, str]:
+    """What a panel of one figure says, and in which colour: that of the one query that has an answer."""
+    found = [(answer.letter, series) for answer in panel.answers for series in answer.series]
+    assert len(found) <= 1, panel.title
+    for letter, series in found:
+        return said(panel, series.points[-1][1], letter)
+    return said(panel, float("nan"))
 
 
 def worded(mappings: Sequence[Mapping[str, Any]], value: float) -> tuple[str, str] | None:
@@ -79,17 +91,19 @@ def steps_of(panel: Panel) -> list[dict[str, Any]]:
     return found
 
 
-def overrides(panel: Panel, name: str) -> Mapping[str, Any]:
-    """What a series or column of this name has otherwise."""
+def overrides(panel: Panel, name: str, letter: str = "") -> Mapping[str, Any]:
+    """What a series or column of this name, of the query of this letter, has otherwise."""
     return {
         entry["id"]: entry["value"]
         for override in panel.plain["fieldConfig"]["overrides"]
-        if _fits(override["matcher"], name)
+        if _fits(override["matcher"], name, letter)
         for entry in override["properties"]
     }
 
 
-def _fits(matcher: Mapping[str, str], name: str) -> bool:
+def _fits(matcher: Mapping[str, str], name: str, letter: str) -> bool:
+    if matcher["id"] == "byFrameRefID":
+        return matcher["options"] == letter
     if matcher["id"] == "byRegexp":
         return re.search(matcher["options"].strip("/"), name) is not None
     return matcher["options"] == name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscaler.core.burning import Burn, burn
+from autoscaler.core.burning import Burn, at_risk_s, burn
 from autoscaler.core.policy import Sla
 from autoscaler.core.slice_ledger import SliceLedger
 
@@ -71,3 +71,39 @@ def test_what_a_restart_takes_over_says_the_same(sla: Sla, runs: list[tuple[str,
     again = SliceLedger(sla.slice_s, sla.window_s)
     again.load(ledger.dump())
     assert burn(sla, again) == burn(sla, ledger)
+
+
+def at_risk(sla: Sla, runs: list[tuple[str, int]]) -> float:
+    return at_risk_s(sla, told(SliceLedger(sla.slice_s, sla.window_s), runs))
+
+
+@UNIT
+@given(SLAS, st.lists(st.tuples(st.sampled_from("gu"), st.integers(1, 2000)), max_size=12))
+def test_without_a_bad_slice_nothing_is_at_risk_nor_broken(sla: Sla, runs: list[tuple[str, int]]) -> None:
+    assert (at_risk(sla, runs), found(sla, runs)) == (0.0, None)
+
+
+@UNIT
+@given(SLAS, RUNS)
+def test_a_good_slice_ends_a_risk_and_two_bad_ones_are_one(sla: Sla, runs: list[tuple[str, int]]) -> None:
+    assert at_risk(sla, [*runs, ("g", 1)]) == 0.0
+    assert at_risk(sla, [*runs, ("g", 1), ("b", 1)]) == 0.0
+    assert at_risk(sla, [*runs, ("g", 1), ("b", 2)]) == 2 * sla.slice_s
+
+
+@UNIT
+@given(SLAS, RUNS, st.integers(2, 30))
+def test_a_silence_ends_a_risk(sla: Sla, runs: list[tuple[str, int]], bad: int) -> None:
+    before = [*runs, ("g", 1), ("b", bad)]
+    assert at_risk(sla, [*before, ("u", bad)]) == bad * sla.slice_s
+    assert at_risk(sla, [*before, ("u", bad + 1)]) == 0.0
+
+
+@UNIT
+@given(SLAS, RUNS, st.integers(1, 100))
+def test_a_broken_promise_says_how_long_ago_that_was(
+    sla: Sla, runs: list[tuple[str, int]], good: int
+) -> None:
+    now, since = found(sla, [*runs, ("b", 1)]), found(sla, [*runs, ("b", 1), ("g", good)])
+    assert now is None or now.served_s == 0.0
+    assert since is None or since.served_s == good * sla.slice_s

@@ -129,6 +129,31 @@ def test_a_command_in_an_alert_takes_any_name_of_a_domain_for_that_and_for_nothi
     assert shlex.split(line.replace("\\\\", "\\")) == ["autoscaler", "explain", name]
 
 
+BURNING = [case for case in CASES if "SlaBurns" in case.alert and case.fires]
+
+
+@pytest.mark.parametrize("policies", [pytest.param(None, id="of any"), pytest.param((WEB,), id="of its own")])
+@pytest.mark.parametrize("case", BURNING, ids=lambda case: case.alert)
+def test_an_alert_on_a_promise_says_how_much_is_kept_what_is_promised_and_where_to_look(
+    case: Case, policies: tuple[Policy, ...] | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text(document(policies, Options()))
+    (alert,) = said(file, tmp_path, case)
+    kept = "75%" if case.alert.endswith("Fast") else "96%"
+    assert f"It keeps {kept} of slices where 99% are promised" in alert
+    assert "`autoscaler explain 'web-1'` says " in alert
+
+
+@pytest.mark.parametrize("name", ['a"} or vector(1) or x{y="', "a\\", "a\u202eb", "{{ $value }}"])
+def test_an_alert_on_a_promise_finds_the_objective_of_any_name(name: str, tmp_path: Path) -> None:
+    case = BURNING[0]
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    hostile = {series.replace("web-1", quoted): values for series, values in case.series.items()}
+    (alert,) = said(RULES, tmp_path, replace(case, series=hostile))
+    assert "where 99% are promised" in alert
+
+
 def inhibits(source: dict[str, str], target: dict[str, str]) -> bool:
     """Whether the example's rules keep quiet about one alert while the other fires, as Alertmanager does."""
     rules = yaml.safe_load((SHIPPED / "alertmanager.yaml").read_text())["inhibit_rules"]

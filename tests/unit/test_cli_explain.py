@@ -127,7 +127,7 @@ def test_one_service_level_is_told_with_all_its_figures(monkeypatch: pytest.Monk
     assert printed == [
         "Domain:       web-1",
         "Promise:      utilization below 80% in 99% of 30 d",
-        "Kept:         99.50% of 3.3 h measured, promised are 99.00%",
+        "Kept:         99.5% of 3.3 h measured, promised are 99%",
         "Slices:       199 good, 1 bad, 3 unknown",
         "Budget left:  99.77% of the 7.2 h that may be bad in a whole window",
         "Burns at:     - in 5m, 0.0 in 30m, 1.7 in 1h, 0.5 in 6h, 0.5 in 3d, 0.5 in the whole window",

@@ -155,6 +155,26 @@ def test_a_broken_promise_comes_first_then_other_troubles_then_the_busiest(
     assert set(ranks) == {0, 1, 2}
 
 
+def test_a_promise_at_risk_is_counted_apart_yellow_and_above_those_that_are_well(
+    answers: tuple[Json, list[Json]],
+) -> None:
+    status, domains = answers
+    well, held = domains[0] | {"conditions": {}}, domains[2] | {"conditions": {"held": "a backup"}}
+    risk = domains[1] | {"conditions": {"sla-at-risk": "none of the last 3 min"}}
+    text = drawn((status, [well, risk, held]), Sight(), color=True)
+    assert "1 in trouble" in text
+    assert "\x1b[1;33m, 1 at risk" in text
+    assert "\x1b[33m    none of the last 3 min" in text
+    shown = chosen([well, risk, held], Sight())
+    assert [list(row["conditions"]) for row in shown] == [["held"], ["sla-at-risk"], []]
+
+
+def test_a_guest_that_its_host_keeps_from_more_is_not_green(answers: tuple[Json, list[Json]]) -> None:
+    status, domains = answers
+    stolen = domains[0] | {"conditions": {}, "decision": domains[0]["decision"] | {"reason": "stolen"}}
+    assert "\x1b[33mok: stolen" in drawn((status, [stolen]), Sight(), color=True)
+
+
 def test_what_troubles_the_service_has_a_line_of_its_own_and_the_rows_stand_still(
     answers: tuple[Json, list[Json]],
 ) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from autoscaler.core.breaking import breaking
+from autoscaler.core.binding import sentence_of
+from autoscaler.core.breaking import at_risk, breaking
 from autoscaler.core.burning import Burn
 from autoscaler.core.domain_state import DomainState
 from autoscaler.core.orders import EVERY, Order, OrderKind
 from autoscaler.core.policy import Mode, Policy
-from autoscaler.core.reason import SENTENCES, Reason
+from autoscaler.core.reason import Reason
 from tests.fakes.examples import DECISION, DOMAIN, POLICY, VIEW
 
 BURN = Burn(kept_ratio=0.28, known_s=720.0, whole=True, lasts_s=34_560.0)
@@ -31,18 +32,22 @@ def told(burn: Burn = BURN, policy: Policy = POLICY, order: Order | None = None,
     [
         pytest.param(
             BURN,
-            "kept its promise in 28% of the last 12 min, 99% are promised, and at this pace the error budget "
-            "of 30 d lasts 9.6 h more; ",
+            "; kept 28% of the last 12 min, 99% promised, the error budget of 30 d lasts 9.6 h at this pace",
             id="burning",
         ),
-        pytest.param(replace(BURN, lasts_s=0.0), "and the error budget of 30 d is spent; ", id="spent"),
         pytest.param(
-            replace(BURN, whole=False), "of the last 12 min that were measured, 99%", id="with gaps"
+            replace(BURN, lasts_s=0.0), "99% promised, the error budget of 30 d is spent", id="spent"
+        ),
+        pytest.param(
+            replace(BURN, whole=False),
+            "of the last 12 min that were measured, 99% promised, the error budget of 30 d lasts 9.6 h at "
+            "this pace",
+            id="with gaps",
         ),
     ],
 )
 def test_it_says_how_much_was_kept_of_what_and_how_long_the_budget_lasts(burn: Burn, said: str) -> None:
-    assert said in told(burn)
+    assert told(burn).endswith(said)
 
 
 @pytest.mark.parametrize(
@@ -51,21 +56,46 @@ def test_it_says_how_much_was_kept_of_what_and_how_long_the_budget_lasts(burn: B
         pytest.param(
             replace(POLICY, max_vcpus=2),
             {"online": 2, "upper": 2, "target": 2, "proposed": 4, "reason": Reason.AT_MAX},
-            "it runs all 2 vCPUs that policy 'web' allows: raise its vcpus.max, or give it less to do",
+            "it runs all 2 vCPUs that policy 'web' allows and wants 4: raise vcpus.max in policy 'web' to 4, "
+            "or give it less to do; ",
             id="the policy's maximum",
         ),
         pytest.param(
             replace(POLICY, max_vcpus=8),
             {"online": 4, "upper": 4, "target": 4, "proposed": 7, "reason": Reason.AT_MAX},
-            "it runs all 4 vCPUs that the domain can have: raise its maximum by `virsh -c qemu:///system "
-            "setvcpus web-1 7 --maximum --config`, stop and start it, or give it less to do",
+            "it runs all 4 vCPUs that the domain can have and wants 7: raise the domain's maximum (4) to 7 "
+            "by `virsh -c qemu:///system setvcpus web-1 7 --maximum --config`, then stop and start it, or "
+            "give it less to do; ",
             id="the domain's maximum",
         ),
         pytest.param(
+            replace(POLICY, max_vcpus=3),
+            {"online": 3, "upper": 3, "target": 3, "proposed": 9, "reason": Reason.AT_MAX},
+            "it runs all 3 vCPUs that policy 'web' allows and wants 9: raise vcpus.max in policy 'web' to 9 "
+            "and the domain's maximum (4) to 9 by `virsh -c qemu:///system setvcpus web-1 9 --maximum "
+            "--config`, "
+            "then stop and start it, ",
+            id="the policy's maximum, and the domain's after that",
+        ),
+        pytest.param(
             replace(POLICY, max_vcpus=4),
-            {"online": 1, "upper": 1, "schedules": ("night",), "reason": Reason.SCHEDULE},
-            "it runs the one vCPU that policy 'web' allows at this hour: raise vcpus.max in its schedule",
+            {"online": 4, "upper": 4, "target": 4, "proposed": 4, "reason": Reason.AT_MAX},
+            "it runs all 4 vCPUs that the domain can have: raise vcpus.max in policy 'web' to 5 and the "
+            "domain's maximum (4) to 5 by",
+            id="both at once",
+        ),
+        pytest.param(
+            replace(POLICY, max_vcpus=4),
+            {"online": 1, "upper": 1, "proposed": 3, "schedules": ("night",), "reason": Reason.SCHEDULE},
+            "it runs the one vCPU that policy 'web' allows at this hour and wants 3: raise vcpus.max in its "
+            "schedule 'night' to 3, or give",
             id="a schedule",
+        ),
+        pytest.param(
+            replace(POLICY, max_vcpus=2),
+            {"online": 3, "upper": 3, "proposed": 4, "schedules": ("day",), "reason": Reason.SCHEDULE},
+            "allows at this hour and wants 4: raise vcpus.max in its schedule 'day' to 4, or give",
+            id="a schedule that allows more than the policy",
         ),
         pytest.param(
             POLICY,
@@ -107,7 +137,39 @@ def test_it_says_how_much_was_kept_of_what_and_how_long_the_budget_lasts(burn: B
     ],
 )
 def test_it_says_what_binds_and_what_to_do(policy: Policy, decided: dict[str, Any], said: str) -> None:
+    assert told(policy=policy, **decided).startswith(("it ", "in ", "nothing "))
     assert said in told(policy=policy, **decided)
+
+
+@pytest.mark.parametrize(
+    ("decided", "said"),
+    [
+        pytest.param(
+            {},
+            "where its load comes faster than vCPUs do, a higher vcpus.min in policy 'web' helps; ",
+            id="calm",
+        ),
+        pytest.param(
+            {"online": 4, "upper": 4}, "it runs all 4 vCPUs that the domain can have: ", id="at its maximum"
+        ),
+    ],
+)
+def test_a_guest_that_is_served_again_was_broken_until_a_while_ago(
+    decided: dict[str, Any], said: str
+) -> None:
+    sentence = told(replace(BURN, served_s=720.0), **decided)
+    assert sentence.startswith(f"served now, broke its promise until 12 min ago; {said}")
+    assert sentence.endswith("lasts 9.6 h at that pace")
+
+
+def test_a_promise_at_risk_is_told_with_cause_and_remedy() -> None:
+    state = DomainState(VIEW, POLICY, 0.0)
+    assert at_risk(state, 180.0) == "0 of the last 3 min kept the promise, 99% promised"
+    state.decision = replace(DECISION, target=3, reason=Reason.COOLDOWN)
+    assert at_risk(state, 180.0) == (
+        "it stays at 1 vCPU, since the last change is too recent: a shorter limits.up.cooldown lets it grow "
+        "sooner; 0 of the last 3 min kept the promise, 99% promised"
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,14 +195,15 @@ def test_it_says_what_binds_and_what_to_do(policy: Policy, decided: dict[str, An
 def test_a_pause_or_an_order_breaks_it_as_well_and_is_told_with_what_ends_it(
     order: Order, command: str
 ) -> None:
-    assert told(order=order).endswith(command)
+    assert f"{command}; kept 28%" in told(order=order)
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_that_keeps_it_from_more_is_said(reason: Reason) -> None:
-    assert re.search(re.escape(f"since {SENTENCES[reason]}") + r": \w", told(target=3, reason=reason))
+    why = sentence_of(replace(DECISION, reason=reason), POLICY, VIEW)
+    assert re.search(re.escape(f"since {why}") + r": \w", told(target=3, reason=reason))
 
 
 def test_it_is_told_before_anything_was_decided() -> None:
     state = DomainState(VIEW, POLICY, 0.0)
-    assert breaking(state, BURN).endswith("9.6 h more")
+    assert breaking(state, BURN).startswith("kept 28% of the last 12 min")

@@ -112,3 +112,30 @@ def test_the_service_level_knows_it_as_soon_as_a_slice_closes_and_after_a_restar
     assert Slo.load(SLA, slo.dump(now_s), now_s, 0.0).burn == slo.burn
     slo, _ = lived("g" * 60, slo, now_s)
     assert slo.burn is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "risk_s"),
+    [
+        pytest.param("", 0, id="nothing seen"),
+        pytest.param("ub", 0, id="one bad slice"),
+        pytest.param(DAY + "bb", 120, id="two in a row"),
+        pytest.param("gub" * 3 + "ub", 120, id="one unknown between"),
+        pytest.param("gbuu" + "b", 120, id="as many unknown as bad"),
+        pytest.param("gbuuu" + "b", 0, id="more unknown than bad"),
+        pytest.param("b" * 8, 480, id="the last before it is broken"),
+        pytest.param("b" * 8 + "g", 0, id="a good one since"),
+    ],
+)
+def test_a_promise_is_at_risk_from_the_second_bad_slice_in_a_row_to_the_next_good_one(
+    pattern: str, risk_s: float
+) -> None:
+    slo, _ = lived(pattern, Slo(SLA, 0.0))
+    assert slo.at_risk_s == risk_s
+
+
+def test_a_promise_that_is_broken_is_no_longer_only_at_risk() -> None:
+    slo, now_s = lived("b" * 9, Slo(SLA, 0.0))
+    assert slo.burn is not None
+    assert slo.at_risk_s == 0.0
+    assert Slo.load(SLA, slo.dump(now_s), now_s, 0.0).at_risk_s == 0.0

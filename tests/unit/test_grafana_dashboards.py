@@ -14,8 +14,10 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from autoscaler.core.condition import AS_ORDERED, Condition
 from grafana.boards import BOARDS, json_of
 from grafana.frame import UIDS
+from grafana.queries import STATES, conditions
 from tests.fakes.dashboard_answers import FOLDER, NAMES, dashboard, panels
 
 PROVISIONING = FOLDER.parent / "provisioning"
@@ -89,7 +91,6 @@ SIZES = {
     "Runs": "how many are right is what the next panel says",
     "Should run": "how many are right is for the policy to say",
     "May run": "how many are right is for the policy to say",
-    "Promise kept so far": "how much is enough is the policy's to say, and colours the budget left",
     "Seen for": "it says what the share beside it is of",
     "What decided": "each reason is right at its time",
     "vCPUs per CPU": "its limit is each host's own, and colours the share committed",
@@ -110,6 +111,14 @@ def told_by(panel: dict[str, Any]) -> set[str]:
         "thresholds": len(steps) > 1,
         "thresholds of columns": any(len(column) > 1 for column in columns),
         "limits drawn as series": any(entry["id"] == "custom.lineStyle" for entry in own),
+        "other colours for a while": any(
+            override["matcher"]["id"] == "byFrameRefID" for override in field["overrides"]
+        ),
+        "words": any(
+            word["color"] == "red"
+            for mapping in field["defaults"].get("mappings", ())
+            for word in mapping["options"].values()
+        ),
         "what is bad in red": any(
             entry["id"] == "color" and entry["value"]["fixedColor"] == "red" for entry in own
         ),
@@ -198,3 +207,21 @@ def test_what_grafana_is_provisioned_with_names_what_there_is() -> None:
     ]
     manual = Path(FOLDER.parent / "README.md").read_text()
     assert f"install -d {provider['options']['path']}" in manual
+
+
+def test_every_condition_has_a_figure_that_rises_with_how_soon_it_has_to_be_looked_at() -> None:
+    by_rank = [STATES[str(rank)] for rank in range(len(Condition) + 1)]
+    assert by_rank[0] == ("ok", "green")
+    assert by_rank[-1] == ("breaks its promise", "red")
+    colors = [color for _, color in by_rank]
+    assert colors == sorted(colors, key=["green", "yellow", "orange", "red"].index)
+    assert {text for text, color in by_rank if color == "yellow"} >= AS_ORDERED
+    assert {text for text, _ in by_rank} >= set(Condition) - {Condition.BREAKING}
+
+
+def test_a_condition_has_the_same_figure_where_it_is_asked_for_as_where_it_is_named() -> None:
+    asked = dict(
+        re.findall(r'(\d+) \* vcpu_autoscaler_domain_condition\{.*?condition="(.*?)"\}', conditions())
+    )
+    named = {rank: text for rank, (text, _) in STATES.items() if rank != "0"}
+    assert asked == named | {str(len(Condition)): Condition.BREAKING}

@@ -187,6 +187,14 @@ def test_a_move_is_news_once_the_guest_runs_another_number() -> None:
     assert told(subject.changes())["cells"]["top"]["news"].startswith("web-1 grew from 1 to 3 vCPUs at ")
 
 
+def test_a_promise_at_risk_is_counted_apart() -> None:
+    domain = replace(DOMAIN_SNAPSHOT, conditions={Condition.AT_RISK: "it may break"})
+    subject = board(replace(SNAPSHOT, domains=(domain,)))
+    text = subject.page().decode()
+    assert "none in trouble" in text
+    assert "· 1 at risk" in text
+
+
 def test_a_row_moves_up_while_its_promise_is_broken_and_back_when_that_is_over() -> None:
     ids = [f"{number}1111111-1111-1111-1111-111111111111" for number in range(3)]
     domains = [

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from autoscaler.core.condition import Condition
+from autoscaler.core.reason import Reason
 from autoscaler.service.page.cells import row_of
-from tests.fakes.examples import DECISION, DOMAIN_SNAPSHOT
+from tests.fakes.examples import DECISION, DOMAIN_SNAPSHOT, POLICY
 
 
 def test_a_guest_that_was_not_seen_is_shown_without_a_count_of_its_own() -> None:
@@ -26,6 +30,60 @@ def test_a_promise_that_is_not_kept_stands_out_though_budget_is_left() -> None:
 def test_what_was_kept_and_what_is_left_each_say_of_how_much_time() -> None:
     slo = replace(DOMAIN_SNAPSHOT.slo, attained_ratio=0.28, measured_s=720.0, budget_remaining_ratio=0.98)
     row = row_of(replace(DOMAIN_SNAPSHOT, slo=slo), 0.0)
-    assert (row["attained"], row["seen"]) == ("28.00%", "of 12 min seen")
-    assert (row["budget"], row["allowed"]) == ("98%", "of 7.2 h that may be bad in 30 d")
+    assert (row["attained"], row["seen"]) == ("28%", "of 12 min seen")
+    assert (row["budget"], row["allowed"]) == ("98%", "7 h of bad time left (of 7.2 h in 30 d)")
     assert row_of(DOMAIN_SNAPSHOT, 0.0)["seen"] == "", "nothing was seen yet"
+
+
+@pytest.mark.parametrize(
+    ("left", "gone_in_s", "said", "kind"),
+    [
+        pytest.param(1.0, None, "7.2 h of bad time left (of 7.2 h in 30 d)", "online", id="whole"),
+        pytest.param(0.9999, None, "7.1 h of bad time left (of 7.2 h in 30 d)", "online", id="nearly whole"),
+        pytest.param(0.98, 25_401.0, "in 30 d); at this pace gone in 7 h", "burning", id="burning"),
+        pytest.param(0.0, 0.0, "0 s of bad time left", "low", id="spent"),
+        pytest.param(-0.5, 0.0, "no bad time left (of 7.2 h in 30 d), 3.6 h beyond it", "low", id="beyond"),
+    ],
+)
+def test_a_budget_says_what_is_left_and_when_it_is_gone(
+    left: float, gone_in_s: float | None, said: str, kind: str
+) -> None:
+    slo = replace(DOMAIN_SNAPSHOT.slo, budget_remaining_ratio=left, exhausted_in_s=gone_in_s)
+    row = row_of(replace(DOMAIN_SNAPSHOT, slo=slo), 0.0)
+    assert said in row["allowed"]
+    assert row["budget-bar@class"] == kind
+
+
+def test_what_is_not_whole_neither_reads_nor_looks_whole() -> None:
+    slo = replace(DOMAIN_SNAPSHOT.slo, attained_ratio=0.98999, budget_remaining_ratio=0.9999)
+    row = row_of(replace(DOMAIN_SNAPSHOT, slo=slo), 0.0)
+    assert (row["attained"], row["budget"], row["budget-bar@width"]) == ("98.99%", "99%", "59")
+
+
+def test_a_promise_at_risk_is_yellow_beside_others_that_are_in_trouble() -> None:
+    risk, held = {Condition.AT_RISK: "it may break"}, {Condition.HELD: "a backup goes on"}
+    kinds = [
+        row_of(replace(DOMAIN_SNAPSHOT, conditions=found), 0.0)["state@class"]
+        for found in (risk, risk | held)
+    ]
+    assert kinds == ["risk", "trouble"]
+
+
+def test_what_is_wrong_is_told_beneath_the_state_in_bounded_length() -> None:
+    conditions = {Condition.STUCK: "it\x1b hangs", Condition.HELD: "x" * 5000}
+    told = row_of(replace(DOMAIN_SNAPSHOT, conditions=conditions), 0.0)["told"]
+    assert told.startswith("it\\x1b hangs; xxx")
+    assert len(told) == 600
+
+
+def test_a_guest_that_its_host_keeps_from_more_is_not_simply_ok() -> None:
+    decision = replace(DECISION, reason=Reason.STOLEN)
+    row = row_of(replace(DOMAIN_SNAPSHOT, decision=decision), 0.0)
+    assert (row["state"], row["state@class"]) == ("ok: stolen", "ordered")
+
+
+def test_the_maximum_that_binds_is_named() -> None:
+    decision = replace(DECISION, reason=Reason.AT_MAX)
+    for allowed, said in ((3, "policy 'web' allows 3"), (8, "the domain has at most 4")):
+        policy = replace(POLICY, max_vcpus=allowed)
+        assert row_of(replace(DOMAIN_SNAPSHOT, decision=decision, policy=policy), 0.0)["why"] == said

@@ -120,9 +120,10 @@ def test_a_service_with_nothing_to_do_says_why() -> None:
 
 
 def test_those_in_trouble_are_named_with_a_broken_promise_first() -> None:
-    conditions: list[Condition | None] = [None, Condition.HELD, Condition.PAUSED, Condition.BREAKING]
+    conditions = [None, Condition.HELD, Condition.PAUSED, Condition.BREAKING, Condition.AT_RISK]
     domains = tuple(
         replace(DOMAIN_SNAPSHOT, label=f"web-{number}", conditions={one: "it is so"} if one else {})
         for number, one in enumerate(conditions)
     )
-    assert status_of(replace(SNAPSHOT, domains=domains))["in_trouble"] == ["web-3", "web-1"]
+    status = status_of(replace(SNAPSHOT, domains=domains))
+    assert (status["in_trouble"], status["at_risk"]) == (["web-3", "web-1"], ["web-4"])

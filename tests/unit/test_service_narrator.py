@@ -40,6 +40,14 @@ def test_a_promise_that_is_broken_is_said_once_however_its_figures_go_on(
     assert said.messages == ["web-1: kept in 20% of the last 0 min", "web-1: no longer breaking-sla"]
 
 
+def test_a_promise_at_risk_comes_and_goes_without_a_word(said: pytest.LogCaptureFixture) -> None:
+    narrator = Narrator()
+    for found in ({Condition.AT_RISK: "it may break"}, {}) * 20:
+        narrator.of_domain(VIEW, found)
+    narrator.of_domain(VIEW, {Condition.STUCK: "one"})
+    assert said.messages == ["web-1: one"]
+
+
 def test_a_condition_that_comes_back_is_said_again(said: pytest.LogCaptureFixture) -> None:
     narrator = Narrator()
     for found in ({Condition.STUCK: "one"}, {}, {Condition.STUCK: "two"}):

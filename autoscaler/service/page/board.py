@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from autoscaler.core.condition import Urgency, urgency
 from autoscaler.core.printable import printable
 from autoscaler.service.describe import status_of
-from autoscaler.service.page.cells import Cells, clock_time, host_of, in_trouble, named, row_of, sparks_of
+from autoscaler.service.page.cells import Cells, clock_time, host_of, named, row_of, sparks_of
 from autoscaler.service.page.recent import STEPS, Recent
 from autoscaler.service.page.templating import markup, render
 
@@ -160,7 +160,9 @@ class Board:
 
     def _top(self) -> Cells:
         snapshot = self._snapshot
-        count, wrong = len(snapshot.domains), sum(map(in_trouble, snapshot.domains))
+        ranks = [urgency(domain.conditions) for domain in snapshot.domains]
+        count, wrong = len(ranks), sum(rank.troubled for rank in ranks)
+        at_risk = ranks.count(Urgency.AT_RISK)
         service = [f"{name}: {sentence}" for name, sentence in snapshot.troubles.items()]
         service += [f"{name}: {why}" for host in snapshot.hosts for name, why in host.unseen.items()]
         service += [order.sentence for order in snapshot.orders if not order.domain.uuid]
@@ -168,7 +170,8 @@ class Board:
             "at": clock_time(snapshot.wall_s) if snapshot.tick else "not yet looked",
             "count": f"{count} domain{'' if count == 1 else 's'} governed",
             "trouble": f"{wrong} in trouble" if wrong else "none in trouble",
-            "trouble@class": "trouble" if wrong else "ok",
+            "trouble@class": "trouble" if wrong else "" if at_risk else "ok",
+            "risk": f"· {at_risk} at risk" if at_risk else "",
             "service": printable("; ".join(service)),
             "news": self._news or "none since the service looks",
             "others": _others(snapshot),

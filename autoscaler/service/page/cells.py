@@ -10,13 +10,16 @@ text, and the attributes are this module's own words and numbers.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import floor
 from typing import TYPE_CHECKING
 
+from autoscaler.core.binding import sentence_of
 from autoscaler.core.condition import Urgency, urgency
+from autoscaler.core.percent import percent
 from autoscaler.core.policy import Indicator
 from autoscaler.core.printable import printable
-from autoscaler.core.reason import SENTENCES
-from autoscaler.core.spans import span
+from autoscaler.core.reason import HOST_SHORT
+from autoscaler.core.spans import left_span, span
 from autoscaler.service.metrics import vcpu_counts
 from autoscaler.service.page.drawing import SPARK_HEIGHT, spark_line, spark_ticks
 from autoscaler.service.page.recent import Judged
@@ -36,6 +39,8 @@ _OUT_OF_SIGHT = -9.0
 """Where a mark goes of what is not known."""
 _LONGEST_NAME = 200
 _LOW_BUDGET_RATIO = 0.25
+_MOST_TOLD = 600
+"""Characters of what is wrong, in a row: the domain's own page has all of it."""
 
 
 def sparks_of(domain: DomainSnapshot, recent: Recent) -> Cells:
@@ -58,15 +63,11 @@ def row_of(domain: DomainSnapshot, wall_s: float) -> Cells:
         "mode": str(domain.policy.mode if domain.decision is None else domain.decision.mode),
         "limit@y": _limit_y(domain.policy.sla),
         "used": "-" if domain.load is None else f"{domain.load.utilization_ratio:.0%}",
-        "attained": "-" if slo.attained_ratio is None else f"{100 * slo.attained_ratio:.2f}%",
+        "attained": "-" if slo.attained_ratio is None else percent(slo.attained_ratio),
         "attained@class": "low" if _broken(slo) else "",
         "seen": "" if slo.attained_ratio is None else f"of {span(slo.measured_s)} seen",
-        "budget": f"{_bounded(slo.budget_remaining_ratio):.0%}",
-        "budget@class": "low" if slo.budget_remaining_ratio < _LOW_BUDGET_RATIO else "",
-        "allowed": f"of {span(slo.budget_s)} that may be bad in {span(domain.policy.sla.window_s)}",
-        "budget-bar@width": f"{BAR / 2 * min(max(slo.budget_remaining_ratio, 0.0), 1.0):.0f}",
     }
-    return cells | _vcpus(domain) | _state(domain) | _why(domain, wall_s)
+    return cells | _budget(domain) | _vcpus(domain) | _state(domain) | _why(domain, wall_s)
 
 
 def host_of(host: HostSnapshot) -> Cells:
@@ -102,11 +103,6 @@ def clock_time(wall_s: float, form: str = "%H:%M:%S") -> str:
     return f"{datetime.fromtimestamp(wall_s, UTC).astimezone():{form}}"
 
 
-def in_trouble(domain: DomainSnapshot) -> bool:
-    """Whether something is wrong with it that nobody ordered."""
-    return urgency(domain.conditions) is not Urgency.NONE
-
-
 def verdict_of(decision: Decision) -> str:
     """What is done, or, where the policy only recommends, would be."""
     if decision.in_the_dark:
@@ -139,11 +135,40 @@ def _known(count: int | None) -> str:
     return "?" if count is None else str(count)
 
 
+def _budget(domain: DomainSnapshot) -> Cells:
+    """What is left of the error budget, in words and as a bar that is calm only where it lasts."""
+    slo = domain.slo
+    left_s, low = slo.budget_s * slo.budget_remaining_ratio, slo.budget_remaining_ratio < _LOW_BUDGET_RATIO
+    of = f"of {span(slo.budget_s)} in {span(domain.policy.sla.window_s)}"
+    told = f"{left_span(left_s)} of bad time left ({of})"
+    if left_s < 0:
+        told = f"no bad time left ({of}), {span(-left_s)} beyond it"
+    elif slo.exhausted_in_s:
+        told += f"; at this pace gone in {left_span(slo.exhausted_in_s)}"
+    kind = "low" if low else "online" if slo.exhausted_in_s is None else "burning"
+    return {
+        "budget": percent(_bounded(slo.budget_remaining_ratio), 0),
+        "budget@class": "low" if low else "",
+        "allowed": told,
+        "budget-bar@class": kind,
+        "budget-bar@width": f"{floor(BAR / 2 * min(max(slo.budget_remaining_ratio, 0.0), 1.0))}",
+    }
+
+
 def _state(domain: DomainSnapshot) -> Cells:
-    state = "ok" if not domain.conditions else " ".join(domain.conditions)
-    kind = "trouble" if in_trouble(domain) else "ordered" if domain.conditions else "ok"
-    told = " ".join(printable(sentence) for sentence in domain.conditions.values())
-    return {"state": state, "state@class": kind, "state@title": told}
+    """Its conditions, their sentences, and how soon somebody has to look at them."""
+    rank, reason = urgency(domain.conditions), domain.decision.reason if domain.decision else None
+    if not domain.conditions and reason in HOST_SHORT:
+        return {"state": f"ok: {reason}", "state@class": "ordered", "told": ""}
+    if not domain.conditions:
+        return {"state": "ok", "state@class": "ok", "told": ""}
+    kind = "trouble" if rank.troubled else "risk" if rank is Urgency.AT_RISK else "ordered"
+    told = "; ".join(printable(sentence) for sentence in domain.conditions.values())
+    return {
+        "state": " ".join(domain.conditions),
+        "state@class": kind,
+        "told": told if len(told) <= _MOST_TOLD else f"{told[: _MOST_TOLD - 1]}…",
+    }
 
 
 def _why(domain: DomainSnapshot, wall_s: float) -> Cells:
@@ -152,7 +177,7 @@ def _why(domain: DomainSnapshot, wall_s: float) -> Cells:
         return {"verdict": "not decided yet", "why": "", "move": ""}
     return {
         "verdict": verdict_of(decision),
-        "why": SENTENCES[decision.reason],
+        "why": printable(sentence_of(decision, domain.policy, domain.view)),
         "move": _last_move(domain, wall_s),
     }
 

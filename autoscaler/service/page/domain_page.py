@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from autoscaler.core.percent import percent
 from autoscaler.core.printable import printable
 from autoscaler.core.reason import SENTENCES, Reason
 from autoscaler.errors import JournalUnavailable
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 _MOST_MARKS = 400
 _MOST_LISTED = 20
+_ROUND = 10
+"""From here on a tenth says nothing."""
 _LAST_STAGES = ("online", "gone")
 """By which a change has come true."""
 
@@ -78,7 +81,6 @@ class DomainPage:
 
     def _facts(self) -> dict[str, object]:
         domain, slo, load = self._domain, self._domain.slo, self._domain.load
-        burn = slo.burn_rates.get("1h")
         return {
             "c": row_of(domain, self._snapshot.wall_s),
             "conditions": [printable(sentence) for sentence in domain.conditions.values()],
@@ -86,7 +88,7 @@ class DomainPage:
             "host": printable(domain.view.id.host),
             "source": printable(domain.policy.source),
             "promise": promise_of(domain.policy.sla),
-            "burn": "-" if burn is None else f"{burn:.1f}",
+            "burn": _burning(slo.burn_rates["1h"]),
             "load": None
             if load is None
             else f"busy {load.busy_vcpus:.2f}, demand {load.demand_vcpus:.2f} vCPUs; "
@@ -145,6 +147,17 @@ class DomainPage:
                 if at_wall_s >= end_s
             ),
         ]
+
+
+def _burning(rate: float | None) -> str:
+    """How fast the budget was spent in the last hour."""
+    if rate is None:
+        return "nothing was measured in the last hour"
+    if rate == 0:
+        return "nothing was bad in the last hour"
+    if rate <= 1:
+        return f"in the last hour it burned at {percent(rate, 0)} of the pace that it may"
+    return f"in the last hour it burned {rate:.{0 if rate >= _ROUND else 1}f} times as fast as it may"
 
 
 def _told(move: Mapping[str, Any]) -> dict[str, str]:

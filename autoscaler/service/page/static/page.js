@@ -2,7 +2,8 @@
 // a few attributes; only HTML that the service made from its own templates is put in as such.
 "use strict";
 
-const ATTRIBUTES = new Set(["class", "d", "title", "width", "x", "y"]);
+const ATTRIBUTES = new Set(["class", "d", "width", "x", "y"]);
+const LOOKED_AT = new Set(["trouble", "risk"]);
 const live = document.getElementById("live");
 const everyS = Number(document.body.dataset.everyS);
 let feed = document.body.dataset.feed;
@@ -93,7 +94,7 @@ function filter() {
   for (const row of rows) {
     const named = ["name", "policy", "mode", "state"];
     const told = named.map((name) => row.querySelector(`[data-f="${name}"]`).textContent).join(" ");
-    row.hidden = !told.toLowerCase().includes(text) || (troubled.checked && row.dataset.kind !== "trouble");
+    row.hidden = !told.toLowerCase().includes(text) || (troubled.checked && !LOOKED_AT.has(row.dataset.kind));
     if (!row.hidden) shown += 1;
   }
   const output = document.getElementById("shown");
