@@ -70,7 +70,10 @@ SLO_KEYS: dict[str, Schema] = {
     "burn_rates": map_of(
         maybe(figure("1 spends the budget in one window"), "nothing is known"), "how fast it burns, by span"
     ),
-    "exhausted_in_s": maybe(figure("until the budget is spent at this pace"), "never at this pace"),
+    "exhausted_in_s": maybe(
+        figure("until the budget is spent at the pace of the last hour"),
+        "never at that pace, or nothing burned in the last 5 minutes",
+    ),
     "slices_total": map_of(whole("slices"), "all slices since the domain was first seen, by outcome"),
 }
 _LOAD = object_of(

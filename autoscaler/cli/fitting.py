@@ -36,18 +36,22 @@ def _first(text: str, width: int) -> str:
     return text[:end]
 
 
-def fitted(widths: Sequence[int], fixed: Sequence[bool], room: int, *, least: int = LEAST) -> list[int]:
+def fitted(
+    widths: Sequence[int], fixed: Sequence[bool], room: int, *, least: int | Sequence[int] = LEAST
+) -> list[int]:
     """The widths of columns that are to fit into `room` columns of a terminal: the widest give way first.
 
-    Those that are `fixed` keep theirs, and none gets narrower than `least`, even if it does not fit so.
+    Those that are `fixed` keep theirs, and none gets narrower than `least`, even if it does not fit so; these
+    may be one for all, or one each.
     """
     found = list(widths)
-    yielding = [index for index, stays in enumerate(fixed) if not stays]
+    leasts = [least] * len(found) if isinstance(least, int) else least
+    yielding = [index for index, stays in enumerate(fixed) if not stays and found[index] > leasts[index]]
     while sum(found) > room and yielding:
         widest = max(yielding, key=found.__getitem__)
-        if found[widest] <= least:
-            break
         found[widest] -= 1
+        if found[widest] == leasts[widest]:
+            yielding.remove(widest)
     return found
 
 

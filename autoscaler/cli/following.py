@@ -1,18 +1,32 @@
 """Which decisions `events --follow` prints next.
 
-Invariant: each is printed once, and a change that was under way once more when it ended, also where the
-service was away in between, and where its journal was begun anew and counts its decisions from 1 again.
+Invariants: each is printed once, and a change that was under way once more when it ended, also where the
+service was away in between, and where its journal was begun anew and counts its decisions from 1 again. What
+is printed at one time is in the order of its own times, and the end of a change never has an earlier time
+than what stands above it.
 """
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from autoscaler.core.operation import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 Json = dict[str, Any]
 MOST_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is to be printed, and at which time it happened."""
+
+    event: Json
+    at_wall_s: float
 
 
 class Following:
@@ -24,21 +38,26 @@ class Following:
         self._last: Json | None = None
         self._open: frozenset[int] = frozenset()
         """Of those that were printed, whose changes are under way."""
+        self._told_wall_s = 0.0
+        """The latest time that was printed."""
 
-    def taken(self, found: Sequence[Json]) -> list[Json]:
+    def taken(self, found: Sequence[Json]) -> list[Told]:
         """Of an answer, what is to be printed; it counts as printed."""
         newest = 0 if self._last is None else self._last["id"]
-        fresh = [
-            event
+        fresh = [Told(event, event["at_wall_s"]) for event in found if event["id"] > newest]
+        fresh += [
+            Told(event, max(self._told_wall_s, _ended_wall_s(event)))
             for event in found
-            if event["id"] > newest or (event["id"] in self._open and not _under_way(event))
+            if event["id"] <= newest and event["id"] in self._open and not _under_way(event)
         ]
+        fresh.sort(key=lambda told: told.at_wall_s)
+        self._told_wall_s = max((self._told_wall_s, *(told.at_wall_s for told in fresh)))
         self._open = frozenset(event["id"] for event in found if _under_way(event))
         if found:
             self._last = found[-1]
         return fresh
 
-    def next(self) -> list[Json]:
+    def next(self) -> list[Told]:
         """What has come since, to be printed.
 
         Raises:
@@ -62,3 +81,11 @@ class Following:
 
 def _under_way(event: Json) -> bool:
     return event["operation"] is not None and event["operation"]["outcome"] is None
+
+
+def _ended_wall_s(event: Json) -> float:
+    """When a change ended: at its last stage where all went well, else about now, since it is seen now."""
+    now_wall_s, change = time.time(), event["operation"]
+    if change["outcome"] != Outcome.DONE or not change["stages_s"]:
+        return now_wall_s
+    return min(float(event["at_wall_s"] + max(change["stages_s"].values())), now_wall_s)

@@ -13,17 +13,17 @@ import textwrap
 from enum import StrEnum
 from itertools import zip_longest
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.cells import cell_len
 
-from autoscaler.cli.fitting import fitted, padded, shortened
+from autoscaler.cli.fitting import LEAST, fitted, padded, shortened
 from autoscaler.errors import AutoscalerError
 from autoscaler.policyfile.problem import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from _typeshed import ReadableBuffer
 
@@ -112,39 +112,95 @@ def named(name: str) -> str:
     return shortened(printable(name), get_terminal_size().columns // 3) if _on_terminal() else name
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def say_where(text: str) -> None:
+    """Point out where there is more, to a person: nothing where the output is no terminal."""
+    if _on_terminal():
+        typer.echo(text)
+
+
+def state_of(domain: Mapping[str, Any]) -> str:
+    """What is wrong with a domain or ordered for it, by the names of its conditions."""
+    return " ".join(domain["conditions"]) or "ok"
+
+
+def print_table(
+    headings: Sequence[str], rows: Sequence[Sequence[object]], *, spare: Sequence[str] = ()
+) -> None:
     """Print rows under headings, numbers to the right, each cell made harmless.
 
-    On a terminal they fit into its width: sentences are broken into lines, names lose their middle.
+    On a terminal they fit into its width: sentences are broken into lines, names lose their middle. Where
+    that does not suffice, columns that are `spare` are left out, the first of them first.
     """
-    cells = [[_cell(value) for value in row] for row in rows]
-    numeric = [all(isinstance(row[index], int | float) for row in rows) for index in range(len(headings))]
-    _print_columns(headings, cells, numeric)
+    columns = [
+        _Column(heading, [_cell(row[index]) for row in rows], is_last=index == len(headings) - 1)
+        for index, heading in enumerate(headings)
+    ]
+    for index, column in enumerate(columns):
+        column.numeric = all(isinstance(row[index], int | float) for row in rows)
+    if _on_terminal():
+        for heading in spare:
+            if sum(column.least for column in columns) + len(columns) - 1 > get_terminal_size().columns:
+                columns = [column for column in columns if column.heading != heading]
+    _print_columns(columns)
 
 
 def print_grid(grid: Grid) -> None:
     """Print a table of a report, in the same way."""
-    cells = [[_cell(value) for value in row] for row in grid.rows]
-    numeric = [column not in grid.words for column in range(len(grid.headings))]
-    _print_columns(grid.headings, cells, numeric)
+    columns = [
+        _Column(heading, [_cell(row[index]) for row in grid.rows], is_last=index == len(grid.headings) - 1)
+        for index, heading in enumerate(grid.headings)
+    ]
+    for index, column in enumerate(columns):
+        column.numeric = index not in grid.words
+    _print_columns(columns)
 
 
-def _print_columns(headings: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
-    widths, gap = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)], "  "
+class _Column:
+    """A column of a table, and the room that it takes."""
+
+    def __init__(self, heading: str, cells: Sequence[str], *, is_last: bool) -> None:
+        self.heading = heading
+        self.cells = cells
+        self.is_last = is_last
+        """Then a cell has as many lines as it takes, and none is shortened."""
+        self.numeric = False
+        self.width = max(map(cell_len, (heading, *cells)))
+        longest = max(cells, key=cell_len, default="")
+        self.is_long_name = cell_len(longest) > _LEAST_WIDTH and " " not in longest
+        """Whether it is made so wide by a name, not by a sentence."""
+
+    @property
+    def least(self) -> int:
+        """In fewer columns of the terminal it says less than it could; a name can always do with `LEAST`."""
+        if self.numeric:
+            return self.width
+        told = [cell for cell in self.cells if self.is_last or " " in cell]
+        widths = range(LEAST, _LEAST_WIDTH + 1)
+        fit = (width for width in widths if all(self._tells(cell, width) for cell in told))
+        return min(self.width, next(fit, _LEAST_WIDTH if self.is_last else LEAST))
+
+    def _tells(self, cell: str, width: int) -> bool:
+        """Whether a sentence is whole at such a width, and so is each of its words."""
+        if max(map(cell_len, cell.split()), default=0) > width:
+            return False
+        return self.is_last or len(_wrapped(cell, width)) <= _MOST_LINES
+
+
+def _print_columns(columns: Sequence[_Column]) -> None:
+    widths, numeric, gap = [column.width for column in columns], [it.numeric for it in columns], "  "
     if _on_terminal():
-        named = [_has_long_name(column) for column in zip(*cells, strict=True)] or [False] * len(widths)
-        widths = [
-            min(width, _LONGEST_NAME) if long else width for width, long in zip(widths, named, strict=True)
-        ]
-        columns, gaps = get_terminal_size().columns, len(widths) - 1
-        gap = gap if sum(widths) + len(gap) * gaps <= columns else " "
-        room = columns - len(gap) * gaps
-        widths = fitted(widths, [not long for long in named], room, least=_LEAST_WIDTH)
-        widths = fitted(widths, numeric, room)
-    for row in (headings, ["-" * width for width in widths], *cells):
+        widths = [min(it.width, _LONGEST_NAME) if it.is_long_name else it.width for it in columns]
+        room, gaps = get_terminal_size().columns, len(widths) - 1
+        gap = gap if sum(widths) + len(gap) * gaps <= room else " "
+        room -= len(gap) * gaps
+        names = [it.is_long_name for it in columns]
+        widths = fitted(widths, [not long for long in names], room, least=_LEAST_WIDTH)
+        widths = fitted(widths, numeric, room, least=[it.least for it in columns])
+    rows = zip(*(it.cells for it in columns), strict=True)
+    for row in ([it.heading for it in columns], ["-" * width for width in widths], *rows):
         columns_of_lines = [
-            _in_lines(cell, width, whole=index == len(row) - 1)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+            _in_lines(cell, width, whole=it.is_last)
+            for cell, width, it in zip(row, widths, columns, strict=True)
         ]
         for line in zip_longest(*columns_of_lines, fillvalue=""):
             parts = (
@@ -154,18 +210,16 @@ def _print_columns(headings: Sequence[str], cells: Sequence[Sequence[str]], nume
             typer.echo(gap.join(parts).rstrip())
 
 
-def _has_long_name(cells: Sequence[str]) -> bool:
-    """Whether a column is made so wide by a name, not by a sentence."""
-    longest = max(cells, key=cell_len)
-    return cell_len(longest) > _LEAST_WIDTH and " " not in longest
-
-
 def _in_lines(cell: str, width: int, *, whole: bool) -> list[str]:
     """A cell in lines that fit: a few words between which it breaks, or all of it, or a name shortened."""
     if cell_len(cell) <= width:
         return [cell]
-    lines = textwrap.wrap(cell, width)
+    lines = _wrapped(cell, width)
     return lines if whole or (" " in cell and len(lines) <= _MOST_LINES) else [shortened(cell, width)]
+
+
+def _wrapped(cell: str, width: int) -> list[str]:
+    return textwrap.wrap(cell, width, break_on_hyphens=False)
 
 
 def _on_terminal() -> bool:

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
 import typer
 
 from autoscaler.cli.arguments import DomainArgument, MaybeDomainArgument  # noqa: TC001 - typer reads it
+from autoscaler.cli.changes import outcome_of, verdict_of
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ServiceUnreachable, ask
+from autoscaler.cli.event_lines import EventLines
 from autoscaler.cli.following import MOST_AT_ONCE, Following
-from autoscaler.cli.output import Output, OutputOption, folded, hanging, named, print_json, print_table
-from autoscaler.core.condition import AS_ORDERED
-from autoscaler.core.decision import Verdict
-from autoscaler.core.reason import SENTENCES, Reason
+from autoscaler.cli.output import Output, OutputOption, folded, print_json, print_table, say_where, state_of
+from autoscaler.core.condition import AS_ORDERED, urgency
 from autoscaler.policyfile.problem import printable
 
 _POLL_S = 1.0
 _INDENT = 14
 """Of what `show` says, behind what it is about."""
-_EVENT_INDENT = 21
-"""Of what does not fit on the line of an event, behind its time."""
 Json = dict[str, Any]
 
 
@@ -77,7 +74,7 @@ def list_domains(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption 
     """List the governed domains with their vCPUs, load and last decision.
 
     Online: vCPUs that the guest runs; Plugged: that QEMU has; Target: that it is to run; Max: the most that
-    its policy allows.
+    its policy allows. A narrow terminal leaves out Plugged, Mode and Policy.
     """
     found = cast("list[Json]", ask(server, "domains"))
     if output is Output.JSON:
@@ -94,13 +91,15 @@ def list_domains(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption 
             domain["vcpus"]["max"],
             "-" if domain["load"] is None else f"{domain['load']['utilization_ratio']:.0%}",
             "-" if domain["decision"] is None else domain["decision"]["reason"],
-            " ".join(domain["conditions"]) or "ok",
+            state_of(domain),
         )
         for domain in found
     ]
-    print_table(
-        ("Domain", "Policy", "Mode", "Online", "Plugged", "Target", "Max", "Used", "Why", "State"), rows
-    )
+    headings = ("Domain", "Policy", "Mode", "Online", "Plugged", "Target", "Max", "Used", "Why", "State")
+    print_table(headings, rows, spare=("Plugged", "Mode", "Policy"))
+    wrong = sum(urgency(domain["conditions"]).troubled for domain in found)
+    if wrong:
+        say_where(f"{wrong} in trouble: `autoscaler top`")
     _print_at_rest(cast("Json", ask(server, "status")))
 
 
@@ -133,13 +132,8 @@ def show(
         lines.append(("Load", f"{used}, demand {load['demand_vcpus']:.2f}, steal {load['steal_ratio']:.0%}"))
     if decision is not None:
         wants = f" (strategy wants {decision['proposed']}, target {decision['target']})"
-        verdict = (
-            decision["verdict"]
-            if decision["act"] or decision["verdict"] == "hold"
-            else f"would {decision['verdict']}"
-        )
         known = decision["target"] is not None
-        lines.append(("Decision", f"{verdict}: {decision['sentence']}{wants if known else ''}"))
+        lines.append(("Decision", f"{verdict_of(decision)}: {decision['sentence']}{wants if known else ''}"))
     for title, key in _CHANGES:
         if found[key] is not None:
             lines.append((title, _change(found[key])))
@@ -190,11 +184,14 @@ def events(
     server: ServerOption = DEFAULT_SERVER,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Print the newest decisions, one a line: when, what, why, and what came of it.
+    """Print the newest decisions: when, which domain, what, its vCPUs, why, and what came of it.
 
-    A decision that repeats is one line with the time it went on for. With --follow a change is printed when
-    it begins and when it ended; with --output json as well, each line is one JSON object. Where the service
-    goes away meanwhile it is waited for, and what it decided since is printed.
+    vCPUs are those that the guest runs; of unplug those that QEMU has. A decision that repeats is one line
+    with the time it went on for. With --follow a change is printed when it begins, and when it ended with
+    the time of that. With --output json as well, each line is one JSON object, like one item of the list
+    that `autoscaler schema events` describes. Where the service goes away meanwhile it is waited for, and
+    what it decided since is printed. Conditions, such as breaking-sla, are no decisions: `top`, `list` and
+    `show` have those that are in force, the service's log when each began and ended.
     """
     about = {} if domain is None else {"domain": domain}
 
@@ -206,46 +203,25 @@ def events(
         print_json(found)
         return
     following, is_told = Following(asked), False
-    found = following.taken(found)
+    fresh = following.taken(found)
+    lines = EventLines(found, goes_on=follow)
+    if output is Output.TEXT:
+        typer.echo(lines.heading())
     while True:
-        for event in found:
-            typer.echo(json.dumps(event) if output is Output.JSON else _line(event))
+        for told in fresh:
+            typer.echo(
+                json.dumps(told.event) if output is Output.JSON else lines.line(told.event, told.at_wall_s)
+            )
         if not follow:
             return
         time.sleep(_POLL_S)
         try:
-            found, is_told = following.next(), False
+            fresh, is_told = following.next(), False
         except ServiceUnreachable as error:
             if not is_told:
                 typer.echo(f"autoscaler events: {printable(str(error))}; it is tried again", err=True)
-            found, is_told = [], True
-
-
-def _line(event: Json) -> str:
-    at = datetime.fromtimestamp(event["at_wall_s"], UTC).astimezone()
-    operation = event["operation"]
-    sizes = f"{_count(event['online'])} -> {_count(event['next_vcpus'])}"
-    if event["verdict"] == Verdict.UNPLUG:
-        sizes = f"{event['plugged']} -> {event['plugged'] - 1} plugged"
-    outcome = "" if operation is None else f"; {_outcome(operation)}"
-    lasted = "" if event["repeats"] == 0 else f" (for {event['until_wall_s'] - event['at_wall_s']:.0f} s)"
-    sentence = SENTENCES[Reason(event["reason"])]
-    parts = (f"{at:%Y-%m-%d %H:%M:%S}", named(event["domain"]), f"{_verdict(event):<6}", sizes, sentence)
-    return hanging("  ".join(parts) + lasted + outcome, indent=_EVENT_INDENT)
-
-
-def _verdict(decision: Json) -> str:
-    """What is done, or, where the policy only recommends, would be."""
-    verdict = str(decision["verdict"])
-    return verdict if decision["act"] or verdict == "hold" else f"would {verdict}"
+            fresh, is_told = [], True
 
 
 def _change(operation: Json) -> str:
-    return f"{operation['from_vcpus']} -> {operation['to_vcpus']}: {_outcome(operation)}"
-
-
-def _outcome(operation: Json) -> str:
-    stages = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in operation["stages_s"].items())
-    outcome = operation["outcome"] or "under way"
-    told = f"{outcome} ({stages})" if stages else outcome
-    return f"{told}: {operation['detail']}" if operation["detail"] else told
+    return f"{operation['from_vcpus']} -> {operation['to_vcpus']}: {outcome_of(operation)}"

@@ -8,12 +8,13 @@ import typer
 
 from autoscaler.cli.arguments import MaybeDomainArgument  # noqa: TC001 - typer reads it
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ask
-from autoscaler.cli.output import Output, OutputOption, folded, print_json, print_table
+from autoscaler.cli.output import Output, OutputOption, folded, print_json, print_table, state_of
 from autoscaler.core.percent import percent
 from autoscaler.core.spans import short_span, span
 
-_HEADINGS = ("Domain", "Promise", "Kept", "Budget left", "Burn 1h", "Runs out in")
+_HEADINGS = ("Domain", "Promise", "Kept", "Budget left", "Burn 1h", "Runs out in", "State")
 _NEVER = "never"
+_NOT_NOW = "not now"
 _INDENT = 14
 
 
@@ -27,7 +28,9 @@ def slo(
 
     Kept is the good share of what was measured of the window. The budget is the time of a whole window that
     may be bad; Budget left is how much of it was not yet. A burn rate of 1 spends it in exactly one window.
-    Of one domain there is more.
+    Runs out in goes by the pace of the last hour: never where that spends no more than the window allows, not
+    now where nothing burned in the last 5 minutes. Of one domain there is more; a narrow
+    terminal leaves out Promise.
     """
     path = ("domains",) if domain is None else ("domains", domain)
     answer = ask(server, *path)
@@ -36,7 +39,8 @@ def slo(
         print_json([{"name": entry["name"], "uuid": entry["uuid"]} | entry["slo"] for entry in found])
         return
     if domain is None:
-        print_table(_HEADINGS, [(entry["name"], *_row(entry["slo"])) for entry in found])
+        rows = [(entry["name"], *_row(entry["slo"]), state_of(entry)) for entry in found]
+        print_table(_HEADINGS, rows, spare=("Promise",))
         return
     for title, text in _all(found[0]):
         typer.echo(f"{title + ':':<{_INDENT}}{folded(text, indent=_INDENT)}")
@@ -66,6 +70,7 @@ def _all(domain: dict[str, Any]) -> list[tuple[str, str]]:
         ("Budget left", f"{_percent(left)} of the {span(budget_s)} that may be bad in a whole window"),
         ("Burns at", f"{', '.join(rates)}, {_rate(found['burn_rates']['window'])} in the whole window"),
         ("Runs out in", _left(found)),
+        ("State", state_of(domain)),
     ]
 
 
@@ -95,7 +100,8 @@ def _left(found: dict[str, Any]) -> str:
     if found["attained_ratio"] is None:
         return "-"
     if seconds is None:
-        return _NEVER
+        hourly = found["burn_rates"]["1h"]
+        return _NEVER if hourly is None or hourly <= 1 else _NOT_NOW
     if seconds <= 0:
         return "spent"
     return span(seconds)

@@ -15,7 +15,7 @@ from rich.live import Live
 
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ServiceUnreachable, ask
 from autoscaler.cli.keys import pressed_keys
-from autoscaler.cli.top_view import ORDERS, WHOLE, Sight, picture
+from autoscaler.cli.top_view import WHOLE, Order, Sight, picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ _END = 1 << 30
 
 def top(
     *,
-    sort: Annotated[str, typer.Option("--sort", metavar="WORD", help=f"{', '.join(ORDERS)}.")] = "trouble",
+    sort: Annotated[Order, typer.Option("--sort", help="What comes first.")] = Order.TROUBLE,
     wanted: Annotated[
         str, typer.Option("--filter", metavar="TEXT", help="Only what has this in name, policy or state.")
     ] = "",
@@ -41,20 +41,18 @@ def top(
 
     On: vCPUs that the guest runs; Plug: that QEMU has; Want: the target; Max: the most that its policy
     allows; Kept: how much of what was measured kept the promise; Budget left: of the time that may be bad in
-    a whole SLO window. Beneath a domain in trouble or at risk is what that is. s sorts by something else, r
-    turns the order round, / filters, the arrows scroll. Where the output is no terminal it is printed once,
-    with every name whole. NO_COLOR is respected.
+    a whole SLO window, where there is room. Beneath a domain in trouble or at risk is what that is. s sorts by
+    something else, r turns the order round, / filters, the arrows scroll. Where the output is no terminal it
+    is printed once, with every name whole. NO_COLOR is respected.
     """
-    if sort not in ORDERS:
-        raise typer.BadParameter(f"{sort!r} is none of {', '.join(ORDERS)}", param_hint="--sort")
     console = Console(highlight=False)
     sight = Sight(order=sort, wanted=wanted)
     if once or not console.is_terminal:
         status, domains = _look(server)
         if not console.is_terminal:
             console.width = WHOLE
-        # Up to three lines a domain, so that all are shown.
-        height = 3 * len(domains) + len(status["hosts"]) + _PAGE
+        # Up to four lines a domain, so that all are shown.
+        height = 4 * len(domains) + len(status["hosts"]) + _PAGE
         console.print(picture(status, domains, sight, width=console.width, height=height, trouble=""))
         return
     with suppress(KeyboardInterrupt):
@@ -106,7 +104,7 @@ def pressed(sight: Sight, key: str, *, rows: int) -> Sight:
     if key in moves:
         return replace(sight, first=min(max(sight.first + moves[key], 0), max(rows - 1, 0)))
     if key == "s":
-        orders = list(ORDERS)
+        orders = list(Order)
         return replace(sight, order=orders[(orders.index(sight.order) + 1) % len(orders)], first=0)
     if key == "r":
         return replace(sight, backwards=not sight.backwards, first=0)

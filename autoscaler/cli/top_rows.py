@@ -5,6 +5,7 @@ Invariant: no more lines than there is room for, and a domain is shown with all 
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 _INDENT = "    "
-_MOST_LINES = 2
+_LINES = 2
+"""Beneath a domain in trouble, at most."""
+_MOST_LINES = 3
+"""The same where there is room left over."""
+_ITSELF = re.compile(r"""(?:\A|(?<=; ))domain ('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*") """)
+"""What a part of a sentence about a domain may begin with, the name as Python writes it."""
 
 
 class Name:
@@ -63,31 +69,42 @@ class Rows:
                 yield Text(_INDENT + trouble, style=style, no_wrap=True, overflow="ellipsis")
 
 
-def troubles_of(domain: Json, width: int) -> list[str]:
-    """What is wrong with a domain that nobody ordered, in lines that fit; none: nothing is."""
-    wrong = [sentence for name, sentence in domain["conditions"].items() if name not in AS_ORDERED]
+def troubles_of(domain: Json, width: int, lines: int = _LINES) -> list[str]:
+    """What is wrong with a domain that nobody ordered, in so many lines that fit; none: nothing is.
+
+    Sentences do not begin with its name, for it stands above.
+    """
+    wrong = [
+        _ITSELF.sub("", sentence)
+        for condition, sentence in domain["conditions"].items()
+        if condition not in AS_ORDERED
+    ]
     name, told = domain["name"], "; ".join(wrong)
     for as_told in (name, repr(name)[1:-1]):
         told = told.replace(as_told, shortened(printable(name), max(width // 4, LEAST)))
     room = max(width - len(_INDENT), LEAST)
-    return textwrap.wrap(
-        printable(told), room, max_lines=_MOST_LINES, placeholder=" …", break_on_hyphens=False
-    )
+    return textwrap.wrap(printable(told), room, max_lines=lines, placeholder=" …", break_on_hyphens=False)
 
 
 def seen(rows: Sequence[Json], first: int, space: int, width: int) -> tuple[int, list[list[str]]]:
     """Which row is the first that is shown, and the troubles of it and of those that fit after it.
 
-    It is `first`, or an earlier one where the last would leave room.
+    It is `first`, or an earlier one where the last would leave room. Lines that are left over go to the first
+    in trouble.
     """
     first = min(first, _first_of_last(rows, space, width))
     found: list[list[str]] = []
     for domain in rows[first:]:
         troubles = troubles_of(domain, width)
-        space -= 1 + len(troubles)
-        if space < 0 and found:
+        if space < 1 + len(troubles) and found:
             break
+        space -= 1 + len(troubles)
         found.append(troubles)
+    for index, troubles in enumerate(found):
+        whole = troubles_of(rows[first + index], width, _MOST_LINES) if len(troubles) == _LINES else troubles
+        if len(troubles) < len(whole) <= len(troubles) + space:
+            found[index] = whole
+            space -= len(whole) - len(troubles)
     return first, found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -34,8 +35,12 @@ WHOLE = 10_000
 _BAR = 10
 _HOT_RATIO = 0.9
 _LOW_RATIO = 0.25
+_MEASURED = 46
+"""Columns for what stands between a name and its state, where there is little room."""
 _STATE = 12
-"""Room for the state that is to be seen at once, where there is little."""
+"""Columns that a state has at least."""
+_OF_STATE = 5
+"""Of so many columns it may take one, to tell more than a condition."""
 _FRAME_LINES = 6
 """Lines that are not rows of domains, where there is one host."""
 
@@ -44,21 +49,31 @@ def _used(domain: Json) -> float:
     return -1.0 if domain["load"] is None else float(domain["load"]["utilization_ratio"])
 
 
-ORDERS: dict[str, Callable[[Json], Any]] = {
-    "trouble": lambda domain: (urgency(domain["conditions"]), -_used(domain)),
-    "used": lambda domain: -_used(domain),
-    "name": lambda domain: domain["name"],
-    "vcpus": lambda domain: -(domain["vcpus"]["online"] or 0),
-    "budget": lambda domain: domain["slo"]["budget_remaining_ratio"],
+class Order(StrEnum):
+    """By what rows can be sorted."""
+
+    TROUBLE = "trouble"
+    USED = "used"
+    NAME = "name"
+    VCPUS = "vcpus"
+    BUDGET = "budget"
+
+
+ORDERS: dict[Order, Callable[[Json], Any]] = {
+    Order.TROUBLE: lambda domain: (urgency(domain["conditions"]), -_used(domain)),
+    Order.USED: lambda domain: -_used(domain),
+    Order.NAME: lambda domain: domain["name"],
+    Order.VCPUS: lambda domain: -(domain["vcpus"]["online"] or 0),
+    Order.BUDGET: lambda domain: domain["slo"]["budget_remaining_ratio"],
 }
-"""By what rows can be sorted: the first that comes is the one to look at first."""
+"""How: the first that comes is the one to look at first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """What of the answer is looked at, and how."""
 
-    order: str = "trouble"
+    order: Order = Order.TROUBLE
     backwards: bool = False
     wanted: str = ""
     """Only domains whose name, policy, state or reason has this in it."""
@@ -97,7 +112,7 @@ def picture(
     told = f"! {printable('; '.join(wrong))}" if wrong else ""
     lines.append(Text(told, style="bold red", no_wrap=True, overflow="ellipsis"))
     end = first + len(troubles)
-    table = _table(rows[first:end], wide=width >= WIDE)
+    table = _table(rows[first:end], width)
     table.expand = width < WHOLE
     lines.append(Rows(table, troubles, [_style(domain) for domain in rows[first:end]]))
     lines.append(_footing(sight, shown=len(rows), first=first, end=end, of=len(domains)))
@@ -136,26 +151,35 @@ def _host(host: Json, width: int) -> Text:
     return text
 
 
-def _table(rows: Sequence[Json], *, wide: bool) -> Table:
+def _table(rows: Sequence[Json], width: int) -> Table:
+    state = _columns_of_state(rows, width)
+    wide, narrow = width >= WIDE, width < LEAST + _MEASURED + state
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("Domain", ratio=3, no_wrap=True, overflow="ellipsis", min_width=8)
+    table.add_column("Domain", ratio=3, no_wrap=True, overflow="ellipsis", min_width=LEAST)
     if wide:
         table.add_column("Policy", ratio=2, no_wrap=True, overflow="ellipsis")
     for heading in ("On", *(["Plug"] if wide else []), "Want", "Max", "Used"):
         table.add_column(heading, justify="right", no_wrap=True)
     if wide:
         table.add_column("", no_wrap=True, width=_BAR)
-    for heading in ("Kept", "Budget left"):
+    for heading in ("Kept", *([] if narrow else ["Budget left"])):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("State", ratio=2, no_wrap=True, overflow="ellipsis", min_width=None if wide else _STATE)
+    table.add_column("State", width=state, no_wrap=True, overflow="ellipsis")
     if wide:
         table.add_column("Why", ratio=6, no_wrap=True, overflow="ellipsis")
     for domain in rows:
-        table.add_row(*_row(domain, wide=wide))
+        table.add_row(*_row(domain, wide=wide, narrow=narrow))
     return table
 
 
-def _row(domain: Json, *, wide: bool) -> list[Text | Name]:
+def _columns_of_state(rows: Sequence[Json], width: int) -> int:
+    """Enough for any one condition of these rows; for more of what they say, as far as there is room."""
+    longest = max((len(condition) for row in rows for condition in row["conditions"]), default=0)
+    told = max((len(_short_state(row)) for row in rows), default=0)
+    return max(_STATE, longest, min(told, width // _OF_STATE))
+
+
+def _row(domain: Json, *, wide: bool, narrow: bool) -> list[Text | Name]:
     vcpus, slo, used = domain["vcpus"], domain["slo"], _used(domain)
     hot = "red" if used >= _HOT_RATIO else ""
     low = slo["budget_remaining_ratio"] < _LOW_RATIO
@@ -171,9 +195,9 @@ def _row(domain: Json, *, wide: bool) -> list[Text | Name]:
         Text("-" if used < 0 else f"{used:.0%}", style=hot),
         *([Text("#" * share + "." * (_BAR - share), style=hot or "blue")] if wide else []),
         Text(_kept(slo), style="red" if broken else ""),
-        Text(_left(slo), style="red" if low else ""),
+        *([] if narrow else [Text(_left(slo), style="red" if low else "")]),
         Text(
-            _state(domain) if wide or domain["conditions"] else f"ok: {_reason(domain)}",
+            _state(domain) if wide else _short_state(domain),
             style=_style(domain),
         ),
     ]
@@ -205,6 +229,11 @@ def _left(slo: Json) -> str:
 
 def _state(domain: Json) -> str:
     return " ".join(domain["conditions"]) or "ok"
+
+
+def _short_state(domain: Json) -> str:
+    """The same where there is no room for sentences: with the reason where nothing is to be said else."""
+    return _state(domain) if domain["conditions"] else f"ok: {_reason(domain)}"
 
 
 def _reason(domain: Json) -> str:

@@ -16,6 +16,7 @@ from autoscaler.cli.arguments import MaybeDomainArgument  # noqa: TC001 - typer 
 from autoscaler.cli.configured import DEFAULT_CONFIG, ConfigOption, read_config
 from autoscaler.cli.output import print_json, print_table
 from autoscaler.policyfile.problem import printable
+from autoscaler.service.history import BLOCK_S
 from autoscaler.service.usage import Usage, usage_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class UsageOutput(StrEnum):
 
 _HEADINGS = ("Day", "Domain", "Hours", "Measured", "Allowed", "Plugged", "Provisioned", "Used", "Share")
 _DIGITS = 4
+_WRITTEN_S = 120.0
+"""Within which a stretch of the history that is over is in the journal."""
 _ENOUGH_RATIO = 0.9
 """Of the hours, that have to be measured to say which share was used: the others count as not used."""
 
@@ -95,7 +98,16 @@ def usage(
     elif found:
         _print(found)
     else:
-        typer.echo(f"nothing is on record from {from_day} to {to_day}")
+        typer.echo(f"nothing is on record from {from_day} to {to_day}{_when(to_day)}")
+
+
+def _when(to_day: date) -> str:
+    """Where the time that is asked for is not over: when a service that has just begun writes its first."""
+    now = datetime.now().astimezone()
+    if to_day < now.date():
+        return ""
+    written = datetime.fromtimestamp((now.timestamp() // BLOCK_S + 1) * BLOCK_S + _WRITTEN_S, now.tzinfo)
+    return f": a running service writes ten minutes at a time, the next by {written:%H:%M}"
 
 
 def _plain(entry: Usage) -> dict[str, object]:

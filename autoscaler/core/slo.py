@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from autoscaler.core.demand import Load
     from autoscaler.core.policy import Sla
 
-_SPANS_S = {"5m": 300.0, "30m": 1800.0, "1h": 3600.0, "6h": 21600.0, "3d": 259200.0}
+_NOW = "5m"
+_SPANS_S = {_NOW: 300.0, "30m": 1800.0, "1h": 3600.0, "6h": 21600.0, "3d": 259200.0}
 
 
 class SliceOutcome(StrEnum):
@@ -55,7 +56,8 @@ class SloReport:
     """By span: the bad share over the share allowed, so that 1 spends the budget in one window; None: nothing
     known. A span longer than the window counts the window."""
     exhausted_in_s: float | None
-    """When the budget is spent at the pace of the last hour; 0: it is, None: never, at a pace within it."""
+    """When the budget is spent at the pace of the last hour; 0: it is, None: never at a pace within it, nor
+    while the last 5 minutes burned nothing: the hour's pace is not that of now then."""
     slices_total: Mapping[SliceOutcome, int]
     """All slices since the domain was first seen."""
 
@@ -152,7 +154,7 @@ class Slo:
         exhausted_in_s = None
         if window.bad >= budget:
             exhausted_in_s = 0.0
-        elif hourly and hourly > allowed:
+        elif hourly and hourly > allowed and ratios[_NOW] != 0:
             exhausted_in_s = (budget - window.bad) / hourly * self._sla.slice_s
         return SloReport(
             objective_ratio=self._sla.objective_ratio,

@@ -76,7 +76,10 @@ def gather_qmp(
             timeout_s=request.agent_timeout_s,
         )
         troubles = hypervisor.troubles()
-        return host, [
+        looked_in_vain = [
+            _refused(host, name, why) for name, why in source.refused.items() if request.wants(name, "")
+        ]
+        return host, looked_in_vain + [
             _domain(
                 host,
                 guest,
@@ -132,6 +135,14 @@ def _build(hypervisor: QmpHypervisor, view: DomainView, cpus: frozenset[int]) ->
     except (AgentAbsent, DomainGone):
         connected = False
     return build_of(qemu, channel=channel, connected=connected, cpus=cpus)
+
+
+def _refused(host: HostFacts, name: str, why: str) -> DomainFacts:
+    """A folder that is no guest's, with why."""
+    nothing = Build(starts_with=None, next_maximum=None)
+    return DomainFacts(
+        host=host, name=name, uuid="", view=None, plugged=0, maximum=0, build=nothing, trouble=why
+    )
 
 
 def _domain(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from autoscaler.cli import queries
+from autoscaler.cli import output, queries
 from autoscaler.cli.main import app
 from autoscaler.core.condition import Condition
 from autoscaler.core.orders import Order, OrderKind
@@ -74,3 +74,23 @@ def test_the_most_that_is_listed_is_what_the_policy_allows_not_what_the_domain_h
     monkeypatch.setattr(queries, "ask", lambda _server, path: told[path])
     head, _, row, *_ = CliRunner().invoke(app, ["list"]).stdout.splitlines()
     assert dict(zip(head.split(), row.split(), strict=True))["Max"] == "2"
+
+
+def test_a_list_ends_with_how_many_are_in_trouble_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = replace(DOMAIN_SNAPSHOT, conditions={Condition.BREAKING: "it is"})
+    told = {"status": status_of(SNAPSHOT), "domains": [domain_of(broken), domain_of(PAUSED)]}
+    monkeypatch.setattr(queries, "ask", lambda _server, path: told[path])
+    hint = "1 in trouble: `autoscaler top`\n"
+    assert hint not in CliRunner().invoke(app, ["list"]).stdout
+    monkeypatch.setattr(output, "_on_terminal", lambda: True)
+    assert hint in CliRunner().invoke(app, ["list"]).stdout
+
+
+def test_a_guest_folder_that_none_can_have_is_a_line_of_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    why = "its folder in /run/guests is ignored: rename it"
+    host = replace(SNAPSHOT.hosts[0], unseen={"web 1": why})
+    found = status_of(replace(SNAPSHOT, hosts=(host,)))
+    monkeypatch.setattr(queries, "ask", lambda *_: found)
+    asked = CliRunner().invoke(app, ["status"])
+    assert f"! web 1: {why}" in asked.stdout.splitlines()
+    assert asked.exit_code == 1

@@ -94,6 +94,17 @@ def test_names_of_schemas_are_completed(shell: str, environment: dict[str, str])
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+def test_what_a_table_is_sorted_by_is_completed_and_no_file(
+    shell: str, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notes.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    found = completed(shell, "autoscaler top --sort ", environment, "http://127.0.0.1:1")
+    assert {"trouble", "used", "name", "vcpus", "budget"} <= set(found)
+    assert "notes.txt" not in found
+
+
+@pytest.mark.parametrize("shell", SHELLS)
 def test_domains_are_completed_and_no_name_reaches_the_shell_that_means_something_to_it(
     shell: str, environment: dict[str, str], fleet: ShownFleet
 ) -> None:

@@ -133,6 +133,19 @@ def test_a_qemu_that_runs_no_more_and_one_without_hotplug_stand_beside_one_that_
     assert result.exit_code == 1
 
 
+def test_a_folder_that_no_guest_can_have_is_told_of_beside_the_guests(folder: Path) -> None:
+    (folder / "web 1").mkdir()
+    (folder / "web 1" / "qmp.sock").touch()
+    with FolderGuest(folder, "c"):
+        result = run("--qmp", folder, "--output", "json")
+    (host,) = json.loads(result.stdout)["hosts"]
+    refused, _ = sorted(host["domains"], key=lambda domain: domain["name"] != "web 1")
+    (first,) = refused["findings"]
+    assert first["severity"] == "error"
+    assert "rename it" in first["fix"]["advice"]
+    assert {domain["name"] for domain in host["domains"]} == {"web 1", "c"}
+
+
 def test_every_line_for_people_fits_80_columns_but_what_is_to_be_copied(folder: Path) -> None:
     with FolderGuest(folder, "web") as guest:
         guest.guest.blocked = {"guest-set-vcpus", "guest-file-write", "guest-get-cpustats", "guest-exec"}

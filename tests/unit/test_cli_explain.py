@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -79,6 +80,7 @@ def test_a_time_is_asked_for_in_seconds_since_the_epoch(monkeypatch: pytest.Monk
     assert asked == [(("domains", "web-1", "explain"), {"at": "1772375400.000"})]
 
 
+RATES = {"5m": None, "30m": 0.0, "1h": 1.66, "6h": 0.5, "3d": 0.5, "window": 0.5}
 SLO = {
     "promise": "utilization below 80% in 99% of 30 d",
     "objective_ratio": 0.99,
@@ -89,7 +91,7 @@ SLO = {
     "bad": 1,
     "unknown": 3,
     "budget_remaining_ratio": 0.9977,
-    "burn_rates": {"5m": None, "30m": 0.0, "1h": 1.66, "6h": 0.5, "3d": 0.5, "window": 0.5},
+    "burn_rates": RATES,
     "exhausted_in_s": 200_000.0,
 }
 
@@ -100,24 +102,27 @@ SLO = {
         pytest.param({}, "2.3 d", id="days"),
         pytest.param({"exhausted_in_s": 7200.0}, "2 h", id="hours"),
         pytest.param({"exhausted_in_s": 0.0}, "spent", id="spent"),
-        pytest.param({"exhausted_in_s": None}, "never", id="never"),
+        pytest.param({"exhausted_in_s": None, "burn_rates": RATES | {"1h": 0.9}}, "never", id="never"),
+        pytest.param({"exhausted_in_s": None}, "not now", id="nothing burns any more"),
         pytest.param({"attained_ratio": None, "exhausted_in_s": None}, "-", id="not known"),
     ],
 )
 def test_service_levels_are_a_row_each_with_what_is_left_and_until_when(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], last: str
 ) -> None:
-    domain = {"name": "web-1", "uuid": "u", "slo": SLO | changes}
+    domain = {"name": "web-1", "uuid": "u", "slo": SLO | changes, "conditions": {"held": "a job"}}
     monkeypatch.setattr(slo_command, "ask", lambda *_: [domain])
     printed = CliRunner().invoke(app, ["slo"]).stdout.splitlines()
     assert printed[-1].startswith("web-1   utilization below 80% in 99% of 30 d  ")
     assert "99.77% of 7.2h" in printed[-1]
-    assert printed[-1].endswith(f"  {last}")
-    assert max(map(len, printed)) <= 100
+    assert re.search(rf"  {last} +held$", printed[-1])
+    assert max(map(len, printed)) <= 110
 
 
 def test_one_service_level_is_told_with_all_its_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slo_command, "ask", lambda *_: {"name": "web-1", "uuid": "u", "slo": SLO})
+    monkeypatch.setattr(
+        slo_command, "ask", lambda *_: {"name": "web-1", "uuid": "u", "slo": SLO, "conditions": {}}
+    )
     printed = CliRunner().invoke(app, ["slo", "web-1"]).stdout.splitlines()
     assert printed == [
         "Domain:       web-1",
@@ -127,4 +132,5 @@ def test_one_service_level_is_told_with_all_its_figures(monkeypatch: pytest.Monk
         "Budget left:  99.77% of the 7.2 h that may be bad in a whole window",
         "Burns at:     - in 5m, 0.0 in 30m, 1.7 in 1h, 0.5 in 6h, 0.5 in 3d, 0.5 in the whole window",
         "Runs out in:  2.3 d",
+        "State:        ok",
     ]

@@ -46,3 +46,7 @@ def test_the_widest_columns_give_way(
     widths: list[int], fixed: list[bool], room: int, found: list[int]
 ) -> None:
     assert fitted(widths, fixed, room) == found
+
+
+def test_a_column_keeps_the_least_that_it_can_do_with() -> None:
+    assert fitted([30, 20, 6], [False, False, True], 34, least=[8, 16, 6]) == [12, 16, 6]

@@ -87,6 +87,41 @@ def test_on_a_terminal_a_table_that_fits_is_as_in_a_pipe(capsys: pytest.CaptureF
     assert capsys.readouterr().out == "Domain  Online\n------  ------\nweb-1        2\n"
 
 
+SPARE = (("Domain", "Policy", "Online", "State"), [("web-frontend-1", "web", 2, "held breaking-sla")])
+
+
+@pytest.mark.usefixtures("terminal")
+def test_on_a_terminal_conditions_break_between_words_only_and_a_name_gives_way(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_table(*SPARE)
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[2:]] == [
+        ["web-fr…end-1", "web", "2", "held"],
+        ["breaking-sla"],
+    ]
+
+
+@pytest.mark.usefixtures("terminal")
+def test_on_a_terminal_that_is_too_narrow_what_can_be_spared_is_left_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def headings(columns: str) -> list[str]:
+        monkeypatch.setenv("COLUMNS", columns)
+        print_table(*SPARE, spare=("Policy", "Online"))
+        lines = capsys.readouterr().out.splitlines()
+        assert all(cell_len(line) <= int(columns) for line in lines)
+        return lines[0].split()
+
+    assert headings("36") == ["Domain", "Policy", "Online", "State"]
+    assert headings("34") == ["Domain", "Online", "State"]
+    assert headings("22") == ["Domain", "State"]
+
+
+def test_in_a_pipe_nothing_is_spared(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(*SPARE, spare=("Policy",))
+    assert capsys.readouterr().out.splitlines()[0].split() == ["Domain", "Policy", "Online", "State"]
+
+
 def test_in_a_pipe_every_name_is_whole(capsys: pytest.CaptureFixture[str]) -> None:
     assert table(capsys)[-1].startswith(LONG)
     assert folded(SENTENCE, indent=12) == SENTENCE

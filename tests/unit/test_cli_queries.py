@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -16,9 +18,10 @@ from autoscaler.service.describe import domain_of
 from tests.fakes.examples import DECISION as DECISION_MADE
 from tests.fakes.examples import DOMAIN_SNAPSHOT
 
+BEGIN_S = 1_800_000_000.0
 DECISION = {
-    "at_wall_s": 1_800_000_000.0,
-    "until_wall_s": 1_800_000_000.0,
+    "at_wall_s": BEGIN_S,
+    "until_wall_s": BEGIN_S,
     "repeats": 0,
     "domain": "web-1",
     "verdict": "grow",
@@ -58,8 +61,63 @@ def test_following_prints_a_change_when_it_begins_and_when_it_ended_and_no_more(
     begun = event(7, operation=CHANGE)
     ended = event(7, operation=CHANGE | {"outcome": "done", "stages_s": {"online": 0.8}})
     answers += [[begun], [begun], [ended], [], []]
-    printed = CliRunner().invoke(app, ["events", "--follow"]).stdout.splitlines()
+    printed = CliRunner().invoke(app, ["events", "--follow"]).stdout.splitlines()[2:]
     assert [line.partition("; ")[2] for line in printed] == ["under way", "done (online 0.80 s)"]
+
+
+def clock(wall_s: float) -> str:
+    return datetime.fromtimestamp(wall_s).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+@pytest.mark.parametrize(
+    ("change", "ended_s"),
+    [
+        pytest.param({"outcome": "done", "stages_s": {"accepted": 0.1, "online": 4.0}}, 4.0, id="last stage"),
+        pytest.param({"outcome": "stuck", "stages_s": {"accepted": 0.1}}, 60.0, id="when it is seen"),
+    ],
+)
+def test_the_end_of_a_change_has_its_own_time_and_stands_where_that_belongs(
+    answers: list[list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, Any],
+    ended_s: float,
+) -> None:
+    monkeypatch.setattr("autoscaler.cli.following.time.time", lambda: BEGIN_S + 60.0)
+    ended = event(7, operation=CHANGE | change)
+    others = [event(8, at_wall_s=BEGIN_S + 2.0), event(9, at_wall_s=BEGIN_S + 7.0)]
+    answers += [[event(7, operation=CHANGE)], [ended, *others]]
+    printed = CliRunner().invoke(app, ["events", "--follow"]).stdout.splitlines()[2:]
+    expected = sorted((0.0, 2.0, ended_s, 7.0))
+    assert [line[:19] for line in printed] == [clock(BEGIN_S + after_s) for after_s in expected]
+    assert change["outcome"] in printed[expected.index(ended_s)]
+
+
+def test_no_end_of_a_change_is_told_before_what_stands_above_it(
+    answers: list[list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autoscaler.cli.following.time.time", lambda: BEGIN_S + 60.0)
+    late = event(8, at_wall_s=BEGIN_S + 9.0)
+    ended = event(7, operation=CHANGE | {"outcome": "done", "stages_s": {"online": 4.0}})
+    answers += [[event(7, operation=CHANGE)], [event(7, operation=CHANGE), late], [ended, late]]
+    printed = CliRunner().invoke(app, ["events", "--follow"]).stdout.splitlines()[2:]
+    assert [line[:19] for line in printed] == [clock(BEGIN_S + after_s) for after_s in (0.0, 9.0, 9.0)]
+
+
+@pytest.mark.parametrize("following", [[], ["--follow"]], ids=["once", "following"])
+def test_events_are_a_table_whose_columns_stand_still(
+    answers: list[list[dict[str, Any]]], following: list[str]
+) -> None:
+    first = [event(1, act=False, domain="app-1"), event(2, verdict="hold", domain="web-frontend-2")]
+    later = [first[-1], event(3, verdict="unplug", reason="idle", plugged=12, online=8, domain="db")]
+    answers += [first, later] if following else [first]
+    printed = CliRunner().invoke(app, ["events", *following]).stdout.splitlines()
+    heading, dashes, *rows = printed
+    assert heading.split() == ["Time", "Domain", "Decision", "vCPUs", "Why"]
+    assert len(rows) == (3 if following else 2)
+    places = [match.start() for match in re.finditer("-+", dashes)]
+    assert places == [heading.index(word) for word in heading.split()]
+    cells = [[row[begin - 1 : begin + 1] for begin in places[1:]] for row in rows]
+    assert all(cell[0] == " " != cell[1] for row in cells for cell in row)
 
 
 def test_following_goes_on_after_a_service_that_was_away(
@@ -70,7 +128,7 @@ def test_following_goes_on_after_a_service_that_was_away(
     ended = event(2, operation=CHANGE | {"outcome": "done"})
     answers += [[event(1), second], away, away, [ended, event(3)], away, [event(3)], [event(3), event(4)]]
     ran = CliRunner().invoke(app, ["events", "--follow", "--output", "json"])
-    assert [json.loads(line)["id"] for line in ran.stdout.splitlines()] == [1, 2, 2, 3, 4]
+    assert [json.loads(line)["id"] for line in ran.stdout.splitlines()] == [1, 2, 3, 2, 4]
     sentence = "autoscaler events: no autoscaler answers; it is tried again"
     assert ran.stderr.splitlines()[:2] == [sentence] * 2, "once each time"
 
@@ -136,7 +194,7 @@ def test_a_vcpu_that_goes_back_to_the_host_is_told_by_the_plugged_ones(
     answers: list[list[dict[str, Any]]],
 ) -> None:
     answers += [[event(7, verdict="unplug", reason="idle", online=1, next_vcpus=1, plugged=3)]]
-    assert "unplug  3 -> 2 plugged  a vCPU that is offline" in CliRunner().invoke(app, ["events"]).stdout
+    assert re.search("unplug +3 -> 2  a vCPU that is offline", CliRunner().invoke(app, ["events"]).stdout)
 
 
 def test_what_is_only_recommended_does_not_read_as_done(answers: list[list[dict[str, Any]]]) -> None:

@@ -228,8 +228,11 @@ def test_a_burn_rate_forgets_what_is_older_than_its_span() -> None:
         pytest.param("b" * 6 + "g" * 60, None, id="nothing burned within the hour"),
         pytest.param("u" * 60, None, id="nothing is known"),
         pytest.param("gggggggggb" * 6, (14.4 - 6) * 600.0, id="one in ten minutes"),
-        pytest.param("gb" + "u" * 57 + "g", (14.4 - 1) * 180.0, id="one in three known minutes"),
-        pytest.param("b" * 14 + "g" * 46, 0.4 * 60 * 60 / 14, id="almost spent"),
+        pytest.param("gb" + "u" * 57 + "g", None, id="the one known of the last five minutes is good"),
+        pytest.param("gb" + "u" * 58, (14.4 - 1) * 120.0, id="nothing is known of the last five minutes"),
+        pytest.param("b" * 6 + "g" * 4, (14.4 - 6) * 100.0, id="the last of it four minutes ago"),
+        pytest.param("b" * 6 + "g" * 5, None, id="the last of it five minutes ago"),
+        pytest.param("g" * 46 + "b" * 14, 0.4 * 60 * 60 / 14, id="almost spent"),
         pytest.param("b" * 15 + "g" * 100, 0.0, id="spent"),
     ],
 )

@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import pytest
 
 from autoscaler.backends.address import Address, TcpAddress, UnixAddress, parse_address
 from autoscaler.backends.qmp.guests import GuestFolder, GuestList, QmpGuest
 from autoscaler.errors import BackendUnavailable
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -99,29 +96,40 @@ def test_a_folder_is_looked_at_anew_each_time(tmp_path: Path) -> None:
         pytest.param("x" * 64, id="too long"),
     ],
 )
-def test_a_folder_with_an_unusable_name_is_ignored_and_logged_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+def test_a_folder_with_an_unusable_name_is_ignored_and_told_of_as_long_as_it_is_there(
+    tmp_path: Path, name: str
 ) -> None:
     (tmp_path / name).mkdir()
     (tmp_path / name / "qmp.sock").touch()
     folder = GuestFolder(tmp_path)
 
-    with caplog.at_level(logging.WARNING):
-        assert folder.guests() == folder.guests() == ()
+    assert folder.guests() == folder.guests() == ()
+    ((shown, why),) = folder.refused.items()
+    assert shown == repr(name)[1:-1]
+    assert why.startswith(f"its folder in {tmp_path} is ignored: its name may only have letters")
 
-    assert len(caplog.records) == 1
-    assert repr(name) in caplog.text
+    (tmp_path / name).rename(tmp_path / "web")
+    assert [guest.name for guest in folder.guests()] == ["web"]
+    assert folder.refused == {}
 
 
-def test_a_folder_too_deep_for_a_socket_is_ignored_and_logged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_name_that_is_no_text_is_told_of_as_it_can_be_shown(tmp_path: Path) -> None:
+    home = Path(os.fsdecode(os.fsencode(tmp_path) + b"/evil\xff"))
+    home.mkdir()
+    (home / "qmp.sock").touch()
+    folder = GuestFolder(tmp_path)
+    assert folder.guests() == ()
+    assert [*folder.refused] == ["evil\\udcff"]
+
+
+def test_a_folder_too_deep_for_a_socket_is_ignored_and_told_of(tmp_path: Path) -> None:
     home = tmp_path / ("d" * 100) / "web"
     home.mkdir(parents=True)
     (home / "qmp.sock").touch()
 
-    assert GuestFolder(home.parent).guests() == ()
-    assert "over 107 bytes" in caplog.text
+    folder = GuestFolder(home.parent)
+    assert folder.guests() == ()
+    assert "over 107 bytes" in folder.refused["web"]
 
 
 def test_a_folder_that_is_not_there_is_an_unavailable_backend(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -162,6 +163,17 @@ def test_json_and_text_say_the_same_and_text_sums_it_up(journal_file: Path) -> N
     assert lines[-1].split() == ["total", "2.00", "1.99", "12.00", "8.00", "4.00", "1.99", "50%"]
     assert len(asked(journal_file, "web-1").splitlines()) == 4
     assert "nothing is on record" in asked(journal_file, "nobody")
+
+
+def test_a_service_that_has_just_begun_is_told_by_when_there_is_something(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    SqliteJournal(path).close()
+    whole = (time.time() // 600 + 1) * 600
+    ran = CliRunner().invoke(app, ["usage", "--from-journal", str(path)])
+    (by,) = re.findall(r"ten minutes at a time, the next by (\d\d:\d\d)$", ran.stdout.rstrip())
+    assert by in {f"{datetime.fromtimestamp(whole + after_s).astimezone():%H:%M}" for after_s in (120, 720)}
+    past = ["usage", "--from-journal", str(path), "--from", "2026-01-01", "--to", "2026-01-02"]
+    assert CliRunner().invoke(app, past).stdout == "nothing is on record from 2026-01-01 to 2026-01-02\n"
 
 
 def test_where_much_was_not_measured_the_table_names_no_share(tmp_path: Path) -> None:

@@ -6,14 +6,15 @@ configuration or folder, never from what a guest says of itself.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from autoscaler.backends.address import parse_address
 from autoscaler.backends.labels import NO_LABELS
+from autoscaler.core.printable import printable
 from autoscaler.errors import BackendUnavailable
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from autoscaler.backends.address import Address
-
-_log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _QMP_SOCKET = "qmp.sock"
@@ -46,6 +45,11 @@ class QmpGuest:
 class GuestSource(Protocol):
     """Says which guests there are now."""
 
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Of what was last there, names that no guest can have: why, and what to do."""
+        ...
+
     def guests(self) -> tuple[QmpGuest, ...]:
         """Every guest that has a QMP socket, running or not.
 
@@ -57,6 +61,8 @@ class GuestSource(Protocol):
 
 class GuestList:
     """A fixed list of guests, as the configuration names them."""
+
+    refused: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, guests: Iterable[QmpGuest]) -> None:
         """Take the guests as they are.
@@ -85,10 +91,11 @@ class GuestFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ignored: set[str] = set()
+        self.refused: Mapping[str, str] = MappingProxyType({})
+        """Folders that were left out of the last answer, as they can be shown; replaced whole."""
 
     def guests(self) -> tuple[QmpGuest, ...]:
-        """The guests in name order. A folder with an unusable name is left out, and logged once.
+        """The guests in name order; a folder that can be none is left out, and told of by `refused`.
 
         Raises:
             BackendUnavailable: the folder cannot be read.
@@ -101,29 +108,31 @@ class GuestFolder:
                 f"the guest folder {self._folder} cannot be read ({error.strerror}): create it, or give the "
                 f"user of the autoscaler read and search permission on it"
             ) from error
-        self._ignored.intersection_update(names)
-        found = (self._guest(name) for name in names)
-        return tuple(guest for guest in found if guest is not None)
+        found: list[QmpGuest] = []
+        refused: dict[str, str] = {}
+        for name in names:
+            if _is_there(self._folder.absolute() / name / _QMP_SOCKET):
+                try:
+                    found.append(self._guest(name))
+                except ValueError as error:
+                    refused[printable(name)] = f"its folder in {self._folder} is ignored: {error}"
+        self.refused = MappingProxyType(refused)
+        return tuple(found)
 
-    def _guest(self, name: str) -> QmpGuest | None:
-        home = self._folder.absolute() / name
-        if not _is_there(home / _QMP_SOCKET):
-            return None
+    def _guest(self, name: str) -> QmpGuest:
+        """The guest of a folder.
+
+        Raises:
+            ValueError: it can be none, and what to do.
+        """
         if not _NAME.fullmatch(name):
-            self._ignore(name, "its name may only have letters, digits, '.', '_' and '-', 63 at most")
-            return None
-        try:
-            qmp = parse_address(str(home / _QMP_SOCKET))
-            agent = parse_address(str(home / _AGENT_SOCKET)) if _is_there(home / _AGENT_SOCKET) else None
-        except ValueError as error:
-            self._ignore(name, str(error))
-            return None
-        return QmpGuest(name=name, qmp=qmp, agent=agent)
-
-    def _ignore(self, name: str, reason: str) -> None:
-        if name not in self._ignored:
-            self._ignored.add(name)
-            _log.warning("the guest folder %r in %s is ignored: %s", name, self._folder, reason)
+            raise ValueError(
+                "its name may only have letters, digits, '.', '_' and '-', 63 at most, and begin with a "
+                "letter or digit: rename it"
+            )
+        home = self._folder.absolute() / name
+        agent = parse_address(str(home / _AGENT_SOCKET)) if _is_there(home / _AGENT_SOCKET) else None
+        return QmpGuest(name=name, qmp=parse_address(str(home / _QMP_SOCKET)), agent=agent)
 
 
 def _is_there(socket: Path) -> bool:

@@ -83,7 +83,7 @@ class QmpHypervisor:
 
     def troubles(self) -> Mapping[str, str]:
         """Guest name -> why the last sweep did not see it, one sentence each; a snapshot for any thread."""
-        return self._links.troubles
+        return {**self._links.troubles, **self._source.refused}
 
     def plug(self, domain: DomainId, *, expect: int, target: int) -> None:
         """Hot-add vCPUs until `target` are plugged, lowest free slot first; see `Hypervisor.plug`.
