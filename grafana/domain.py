@@ -281,7 +281,7 @@ def _changes() -> Sequence[AnyPanel]:
     return (
         changes_begun(_SERVICE, of_one),
         levels(
-            "Growth: time to each stage",
+            "Growth of all guests: time to each stage",
             "90 of 100 changes on its host came to a stage within so long of the request: QEMU accepted it, "
             "the guest lists it, the guest runs it, the load fits.",
             stages(Direction.UP),

@@ -75,7 +75,7 @@ def health() -> Dashboard:
 def _now() -> Sequence[AnyPanel]:
     return (
         figure(
-            "Last tick",
+            "Since the last tick",
             "How long ago the last tick was over, of the service that is furthest behind.",
             f"max(time() - {of_service('snapshot_timestamp_seconds')})",
             see=_HOST,

@@ -154,9 +154,9 @@ def test_a_guest_whose_promise_breaks_moves_up_and_keeps_who_reads_on_by_the_key
         chromium.run("document.querySelector(arguments[0]).focus()", f"{row} a")
         with_a_broken_promise(fleet, "web-3")
         chromium.wait(
-            lambda: chromium.text("#rows > tr:first-child [data-f=name]") == "web-3", "it stays below"
+            lambda: chromium.text("#rows > tr:first-child [data-f=state]") == "breaking-sla", "it stays below"
         )
-        assert chromium.text(f"{row} [data-f=state]") == "breaking-sla"
+        assert chromium.text("#rows > tr:first-child [data-f=name]") == "web-3"
         assert chromium.run("return document.querySelector(arguments[0]).dataset.kind", row) == "trouble"
         assert "of bad time left (of 7.2 h in 30 d); at this pace gone in " in chromium.text(row)
         told = chromium.all(f"{row} [data-f=told]")[0]
