@@ -100,8 +100,8 @@ def _strategy(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[
     yield Step("target", _learned_target(trace, record))
     yield Step(
         "want",
-        f"{trace['reckoned_vcpus']:.2f} vCPUs at {trace['target_utilization_ratio']:.0%} make "
-        f"{_vcpus(proposed)} wanted.",
+        f"{trace['reckoned_vcpus']:.2f} vCPUs{_reckoned_from(inputs, trace)} at "
+        f"{trace['target_utilization_ratio']:.0%} make {_vcpus(proposed)} wanted.",
     )
     if held > proposed and trace["needed"] >= held:
         yield Step(
@@ -109,6 +109,14 @@ def _strategy(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[
         )
     elif held > proposed and online > proposed and trace["hold_s"] is not None:
         yield Step("hold", _learned_hold(trace, held, online))
+
+
+def _reckoned_from(inputs: Mapping[str, Any], trace: Mapping[str, Any]) -> str:
+    """Why the strategy reckons with more than a guest used, and with other than its waiting tasks ask for."""
+    load = inputs.get("load")
+    if load is None or not load["busy_vcpus"] < trace["reckoned_vcpus"] < load["demand_vcpus"]:
+        return ""
+    return " (those it used and a margin: what waits may be over by then)"
 
 
 def _learned_target(trace: Mapping[str, Any], record: Mapping[str, Any]) -> str:

@@ -73,6 +73,19 @@ def test_a_growth_is_told_from_what_was_measured_to_what_was_done() -> None:
     assert found["action"] == "It is grown from 2 to 3 vCPUs: demand needs more vCPUs."
 
 
+def test_a_guest_that_used_all_it_had_is_reckoned_with_a_margin_and_not_with_all_that_waits() -> None:
+    load, trace = RECORD["inputs"]["load"], RECORD["inputs"]["trace"]
+    loaded = load | {"busy_vcpus": 8.0, "demand_vcpus": 16.0}
+
+    many = told(inputs={"load": loaded, "trace": trace | {"reckoned_vcpus": 9.2}})
+    enough = told(inputs={"load": loaded, "trace": trace | {"reckoned_vcpus": 16.0}})
+
+    assert many["want"].startswith(
+        "9.20 vCPUs (those it used and a margin: what waits may be over by then) at "
+    )
+    assert enough["want"].startswith("16.00 vCPUs at ")
+
+
 def test_a_learned_target_tells_the_risk_taken_and_what_cut_and_raised_it() -> None:
     text = told()["target"]
     assert "may be run at 79%" in text
