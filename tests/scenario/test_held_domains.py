@@ -139,7 +139,7 @@ def test_what_holds_a_domain_in_the_middle_of_a_change_stops_its_clock_and_is_no
     story.run(5)
     assert (story.guest.plugs, len(story.guest.online)) == ([3, 4], 4)
     assert story.domain.tally.failures == {}
-    assert story.domain.conditions == {}
+    assert story.domain.conditions.keys() <= {Condition.AT_RISK}, "it was short for minutes"
 
 
 def test_a_guest_that_does_not_follow_after_a_freeze_either_is_stuck_in_its_time(story: Story) -> None:
