@@ -67,7 +67,7 @@ def _all(domain: dict[str, Any]) -> list[tuple[str, str]]:
         ("Promise", found["promise"]),
         ("Kept", _kept(found)),
         ("Slices", f"{found['good']} good, {found['bad']} bad, {found['unknown']} unknown"),
-        ("Budget left", f"{_percent(left)} of the {span(budget_s)} that may be bad in a whole window"),
+        ("Budget left", f"{percent(left)} of the {span(budget_s)} that may be bad in a whole window"),
         ("Burns at", f"{', '.join(rates)}, {_rate(found['burn_rates']['window'])} in the whole window"),
         ("Runs out in", _left(found)),
         ("State", state_of(domain)),
@@ -77,17 +77,13 @@ def _all(domain: dict[str, Any]) -> list[tuple[str, str]]:
 def _kept(found: dict[str, Any]) -> str:
     if found["attained_ratio"] is None:
         return "nothing was measured yet"
-    seen = f"{_percent(found['attained_ratio'])} of {span(found['measured_s'])} measured"
+    seen = f"{percent(found['attained_ratio'])} of {span(found['measured_s'])} measured"
     return f"{seen}, promised are {percent(found['objective_ratio'], 4)}"
 
 
 def _of(found: dict[str, Any], ratio: str, whole_s: str) -> str:
     """A share, and of what time it is one."""
-    return f"{_percent(found[ratio])} of {short_span(found[whole_s])}"
-
-
-def _percent(ratio: float | None) -> str:
-    return "-" if ratio is None else percent(ratio)
+    return f"{percent(found[ratio])} of {short_span(found[whole_s])}"
 
 
 def _rate(rate: float | None) -> str:

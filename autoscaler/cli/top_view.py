@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autoscaler.cli.fitting import LEAST, shortened
+from autoscaler.cli.output import state_of
 from autoscaler.cli.top_rows import Name, Rows, seen
 from autoscaler.core.condition import Urgency, urgency
 from autoscaler.core.percent import percent
@@ -92,7 +93,7 @@ def chosen(domains: Sequence[Json], sight: Sight) -> list[Json]:
 
 
 def _told(domain: Json) -> str:
-    return f"{domain['name']} {domain['policy']} {domain['mode']} {_state(domain)} {_reason(domain)}"
+    return f"{domain['name']} {domain['policy']} {domain['mode']} {state_of(domain)} {_reason(domain)}"
 
 
 def picture(
@@ -197,7 +198,7 @@ def _row(domain: Json, *, wide: bool, narrow: bool) -> list[Text | Name]:
         Text(_kept(slo), style="red" if broken else ""),
         *([] if narrow else [Text(_left(slo), style="red" if low else "")]),
         Text(
-            _state(domain) if wide else _short_state(domain),
+            state_of(domain) if wide else _short_state(domain),
             style=_style(domain),
         ),
     ]
@@ -227,13 +228,9 @@ def _left(slo: Json) -> str:
     return f"{percent(slo['budget_remaining_ratio'], 0)} of {short_span(slo['budget_s'])}"
 
 
-def _state(domain: Json) -> str:
-    return " ".join(domain["conditions"]) or "ok"
-
-
 def _short_state(domain: Json) -> str:
     """The same where there is no room for sentences: with the reason where nothing is to be said else."""
-    return _state(domain) if domain["conditions"] else f"ok: {_reason(domain)}"
+    return state_of(domain) if domain["conditions"] else f"ok: {_reason(domain)}"
 
 
 def _reason(domain: Json) -> str:

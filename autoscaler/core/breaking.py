@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from autoscaler.core.decision import Decision
     from autoscaler.core.domain_state import DomainState
 
+_MINUTE_S = 60.0
+_NOT_SERVED = frozenset({Reason.STOLEN, Reason.DOUBTED, Reason.MISSING, Reason.UNCONFIRMED, Reason.FROZEN})
+"""With these nobody knows what it should have, so that a target says nothing."""
 _ADVICE = {
     Reason.HOST_FULL: "move a guest away, or give its policy a higher host.priority",
     Reason.HOST_PRESSED: "move a guest away",
@@ -107,8 +110,3 @@ def _decided(state: DomainState, decision: Decision, otherwise: str) -> str:
         f"nothing keeps it at its {_vcpus(decision.online)} now: where its load comes faster than vCPUs "
         f"do, a higher vcpus.min in policy {decision.policy!r} helps"
     )
-
-
-_MINUTE_S = 60.0
-_NOT_SERVED = frozenset({Reason.STOLEN, Reason.DOUBTED, Reason.MISSING, Reason.UNCONFIRMED, Reason.FROZEN})
-"""With these nobody knows what it should have, so that a target says nothing."""

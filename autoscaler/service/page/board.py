@@ -20,7 +20,7 @@ from autoscaler.service.page.recent import STEPS, Recent
 from autoscaler.service.page.templating import markup, render
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Container, Iterable, Sequence
 
     from autoscaler.core.model import DomainId
     from autoscaler.service.page.recent import Past
@@ -98,7 +98,7 @@ class Board:
         before, order_before = self._shown, self._order
         keys = {f"d-{key}": domain for key, domain in keys_of(self._snapshot).items()}
         ranks = {key: urgency(domain.conditions) for key, domain in keys.items()}
-        shown: dict[str, Cells] = {"top": self._top()}
+        shown: dict[str, Cells] = {"top": self._top(list(ranks.values()))}
         shown |= {f"h-{_digest(host.label)}": host_of(host) for host in self._snapshot.hosts}
         shown |= {key: self._cells(key, domain) for key, domain in keys.items()}
         self._shown, self._order = shown, {key: ranks[key] for key in sorted(ranks, key=ranks.__getitem__)}
@@ -158,9 +158,8 @@ class Board:
                 self._news = f"{named(domain.label)} {verb} from {before} to {domain.online} vCPUs at {when}"
         self._sizes = sizes
 
-    def _top(self) -> Cells:
+    def _top(self, ranks: Sequence[Urgency]) -> Cells:
         snapshot = self._snapshot
-        ranks = [urgency(domain.conditions) for domain in snapshot.domains]
         count, wrong = len(ranks), sum(rank.troubled for rank in ranks)
         at_risk = ranks.count(Urgency.AT_RISK)
         service = [f"{name}: {sentence}" for name, sentence in snapshot.troubles.items()]
