@@ -6,27 +6,23 @@ probe is back, or at its deadline, which is short; a guest that answers later is
 
 Invariants: only this thread changes state; every governed domain is decided once from tick to tick; a result
 is taken only by the state that asked for it; a domain has one action out at most of its change and one of its
-removal, which never waits for the other; a fault in one domain's step costs that domain its state, and no
-other domain anything.
+removal, which never waits for the other.
 """
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, TypeVarTuple
+from typing import TYPE_CHECKING
 
 from autoscaler.core.policy_changes import meaning_of
-from autoscaler.service.beginning import Beginning
-from autoscaler.service.driving import Driving
+from autoscaler.service.deciding import Deciding
 from autoscaler.service.narrator import Narrator
 from autoscaler.service.plan import plan_of
 from autoscaler.service.publisher import Publisher
 from autoscaler.service.sampling import Sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
-    from autoscaler.core.arbiter import Grant
     from autoscaler.core.model import DomainId, DomainView, Observation
     from autoscaler.core.orders import Order
     from autoscaler.core.policy import PolicySet
@@ -37,10 +33,6 @@ if TYPE_CHECKING:
     from autoscaler.service.lanes import Submit
     from autoscaler.service.recorder import Recorder
     from autoscaler.service.snapshot import Snapshot
-
-Facts = TypeVarTuple("Facts")
-
-_log = logging.getLogger("autoscaler")
 
 _PATIENCE_RATIO = 0.05
 """Of the interval: how long a tick waits for its guests, and so how long a hung one may delay the others; and
@@ -85,15 +77,14 @@ class Controller:
         )
         self._ungoverned: tuple[DomainView, ...] = ()
         self._narrator = Narrator()
-        self._beginning = Beginning(fleet, recorder=recorder, clock=clock, narrator=self._narrator)
-        self._driving = Driving(
+        self._deciding = Deciding(
             fleet,
+            self._sampling,
             recorder=recorder,
             clock=clock,
             submit=submit,
             instruments=instruments,
             narrator=self._narrator,
-            contained=self._contained,
         )
         self._publisher = publish and Publisher(
             fleet, self._sampling, recorder=recorder, clock=clock, narrator=self._narrator, publish=publish
@@ -131,8 +122,8 @@ class Controller:
         if self._round_started_s is None and self._sampling.straggled:
             self._gather()
         now_s = self._clock.monotonic_s()
-        self._driving.wake(now_s)
-        due = list(self._driving.wakes_s)
+        self._deciding.wake(now_s)
+        due = list(self._deciding.wakes_s)
         if self._round_started_s is not None:
             due.append(self._round_started_s + self._patience_s)
         else:
@@ -212,7 +203,7 @@ class Controller:
         found = [(self._govern(view), view, observation) for view, observation in readings]
         self._ungoverned = tuple(view for governed, view, _ in found if governed is None)
         self._see_hosts()
-        self._decide_all(found)
+        self._decide(found)
         self._ticks += 1
         if self._instruments is not None:
             self._instruments.tick_duration.observe(self._clock.monotonic_s() - started_s)
@@ -223,22 +214,21 @@ class Controller:
         now_s = self._clock.monotonic_s()
         if now_s >= self._gathered_s + self._patience_s:
             self._gathered_s = now_s
-            self._decide_all([(self._govern(view), view, seen) for view, seen in self._sampling.stragglers()])
+            self._decide([(self._govern(view), view, seen) for view, seen in self._sampling.stragglers()])
 
     def _see_hosts(self) -> None:
         for label in self._fleet.hosts:
             self._fleet.see_host(label, self._sampling.machine(label), self._ungoverned)
 
-    def _decide_all(self, found: Iterable[tuple[Governed | None, DomainView, Observation | None]]) -> None:
-        """Decide the domains of which something was observed, then begin the moves that their hosts grant."""
-        decided = []
-        for governed, view, observation in found:
-            if governed is not None and observation is not None:
-                self._unpublished = True
-                self._contained(governed, self._decide, view, observation)
-                if governed in self._fleet:  # else its state was lost
-                    decided.append(governed)
-        self._conclude(decided)
+    def _decide(self, found: Iterable[tuple[Governed | None, DomainView, Observation | None]]) -> None:
+        """Decide those that are governed and of which something is known."""
+        known = [
+            (governed, view, observation)
+            for governed, view, observation in found
+            if governed is not None and observation is not None
+        ]
+        self._unpublished = self._unpublished or bool(known)
+        self._deciding.decide(known)
 
     def _govern(self, view: DomainView) -> Governed | None:
         """The governed domain of this view, taken up if it is new; None where no policy fits."""
@@ -252,60 +242,7 @@ class Controller:
     def _drop(self, domain: DomainId, why: str) -> None:
         governed = self._fleet.let_go(domain)
         if governed is not None:
-            self._forget(domain)
-            self._driving.abandon(governed, why)
-
-    def _forget(self, domain: DomainId) -> None:
-        self._driving.forget(domain)
-        self._narrator.forget(domain)
-
-    def _contained(
-        self, governed: Governed, step: Callable[[Governed, *Facts], None], *facts: *Facts
-    ) -> None:
-        """Take a step of one domain; a fault in it is kept from the others, and that domain starts afresh."""
-        try:
-            step(governed, *facts)
-        except Exception:  # noqa: BLE001 - a guest that finds a fault in us must not take the others along
-            view = governed.state.view
-            _log.exception(
-                "%s: internal error, please report it; the domain is taken up anew",
-                view.name,
-                extra={"domain": view.name},
-            )
-            self._fleet.discard(view.id)
-            self._forget(view.id)
-
-    def _decide(self, governed: Governed, view: DomainView, observation: Observation) -> None:
-        """Take in what was observed and decide on it, as far as the domain alone is concerned."""
-        state, now_s = governed.state, self._clock.monotonic_s()
-        by_hand_s = state.by_hand.since_s
-        state.observe(view, observation, now_s)
-        error = self._sampling.take_error(view.id)
-        governed.tally.sampled(error, state.dropped, now_s, disbelieved=state.disbelieved)
-        if state.closed_slices:
-            governed.slice_closed()
-            self._fleet.learned(view.id)
-        by_others = state.by_hand.since_s != by_hand_s
-        if by_others or governed.has_other_counts:  # without haste: the decision on them is an entry, too
-            self._fleet.keep(governed, at_once=by_others)
-        self._driving.close_operations(governed)
-        state.decide(now_s, self._clock.wall_s())
-
-    def _conclude(self, decided: Sequence[Governed]) -> None:
-        """Let each host's arbiter have its word on these decisions, then record them and begin the moves."""
-        grants = self._fleet.grants(decided)
-        asked = {governed.state.view.id for governed in decided}
-        giving = (self._fleet.get(domain) for domain in grants if domain not in asked)
-        for governed in (*decided, *(other for other in giving if other is not None)):
-            self._contained(governed, self._carry_on, grants.get(governed.state.view.id))
-
-    def _carry_on(self, governed: Governed, grant: Grant | None) -> None:
-        """Record a decision as it was granted, begin what it asks for, and move that on."""
-        self._beginning.conclude(governed, grant)
-        self._driving.drive(governed)
-        state = governed.state
-        if self._sampling.trouble(state.view.id.host) is None:  # else the host's own trouble says it all
-            self._narrator.of_domain(state.view, state.conditions(self._clock.monotonic_s()))
+            self._deciding.let_go(governed, why)
 
     def _publish_snapshot(self) -> None:
         self._unpublished, self._published_s = False, self._clock.monotonic_s()

@@ -29,23 +29,15 @@ POLICY = Policy(
 SET = PolicySet(policies=(POLICY,), digest="test")
 
 
-class Site:
-    """Guests under the real controller, with a count of the actions that are out."""
+class Counted(Simulation):
+    """A simulation that counts the actions that are out."""
 
-    def __init__(self, folder: Path, *names: str) -> None:
-        self.clock = SimulatedClock()
-        self.guests = [SimulatedGuest(name, self.clock) for name in names or ("web-1",)]
-        self.guest = self.guests[0]
-        self.host = SimulatedHost(self.clock, self.guests)
-        self.simulation = Simulation(self.host, [POLICY], folder=folder)
-        self.controller = self.simulation.controller
-        self.run = self.simulation.run
+    def __init__(self, host: SimulatedHost, folder: Path) -> None:
+        super().__init__(host, [POLICY], folder=folder)
         self.action_takes_s = 0.01
         self.acting = self.acted = self.most_acting = 0
-        self._submit = self.controller._driving._submit
-        self.controller._driving._submit = self._counted
 
-    def _counted(
+    def _submit(
         self,
         lane: Lane,
         work: Callable[[], T],
@@ -54,7 +46,7 @@ class Site:
         host: str = "",
     ) -> None:
         if lane is not Lane.ACT:
-            self._submit(lane, work, then, host=host)
+            super()._submit(lane, work, then, host=host)
             return
 
         def back(result: T | AutoscalerError) -> None:
@@ -65,9 +57,22 @@ class Site:
         self.most_acting = max(self.most_acting, self.acting)
         for guest in self.host.guests.values():
             guest.agent_takes_s = self.action_takes_s
-        self._submit(lane, work, back, host=host)
+        super()._submit(lane, work, back, host=host)
         for guest in self.host.guests.values():
             guest.agent_takes_s = 0.01
+
+
+class Site:
+    """Guests under the real controller."""
+
+    def __init__(self, folder: Path, *names: str) -> None:
+        self.clock = SimulatedClock()
+        self.guests = [SimulatedGuest(name, self.clock) for name in names or ("web-1",)]
+        self.guest = self.guests[0]
+        self.host = SimulatedHost(self.clock, self.guests)
+        self.simulation = Counted(self.host, folder)
+        self.controller = self.simulation.controller
+        self.run = self.simulation.run
 
     def operations(self) -> list[dict[str, object]]:
         found = events(self.simulation.journal._path, limit=1000)
@@ -83,8 +88,8 @@ def asked_to_grow(site: Site) -> Site:
     """A site whose guest has a plug out that takes its time."""
     site.run(3)
     site.guest.set(demand=1.8)
-    site.action_takes_s = 3.0
-    while site.acting == 0:
+    site.simulation.action_takes_s = 3.0
+    while site.simulation.acting == 0:
         site.run(0.1)
     return site
 
@@ -134,7 +139,7 @@ def test_a_domain_that_stops_and_comes_back_with_an_action_out_gets_no_second_on
     site.run(1)
     site.host.add(SimulatedGuest("web-1", site.clock, demand=1.8))
     site.run(20)
-    assert site.most_acting == 1
+    assert site.simulation.most_acting == 1
 
 
 def test_a_domain_that_comes_back_is_served_when_the_old_action_is_over(site: Site) -> None:
@@ -145,7 +150,7 @@ def test_a_domain_that_comes_back_is_served_when_the_old_action_is_over(site: Si
     site.host.add(again)
     site.run(25)
     assert len(again.online) == 3
-    assert site.most_acting == 1
+    assert site.simulation.most_acting == 1
 
 
 def test_a_policy_that_lets_go_and_takes_up_again_at_once_asks_nothing_twice(site: Site) -> None:
@@ -155,7 +160,7 @@ def test_a_policy_that_lets_go_and_takes_up_again_at_once_asks_nothing_twice(sit
     site.run(25)
     assert site.guest.plugs == [3]
     assert len(site.guest.online) == 3
-    assert site.most_acting == 1
+    assert site.simulation.most_acting == 1
 
 
 @pytest.mark.parametrize(
@@ -184,9 +189,9 @@ def test_a_lowered_maximum_takes_hold_after_the_change_under_way(site: Site) -> 
 def test_mode_off_closes_a_change_under_way_and_touches_nothing_more(site: Site) -> None:
     asked_to_grow(site)
     site.controller.apply(PolicySet(policies=(replace(POLICY, mode=Mode.OFF),)))
-    acted = site.acted
+    acted = site.simulation.acted
     site.run(20)
-    assert site.acted == acted
+    assert site.simulation.acted == acted
     assert [operation["outcome"] for operation in site.operations()] == ["abandoned"]
 
 
@@ -205,7 +210,7 @@ def test_waiting_for_a_guest_that_does_not_follow_does_not_spin(site: Site) -> N
     site.controller.settle = counted  # type: ignore[method-assign]
     site.run(120)
     assert settled < 120 * 12
-    assert site.acted < 120 * 2
+    assert site.simulation.acted < 120 * 2
 
 
 def test_a_tick_that_comes_while_one_is_under_way_is_served_by_that_one(site: Site) -> None:
@@ -243,7 +248,7 @@ def test_a_journal_that_cannot_be_written_stops_every_change_and_no_sample(
     assert domain.decision is not None
     assert (domain.decision.target, domain.decision.reason) == (3, Reason.UNRECORDED)
     assert domain.load is not None
-    assert (site.acted, domain.operation) == (0, None)
+    assert (site.simulation.acted, domain.operation) == (0, None)
     assert site.simulation.snapshot.troubles == {"journal": "the disk is full"}
     site.run(3)
     assert len(site.guest.online) == 3
