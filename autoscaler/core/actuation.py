@@ -9,8 +9,9 @@ lost is only repeated after a fresh look; nothing is asked, and no deadline runs
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from autoscaler.core.backoff import AskingAgain
 from autoscaler.core.condition import Condition, stuck, unanswered, unknown
 from autoscaler.core.deadlines import Deadlines, Patience, Stage, awaited
 from autoscaler.core.left_behind import LeftBehind
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
     from autoscaler.core.demand import Load
     from autoscaler.core.model import DomainView, GuestVcpus
 
-LOOK_AGAIN_S: Final = 0.05
-"""First wait before a guest that does not list a new vCPU yet is asked again; doubles up to the next."""
-LOOK_AGAIN_MAX_S: Final = 1.0
+_AGAIN_S, _AGAIN_MAX_S = 0.05, 1.0
+"""Pauses before a guest that does not list a new vCPU yet is asked again."""
 
 
 class Actuation:
@@ -44,8 +44,7 @@ class Actuation:
         """The vCPUs last known to be plugged, and since when that is known."""
         self._closed: list[Operation] = []
         self._in_flight: Action | None = None
-        self._not_before_s = float("-inf")
-        self._look_again_s = LOOK_AGAIN_S
+        self._again = AskingAgain(_AGAIN_S, _AGAIN_MAX_S)
         self._unrelieved: Operation | None = None
         """The last growth, where its relief did not come in time and may be seen yet."""
         self._unknown_since_s: float | None = None
@@ -126,7 +125,8 @@ class Actuation:
             self._close(self.operation.ended(Outcome.SUPERSEDED))
         self._closed += self._left_behind.overtake()
         self._unrelieved = None
-        self._not_before_s, self._look_again_s, self._last_error = now_s, LOOK_AGAIN_S, ""
+        self._last_error = ""
+        self._again.begin(now_s)
         self._patience.begin(now_s)
         self.operation = Operation(
             decision_id=decision_id,
@@ -142,8 +142,8 @@ class Actuation:
         operation = self.operation
         if operation is None or operation.settled or self._in_flight is not None or self._patience.held:
             return None
-        if now_s < self._not_before_s:
-            return Wait(until_s=self._not_before_s)
+        if now_s < self._again.not_before_s:
+            return Wait(until_s=self._again.not_before_s)
         unplugged = operation.direction is Direction.UP and self._view.plugged < operation.to_vcpus
         if not unplugged or operation.accepted_s is not None:
             return SetOnline(target=operation.to_vcpus)
@@ -168,7 +168,7 @@ class Actuation:
         """The `SetOnline` in flight came back with what the guest has now."""
         self._in_flight, self._last_error, self._unheard = None, "", False
         self._advance(present=vcpus.present, online=vcpus.online, now_s=now_s)
-        self._wait_to_look(now_s)
+        self._again.put_off(now_s)
 
     def unknown(self, detail: str, now_s: float, *, lost: bool) -> None:
         """The action in flight did not come to an answer: look before anything else is done.
@@ -180,7 +180,7 @@ class Actuation:
         elif lost:
             self._unheard = self.operation is not None and not self.operation.settled
         self._in_flight, self._last_error = None, detail
-        self._wait_to_look(now_s)
+        self._again.put_off(now_s)
 
     def failed(self, outcome: Outcome, detail: str, now_s: float) -> None:
         """The action in flight was refused or went wrong: the operation ends, its direction backs off."""
@@ -294,10 +294,6 @@ class Actuation:
         if operation.accepted_s is not None or outcome is Outcome.STUCK:
             self.last_change_s = now_s
         self._close(operation.ended(outcome, detail))
-
-    def _wait_to_look(self, now_s: float) -> None:
-        self._not_before_s = now_s + self._look_again_s
-        self._look_again_s = min(self._look_again_s * 2, LOOK_AGAIN_MAX_S)
 
     def _close(self, operation: Operation) -> None:
         self._closed.append(operation)

@@ -1,12 +1,12 @@
-"""How long to leave a thing alone after it failed: exponential, with a jitter that is fixed by who waits.
+"""How long to leave a thing alone that failed, or gave no answer: longer each time, up to a limit.
 
-Taking the jitter from the identity of who waits, not from chance, keeps decisions reproducible, and still
-spreads a thousand domains that failed at one moment.
+What failed is left alone with a jitter that is taken from the identity of who waits, not from chance: that
+keeps decisions reproducible, and still spreads a thousand domains that failed at one moment.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zlib import crc32
 
 FIRST_S = 5.0
@@ -33,3 +33,24 @@ class BackOff:
     def waiting(self, now_s: float) -> bool:
         """Whether it is still too early."""
         return now_s < self.until_s
+
+
+@dataclass(slots=True)
+class AskingAgain:
+    """When to ask once more what is under way, after an answer that settled nothing, or none."""
+
+    first_s: float
+    """The first pause; each further one is twice as long."""
+    longest_s: float
+    not_before_s: float = float("-inf")
+    """Until when to wait now."""
+    _pause_s: float = field(init=False, default=0.0)
+
+    def begin(self, now_s: float) -> None:
+        """Ask at once, for something new."""
+        self.not_before_s, self._pause_s = now_s, self.first_s
+
+    def put_off(self, now_s: float) -> None:
+        """Leave it alone for a pause."""
+        self.not_before_s = now_s + self._pause_s
+        self._pause_s = min(2 * self._pause_s, self.longest_s)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.core.asked_slots import AskedSlots
+from autoscaler.core.backoff import AskingAgain
 from autoscaler.core.condition import (
     Condition,
     few_descriptors,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 FULL_RATIO = 0.8
 """Above this share of the file descriptors that its QEMU may have nothing more is unplugged."""
 _AGAIN_S, _AGAIN_MAX_S = 1.0, 8.0
-"""Wait before the guest or the hypervisor is asked again that gave no answer; doubles up to the second."""
+"""Pauses before the guest or the hypervisor is asked again that gave no answer."""
 
 
 class Removal:
@@ -57,7 +58,7 @@ class Removal:
         self._slot = 0
         self._was_asked = False
         """Whether the slot had been asked for before this operation."""
-        self._not_before_s, self._again_s = float("-inf"), _AGAIN_S
+        self._again = AskingAgain(_AGAIN_S, _AGAIN_MAX_S)
         self._patience = Patience()
         self._unknown_since_s: float | None = None
         self._setbacks = SlotSetbacks(view, deadlines)
@@ -110,8 +111,8 @@ class Removal:
         assert decision.unplug_to is not None, decision
         assert self.operation is None, self.operation
         self._slot = self._asked.highest
-        self._not_before_s, self._again_s, self._last_error = now_s, _AGAIN_S, ""
-        self._unknown_since_s = None
+        self._unknown_since_s, self._last_error = None, ""
+        self._again.begin(now_s)
         self._patience.begin(now_s)
         self._closed += self._left_behind.overtake()
         self.operation = Operation(
@@ -132,8 +133,8 @@ class Removal:
         if operation is None:
             plugged = self._view.plugged
             return Unplug(expect=plugged, target=plugged - 1) if self._asked.once_more else None
-        if now_s < self._not_before_s:
-            return Wait(until_s=self._not_before_s)
+        if now_s < self._again.not_before_s:
+            return Wait(until_s=self._again.not_before_s)
         if operation.offlined_s is None:
             return LookAtGuest()
         if operation.accepted_s is None and self._unknown_since_s is None:
@@ -190,8 +191,7 @@ class Removal:
         if lost:
             self._unknown_since_s = now_s
         self._in_flight, self._last_error = None, detail
-        self._not_before_s = now_s + self._again_s
-        self._again_s = min(2 * self._again_s, _AGAIN_MAX_S)
+        self._again.put_off(now_s)
 
     def failed(self, outcome: Outcome, detail: str, now_s: float) -> None:
         """The action in flight was refused or went wrong."""

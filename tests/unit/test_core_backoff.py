@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autoscaler.core.backoff import LONGEST_S, BackOff
+from autoscaler.core.backoff import LONGEST_S, AskingAgain, BackOff
 
 
 def waits_s(who: str, failures: int) -> list[float]:
@@ -40,3 +40,23 @@ def test_the_jitter_is_fixed_by_who_waits_and_differs_between_them() -> None:
     firsts = {waits_s(f"domain-{number}", 1)[0] for number in range(50)}
     assert len(firsts) == 50
     assert max(firsts) - min(firsts) > 1.0
+
+
+def test_what_gave_no_answer_is_asked_after_pauses_that_double_up_to_the_longest() -> None:
+    again, asked_s = AskingAgain(1.0, 5.0), [100.0]
+    again.begin(100.0)
+    for _ in range(5):
+        assert again.not_before_s == asked_s[-1]
+        again.put_off(asked_s[-1])
+        asked_s.append(again.not_before_s)
+    assert asked_s == [100.0, 101.0, 103.0, 107.0, 112.0, 117.0]
+
+
+def test_something_new_is_asked_at_once_however_often_the_last_was_put_off() -> None:
+    again = AskingAgain(1.0, 5.0)
+    for began_s in (100.0, 200.0):
+        again.begin(began_s)
+        assert again.not_before_s == began_s
+        again.put_off(began_s)
+        assert again.not_before_s == began_s + 1.0
+        again.put_off(began_s + 1.0)
