@@ -16,18 +16,16 @@ import shlex
 from functools import partial
 from typing import TYPE_CHECKING
 
-from autoscaler.backends.acpi_reports import ACPI_EVENT, ReportLog
-from autoscaler.backends.descriptors import DescriptorWatch
+from autoscaler.backends.acpi_reports import ACPI_EVENT
 from autoscaler.backends.qmp import replies
-from autoscaler.backends.qmp.changes import adding, is_passing, removal, run_state
+from autoscaler.backends.qmp.changes import adding, is_passing, removal
 from autoscaler.backends.qmp.exposure import open_to_others, socket_modes
 from autoscaler.backends.qmp.identity import QemuIdentity, identify
 from autoscaler.backends.qmp.inspection import QemuInspection, inspect
-from autoscaler.backends.qmp.jobs import job_of
+from autoscaler.backends.qmp.process import QemuProcess, agent_listens
 from autoscaler.backends.qmp.session import LinkDownError, QmpSession, RefusedError, SilentError
 from autoscaler.backends.qmp.silence import why_hung, why_silent
-from autoscaler.backends.qmp.threads import VcpuThreads
-from autoscaler.core.model import DomainEvent, DomainEventKind, DomainView
+from autoscaler.core.model import DomainEvent, DomainEventKind
 from autoscaler.errors import Denied, DomainBusy, DomainGone, OutcomeUnknown
 
 if TYPE_CHECKING:
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
 
     from autoscaler.backends.qmp.changes import Change, Planner
     from autoscaler.backends.qmp.guests import QmpGuest
+    from autoscaler.core.model import DomainView
     from autoscaler.ports import Clock
 
 _log = logging.getLogger(__name__)
@@ -90,9 +89,8 @@ class QmpLink:
         self._watch: asyncio.Task[None] | None = None
         self._pid = 0
         """Of the QEMU that was connected to last, though it may not have spoken; 0: not known."""
-        self._threads: VcpuThreads | None = None
-        self._acpi = ReportLog()
-        self._descriptors = DescriptorWatch(int)
+        self._process: QemuProcess | None = None
+        """The one that spoke last; None: none ever did."""
         self._down = LinkDownError(f"domain {guest.name} was not connected yet")
         self._pause_s = 0.0
         self._retry_at = float("-inf")
@@ -112,8 +110,9 @@ class QmpLink:
             raise self._down
         try:
             async with asyncio.timeout(self._timeout_s):
-                session, identity = await self._connected()
-                view = await self._read(session, identity)
+                session, identity, process = await self._connected()
+                self.agent_listens = await agent_listens(session, identity)
+                view = await process.view(session, identity, self.guest, self._clock)
         except TimeoutError:
             down = LinkDownError(
                 f"QEMU of domain {self.guest.name} did not answer at {self.guest.qmp} within "
@@ -191,9 +190,9 @@ class QmpLink:
         if gone and connected:
             self._tell(DomainEventKind.STOPPED)
 
-    async def _connected(self) -> tuple[QmpSession, QemuIdentity]:
-        if self._session is not None and self.identity is not None:
-            return self._session, self.identity
+    async def _connected(self) -> tuple[QmpSession, QemuIdentity, QemuProcess]:
+        if self._session is not None and self.identity is not None and self._process is not None:
+            return self._session, self.identity, self._process
         session = QmpSession(self.guest.qmp, self._heard)
         try:
             await session.open(timeout_s=self._timeout_s * _GREETING_SHARE)
@@ -207,15 +206,16 @@ class QmpLink:
             await session.end()
             raise
         self._pid = session.peer_pid
-        threads = VcpuThreads(session.peer_pid)
-        if self._threads is None or self._threads.process != threads.process:
-            self._threads, self._acpi = threads, ReportLog()
-            self._descriptors = DescriptorWatch(partial(int, session.peer_pid))
+        process = QemuProcess(session.peer_pid)
+        if self._process is not None and process.is_still(self._process):
+            process = self._process
+        else:
             self._warn_of_exposure()
+        self._process = process
         self._session, self.identity, self.ended = session, identity, False
         self._watch = asyncio.create_task(self._see_it_end(session))
         self._tell(DomainEventKind.STARTED)
-        return session, identity
+        return session, identity, process
 
     def _warn_of_exposure(self) -> None:
         if wide := open_to_others(socket_modes(self.guest)):
@@ -225,41 +225,6 @@ class QmpLink:
                 self.guest.name,
                 shlex.join(wide),
             )
-
-    async def _read(self, session: QmpSession, identity: QemuIdentity) -> DomainView:
-        status = await session.ask("query-status", replies.STATUS)
-        self.agent_listens = await self._listens(session, identity)
-        job = await job_of(session)
-        # Before they are counted: what is newer than this view may not be in it.
-        now_s = self._clock.monotonic_s()
-        cpus = await session.ask("query-cpus-fast", replies.CPUS)
-        times = self._threads.read(cpu.thread_id for cpu in cpus) if self._threads else None
-        return DomainView(
-            id=identity.domain,
-            name=self.guest.name,
-            state=run_state(status.status),
-            plugged=len(cpus),
-            maximum=len(cpus) if identity.maximum is None else identity.maximum,
-            slots=frozenset(cpu.cpu_index for cpu in cpus),
-            reports=self._acpi.reports,
-            descriptors=self._descriptors.at(now_s),
-            emulated=identity.emulated,
-            at_s=now_s,
-            vcpu_time_s=times.run_s if times else None,
-            # Where vCPUs share a thread, they wait for each other unseen.
-            vcpu_delay_s=times.delay_s
-            if times and len({cpu.thread_id for cpu in cpus}) == len(cpus)
-            else None,
-            labels=self.guest.labels,
-            job=job,
-        )
-
-    async def _listens(self, session: QmpSession, identity: QemuIdentity) -> bool | None:
-        labels = set(identity.agent_ports.values())
-        if not labels:
-            return None
-        chardevs = await session.ask("query-chardev", replies.CHARDEVS)
-        return any(chardev.frontend_open for chardev in chardevs if chardev.label in labels)
 
     async def _see_it_end(self, session: QmpSession) -> None:
         await session.ended()
@@ -285,9 +250,7 @@ class QmpLink:
         name, data = str(event["event"]), event.get("data")
         kind = _EVENTS.get(name)
         if name == ACPI_EVENT:
-            now_s = self._clock.monotonic_s()
-            if self._acpi.has_room(now_s) and self._acpi.take(data, now_s):
-                self._tell(DomainEventKind.CHANGED)
+            self._hear_firmware(data)
             return
         if isinstance(data, dict):
             of_agent = name == "VSERPORT_CHANGE" and self._is_agent_port(str(data.get("id")))
@@ -299,6 +262,14 @@ class QmpLink:
             kind = DomainEventKind.CHANGED if unplugged else kind
         if kind is not None:
             self._tell(kind)
+
+    def _hear_firmware(self, data: object) -> None:
+        """Take in what the guest's firmware told; of one that was never looked at nobody waits for that."""
+        now_s = self._clock.monotonic_s()
+        if self._process is None or not self._process.reports.has_room(now_s):
+            return
+        if self._process.reports.take(data, now_s):
+            self._tell(DomainEventKind.CHANGED)
 
     def _is_agent_port(self, device: str) -> bool:
         return self.identity is not None and device in self.identity.agent_ports
