@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import re
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
 
 from autoscaler.errors import AuditUnavailable
 from autoscaler.service.audit_chain import MOST_LINE_BYTES, read_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from autoscaler.service.audit_chain import Entry
@@ -69,6 +70,36 @@ def first_entry(path: Path) -> Entry | None:
             return read_line(file.readline(MOST_LINE_BYTES))
     except OSError:
         return None
+
+
+def outdated(folder: Path, *, before_wall_s: float, most_bytes: int) -> tuple[Sequence[Path], Sequence[Path]]:
+    """The oldest files, as far as they are too old or too many, and those that stay: the newest always does.
+
+    Args:
+        folder: of the files.
+        before_wall_s: a file is too old whose last line was written before that.
+        most_bytes: that all together may have.
+
+    Raises:
+        OSError: a file cannot be looked at.
+    """
+    files = audit_files(folder)
+    size = sum(path.stat().st_size for path in files)
+    for count, (path, after) in enumerate(pairwise(files)):
+        entry = first_entry(after)
+        ended_s = None if entry is None else entry.get("at_wall_s")
+        is_old = isinstance(ended_s, float) and ended_s < before_wall_s
+        if not is_old and size <= most_bytes:
+            return files[:count], files[count:]
+        size -= path.stat().st_size
+    return files[:-1], files[-1:]
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder, for its group to read, whatever the umask."""
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        folder.chmod(0o750)
 
 
 def unreadable(path: Path, error: OSError) -> AuditUnavailable:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from autoscaler.errors import AuditUnavailable
 from autoscaler.service.audit_chain import MOST_LINE_BYTES, follows, line_of, read_line, stated, torn
 from autoscaler.service.audit_disk import DiskSync
-from autoscaler.service.audit_files import audit_files, file_of, first_entry
+from autoscaler.service.audit_files import audit_files, file_of, first_entry, make_folder, outdated
 from autoscaler.service.audit_tail import Tail, tail_of
 
 if TYPE_CHECKING:
@@ -147,18 +147,12 @@ class AuditLog:
         """
         self._end_file()
         try:
-            self._make_folder()
+            make_folder(self._folder)
             self._tail = tail_of(self._folder)
             if self._tail.path is not None:
                 self._open(self._tail.path)
         except OSError as error:
             raise self._failed(str(error.strerror)) from error
-
-    def _make_folder(self) -> None:
-        """Make the folder, for its group to read, whatever the umask."""
-        with suppress(FileExistsError):
-            self._folder.mkdir(mode=0o700)
-            self._folder.chmod(0o750)
 
     def _open(self, path: Path) -> None:
         """Open a file, or make it: for the owner to write and his group to read, whatever the umask."""
@@ -254,20 +248,11 @@ class AuditLog:
         self.note({"what": "lost", "who": "unknown", "why": why})
 
     def _forget(self) -> None:
-        """Remove the oldest files, whole, as far as they are too old or too many; the newest stays."""
-        files = audit_files(self._folder)
-        sizes = [path.stat().st_size for path in files]
-        now_s, gone = self._clock.wall_s(), 0
-        for path in files[1:]:
-            entry = first_entry(path)
-            begun_s = None if entry is None else entry.get("at_wall_s")
-            is_old = isinstance(begun_s, float) and now_s - begun_s > self._keep_s
-            if not is_old and sum(sizes[gone:]) <= self._most_bytes:
-                break
-            gone += 1
-        if not gone:
-            return
-        after = first_entry(files[gone])
+        """Remove files that are too old or too many, whole; the log says before that they are gone."""
+        going, staying = outdated(
+            self._folder, before_wall_s=self._clock.wall_s() - self._keep_s, most_bytes=self._most_bytes
+        )
+        after = first_entry(staying[0]) if going else None
         if after is None:  # what is no line says nothing of what is forgotten: a person is to look
             return
         last = int(str(after["seq"])) - 1
@@ -275,7 +260,7 @@ class AuditLog:
             self._append(self._stamped({"what": "dropped", "up_to_seq": last, "up_to_hash": after["prev"]}))
             _log.info("audit: lines up to %d are forgotten", last)
             self._forgotten = last
-        for path in files[:gone]:
+        for path in going:
             path.unlink(missing_ok=True)
 
     def _stamped(self, entry: Entry) -> Entry:

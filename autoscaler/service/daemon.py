@@ -21,7 +21,7 @@ from autoscaler.service import audit_entries
 from autoscaler.service.audit_log import AuditLog
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.composition import connect
-from autoscaler.service.control import ControlSocket, on_controller
+from autoscaler.service.control import ControlSocket
 from autoscaler.service.controller import Controller
 from autoscaler.service.fleet import Fleet
 from autoscaler.service.inbox import Inbox
@@ -31,6 +31,7 @@ from autoscaler.service.journal_reader import domains_called
 from autoscaler.service.lanes import Lane
 from autoscaler.service.metrics import SnapshotCollector
 from autoscaler.service.notify import Notifier
+from autoscaler.service.order_desk import OrderDesk
 from autoscaler.service.order_verbs import OrderVerbs
 from autoscaler.service.plan import PlanVerb
 from autoscaler.service.policy_files import PolicyFiles
@@ -50,11 +51,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from autoscaler.backends.local.peer import Peer
     from autoscaler.backends.reached import Versions
     from autoscaler.core.model import DomainEvent, DomainId
-    from autoscaler.core.orders import Order
-    from autoscaler.core.policy import PolicySet
     from autoscaler.ports import Clock
     from autoscaler.service.config import Config
     from autoscaler.service.control import Verb
@@ -67,7 +65,6 @@ _WORKERS = {Lane.SWEEP: 1, Lane.PROBE: 16, Lane.ACT: 8, Lane.POLICIES: 1}
 """For each host. It has one sweep out at most."""
 _SPARE_WORKERS = {Lane.PROBE: 112, Lane.ACT: 56}
 """How many more there may be where calls hang: a domain has one call out in a lane."""
-_PLAN_PATIENCE_S = _ORDER_PATIENCE_S = 10.0
 _STALE_TICKS = 5
 """A service that has not finished a tick for so many intervals is not healthy."""
 _STALE_AT_LEAST_S = 15.0
@@ -159,14 +156,15 @@ class Service:
                 config.policies, seen=lambda: self._policies.seen, changed=self._reload.look
             )
             opened.callback(self._watch.close)
+            desk = OrderDesk(self._inbox, self._controller, self._audit)
             orders = OrderVerbs(
                 newest=lambda: self.snapshot,
-                give=self._give,
-                end=self._end_order,
+                give=desk.give,
+                end=desk.end,
                 clock=self._clock,
                 recall=partial(domains_called, self.journal_path),
             )
-            verbs: dict[str, Verb] = {"reload": self._reload.verb, "plan": PlanVerb(self._plan)}
+            verbs: dict[str, Verb] = {"reload": self._reload.verb, "plan": PlanVerb(desk.plan)}
             verbs |= orders.by_name()
             self._webhook = (
                 None if config.webhook is None else Webhook(config.webhook, self.journal_path, self._clock)
@@ -239,30 +237,8 @@ class Service:
         """Read the policy files again; safe from any thread and from a signal handler."""
         self._reload.ask("SIGHUP")
 
-    def _plan(self, policies: PolicySet) -> list[dict[str, object]]:
-        """What the controller would do under other policies; called on a thread of the control socket."""
-        return on_controller(self._inbox, partial(self._controller.plan, policies), _PLAN_PATIENCE_S)
-
     def _loaded(self, reloaded: Reloaded, who: str) -> None:
         self._audit.note(audit_entries.loaded(reloaded, self._policies.in_force, who))
-
-    def _give(self, order: Order) -> bool:
-        """Let an administrator's order stand; called on a thread of the control socket, as the next."""
-
-        def give() -> bool:
-            self._audit.note(audit_entries.ordered(order))
-            return self._controller.give(order)
-
-        return on_controller(self._inbox, give, _ORDER_PATIENCE_S)
-
-    def _end_order(self, domain: DomainId, name: str, peer: Peer) -> bool:
-        """Let the order for a domain, or for every one, stand no more."""
-
-        def end() -> bool:
-            self._audit.note(audit_entries.resumed(domain, name, str(peer)))
-            return self._controller.end_order(domain)
-
-        return on_controller(self._inbox, end, _ORDER_PATIENCE_S)
 
     def _tick(self, over: threading.Event) -> None:
         self._tick_over = over

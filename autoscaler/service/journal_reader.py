@@ -16,6 +16,7 @@ from autoscaler.errors import JournalUnavailable
 from autoscaler.service.decision_record import as_known, was_seen
 from autoscaler.service.journal_audit import head_in
 from autoscaler.service.journal_errors import DAMAGE, damaged
+from autoscaler.service.journal_names import meant_by
 from autoscaler.service.journal_rows import stages_s
 from autoscaler.service.journal_schema import refuse_newer
 
@@ -36,8 +37,6 @@ _DECISIONS = """
 SELECT d.*, o.direction, o.from_vcpus, o.to_vcpus, o.stages, o.outcome, o.detail
 FROM decisions d LEFT JOIN operations o ON o.decision_id = d.id
 """
-_MOST_AT_SIGNS = 8
-"""How many parts of a label are tried as the host's name, which seldom has more than one of these signs."""
 _OF_LATE = 10_000
 """The newest decisions of a name, among which domains are looked for that went by it."""
 
@@ -53,7 +52,7 @@ def events(
         JournalUnavailable: the file cannot be read.
     """
     with _opened(path) as db:
-        which, named = ("1", {}) if domain is None else _meant(db, domain)
+        which, named = ("1", {}) if domain is None else meant_by(domain, db)
         rows = db.execute(
             f"{_DECISIONS} WHERE {which} AND d.id > :after ORDER BY d.id DESC LIMIT :limit",
             {**named, "after": after, "limit": limit},
@@ -111,7 +110,7 @@ def decision_at(path: Path, *, domain: str, at_wall_s: float | None) -> dict[str
         JournalUnavailable: the file cannot be read.
     """
     with _opened(path) as db:
-        which, named = _meant(db, domain)
+        which, named = meant_by(domain, db)
         newest = f"SELECT id FROM decisions d WHERE {which} AND d.at_wall_s <= :at ORDER BY id DESC LIMIT 1"  # noqa: S608 - own conditions
         row = db.execute(
             f"{_DECISIONS} WHERE d.id = ({newest})", {**named, "at": inf if at_wall_s is None else at_wall_s}
@@ -126,7 +125,7 @@ def domains_called(path: Path, wanted: str) -> list[tuple[DomainId, str]]:
         JournalUnavailable: the file cannot be read.
     """
     with _opened(path) as db:
-        which, named = _meant(db, wanted)
+        which, named = meant_by(wanted, db)
         late = (
             f"SELECT id, host, uuid, domain FROM decisions d WHERE {which} ORDER BY id DESC LIMIT {_OF_LATE}"  # noqa: S608 - own conditions
         )
@@ -243,37 +242,6 @@ def _why(path: Path, error: Exception) -> str:
     except OSError as refused:
         return f"{refused.strerror})"
     return f"{error})"
-
-
-def _meant(db: sqlite3.Connection, domain: str) -> tuple[str, dict[str, str]]:
-    """The condition that picks the decisions of a domain, and its parameters.
-
-    A UUID comes before a name and a name before a label, so that nobody takes another's place by what he
-    calls his domain.
-    """
-    # Only what came in over a wrong decoding is changed by this; no domain is called so.
-    text = domain.encode(errors="backslashreplace").decode()
-    meanings = [("d.uuid = :uuid", {"uuid": text.lower()}), ("d.domain = :name", {"name": text})]
-    meanings += _as_label(text)
-    for which, named in meanings:
-        if db.execute(f"SELECT 1 FROM decisions d WHERE {which} LIMIT 1", named).fetchone():  # noqa: S608 - own conditions
-            return which, named
-    return meanings[0]
-
-
-def _as_label(text: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """What a text may mean as one of `snapshot.labels_of`: NAME@HOST, NAME@HOST#UUID or NAME#UUID."""
-    stem, mark, uuid = text.rpartition("#")
-    if mark:
-        which = "d.uuid = :uuid AND :stem IN (d.domain, d.domain || '@' || d.host)"
-        yield which, {"uuid": uuid.lower(), "stem": stem}
-    name = text
-    for _ in range(_MOST_AT_SIGNS):
-        name, mark, _ = name.rpartition("@")
-        if not mark:
-            return
-        host = text[len(name) + 1 :]
-        yield "d.domain = :name AND d.host = :host", {"name": name, "host": host}
 
 
 def _event(row: sqlite3.Row) -> dict[str, object]:
