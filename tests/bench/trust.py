@@ -62,9 +62,9 @@ def crash(say: Say) -> list[Figure]:
             broken.append(len(found))
             if found or kill % 20 == 19:
                 say(f"crash {kill + 1} of {KILLS}: {'; '.join(found) or 'nothing broken'}")
-        if not lab.acts:
+        if not lab.checks.acts:
             raise RuntimeError(f"nothing was changed in {KILLS} lives: {lab.service.log.read_text()[-2000:]}")
-        changes, asked_back, begun_s = lab.acts, lab.asked_back, time.monotonic()
+        changes, asked_back, begun_s = lab.checks.acts, lab.checks.asked_back, time.monotonic()
         broken[-1] += len(left := lab.converge())
         say(f"crash, the last life: {'; '.join(left) or 'nothing broken'}")
         return [

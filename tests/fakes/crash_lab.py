@@ -10,30 +10,21 @@ state, and a policy file that is broken meanwhile is told by its place and chang
 
 from __future__ import annotations
 
-import math
 import os
 import random
 import signal
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
-from itertools import combinations
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self, cast
 
-from autoscaler.service.audit_chain import read_line
-from autoscaler.service.audit_files import lines_of
-from autoscaler.service.audit_verify import verified
 from autoscaler.service.control_client import ask_control
-from autoscaler.service.journal_audit import head_in
-from autoscaler.service.journal_schema import SCHEMA_VERSION, schema_of
 from autoscaler.service.state_folder import StateDirectory
-from tests.fakes.crash_guests import MOST_VCPUS, UTILIZATION_RATIO, Act, Inhabitant
-from tests.fakes.crash_records import Intent, ends, intents_of, ran, taken_for_others, wrong_decisions
+from tests.fakes.crash_checks import LATE_S, SHRINKS_PER_DAY, CrashChecks
+from tests.fakes.crash_guests import MOST_VCPUS, UTILIZATION_RATIO, Inhabitant
 from tests.fakes.mortal_service import MortalService
 
-SHRINKS_PER_DAY = 4
 LOADS = (0.2, 1.2, 2.4, 64.0)
 """In vCPUs; the last is more than any guest may have."""
 MOST_LOAD = 3.6
@@ -41,9 +32,6 @@ MOST_LOAD = 3.6
 _CONVERGED_WITHIN_S = 20.0
 _SLOWEST_S = 2.0
 """No life is made longer for a machine that is busier than that."""
-_LATE_S = 0.3
-"""An act that a life had begun may still be carried out so long after the next life's begin."""
-
 _POLICY = f"""\
 version: 1
 policies:
@@ -72,8 +60,6 @@ _MEDDLED_RATIO = 0.5
 """Of the lives, those that a second service and a broken policy file come beside."""
 _WATCHED_RATIO = 0.1
 """Of the lives, those whose guests are watched for a while after the end."""
-_ORDERS = frozenset({"qmp_capabilities", "device_add", "device_del"})
-"""All that a QEMU is ever told."""
 
 
 class LifeEnded(Exception):
@@ -91,21 +77,12 @@ class CrashLab:
             for name in ("thrifty", *(f"quick-{number}" for number in range(1, guests - 1)), "giving")
         ]
         self.giving = self.guests[-1]
+        self.checks = CrashChecks(folder / "state", self.guests)
         self._write_policy(_POLICY)
-        self.acts = 0
-        """How many acts were checked so far."""
-        self.asked_back = 0
-        """How many of them were vCPUs asked back."""
         self.meddled = 0
         """Beside how many lives a second service was refused, and a broken policy file told of."""
-        self.cuts = 0
-        """How often a line of the audit log was seen that had been cut short."""
         self.killed = False
         """Whether the last life was killed, and not asked to end."""
-        self._lives: list[float] = []
-        """When each life began, on the wall clock."""
-        self._ended_wall_s = math.inf
-        """When the last one was over; infinite while one goes on."""
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -124,7 +101,7 @@ class CrashLab:
         To be asked again and again, for a machine may become busy.
         """
         changed = self.guests[1]
-        if self._lives:
+        if self.checks.lives:
             changed.stop()
             changed.boot()
         for guest in self.guests:
@@ -167,8 +144,8 @@ class CrashLab:
         self._end(ends_by, after_s=max(0.0, ends_s - time.monotonic()))
         self._write_policy(_POLICY)
         # What was sent before the kill is carried out by those that it was sent to.
-        time.sleep(2 * _LATE_S if self.chance.random() < _WATCHED_RATIO else 0.02)
-        found += self.violations()
+        time.sleep(2 * LATE_S if self.chance.random() < _WATCHED_RATIO else 0.02)
+        found += self.checks.violations()
         for guest in self.guests:
             if guest.qemu.plugged >= MOST_VCPUS and self.chance.random() < 0.5:
                 guest.stop()
@@ -199,7 +176,7 @@ class CrashLab:
             if not guest.has_what_it_needs
         ]
         self._end(signal.SIGTERM)
-        return [*found, *self.violations()]
+        return [*found, *self.checks.violations()]
 
     def _ask_back(self) -> bool:
         """Have a guest grow and need little again; whether it was asked for a vCPU."""
@@ -209,8 +186,7 @@ class CrashLab:
         return self._wait(lambda: self.giving.is_asked)
 
     def _begin(self, *, dies_at: int | None = None) -> None:
-        self._ended_wall_s = math.inf
-        self._lives.append(time.time())
+        self.checks.life_begins()
         self.service.begin(dies_at=dies_at)
 
     def _write_policy(self, text: str) -> None:
@@ -248,101 +224,11 @@ class CrashLab:
     def _end(self, by: signal.Signals, *, after_s: float = 0.0) -> None:
         """End a life, unless a step of its journal does."""
         status = self.service.end(by, after_s=after_s)
-        self._ended_wall_s = time.time()
+        self.checks.life_ended()
         self.killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         asked_to = by is signal.SIGTERM and status in {0, signal.SIGTERM}  # or before it could listen
         if not (self.killed or asked_to):
             raise LifeEnded(f"with wait status {status}: {self.service.log.read_text()[-2000:]}")
-
-    def violations(self) -> Iterator[str]:
-        """What does not hold now, a sentence each."""
-        journal = self.folder / "state" / "journal.sqlite"
-        with closing(sqlite3.connect(journal if journal.exists() else ":memory:")) as db:
-            if schema_of(db) < SCHEMA_VERSION:  # killed before it had one
-                yield from (
-                    f"{guest.name}: {guest.acts} without a journal" for guest in self.guests if guest.acts
-                )
-                return
-            if db.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
-                yield "the journal is damaged"
-            yield from self._unaudited(db)
-            yield from taken_for_others(db)
-            yield from wrong_decisions(db)
-            for guest in self.guests:
-                yield from (
-                    f"{guest.name}: {broken}" for broken in self._broken(guest, intents_of(db, guest.uuid))
-                )
-
-    def _unaudited(self, db: sqlite3.Connection) -> Iterator[str]:
-        """What the audit log lacks of what the journal has, and what is wrong with its chain."""
-        folder = self.folder / "state" / "audit"
-        for finding in verified(lines_of(folder), {"the journal": head_in(db)}).findings:
-            yield f"audit: {finding.fault} {finding.place} {finding.sentence}"
-        lines = [read_line(line) for line, _ in lines_of(folder)]
-        told: dict[object, set[object]] = {"began": set(), "ended": set()}
-        for line in lines:
-            if line is not None:
-                told.setdefault(line["what"], set()).add(line.get("decision_id"))
-                self.cuts += line["what"] == "torn"
-        for row, outcome in db.execute("SELECT decision_id, outcome FROM operations"):
-            if row not in told["began"]:
-                yield f"audit: change {row} is in the journal alone"
-            if outcome is not None and row not in told["ended"]:
-                yield f"audit: the end of change {row}, {outcome}, is in the journal alone"
-
-    def _broken(self, guest: Inhabitant, intents: list[Intent]) -> Iterator[str]:
-        online, plugged = len(guest.guest.online), guest.qemu.plugged
-        if not 1 <= online <= plugged <= MOST_VCPUS:
-            yield f"{online} online of {plugged} plugged"
-        if guest.orders - _ORDERS:
-            yield f"its QEMU was told {guest.orders - _ORDERS}"
-        added = [arguments for command, arguments in guest.qemu.heard if command == "device_add"]
-        if len(added) - guest.gone != plugged - 1:
-            yield f"{len(added)} device_add for {plugged - 1} vCPUs, and {guest.gone} that went"
-        shrinks = sum(intent.direction != "up" for intent in intents)
-        if guest.name == "thrifty" and shrinks > SHRINKS_PER_DAY:
-            yield f"{shrinks} shrinks in a day"
-        if any(ends(later, intent) for intent, later in combinations(intents, 2) if intent.open):
-            yield "an operation was left open though another began in its way"
-        for intent in intents:
-            if intent.direction != "unplug" and intent.outcome == "done" and not ran(guest, intent):
-                yield f"{intent} is on record as done, and the guest never ran so many"
-        yield from self._broken_acts(guest, intents)
-
-    def _broken_acts(self, guest: Inhabitant, intents: list[Intent]) -> Iterator[str]:
-        for act in list(guest.acts):
-            self.acts += 1
-            self.asked_back += act.kind == "ask back"
-            if act.wall_s > self._ended_wall_s + _LATE_S:
-                yield f"{act} came when no service ran any more"
-            if not self._is_intended(act, guest, intents):
-                yield f"{act} was not intended by any of {intents[-3:]}"
-        guest.acts.clear()
-
-    def _is_intended(self, act: Act, guest: Inhabitant, intents: list[Intent]) -> bool:
-        begun_s = max((life for life in self._lives if life <= act.wall_s), default=0.0)
-        earlier_s = max((life for life in self._lives if life < begun_s), default=0.0)
-        since_s = max(guest.booted_wall_s, earlier_s if act.wall_s - begun_s < _LATE_S else begun_s)
-        before = [intent for intent in intents if since_s <= intent.wall_s <= act.wall_s]
-        if not before:
-            return False
-        newest = before[-1]
-        if act.kind in {"ask back", "ask again"}:
-            # It may have been on its way to the guest when a growth began.
-            early = [i for i in before if i.direction == "unplug" or act.wall_s - i.wall_s > _LATE_S]
-            newest = early[-1] if early else newest
-        if act.kind == "ask again":
-            assert act.beside_since_s is not None
-            return newest.direction == "unplug" and act.beside_since_s < newest.wall_s
-        if act.kind == "ask back":
-            alone = act.beside_since_s is None or any(
-                intent.direction == "up" and act.beside_since_s < intent.wall_s <= act.wall_s
-                for intent in intents
-            )
-            return alone and newest.direction == "unplug" and act.after >= newest.to_vcpus
-        if act.after > act.before:
-            return newest.direction == "up" and act.after <= newest.to_vcpus
-        return newest.direction == "down" and act.after >= newest.to_vcpus
 
 
 def _place_of(word: str, text: str) -> tuple[int, int]:

@@ -46,7 +46,12 @@ def side_by_side(
         home.mkdir()
         with CrashLab(home, seed=number) as lab:
             found = [*kill(number, lab), *lab.converge()]
-            return [f"lab {number}: {broken}" for broken in found], lab.acts, lab.asked_back, lab.meddled
+            return (
+                [f"lab {number}: {broken}" for broken in found],
+                lab.checks.acts,
+                lab.checks.asked_back,
+                lab.meddled,
+            )
 
     with ThreadPoolExecutor(LABS) as pool:
         shares = list(pool.map(share, range(LABS)))
@@ -70,7 +75,7 @@ def test_a_service_killed_at_each_step_of_its_journal_doubles_and_loses_nothing(
             if survived:
                 whole_s = WHOLE_LIFE * lab.pace_s()  # it may only have been slow
         steps.append(step)
-        cuts.append(lab.cuts)
+        cuts.append(lab.checks.cuts)
 
     broken, acts, asked_back, _ = side_by_side(tmp_path, kill_at_each)
     assert broken == []
@@ -104,11 +109,11 @@ def test_an_act_without_an_intent_would_be_noticed(tmp_path: Path) -> None:
             guest.load(3.6)
         assert lab.converge() == []
         lab.guests[1].qemu.plug_next()
-        assert any("5 device_add for 6" in found for found in lab.violations())
+        assert any("5 device_add for 6" in found for found in lab.checks.violations())
         with closing(sqlite3.connect(tmp_path / "state/journal.sqlite")) as db, db:
             db.execute("DELETE FROM operations")
         lab.guests[1].guest.execute("guest-set-vcpus", {"vcpus": [{"logical-id": 1, "online": False}]})
-        assert any("was not intended" in found for found in lab.violations())
+        assert any("was not intended" in found for found in lab.checks.violations())
 
 
 def test_what_breaks_a_rule_would_be_noticed_though_it_was_intended(tmp_path: Path) -> None:
@@ -121,12 +126,12 @@ def test_what_breaks_a_rule_would_be_noticed_though_it_was_intended(tmp_path: Pa
         ):
             with closing(sqlite3.connect(tmp_path / "state/journal.sqlite")) as db, db:
                 db.execute(f"UPDATE decisions SET {change} WHERE id = (SELECT max(id) FROM decisions)")
-            assert any(told in found for found in lab.violations())
+            assert any(told in found for found in lab.checks.violations())
         lab.guests[1].qemu.heard.append(("system_reset", {}))
-        assert any("its QEMU was told {'system_reset'}" in found for found in lab.violations())
+        assert any("its QEMU was told {'system_reset'}" in found for found in lab.checks.violations())
         time.sleep(0.4)
         lab.giving.qemu.on_unplug(1)
-        assert any("when no service ran any more" in found for found in lab.violations())
+        assert any("when no service ran any more" in found for found in lab.checks.violations())
 
 
 def test_a_second_service_that_is_let_in_and_a_policy_that_is_not_refused_would_be_noticed(
@@ -142,7 +147,7 @@ def test_a_second_service_that_is_let_in_and_a_policy_that_is_not_refused_would_
 
 
 def asked_back_wrongly(lab: CrashLab) -> list[str]:
-    return [found for found in lab.violations() if "ask back" in found]
+    return [found for found in lab.checks.violations() if "ask back" in found]
 
 
 def test_a_vcpu_asked_back_without_an_intent_or_beside_another_would_be_noticed(tmp_path: Path) -> None:
