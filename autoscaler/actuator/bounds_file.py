@@ -24,6 +24,7 @@ from autoscaler.backends.connection import (
     QmpFolderConnection,
     QmpListConnection,
 )
+from autoscaler.backends.file_stamp import stamp_at, stamp_of
 from autoscaler.backends.labels import checked
 from autoscaler.backends.local.wire import each_key_once
 from autoscaler.backends.qmp.guests import QmpGuest
@@ -34,6 +35,8 @@ from autoscaler.errors import AutoscalerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from autoscaler.backends.file_stamp import Stamp
 
 T = TypeVar("T")
 
@@ -196,31 +199,24 @@ class BoundsFile:
         """
         self._path = path
         self._reading = threading.Lock()
+        self._seen: Stamp | None
         self._seen, self.charter = _read(path)
 
     def current(self) -> Charter:
-        """What is in force now."""
+        """What is in force now; what is wrong with the file is told once for each that is there."""
         with self._reading:
-            try:
-                if _mark(self._path.stat()) != self._seen:
+            stamp = stamp_at(self._path)
+            if stamp != self._seen:
+                try:
                     self._seen, self.charter = _read(self._path)
                     _log.info("the bounds in %s are in force", self._path)
-            except (OSError, BoundsUnusable) as error:
-                self._complain(str(error))
+                except BoundsUnusable as error:
+                    self._seen = stamp
+                    _log.error("%s; the bounds that were in force stay so", error)
             return self.charter
 
-    def _complain(self, sentence: str) -> None:
-        """Say once for each file what is wrong with it."""
-        try:
-            mark = _mark(self._path.stat())
-        except OSError:
-            mark = ()
-        if mark != self._seen:
-            self._seen = mark
-            _log.error("%s; the bounds that were in force stay so", sentence)
 
-
-def _read(path: Path) -> tuple[tuple[int, ...], Charter]:
+def _read(path: Path) -> tuple[Stamp, Charter]:
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
@@ -238,12 +234,8 @@ def _read(path: Path) -> tuple[tuple[int, ...], Charter]:
     if len(text) > _MOST_BYTES:
         raise BoundsUnusable(f"the bounds {path} have more than {_MOST_BYTES} bytes: name fewer domains")
     try:
-        return _mark(status), read(text)
+        return stamp_of(status), read(text)
     except ValueError as error:
         raise BoundsUnusable(
             f"the bounds {path} are none ({error}): make them with `autoscaler bounds` of this version"
         ) from error
-
-
-def _mark(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -10,12 +10,15 @@ import logging
 import shlex
 from typing import TYPE_CHECKING
 
+from autoscaler.backends.file_stamp import stamp_at
 from autoscaler.errors import AutoscalerError
 from autoscaler.service.web_config import WebConfig, load_web_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from autoscaler.backends.file_stamp import Stamp
 
 _log = logging.getLogger("autoscaler")
 
@@ -38,7 +41,7 @@ class WebRules:
         self._path = path
         self._exposed = exposed
         self._files: tuple[Path, ...] = () if path is None else (path,)
-        self._seen: object = None
+        self._seen: list[Stamp | None] | None = None
         self.config = WebConfig()
         self.troubles: Mapping[str, str] = {}
         if path is not None:
@@ -92,14 +95,5 @@ class WebRules:
             )
 
 
-def _stamps(files: tuple[Path, ...]) -> list[tuple[int, ...] | None]:
-    """What tells each file from another in its place, or from itself before it was written to."""
-    stamps: list[tuple[int, ...] | None] = []
-    for file in files:
-        try:
-            found = file.stat()
-        except OSError:
-            stamps.append(None)
-        else:
-            stamps.append((found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
-    return stamps
+def _stamps(files: tuple[Path, ...]) -> list[Stamp | None]:
+    return [stamp_at(file) for file in files]

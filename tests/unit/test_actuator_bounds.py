@@ -229,11 +229,6 @@ def test_other_bounds_are_in_force_as_soon_as_they_are_there(path: Path) -> None
     assert file.current().bounds == (DB,)
 
 
-def widen(path: Path) -> None:
-    path.write_text(written(CHARTER) + " ")
-    path.chmod(0o666)
-
-
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -256,6 +251,16 @@ def test_a_file_that_cannot_be_used_leaves_the_last_in_force_and_is_told_of_once
     path.unlink(missing_ok=True)
     put(path, replace(CHARTER, bounds=()))
     assert file.current().bounds == ()
+
+
+def test_bounds_that_others_could_have_written_are_in_force_once_the_rights_are_mended(path: Path) -> None:
+    file = BoundsFile(path)
+    path.write_text(written(replace(CHARTER, bounds=(DB,))))
+    path.chmod(0o666)
+    assert file.current() == CHARTER
+
+    path.chmod(0o644)
+    assert file.current().bounds == (DB,)
 
 
 @pytest.mark.parametrize(
