@@ -11,16 +11,16 @@ from autoscaler.core.condition import Urgency
 from autoscaler.core.model import CpuSource
 from autoscaler.core.orders import EVERY
 from autoscaler.core.owner import left_alone
-from autoscaler.core.policy import OPT_OUT, Indicator, opted_out
+from autoscaler.core.policy import OPT_OUT, opted_out
 from autoscaler.service.decision_record import counts_of
 from autoscaler.service.metrics import vcpu_counts
 from autoscaler.service.narrator import idle_sentence
+from autoscaler.service.promise import promise_of
 
 if TYPE_CHECKING:
     from autoscaler.core.model import DomainView
     from autoscaler.core.operation import Operation
     from autoscaler.core.orders import Order
-    from autoscaler.core.policy import Sla
     from autoscaler.service.snapshot import DomainSnapshot, Snapshot
 
 
@@ -171,14 +171,6 @@ def slots_of(domain: DomainSnapshot) -> list[dict[str, object]]:
             }
         )
     return found
-
-
-def promise_of(sla: Sla) -> str:
-    """A service level in a few words."""
-    window = f"{sla.window_s / 86400:g} d"
-    what = sla.indicator.removesuffix("_below").replace("_", " ")
-    limit = f"{sla.below:g} tasks a vCPU" if sla.indicator is Indicator.RUN_QUEUE else f"{100 * sla.below:g}%"
-    return f"{what} below {limit} in {100 * sla.objective_ratio:g}% of {window}"
 
 
 def operation_of(operation: Operation) -> dict[str, object]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.service.metric_family import gauge
+from autoscaler.core.spans import span
+from autoscaler.service.metric_family import gauge, info
+from autoscaler.service.promise import promise_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -46,6 +48,14 @@ def service_families(snapshot: Snapshot) -> Iterator[Metric]:
         "Number of the newest line of the audit log; one that goes back was cut.",
         (),
         [((), float(snapshot.audit_line))],
+    )
+    yield info(
+        "policy",
+        "What each policy promises that governs a domain.",
+        (
+            {"policy": name, "promise": f"{promise_of(sla)}, in slices of {span(sla.slice_s)}"}
+            for name, sla in {domain.policy.name: domain.policy.sla for domain in snapshot.domains}.items()
+        ),
     )
 
 

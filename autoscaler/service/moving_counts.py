@@ -2,7 +2,8 @@
 
 A domain that has lived for long has had many reasons, and holds few of them now. Prometheus needs a count
 while it moves: of one that stands it knows what it was. So one is told until it has stood for `TOLD_S`. When
-it moves again it is told as it stood for `AGAIN_S`, or nobody would see by how much it moved at first.
+it begins to move it is told as it stood for `AGAIN_S`, or nobody would see by how much it moved at first: an
+increase of what is there for the first time is none. One that never moved before stood at nought.
 
 Invariant: a count that is told never goes back.
 """
@@ -27,13 +28,13 @@ class MovingCounts(Generic[Key]):
         self._moved_s: dict[Key, float] = {}
         """When each that is told moved last, the one that has stood longest first."""
         self._stood: dict[Key, tuple[int, float]] = {}
-        """What those were that move again, and since when they do."""
+        """What those were that began to move, and since when they do."""
 
     def add(self, key: Key, now_s: float) -> None:
         """Count one more; `now_s` never goes back."""
         count = self._counts.get(key, 0)
         self._counts[key] = count + 1
-        if self._moved_s.pop(key, None) is None and count:
+        if self._moved_s.pop(key, None) is None:
             self._stood[key] = count, now_s
         self._moved_s[key] = now_s
 

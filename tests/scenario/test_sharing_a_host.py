@@ -13,6 +13,7 @@ import pytest
 from autoscaler.core.condition import Condition
 from autoscaler.core.policy import DownLimits, HostShare, Match, Mode, Policy, Reclaim, TargetStrategy
 from autoscaler.core.reason import Reason
+from autoscaler.service.moving_counts import AGAIN_S
 from autoscaler.service.settings import HostLimits
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
@@ -275,7 +276,7 @@ def test_a_guest_that_claims_vcpus_it_was_never_given_takes_none_from_the_others
     host.run(10)
     host.guests["batch-1"].set(online=frozenset(range(5)))
     host.loads(shop_1=3.3)
-    host.run(20)
+    host.run(10 + AGAIN_S)
     liar = host.simulation.domain("batch-1")
     assert host.online("shop-1") == 5
     assert liar.online == 1

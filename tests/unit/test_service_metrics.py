@@ -340,6 +340,15 @@ def test_a_domain_says_what_governs_it() -> None:
     }
 
 
+def test_each_policy_that_governs_a_domain_says_once_what_it_promises() -> None:
+    twice = (DOMAIN_SNAPSHOT, replace(DOMAIN_SNAPSHOT, label="web-2"))
+    (sample,) = families(replace(SNAPSHOT, domains=twice))["vcpu_autoscaler_policy_info"].samples
+    assert sample.labels == {
+        "policy": "web",
+        "promise": "utilization below 80% in 99% of 30 d, in slices of 1 min",
+    }
+
+
 def test_a_service_that_has_seen_nothing_yet_is_valid_too() -> None:
     assert families(Snapshot(wall_s=0.0, tick=0))
 

@@ -18,9 +18,11 @@ def counted(*moves: tuple[str, float]) -> MovingCounts[str]:
     return counts
 
 
-def test_a_count_is_told_at_once_and_until_it_has_stood_for_long() -> None:
+def test_a_count_is_told_from_nought_on_and_until_it_has_stood_for_long() -> None:
     counts = counted(("hold", 0.0), ("hold", 5.0), ("grow", 10.0))
-    assert counts.told(10.0) == {"hold": 2, "grow": 1}
+    assert counts.told(10.0) == {"hold": 0, "grow": 0}
+    assert counts.told(AGAIN_S) == {"hold": 2, "grow": 0}
+    assert counts.told(10.0 + AGAIN_S) == {"hold": 2, "grow": 1}
     assert counts.told(5.0 + TOLD_S) == {"grow": 1}
     assert counts.told(10.0 + TOLD_S) == {}
 

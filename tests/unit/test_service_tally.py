@@ -22,7 +22,7 @@ from autoscaler.errors import (
     NoChannel,
     OutcomeUnknown,
 )
-from autoscaler.service.moving_counts import TOLD_S
+from autoscaler.service.moving_counts import AGAIN_S, TOLD_S
 from autoscaler.service.tally import UNKNOWN, TallyCounter
 from tests.fakes.examples import SAMPLE
 
@@ -51,7 +51,7 @@ def test_an_error_of_the_agent_is_counted_by_its_name(error: AgentError, name: s
     tally = TallyCounter()
     for _ in range(2):
         tally.called(error, NOW_S)
-    assert tally.frozen(NOW_S).agent_errors == {name: 2}
+    assert tally.frozen(NOW_S + AGAIN_S).agent_errors == {name: 2}
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_lost_reply_to_a_change_is_counted_beside_the_outcomes(
     tally.acted(action, DomainBusy("x"), NOW_S)
     tally.acted(SetOnline(target=2), AgentUnresponsive("x"), NOW_S)
     assert tally.frozen(NOW_S).failures == {(direction, UNKNOWN): 1}
-    assert tally.frozen(NOW_S).agent_errors == {"agent-unresponsive": 1}
+    assert tally.frozen(NOW_S + AGAIN_S).agent_errors == {"agent-unresponsive": 1}
 
 
 @pytest.mark.parametrize("dropped", Dropped)
@@ -93,13 +93,13 @@ def test_counters_that_cannot_be_true_within_a_boot_are_an_error_and_a_boot_is_n
     tally = TallyCounter()
     tally.sampled(None, dropped, NOW_S)
     wrong = {Dropped.BACKWARDS: "counters-backwards", Dropped.IMPOSSIBLE: "counters-impossible"}
-    assert tally.frozen(NOW_S).agent_errors == ({wrong[dropped]: 1} if dropped in wrong else {})
+    assert tally.frozen(NOW_S + AGAIN_S).agent_errors == ({wrong[dropped]: 1} if dropped in wrong else {})
 
 
 def test_a_sample_that_is_not_believed_is_counted_as_nonsense() -> None:
     tally = TallyCounter()
     tally.sampled(None, None, NOW_S, disbelieved=True)
-    assert tally.frozen(NOW_S).agent_errors == {"agent-nonsense": 1}
+    assert tally.frozen(NOW_S + AGAIN_S).agent_errors == {"agent-nonsense": 1}
 
 
 def test_an_error_is_told_while_it_comes_and_for_some_time_after() -> None:

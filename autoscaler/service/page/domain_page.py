@@ -11,13 +11,13 @@ from autoscaler.core.percent import percent
 from autoscaler.core.printable import printable
 from autoscaler.core.reason import SENTENCES, Reason
 from autoscaler.errors import JournalUnavailable
-from autoscaler.service.describe import promise_of
 from autoscaler.service.journal_reader import moves
 from autoscaler.service.lookup import explained
 from autoscaler.service.page.cells import clock_time, named, row_of
 from autoscaler.service.page.chart import chart_of
 from autoscaler.service.page.templating import markup, render
 from autoscaler.service.page.timeline import SPANS_S, Point, points_of, thinned
+from autoscaler.service.promise import promise_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
