@@ -9,6 +9,7 @@ import typer
 
 from autoscaler.cli.coverage import Coverage, Covered, coverage
 from autoscaler.cli.output import Output, OutputOption, print_json, print_table
+from autoscaler.core.counted import counted
 from autoscaler.core.owner import Owner
 from autoscaler.core.policy import PolicySet
 from autoscaler.errors import AutoscalerError
@@ -172,7 +173,7 @@ def _print(findings: _Findings) -> None:
         for problem in problems:
             typer.echo(f"{problem.place}: {severity}: {problem.message}")
     errors, warnings = len(findings.errors), len(findings.warnings)
-    parts = (_counted(findings.files, "file"), _counted(errors, "error"), _counted(warnings, "warning"))
+    parts = (counted(findings.files, "file"), counted(errors, "error"), counted(warnings, "warning"))
     typer.echo(", ".join(parts))
 
 
@@ -187,11 +188,7 @@ def _print_covered(covered: Coverage | None) -> None:
     for sentence in covered.left_alone.values():
         typer.echo(printable(sentence))
     alone = sum(domain.policy is None for domain in domains)
-    typer.echo(f"{_counted(len(domains), 'domain')}, {alone} without a policy")
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
+    typer.echo(f"{counted(len(domains), 'domain')}, {alone} without a policy")
 
 
 def _plain(problems: Sequence[Problem]) -> list[dict[str, object]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from autoscaler.core.counted import counted
 from autoscaler.doctor.finding import Severity
 from autoscaler.policyfile.problem import printable
 
@@ -38,9 +39,9 @@ def print_reports(reports: Sequence[HostReport]) -> None:
         for domain in report.domains:
             _heading(console, f"Domain {domain.name}{domain.uuid and f' ({domain.uuid})'}")
             _print(console, domain.findings)
-    counted = Counter(finding.severity for report in reports for finding in report.everything)
+    by_severity = Counter(finding.severity for report in reports for finding in report.everything)
     domains = sum(len(report.domains) for report in reports)
-    console.print(f"{_plural(domains, 'domain')}: {_summary(counted)}")
+    console.print(f"{counted(domains, 'domain')}: {_summary(by_severity)}")
 
 
 def _heading(console: Console, text: str) -> None:
@@ -75,13 +76,9 @@ def _paragraph(console: Console, text: str, mark: Text | None = None) -> None:
         lead = Text(_BLANK)
 
 
-def _summary(counted: Counter[Severity]) -> str:
+def _summary(by_severity: Counter[Severity]) -> str:
     parts = [
-        _plural(counted[severity], severity.value)
+        counted(by_severity[severity], severity.value)
         for severity in (Severity.ERROR, Severity.WARNING, Severity.NOTE)
     ]
     return ", ".join(parts)
-
-
-def _plural(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.core.binding import at_max, sentence_of
+from autoscaler.core.counted import vcpus
 from autoscaler.core.decide import ACTING
 from autoscaler.core.percent import percent
 from autoscaler.core.reason import Reason
@@ -69,10 +70,6 @@ def _promised(state: DomainState) -> str:
     return f"{percent(state.policy.sla.objective_ratio, 4)} promised"
 
 
-def _vcpus(count: int) -> str:
-    return f"{count} vCPU{'' if count == 1 else 's'}"
-
-
 def _bound(state: DomainState, otherwise: str = "") -> list[str]:
     """What keeps the domain from more vCPUs now, and what to do about that; empty: nothing was decided.
 
@@ -94,19 +91,19 @@ def _decided(state: DomainState, decision: Decision, otherwise: str) -> str:
     grows, more = decision.next_vcpus > decision.online, decision.target > decision.online
     if grows and decision.mode not in ACTING:
         return (
-            f"in mode {decision.mode} it does not go to the {_vcpus(decision.next_vcpus)} that it needs: "
+            f"in mode {decision.mode} it does not go to the {vcpus(decision.next_vcpus)} that it needs: "
             f"give policy {decision.policy!r} the mode auto"
         )
     if grows and decision.act:
-        return f"it is being grown to {_vcpus(decision.next_vcpus)} now"
+        return f"it is being grown to {vcpus(decision.next_vcpus)} now"
     if more or decision.reason in _NOT_SERVED:
         advice = _ADVICE.get(decision.reason, f"see `{state.view.named.autoscaler('explain')}`")
         why = sentence_of(decision, state.policy, state.view)
         granted = f" ({decision.granted})" if decision.granted else ""
-        return f"it stays at {_vcpus(decision.online)}, since {why}{granted}: {advice}"
+        return f"it stays at {vcpus(decision.online)}, since {why}{granted}: {advice}"
     if decision.online >= decision.upper and not (otherwise and _has_enough(decision)):
         return at_max(decision, state.policy, state.view)
     return otherwise or (
-        f"nothing keeps it at its {_vcpus(decision.online)} now: where its load comes faster than vCPUs "
+        f"nothing keeps it at its {vcpus(decision.online)} now: where its load comes faster than vCPUs "
         f"do, a higher vcpus.min in policy {decision.policy!r} helps"
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
+from math import ceil
 from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Direction, Operation
+from autoscaler.core.spans import span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -139,18 +141,13 @@ def _answers(named: Named) -> str:
 def by_hand(view: DomainView, online: int | None, left_s: float) -> str:
     """That somebody else changed a domain, and how long that is left alone; `online` None: not known."""
     known = "" if online is None else f"{online} online, "
+    # In whole minutes, so that it is not another sentence with each look.
+    left = span(_MINUTE_S * max(1, ceil(left_s / _MINUTE_S)))
     return (
-        f"somebody else changed the vCPUs of domain {view.name!r} ({known}{view.plugged} plugged): "
-        f"they stay as they are for {_lasting(left_s)} more (manual_change.respect_for)"
+        f"somebody else changed the vCPUs of domain {view.name!r} ({known}{view.plugged} plugged): they stay "
+        f"as they are for {left} more (manual_change.respect_for); "
+        f"`{view.named.autoscaler('set')} N` goes before that"
     )
-
-
-def _lasting(seconds: float) -> str:
-    """A time to wait, as people say it."""
-    if seconds < _MINUTE_S:
-        return "less than a minute"
-    minutes = round(seconds / _MINUTE_S)
-    return "1 minute" if minutes == 1 else f"{minutes} minutes"
 
 
 def headroom(view: DomainView, policy: Policy, proposed: int) -> str | None:
@@ -253,7 +250,7 @@ def refused_back(name: str, slot: int, meaning: str, wait_s: float) -> str:
     """A guest that does not give a vCPU back, and what to do."""
     return (
         f"the guest of domain {name!r} was asked for the vCPU in slot {slot} and says of its {meaning}; it "
-        f"is asked again in {_lasting(wait_s)}: see its kernel log, or set reclaim: offline"
+        f"is asked again in {span(wait_s)}: see its kernel log, or set reclaim: offline"
     )
 
 

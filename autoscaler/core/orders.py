@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from autoscaler.core.counted import vcpus
 from autoscaler.core.model import DomainId
 from autoscaler.core.named import Named
 
@@ -61,7 +62,7 @@ class Order:
     @property
     def effect(self) -> str:
         """What becomes of a domain under it, part of a sentence: ``held at 2 vCPUs``."""
-        return "paused" if self.vcpus is None else f"held at {self.vcpus} vCPUs"
+        return "paused" if self.vcpus is None else f"held at {vcpus(self.vcpus)}"
 
     def __str__(self) -> str:
         """Part of a sentence: ``paused until 2026-03-01 14:30:00 UTC by uid 0``."""

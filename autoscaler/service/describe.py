@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from autoscaler.core.binding import sentence_of
-from autoscaler.core.condition import Urgency, urgency
+from autoscaler.core.condition import Urgency
 from autoscaler.core.model import CpuSource
 from autoscaler.core.orders import EVERY
 from autoscaler.core.owner import left_alone
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 def status_of(snapshot: Snapshot) -> dict[str, object]:
     """The service as a whole: hosts, counts, troubles."""
     idle = idle_sentence(snapshot)
+    ranks = ((domain.urgency, domain.label) for domain in snapshot.domains)
+    ranked = sorted(ranks, key=itemgetter(0))
     return {
         "at_wall_s": snapshot.wall_s,
         "ticks": snapshot.tick,
@@ -39,14 +42,8 @@ def status_of(snapshot: Snapshot) -> dict[str, object]:
             if view.claimed_by is None and _switched_off(view, snapshot)
         ],
         "left_alone": left_alone(snapshot.ungoverned),
-        "in_trouble": [
-            domain.label
-            for domain in sorted(snapshot.domains, key=lambda domain: urgency(domain.conditions))
-            if urgency(domain.conditions).troubled
-        ],
-        "at_risk": [
-            domain.label for domain in snapshot.domains if urgency(domain.conditions) is Urgency.AT_RISK
-        ],
+        "in_trouble": [label for rank, label in ranked if rank.troubled],
+        "at_risk": [label for rank, label in ranked if rank is Urgency.AT_RISK],
         "orders": [order_of(order) for order in snapshot.orders],
         "hosts": [
             {"label": host.label, "connected": host.connected, "trouble": host.trouble}

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from autoscaler.core.counted import counted, vcpus
 from autoscaler.core.reason import SENTENCES, Reason
+from autoscaler.core.spans import span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,7 +72,7 @@ def _signals(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[S
     busy = load["busy_vcpus"]
     yield Step(
         "signals",
-        f"In {load['span_s']:.1f} s the guest was busy on {busy:.2f} of {_vcpus(online)} "
+        f"In {load['span_s']:.1f} s the guest was busy on {busy:.2f} of {vcpus(online)} "
         f"({busy / online:.0%}); the host withheld {load['steal_vcpus'] / online:.0%} of their time"
         f"{_OVERLAP if busy + load['steal_vcpus'] > online else ''}. Read by {load['source']}.",
     )
@@ -91,21 +93,21 @@ def _strategy(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[
     proposed, held, online = record["proposed"], inputs["held"], record["online"]
     if trace["strategy"] == "target":
         yield Step("target", f"The policy keeps utilisation at {trace['utilization_ratio']:.0%}.")
-        yield Step("want", f"So {_vcpus(proposed)} would serve the demand.")
+        yield Step("want", f"So {vcpus(proposed)} would serve the demand.")
         if held > proposed:
             yield Step(
-                "hold", f"{_vcpus(held)} were wanted within the last {_span(trace['hold_s'])} and are kept."
+                "hold", f"{vcpus(held)} were wanted within the last {span(trace['hold_s'])} and are kept."
             )
         return
     yield Step("target", _learned_target(trace, record))
     yield Step(
         "want",
         f"{trace['reckoned_vcpus']:.2f} vCPUs{_reckoned_from(inputs, trace)} at "
-        f"{trace['target_utilization_ratio']:.0%} make {_vcpus(proposed)} wanted.",
+        f"{trace['target_utilization_ratio']:.0%} make {vcpus(proposed)} wanted.",
     )
     if held > proposed and trace["needed"] >= held:
         yield Step(
-            "hold", f"With fewer than {_vcpus(held)} this demand would break the promise: they are kept."
+            "hold", f"With fewer than {vcpus(held)} this demand would break the promise: they are kept."
         )
     elif held > proposed and online > proposed and trace["hold_s"] is not None:
         yield Step("hold", _learned_hold(trace, held, online))
@@ -125,11 +127,11 @@ def _learned_target(trace: Mapping[str, Any], record: Mapping[str, Any]) -> str:
         last = ""
         if trace["last_bad_ago_s"] is not None:
             last = f", the last at {_time(record['until_wall_s'] - trace['last_bad_ago_s'])}"
-        moves.append(f"cut by {_counted(trace['bad_slices'], 'bad slice')} in 24 h{last}")
+        moves.append(f"cut by {counted(trace['bad_slices'], 'bad slice')} in 24 h{last}")
     if trace["clean_s"] > 0:
-        moves.append(f"raised by {_span(trace['clean_s'])} of good slices since the last bad one")
+        moves.append(f"raised by {span(trace['clean_s'])} of good slices since the last bad one")
     how = " and ".join(moves) or "nothing was learned yet"
-    ahead = f"more than {trace['growth_ratio']:.2f} times as much within {_span(trace['outlook_s'])}"
+    ahead = f"more than {trace['growth_ratio']:.2f} times as much within {span(trace['outlook_s'])}"
     return (
         f"This guest may be run at {trace['target_utilization_ratio']:.0%}. In {trace['risk_ratio']:.1%} of "
         f"cases its demand comes to {ahead}, too much for its promise: that is the risk that its error "
@@ -139,10 +141,12 @@ def _learned_target(trace: Mapping[str, Any], record: Mapping[str, Any]) -> str:
 
 def _learned_hold(trace: Mapping[str, Any], held: int, online: int) -> str:
     if held > online:
-        span = _span(trace["hold_s"])
-        return f"{_vcpus(held)} were wanted within the {span} that they are kept for: so those online stay."
+        kept_for = span(trace["hold_s"])
+        return (
+            f"{vcpus(held)} were wanted within the {kept_for} that they are kept for: so those online stay."
+        )
     which = _ORDINALS.get(held, f"{held}th")
-    kept = f"The {which} vCPU is kept for {_span(trace['hold_s'])} after it was last wanted"
+    kept = f"The {which} vCPU is kept for {span(trace['hold_s'])} after it was last wanted"
     if trace["covered_ratio"] is None:
         return f"{kept}, since too little is known yet of how soon it is wanted again."
     return f"{kept}: it was wanted again within that in {trace['covered_ratio']:.0%} of cases."
@@ -188,17 +192,17 @@ def _action(record: Mapping[str, Any], sentences: Mapping[Reason, str]) -> Itera
         yield Step("action", f"It stays as it is: {sentences[reason]}. {_UNSEEN}")
     elif online is None:
         verb = "is grown" if record["act"] else "would be grown"
-        yield Step("action", f"It {verb} to {_vcpus(following)}: {sentences[reason]}. {_UNSEEN}")
+        yield Step("action", f"It {verb} to {vcpus(following)}: {sentences[reason]}. {_UNSEEN}")
     elif following == online:
         lasted_s = record["until_wall_s"] - record["at_wall_s"]
-        so_long = f", as for {_span(lasted_s)} now" if lasted_s >= 1 else ""
-        yield Step("action", f"It stays at {_vcpus(online)}{so_long}: {sentences[reason]}.")
+        so_long = f", as for {span(lasted_s)} now" if lasted_s >= 1 else ""
+        yield Step("action", f"It stays at {vcpus(online)}{so_long}: {sentences[reason]}.")
     elif record["act"]:
         verb = "grown" if following > online else "shrunk"
-        yield Step("action", f"It is {verb} from {online} to {_vcpus(following)}: {sentences[reason]}.")
+        yield Step("action", f"It is {verb} from {online} to {vcpus(following)}: {sentences[reason]}.")
     else:
         verb = "grown" if following > online else "shrunk"
-        would = f"It would be {verb} from {online} to {_vcpus(following)}"
+        would = f"It would be {verb} from {online} to {vcpus(following)}"
         if reason is Reason.PAUSED:
             yield Step("action", f"{would}, and nothing is changed: {sentences[reason]}.")
         else:
@@ -217,27 +221,6 @@ def _outcome(record: Mapping[str, Any]) -> Iterator[Step]:
     parts += [f" ({stages})"] if stages else []
     parts += [f"; {operation['detail']}"] if operation["detail"] else []
     yield Step("outcome", "".join(parts) + ".")
-
-
-def _vcpus(count: int) -> str:
-    return _counted(count, "vCPU")
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
-
-
-def _span(seconds: float) -> str:
-    """A time as people say it, in its two largest units."""
-    for unit_s, unit, below_s, below in (
-        (86400, "d", 3600, "h"),
-        (3600, "h", 60, "min"),
-        (60, "min", 1, "s"),
-    ):
-        if seconds >= unit_s:
-            whole, rest = divmod(round(seconds / below_s), unit_s // below_s)
-            return f"{whole} {unit} {rest} {below}" if rest else f"{whole} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _time(wall_s: float) -> str:

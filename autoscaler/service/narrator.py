@@ -31,6 +31,16 @@ _DOING = {
     Direction.DOWN: "shrinking",
     Direction.UNPLUG: "unplugging, to go",
 }
+_WITH_FIGURES = frozenset(
+    {
+        Condition.BREAKING,
+        Condition.BY_HAND,
+        Condition.DOUBTED,
+        Condition.FEW_DESCRIPTORS,
+        Condition.NO_HEADROOM,
+    }
+)
+"""Conditions whose sentences have figures that go on."""
 _MOST_SENTENCES = 8
 """Said of one trouble while it lasts: parts of a sentence may be a guest's own words."""
 _MOST_LINES, _WITHIN_S = 12, 300.0
@@ -88,7 +98,7 @@ class Narrator:
                     f"{name}: {sentence}",
                     f"{name}: no longer {condition}",
                     name,
-                    counts=condition is Condition.BREAKING,
+                    counts=condition in _WITH_FIGURES,
                 )
                 for condition, sentence in found.items()
                 if condition not in NO_TROUBLE

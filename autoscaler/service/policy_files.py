@@ -11,6 +11,7 @@ import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from autoscaler.core.counted import counted
 from autoscaler.core.policy_changes import PolicyChanges, differences
 from autoscaler.errors import AutoscalerError
 from autoscaler.policyfile.load import LoadedPolicies, fingerprint, load_policies
@@ -100,7 +101,7 @@ class PolicyFiles:
         changes = differences(self.in_force, loaded.policy_set)
         self.in_force = loaded.policy_set
         self.troubles = {}
-        sentence = f"{changes}; {domains} running domain{'' if domains == 1 else 's'} governed otherwise now"
+        sentence = f"{changes}; {counted(domains, 'running domain')} governed otherwise now"
         _log.info("policies reloaded: %s", sentence)
         return Reloaded(loaded=loaded, changes=changes, domains=domains, sentence=sentence)
 

@@ -10,10 +10,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from autoscaler.core.condition import urgency
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from autoscaler.core.condition import Condition
+    from autoscaler.core.condition import Condition, Urgency
     from autoscaler.core.decision import Decision, Verdict
     from autoscaler.core.demand import Load
     from autoscaler.core.model import CpuSource, DomainId, DomainView
@@ -78,6 +80,11 @@ class DomainSnapshot:
     tally: Tally
     order: Order | None = None
     """What an administrator ordered, for it or for every domain; None: nothing."""
+
+    @property
+    def urgency(self) -> Urgency:
+        """How soon somebody has to look at it."""
+        return urgency(self.conditions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

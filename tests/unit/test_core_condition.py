@@ -65,10 +65,11 @@ def test_a_hostile_name_does_not_turn_the_advice_into_another_command() -> None:
 @pytest.mark.parametrize(
     ("left_s", "part"),
     [
-        (-1.0, "for less than a minute more"),
-        (29.0, "for less than a minute more"),
-        (60.0, "for 1 minute more"),
-        (600.0, "for 10 minutes more"),
+        (-1.0, "for 1 min more"),
+        (29.0, "for 1 min more"),
+        (60.0, "for 1 min more"),
+        (570.0, "for 10 min more"),
+        (5400.0, "for 1.5 h more"),
     ],
 )
 def test_the_time_that_is_left_is_told_as_people_say_it(left_s: float, part: str) -> None:

@@ -100,7 +100,7 @@ def test_a_kept_vcpu_tells_how_often_it_was_wanted_again_in_time() -> None:
     found = told(
         proposed=2, online=3, next_vcpus=3, act=False, reason="hold", inputs={"trace": trace, "held": 3}
     )
-    assert found["hold"].startswith("The third vCPU is kept for 2 min 30 s")
+    assert found["hold"].startswith("The third vCPU is kept for 2.5 min")
     assert "83% of cases" in found["hold"]
     assert found["action"].startswith("It stays at 3 vCPUs")
 

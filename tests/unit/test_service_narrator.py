@@ -30,14 +30,22 @@ def test_a_condition_is_said_when_it_begins_and_when_it_ends(said: pytest.LogCap
     assert said.messages == ["web-1: it does not follow", "web-1: no longer stuck"]
 
 
-def test_a_promise_that_is_broken_is_said_once_however_its_figures_go_on(
-    said: pytest.LogCaptureFixture,
+@pytest.mark.parametrize(
+    ("condition", "sentence"),
+    [
+        (Condition.BREAKING, "kept in 20% of the last {} min"),
+        (Condition.BY_HAND, "they stay as they are for {} min more"),
+        (Condition.NO_HEADROOM, "its load wants {}"),
+    ],
+)
+def test_a_condition_with_figures_is_said_once_however_they_go_on(
+    condition: Condition, sentence: str, said: pytest.LogCaptureFixture
 ) -> None:
     narrator = Narrator()
-    for minutes in range(3):
-        narrator.of_domain(VIEW, {Condition.BREAKING: f"kept in 20% of the last {minutes} min"})
+    for figure in range(3):
+        narrator.of_domain(VIEW, {condition: sentence.format(figure)})
     narrator.of_domain(VIEW, {})
-    assert said.messages == ["web-1: kept in 20% of the last 0 min", "web-1: no longer breaking-sla"]
+    assert said.messages == [f"web-1: {sentence.format(0)}", f"web-1: no longer {condition}"]
 
 
 def test_a_promise_at_risk_comes_and_goes_without_a_word(said: pytest.LogCaptureFixture) -> None:

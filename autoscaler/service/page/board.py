@@ -12,7 +12,8 @@ from collections import Counter, deque
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from autoscaler.core.condition import Urgency, urgency
+from autoscaler.core.condition import Urgency
+from autoscaler.core.counted import counted
 from autoscaler.core.printable import printable
 from autoscaler.service.describe import status_of
 from autoscaler.service.page.cells import Cells, clock_time, host_of, named, row_of, sparks_of
@@ -97,7 +98,7 @@ class Board:
         self._due = False
         before, order_before = self._shown, self._order
         keys = {f"d-{key}": domain for key, domain in keys_of(self._snapshot).items()}
-        ranks = {key: urgency(domain.conditions) for key, domain in keys.items()}
+        ranks = {key: domain.urgency for key, domain in keys.items()}
         shown: dict[str, Cells] = {"top": self._top(list(ranks.values()))}
         shown |= {f"h-{_digest(host.label)}": host_of(host) for host in self._snapshot.hosts}
         shown |= {key: self._cells(key, domain) for key, domain in keys.items()}
@@ -167,7 +168,7 @@ class Board:
         service += [order.sentence for order in snapshot.orders if not order.domain.uuid]
         return {
             "at": clock_time(snapshot.wall_s) if snapshot.tick else "not yet looked",
-            "count": f"{count} domain{'' if count == 1 else 's'} governed",
+            "count": f"{counted(count, 'domain')} governed",
             "trouble": f"{wrong} in trouble" if wrong else "none in trouble",
             "trouble@class": "trouble" if wrong else "" if at_risk else "ok",
             "risk": f"· {at_risk} at risk" if at_risk else "",

@@ -14,7 +14,7 @@ from math import floor
 from typing import TYPE_CHECKING
 
 from autoscaler.core.binding import sentence_of
-from autoscaler.core.condition import Urgency, urgency
+from autoscaler.core.condition import Urgency
 from autoscaler.core.percent import percent
 from autoscaler.core.policy import Indicator
 from autoscaler.core.printable import printable
@@ -157,7 +157,7 @@ def _budget(domain: DomainSnapshot) -> Cells:
 
 def _state(domain: DomainSnapshot) -> Cells:
     """Its conditions, their sentences, and how soon somebody has to look at them."""
-    rank, reason = urgency(domain.conditions), domain.decision.reason if domain.decision else None
+    rank, reason = domain.urgency, domain.decision.reason if domain.decision else None
     if not domain.conditions and reason in HOST_SHORT:
         return {"state": f"ok: {reason}", "state@class": "ordered", "told": ""}
     if not domain.conditions:
