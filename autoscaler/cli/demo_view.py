@@ -118,7 +118,7 @@ def _guest(domain: DomainSnapshot) -> Table:
 
 def _why(domain: DomainSnapshot) -> str:
     decision = domain.decision
-    return "not decided yet" if decision is None else sentence_of(decision, domain.policy, domain.view)
+    return "not decided yet" if decision is None else sentence_of(decision)
 
 
 def _sizes(domain: DomainSnapshot) -> str:

@@ -164,6 +164,7 @@ _EVENT_CHANGE = object_of(
         for name, schema in _CHANGE["properties"].items()
         if name not in {"decision_id", "reason"}
     },
+    ended_wall_s=maybe(WALL, "it is under way, or its end was noted by a version that did not say when"),
 )
 EVENT = object_of(
     "a recorded decision; one that repeats is one entry",

@@ -15,7 +15,7 @@ from autoscaler.cli.fitting import padded
 from autoscaler.cli.output import hanging, named
 from autoscaler.core.decision import Verdict
 from autoscaler.core.printable import printable
-from autoscaler.core.reason import SENTENCES, Reason
+from autoscaler.service.explain import sentence_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +62,7 @@ def _cells(event: Json, at_wall_s: float) -> tuple[str, ...]:
         printable(named(event["domain"])),
         verdict_of(event),
         _sizes(event),
-        SENTENCES[Reason(event["reason"])] + lasted + outcome,
+        sentence_in(event) + lasted + outcome,
     )
 
 

@@ -84,8 +84,12 @@ def _under_way(event: Json) -> bool:
 
 
 def _ended_wall_s(event: Json) -> float:
-    """When a change ended: at its last stage where all went well, else about now, since it is seen now."""
-    now_wall_s, change = time.time(), event["operation"]
-    if change["outcome"] != Outcome.DONE or not change["stages_s"]:
-        return now_wall_s
-    return min(float(event["at_wall_s"] + max(change["stages_s"].values())), now_wall_s)
+    """When a change ended: at its last stage where all went well, else when it was counted as over.
+
+    Where the service does not know that either: about now, since it is seen now.
+    """
+    change = event["operation"]
+    if change["outcome"] == Outcome.DONE and change["stages_s"]:
+        return float(event["at_wall_s"] + max(change["stages_s"].values()))
+    ended_wall_s = change.get("ended_wall_s")
+    return time.time() if ended_wall_s is None else float(ended_wall_s)

@@ -1,28 +1,70 @@
-"""Which maximum keeps a domain from more vCPUs, in words, and what raises it far enough."""
+"""What keeps a domain from any other size, in words with figures, and what raises a maximum far enough."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from autoscaler.core.condition import raising
+from autoscaler.core.counted import vcpus
 from autoscaler.core.reason import SENTENCES, Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from autoscaler.core.decision import Decision
     from autoscaler.core.model import DomainView
     from autoscaler.core.policy import Policy
+    from autoscaler.core.stabilize import Clamp
 
 
-def sentence_of(decision: Decision, policy: Policy, view: DomainView) -> str:
-    """Why a decision is what it is; of a maximum, which one and how much it is."""
-    return maximum_of(policy, view) if decision.reason is Reason.AT_MAX else SENTENCES[decision.reason]
+def sentence_of(decision: Decision) -> str:
+    """Why a decision is what it is; of a limit, which one and how much it is."""
+    clamp = next((clamp for clamp in decision.clamps if clamp.reason is decision.reason), None)
+    if clamp is None:
+        return SENTENCES[decision.reason]
+    return limit_of(
+        clamp,
+        online=decision.online,
+        policy=decision.policy,
+        schedules=decision.schedules,
+        maximum=decision.maximum,
+    )
 
 
-def maximum_of(policy: Policy, view: DomainView) -> str:
-    """Which of the two maxima is the lower one, and how much it is."""
-    if policy.max_vcpus is None or policy.max_vcpus >= view.maximum:
-        return f"the domain has at most {view.maximum}"
-    return f"policy {policy.name!r} allows {policy.max_vcpus}"
+def limit_of(clamp: Clamp, *, online: int, policy: str, schedules: Sequence[str], maximum: int | None) -> str:
+    """Which limit a step of a decision came up against, and how much it is.
+
+    Args:
+        clamp: the step.
+        online: the vCPUs that a move starts from.
+        policy: its name.
+        schedules: the names of those in force.
+        maximum: the most that the domain can have; None: not known, as of a decision of an earlier version.
+    """
+    after, bound = clamp.after, "no fewer than" if clamp.after > clamp.before else "at most"
+    match clamp.reason:
+        case Reason.AT_MAX if maximum is None:
+            told = (
+                f"policy {policy!r} or the domain allows at most {after}; which of them, this record of an "
+                "earlier version does not say"
+            )
+        case Reason.AT_MAX if after == maximum:
+            told = f"the domain can have at most {after}"
+        case Reason.AT_MIN | Reason.AT_MAX:
+            told = f"policy {policy!r} allows {bound} {after}"
+        case Reason.SCHEDULE:
+            told = f"schedule {' or '.join(map(repr, schedules))} allows {bound} {after}"
+        case Reason.HOLD:
+            told = f"{after} were needed a short while ago and are kept"
+        case Reason.STEP:
+            key = "down" if after < online else "up"
+            told = f"one move is {vcpus(abs(after - online))} at most (limits.{key}.step)"
+        case Reason.COOLDOWN:
+            key = "down" if clamp.before < online else "up"
+            told = f"the last change is too recent (limits.{key}.cooldown)"
+        case reason:
+            told = SENTENCES[reason]
+    return told
 
 
 def at_max(decision: Decision, policy: Policy, view: DomainView) -> str:

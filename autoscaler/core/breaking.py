@@ -29,9 +29,9 @@ _ADVICE = {
     Reason.HOST_PRESSED: "move a guest away",
     Reason.TAKEN_BACK: "move a guest away, or give its policy a higher host.priority",
     Reason.STOLEN: "move a guest away",
-    Reason.HOST_RATE: "a higher host.operations_per_minute lets more through",
-    Reason.COOLDOWN: "a shorter limits.up.cooldown lets it grow sooner",
-    Reason.STEP: "a larger limits.up.step lets it grow faster",
+    Reason.HOST_RATE: "a higher figure lets more through",
+    Reason.COOLDOWN: "a shorter one lets it grow sooner",
+    Reason.STEP: "a larger one lets it grow faster",
     Reason.BY_HAND: "a shorter manual_change.respect_for ends that sooner",
 }
 """What to do where the reason itself does not say it."""
@@ -97,8 +97,8 @@ def _decided(state: DomainState, decision: Decision, otherwise: str) -> str:
     if grows and decision.act:
         return f"it is being grown to {vcpus(decision.next_vcpus)} now"
     if more or decision.reason in _NOT_SERVED:
-        advice = _ADVICE.get(decision.reason, f"see `{state.view.named.autoscaler('explain')}`")
-        why = sentence_of(decision, state.policy, state.view)
+        advice = _ADVICE.get(decision.reason, f"see `{state.view.named.autoscaler('show')}`")
+        why = sentence_of(decision)
         granted = f" ({decision.granted})" if decision.granted else ""
         return f"it stays at {vcpus(decision.online)}, since {why}{granted}: {advice}"
     if decision.online >= decision.upper and not (otherwise and _has_enough(decision)):

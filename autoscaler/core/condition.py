@@ -203,7 +203,7 @@ def stuck(named: Named, operation: Operation, online: int | None, deadline_s: fl
 def denied(detail: str) -> str:
     """What the hypervisor denied, in its words, and when it is tried again."""
     return (
-        f"{detail}; it is tried again when the plugged vCPUs or the maximum are others, in 5 minutes at most"
+        f"{detail}; it is tried again within 5 minutes, or once the plugged vCPUs or the maximum have changed"
     )
 
 

@@ -100,6 +100,7 @@ def decide(state: DomainState, policy: Policy, learned: Learned, now_s: float, w
         online=online,
         lower=limits.lower,
         upper=limits.upper,
+        maximum=view.maximum,
         schedules=limits.schedules,
         proposed=wish.vcpus,
         held=wish.held_vcpus,
@@ -190,7 +191,7 @@ def _target(
         starved=load is not None and load.starved,
         doubted=load is not None and state.doubted,
         own_lower=policy.min_vcpus if limits.schedules else None,
-        own_upper=(policy.max_vcpus or view.maximum) if limits.schedules else None,
+        own_upper=min(policy.max_vcpus or view.maximum, view.maximum) if limits.schedules else None,
         ordered=ordered,
     )
     return stabilize(wish, situation)

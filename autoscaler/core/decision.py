@@ -42,6 +42,8 @@ class Decision:
     lower: Final[int]
     """The fewest vCPUs that policy, schedules and domain allow."""
     upper: Final[int]
+    maximum: Final[int]
+    """The most that the domain can have, whatever the policy allows."""
     schedules: Final[tuple[str, ...]]
     """Names of the schedules in force."""
     proposed: Final[int]
@@ -83,6 +85,7 @@ class Decision:
         online: int,
         lower: int,
         upper: int,
+        maximum: int,
         schedules: tuple[str, ...] = (),
         proposed: int,
         held: int,
@@ -108,6 +111,7 @@ class Decision:
         self.online = online
         self.lower = lower
         self.upper = upper
+        self.maximum = maximum
         self.schedules = schedules
         self.proposed = proposed
         self.held = held

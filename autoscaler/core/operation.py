@@ -128,6 +128,8 @@ class Operation:
     """The guest's firmware said that it deals with the request; some never do."""
     gone_s: float | None = None
     """QEMU has the vCPU no longer."""
+    ended_s: float | None = None
+    """The service counted it as over, however it ended."""
     held: bool = False
     """Whether a job, a freeze or a pause held the domain meanwhile, or the service was away: its times say
     nothing of its host."""

@@ -209,7 +209,7 @@ class Story:
             return None
         withheld_ratio = fmean(self._withheld or [0.0])
         if withheld_ratio <= STEAL_LIMIT_RATIO:
-            return sentence_of(domain.decision, domain.policy, domain.view)
+            return sentence_of(domain.decision)
         return (
             f"this host withheld {withheld_ratio:.0%} of its vCPUs' time from the guest, and then more vCPUs "
             "do not help"

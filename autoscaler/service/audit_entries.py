@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.core.reason import SENTENCES
+from autoscaler.core.binding import sentence_of
 from autoscaler.service.journal_rows import change_of
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def began(row: int, decision: Decision, digest: str) -> Entry:
         "from_vcpus": before,
         "to_vcpus": after,
         "reason": decision.reason,
-        "why": "; ".join(part for part in (SENTENCES[decision.reason], decision.granted) if part),
+        "why": "; ".join(part for part in (sentence_of(decision), decision.granted) if part),
         "mode": decision.mode,
         "policy": decision.policy,
         "policy_digest": digest,

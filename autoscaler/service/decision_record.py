@@ -20,6 +20,7 @@ def inputs_of(decision: Decision) -> dict[str, object]:
     inputs: dict[str, object] = {
         "lower": decision.lower,
         "upper": decision.upper,
+        "maximum": decision.maximum,
         "schedules": list(decision.schedules),
         "held": decision.held,
         "clamps": [[clamp.reason, clamp.before, clamp.after] for clamp in decision.clamps],

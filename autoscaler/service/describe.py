@@ -110,7 +110,7 @@ def domain_of(domain: DomainSnapshot) -> dict[str, object]:
             "mode": decision.mode,
             "schedules": list(decision.schedules),
             "reason": decision.reason,
-            "sentence": sentence_of(decision, domain.policy, domain.view),
+            "sentence": sentence_of(decision),
             "act": decision.act,
             **{key: count for key, count in counts_of(decision).items() if key != "online"},
             "clamps": [

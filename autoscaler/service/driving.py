@@ -6,6 +6,7 @@ it may be gone; a result is taken only by the state that asked for it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,9 @@ class Driving:
         state = governed.state
         if _at_rest(state):
             return
-        for operation in (*state.actuation.take_closed(), *state.removal.take_closed()):
+        now_s = self._clock.monotonic_s()
+        for closed in (*state.actuation.take_closed(), *state.removal.take_closed()):
+            operation = replace(closed, ended_s=now_s)
             self._recorder.ended(operation)
             if self._instruments is not None:
                 self._instruments.operation_ended(operation)

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from autoscaler.core.binding import limit_of
 from autoscaler.core.counted import counted, vcpus
+from autoscaler.core.learned_growth import LEAST_VCPUS
 from autoscaler.core.reason import SENTENCES, Reason
 from autoscaler.core.spans import span
+from autoscaler.core.stabilize import Clamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,24 +43,50 @@ class Step:
     """One plain sentence, or a few."""
 
 
-def explain(record: Mapping[str, Any], at_max: str | None = None) -> list[Step]:
+def explain(record: Mapping[str, Any]) -> list[Step]:
     """Tell a decision.
 
     Args:
         record: as `autoscaler.service.journal_reader.decision_at` returns it.
-        at_max: which maximum binds, where the decision is of now; None: not known, for no record says it.
     """
-    sentences = SENTENCES if at_max is None else {**SENTENCES, Reason.AT_MAX: at_max}
     inputs = record["newest_inputs"] or record["inputs"]
     return [
         *_signals(inputs, record),
         *_strategy(inputs, record),
         *_schedules(inputs, record),
         *_order(inputs),
-        *_clamps(inputs, sentences),
-        *_action(record, sentences),
+        *_clamps(inputs, record),
+        *_action(inputs, record),
         *_outcome(record),
     ]
+
+
+def sentence_in(record: Mapping[str, Any]) -> str:
+    """Why a recorded decision is what it is; of a limit, which one and how much it was."""
+    return _sentence(record["inputs"], record)
+
+
+def _sentence(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    reason = Reason(record["reason"])
+    clamp = next((clamp for clamp in _clamps_in(inputs) if clamp.reason is reason), None)
+    return SENTENCES[reason] if clamp is None else _limit(clamp, inputs, record)
+
+
+def _clamps_in(inputs: Mapping[str, Any]) -> Iterator[Clamp]:
+    for name, before, after in inputs["clamps"]:
+        yield Clamp(Reason(name), before, after)
+
+
+def _limit(clamp: Clamp, inputs: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    # A guest that was not seen is reckoned to run all that are plugged; early records have no maximum.
+    online = record["plugged"] if record["online"] is None else record["online"]
+    return limit_of(
+        clamp,
+        online=online,
+        policy=record["policy"],
+        schedules=inputs.get("schedules", ()),
+        maximum=inputs.get("maximum"),
+    )
 
 
 def _signals(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[Step]:
@@ -73,13 +102,13 @@ def _signals(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[S
     yield Step(
         "signals",
         f"In {load['span_s']:.1f} s the guest was busy on {busy:.2f} of {vcpus(online)} "
-        f"({busy / online:.0%}); the host withheld {load['steal_vcpus'] / online:.0%} of their time"
+        f"({busy / online:.0%}); the host withheld {load['steal_vcpus'] / online:.0%} of their time (steal)"
         f"{_OVERLAP if busy + load['steal_vcpus'] > online else ''}. Read by {load['source']}.",
     )
     if load["demand_vcpus"] > busy:
         yield Step(
             "demand",
-            f"Every vCPU was busy, and the tasks that found none add up to a demand of "
+            f"Every vCPU was busy: with the tasks that waited that is a demand of about "
             f"{load['demand_vcpus']:.2f} vCPUs.",
         )
     else:
@@ -92,8 +121,8 @@ def _strategy(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[
         return
     proposed, held, online = record["proposed"], inputs["held"], record["online"]
     if trace["strategy"] == "target":
-        yield Step("target", f"The policy keeps utilisation at {trace['utilization_ratio']:.0%}.")
-        yield Step("want", f"So {vcpus(proposed)} would serve the demand.")
+        yield Step("target", f"By the policy its vCPUs are to be {trace['utilization_ratio']:.0%} busy.")
+        yield Step("want", f"So this demand needs {vcpus(proposed)}.")
         if held > proposed:
             yield Step(
                 "hold", f"{vcpus(held)} were wanted within the last {span(trace['hold_s'])} and are kept."
@@ -102,8 +131,8 @@ def _strategy(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[
     yield Step("target", _learned_target(trace, record))
     yield Step(
         "want",
-        f"{trace['reckoned_vcpus']:.2f} vCPUs{_reckoned_from(inputs, trace)} at "
-        f"{trace['target_utilization_ratio']:.0%} make {vcpus(proposed)} wanted.",
+        f"So a demand of {trace['reckoned_vcpus']:.2f} vCPUs{_reckoned_from(inputs, trace)} needs "
+        f"{vcpus(proposed)}.",
     )
     if held > proposed and trace["needed"] >= held:
         yield Step(
@@ -114,36 +143,45 @@ def _strategy(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[
 
 
 def _reckoned_from(inputs: Mapping[str, Any], trace: Mapping[str, Any]) -> str:
-    """Why the strategy reckons with more than a guest used, and with other than its waiting tasks ask for."""
-    load = inputs.get("load")
-    if load is None or not load["busy_vcpus"] < trace["reckoned_vcpus"] < load["demand_vcpus"]:
+    """Why the strategy reckons with more than a guest used, where it is not all that its tasks asked for."""
+    load, reckoned = inputs.get("load"), trace["reckoned_vcpus"]
+    if load is None or reckoned <= load["busy_vcpus"] or reckoned == load["demand_vcpus"]:
         return ""
-    return " (those it used and a margin: what waits may be over by then)"
+    if reckoned == LEAST_VCPUS:
+        return " (the least that is reckoned with)"
+    return " (what it used and a margin: what waits may be over by then)"
 
 
 def _learned_target(trace: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    ahead = f"{trace['growth_ratio']:.2f} times as much within {span(trace['outlook_s'])}"
+    return (
+        f"From a load like this, {1 - trace['risk_ratio']:.1%} of the time it came to at most {ahead}. It is "
+        f"given room for that, so its vCPUs may be {trace['target_utilization_ratio']:.0%} busy now. "
+        f"{_room(trace, record)}"
+    )
+
+
+def _room(trace: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    """What of its error budget had a guest given more room, or less."""
     moves = []
     if trace["bad_slices"]:
         last = ""
         if trace["last_bad_ago_s"] is not None:
-            last = f", the last at {_time(record['until_wall_s'] - trace['last_bad_ago_s'])}"
-        moves.append(f"cut by {counted(trace['bad_slices'], 'bad slice')} in 24 h{last}")
+            last = f" (the last at {_time(record['until_wall_s'] - trace['last_bad_ago_s'])})"
+        moves.append(f"{counted(trace['bad_slices'], 'bad slice')} in 24 h{last} called for more")
     if trace["clean_s"] > 0:
-        moves.append(f"raised by {span(trace['clean_s'])} of good slices since the last bad one")
-    how = " and ".join(moves) or "nothing was learned yet"
-    ahead = f"more than {trace['growth_ratio']:.2f} times as much within {span(trace['outlook_s'])}"
-    return (
-        f"This guest may be run at {trace['target_utilization_ratio']:.0%}. In {trace['risk_ratio']:.1%} of "
-        f"cases its demand comes to {ahead}, too much for its promise: that is the risk that its error "
-        f"budget leaves it, {how}."
-    )
+        since = " since the last bad one" if trace["last_bad_ago_s"] is not None else ""
+        moves.append(f"{span(trace['clean_s'])} of good ones{since} allow less")
+    if not moves:
+        return "How much room follows its error budget, of which nothing is known yet."
+    return f"How much room follows its error budget: {', '.join(moves)}."
 
 
 def _learned_hold(trace: Mapping[str, Any], held: int, online: int) -> str:
     if held > online:
-        kept_for = span(trace["hold_s"])
         return (
-            f"{vcpus(held)} were wanted within the {kept_for} that they are kept for: so those online stay."
+            f"{vcpus(held)} were wanted within the last {span(trace['hold_s'])}, for which they are kept: so "
+            "those online stay."
         )
     which = _ORDINALS.get(held, f"{held}th")
     kept = f"The {which} vCPU is kept for {span(trace['hold_s'])} after it was last wanted"
@@ -154,11 +192,11 @@ def _learned_hold(trace: Mapping[str, Any], held: int, online: int) -> str:
 
 def _schedules(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[Step]:
     if inputs["schedules"]:
-        names = ", ".join(repr(name) for name in inputs["schedules"])
+        names = " and ".join(map(repr, inputs["schedules"]))
         yield Step(
             "schedule",
-            f"In force: {names}. So the bounds are {inputs['lower']} to {inputs['upper']} vCPUs, mode "
-            f"{record['mode']}.",
+            f"By schedule {names} it may have {inputs['lower']} to {inputs['upper']} vCPUs at this hour, in "
+            f"mode {record['mode']}.",
         )
 
 
@@ -168,14 +206,13 @@ def _order(inputs: Mapping[str, Any]) -> Iterator[Step]:
         yield Step("order", f"By an administrator's order it is {inputs['order']}.")
 
 
-def _clamps(inputs: Mapping[str, Any], sentences: Mapping[Reason, str]) -> Iterator[Step]:
-    for name, before, after in inputs["clamps"]:
-        reason = Reason(name)
-        if reason is Reason.DOUBTED:
+def _clamps(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[Step]:
+    for clamp in _clamps_in(inputs):
+        if clamp.reason is Reason.DOUBTED:
             yield Step("host", _seen_by_host(inputs))
-        stage = "bounds" if reason in _BOUNDS else "grant" if reason in _HOST else "pace"
+        stage = "bounds" if clamp.reason in _BOUNDS else "grant" if clamp.reason in _HOST else "pace"
         detail = f" ({inputs['granted']})" if stage == "grant" and inputs["granted"] else ""
-        yield Step(stage, f"{before} became {after}: {sentences[reason]}{detail}.")
+        yield Step(stage, f"{clamp.before} became {clamp.after}: {_limit(clamp, inputs, record)}{detail}.")
 
 
 def _seen_by_host(inputs: Mapping[str, Any]) -> str:
@@ -186,29 +223,27 @@ def _seen_by_host(inputs: Mapping[str, Any]) -> str:
     )
 
 
-def _action(record: Mapping[str, Any], sentences: Mapping[Reason, str]) -> Iterator[Step]:
-    reason, online, following = Reason(record["reason"]), record["online"], record["next_vcpus"]
+def _action(inputs: Mapping[str, Any], record: Mapping[str, Any]) -> Iterator[Step]:
+    online, following, why = record["online"], record["next_vcpus"], _sentence(inputs, record)
     if following is None:
-        yield Step("action", f"It stays as it is: {sentences[reason]}. {_UNSEEN}")
+        yield Step("action", f"It stays as it is: {why}. {_UNSEEN}")
     elif online is None:
         verb = "is grown" if record["act"] else "would be grown"
-        yield Step("action", f"It {verb} to {vcpus(following)}: {sentences[reason]}. {_UNSEEN}")
+        yield Step("action", f"It {verb} to {vcpus(following)}: {why}. {_UNSEEN}")
     elif following == online:
         lasted_s = record["until_wall_s"] - record["at_wall_s"]
-        so_long = f", as for {span(lasted_s)} now" if lasted_s >= 1 else ""
-        yield Step("action", f"It stays at {vcpus(online)}{so_long}: {sentences[reason]}.")
+        so_long = f", as it has for {span(lasted_s)}" if lasted_s >= 1 else ""
+        yield Step("action", f"It stays at {vcpus(online)}{so_long}: {why}.")
     elif record["act"]:
         verb = "grown" if following > online else "shrunk"
-        yield Step("action", f"It is {verb} from {online} to {vcpus(following)}: {sentences[reason]}.")
+        yield Step("action", f"It is {verb} from {online} to {vcpus(following)}: {why}.")
     else:
         verb = "grown" if following > online else "shrunk"
         would = f"It would be {verb} from {online} to {vcpus(following)}"
-        if reason is Reason.PAUSED:
-            yield Step("action", f"{would}, and nothing is changed: {sentences[reason]}.")
+        if Reason(record["reason"]) is Reason.PAUSED:
+            yield Step("action", f"{would}, and nothing is changed: {why}.")
         else:
-            yield Step(
-                "action", f"{would} ({sentences[reason]}); in mode {record['mode']} nothing is changed."
-            )
+            yield Step("action", f"{would} ({why}); in mode {record['mode']} nothing is changed.")
 
 
 def _outcome(record: Mapping[str, Any]) -> Iterator[Step]:

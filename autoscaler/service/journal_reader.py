@@ -17,7 +17,7 @@ from autoscaler.service.decision_record import as_known, was_seen
 from autoscaler.service.journal_audit import head_in
 from autoscaler.service.journal_errors import DAMAGE, damaged
 from autoscaler.service.journal_names import meant_by
-from autoscaler.service.journal_rows import stages_s
+from autoscaler.service.journal_rows import ended_after_s, stages_s
 from autoscaler.service.journal_schema import refuse_newer
 
 if TYPE_CHECKING:
@@ -256,11 +256,13 @@ def _event(row: sqlite3.Row) -> dict[str, object]:
         "operation": None,
     }
     if row["direction"] is not None:
+        after_s = ended_after_s(row["stages"])
         event["operation"] = {
             "direction": row["direction"],
             "from_vcpus": row["from_vcpus"],
             "to_vcpus": row["to_vcpus"],
             "stages_s": stages_s(row["stages"]),
+            "ended_wall_s": None if after_s is None else row["at_wall_s"] + after_s,
             "outcome": row["outcome"],
             "detail": row["detail"],
         }

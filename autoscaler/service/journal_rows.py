@@ -25,6 +25,9 @@ _SUPERSEDES = {
     Direction.UNPLUG: (Direction.UNPLUG,) * 3,
 }
 """Which open changes end by one that begins: a growth also ends a removal, which no shrink does."""
+_HELD, _ENDED = "held", "ended"
+"""What is noted among the stages and is none."""
+_WITH_END = f"iif(json_valid(stages), json_set(stages, '$.{_ENDED}', ? - operations.at_wall_s), stages)"
 _NOT_SEEN_AGAIN = f"{UNFOLLOWED}, and did not see the end of it later"
 GONE_AFTER_S = 3600.0
 """A domain that was not decided for so long is gone."""
@@ -71,12 +74,13 @@ def insert_operation(
     """
     change = change_of(decision)
     closed = db.execute(
-        "UPDATE operations SET outcome = iif(decision_id <= ?, ?, ?), detail = iif(decision_id <= ?, ?, '')"
+        f"UPDATE operations SET stages = {_WITH_END},"  # noqa: S608 - own words
+        " outcome = iif(decision_id <= ?, ?, ?), detail = iif(decision_id <= ?, ?, '')"
         " WHERE outcome IS NULL AND direction IN (?, ?, ?)"
         " AND EXISTS (SELECT 1 FROM decisions WHERE id = decision_id AND host = ? AND uuid = ?)"
         " RETURNING decision_id",
         (
-            *(before, Outcome.ABANDONED, Outcome.SUPERSEDED, before, OVERTAKEN),
+            *(wall_s, before, Outcome.ABANDONED, Outcome.SUPERSEDED, before, OVERTAKEN),
             *_SUPERSEDES[change[0]],
             *decision.domain,
         ),
@@ -136,9 +140,9 @@ def give_up(
         (now_wall_s - GONE_AFTER_S,),
     )
     db.executemany(
-        "UPDATE operations SET outcome = ?, detail = ? WHERE decision_id = ?",
+        f"UPDATE operations SET outcome = ?, detail = ?, stages = {_WITH_END} WHERE decision_id = ?",  # noqa: S608 - own words
         [
-            (Outcome.ABANDONED, _NOT_SEEN_AGAIN, decision_id)
+            (Outcome.ABANDONED, _NOT_SEEN_AGAIN, now_wall_s, decision_id)
             for decision_id, host, uuid, at_wall_s in rows.fetchall()
             if DomainId(host, uuid) not in governed
             or (decision_id <= before and at_wall_s < now_wall_s - DAY_S)
@@ -147,8 +151,16 @@ def give_up(
 
 
 def _stages_of(operation: Operation) -> str:
-    """The stages as JSON; ``held`` among them says that their times tell nothing of the host."""
-    return json.dumps({**operation.stages_s(), **({"held": True} if operation.held else {})})
+    """The stages as JSON; ``held`` among them says that their times tell nothing of the host.
+
+    ``ended`` is when the service counted the change as over, in seconds from the request as the others.
+    """
+    noted: dict[str, object] = {**operation.stages_s()}
+    if operation.held:
+        noted[_HELD] = True
+    if operation.ended_s is not None:
+        noted[_ENDED] = operation.ended_s - operation.requested_s
+    return json.dumps(noted)
 
 
 def stages_s(text: str) -> dict[str, float]:
@@ -157,12 +169,25 @@ def stages_s(text: str) -> dict[str, float]:
     Raises:
         ValueError: the text is damaged.
     """
-    stages = json.loads(text)
-    if isinstance(stages, dict):
-        stages.pop("held", None)
-    if not isinstance(stages, dict) or not all(isinstance(after_s, float) for after_s in stages.values()):
+    return {name: after_s for name, after_s in _times_s(text).items() if name != _ENDED}
+
+
+def ended_after_s(text: str) -> float | None:
+    """Seconds from the request until a change was over; None: it is not, or an earlier version noted its end.
+
+    Raises:
+        ValueError: the text is damaged.
+    """
+    return _times_s(text).get(_ENDED)
+
+
+def _times_s(text: str) -> dict[str, float]:
+    times_s = json.loads(text)
+    if isinstance(times_s, dict):
+        times_s.pop(_HELD, None)
+    if not isinstance(times_s, dict) or not all(isinstance(after_s, float) for after_s in times_s.values()):
         raise ValueError(f"these are no stages: {text[:40]!r}")
-    return stages
+    return times_s
 
 
 def insert_history(db: sqlite3.Connection, blocks: Iterable[tuple[str, str, str, float, bytes]]) -> None:

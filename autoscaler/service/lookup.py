@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autoscaler.core.binding import maximum_of
 from autoscaler.service.decision_record import counts_of, inputs_of
 from autoscaler.service.describe import why_ungoverned
 from autoscaler.service.explain import explain
@@ -59,10 +58,8 @@ def explained(path: Path, snapshot: Snapshot, wanted: str, at_wall_s: float | No
     note = _note(record, at_wall_s)
     if domain is None:
         note = f"{why_unknown(snapshot, wanted)}; this is the last on record"
-    if domain is None or at_wall_s is not None:
-        return Explained(note, record, explain(record), {})
-    at_max = maximum_of(domain.policy, domain.view)
-    return Explained(note, record, explain(record, at_max), domain.conditions)
+    conditions = {} if domain is None or at_wall_s is not None else domain.conditions
+    return Explained(note, record, explain(record), conditions)
 
 
 def _note(record: dict[str, object], at_wall_s: float | None) -> str:

@@ -8,10 +8,10 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
+from autoscaler.core.binding import sentence_of
 from autoscaler.core.condition import NO_TROUBLE, Condition
 from autoscaler.core.operation import Direction, Outcome
 from autoscaler.core.owner import left_alone
-from autoscaler.core.reason import SENTENCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -196,7 +196,7 @@ class Narrator:
             _DOING[operation.direction],
             operation.from_vcpus,
             operation.to_vcpus,
-            SENTENCES[decision.reason],
+            sentence_of(decision),
             demand,
             extra=_of(decision.name),
         )

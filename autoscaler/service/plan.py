@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.arbiter import Request
 from autoscaler.core.asking import prospect_of
+from autoscaler.core.binding import sentence_of
 from autoscaler.core.policy import Match
 from autoscaler.core.policy_changes import meaning_of
 from autoscaler.core.preview import preview
@@ -159,7 +160,7 @@ def _plain(prospect: _Prospect, grant: Grant) -> dict[str, object] | None:
     if decision is None:
         reason = "not measured yet: no policy governs it now"
         return {"policy": policy.name, "mode": policy.mode, "reason": reason}
-    counts, reason = counts_of(decision), SENTENCES[decision.reason]
+    counts, reason = counts_of(decision), sentence_of(decision)
     if grant.reason is not None:
         reason += f"; {SENTENCES[grant.reason]}"
     return {

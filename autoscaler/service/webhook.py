@@ -22,8 +22,8 @@ from urllib.error import HTTPError, URLError
 
 from autoscaler import __version__
 from autoscaler.core.printable import printable
-from autoscaler.core.reason import SENTENCES, Reason
 from autoscaler.errors import JournalUnavailable
+from autoscaler.service.explain import sentence_in
 from autoscaler.service.journal_reader import moves_after, newest_id, under_way
 from autoscaler.service.settings import Occasion
 from autoscaler.service.webhook_post import post
@@ -237,7 +237,7 @@ def _message(event: Mapping[str, Any], occasion: Occasion, sent_wall_s: float) -
         "from_vcpus": _before(event) if operation is None else operation["from_vcpus"],
         "to_vcpus": event["next_vcpus"] if operation is None else operation["to_vcpus"],
         "reason": event["reason"],
-        "sentence": SENTENCES[Reason(event["reason"])],
+        "sentence": sentence_in(event),
         "outcome": operation["outcome"] if ended else None,
         "detail": operation["detail"] if ended else "",
         "stages_s": operation["stages_s"] if ended else {},

@@ -118,7 +118,7 @@ def test_a_schedule_in_force_raises_the_floor_and_one_that_is_not_does_not(scene
         scene.edit(with_schedule(now - hour, now + 3 * hour, 3))
         scene.wait_online("shop-1", 3)
         scene.explains(
-            "shop-1", "schedule", "'office hours'", "bounds are 3 to 4", "a schedule's bound binds"
+            "shop-1", "schedule", "'office hours'", "may have 3 to 4 vCPUs", "allows no fewer than 3"
         )
         scene.edit(with_schedule(now + 3 * hour, now + 4 * hour, 3))
         scene.wait_online("shop-1", 1)
@@ -175,4 +175,4 @@ def test_a_vcpu_taken_offline_by_hand_is_left_alone_and_explained(scene: Scene) 
         guest.command("vcpu 2 0")
         scene.service.wait_for("shop-5", lambda domain: "externally_modified" in domain["conditions"])
         guest.load(0)
-        scene.explains("shop-5", "changed-by-hand", "It stays at 2 vCPUs", "somebody else set the vCPUs")
+        scene.explains("shop-5", "changed-by-hand", "It stays at 2 vCPUs", "somebody else changed the vCPUs")

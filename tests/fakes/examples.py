@@ -62,6 +62,7 @@ DECISION = Decision(
     online=1,
     lower=1,
     upper=4,
+    maximum=4,
     proposed=1,
     held=0,
     target=1,

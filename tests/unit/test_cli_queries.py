@@ -33,7 +33,7 @@ CHANGE = {"from_vcpus": 1, "to_vcpus": 3, "stages_s": {}, "outcome": None, "deta
 
 
 def event(number: int, **changes: object) -> dict[str, Any]:
-    return {"id": number, "act": True, "operation": None} | DECISION | changes
+    return {"id": number, "act": True, "operation": None, "inputs": {"clamps": []}} | DECISION | changes
 
 
 @pytest.fixture
@@ -73,7 +73,12 @@ def clock(wall_s: float) -> str:
     ("change", "ended_s"),
     [
         pytest.param({"outcome": "done", "stages_s": {"accepted": 0.1, "online": 4.0}}, 4.0, id="last stage"),
-        pytest.param({"outcome": "stuck", "stages_s": {"accepted": 0.1}}, 60.0, id="when it is seen"),
+        pytest.param(
+            {"outcome": "stuck", "stages_s": {"accepted": 0.1}, "ended_wall_s": BEGIN_S + 5.0},
+            5.0,
+            id="when it was counted as over",
+        ),
+        pytest.param({"outcome": "stuck", "stages_s": {}, "ended_wall_s": None}, 60.0, id="when it is seen"),
     ],
 )
 def test_the_end_of_a_change_has_its_own_time_and_stands_where_that_belongs(

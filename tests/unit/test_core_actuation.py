@@ -389,7 +389,7 @@ def test_a_refusal_stands_until_the_domain_is_another(change: dict[str, int]) ->
     actuation = refused(Outcome.DENIED)
     actuation.observed(VIEW, 1, None, 200.0)
     assert actuation.obstacle(Direction.UP, 200.0) is Reason.DENIED
-    assert "it is tried again when" in actuation.conditions[Condition.DENIED]
+    assert "it is tried again within 5 minutes" in actuation.conditions[Condition.DENIED]
     actuation.observed(
         replace(VIEW, plugged=change.get("plugged", 1), maximum=change.get("maximum", 4)), 1, None, 200.0
     )

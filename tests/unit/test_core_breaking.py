@@ -15,6 +15,7 @@ from autoscaler.core.domain_state import DomainState
 from autoscaler.core.orders import EVERY, Order, OrderKind
 from autoscaler.core.policy import Mode, Policy
 from autoscaler.core.reason import Reason
+from autoscaler.core.stabilize import Clamp
 from tests.fakes.examples import DECISION, DOMAIN, POLICY, VIEW
 
 BURN = Burn(kept_ratio=0.28, known_s=720.0, whole=True, lasts_s=34_560.0)
@@ -106,13 +107,13 @@ def test_it_says_how_much_was_kept_of_what_and_how_long_the_budget_lasts(burn: B
         pytest.param(
             POLICY,
             {"target": 3, "reason": Reason.COOLDOWN},
-            "a shorter limits.up.cooldown",
+            "since the last change is too recent: a shorter one",
             id="the cooldown",
         ),
         pytest.param(
             POLICY,
             {"target": 3, "reason": Reason.BACK_OFF},
-            "it is tried again later: see `autoscaler explain web-1`",
+            "it is tried again later: see `autoscaler show web-1`",
             id="a change that failed",
         ),
         pytest.param(POLICY, {"reason": Reason.STOLEN}, "move a guest away", id="the host withholds time"),
@@ -178,10 +179,11 @@ def test_where_to_look_for_what_is_over_is_to_the_second_where_that_is_short() -
 def test_a_promise_at_risk_is_told_with_cause_and_remedy() -> None:
     state = DomainState(VIEW, POLICY, 0.0)
     assert at_risk(state, 180.0) == "0 of the last 3 min kept the promise, 99% promised"
-    state.decision = replace(DECISION, target=3, reason=Reason.COOLDOWN)
+    clamps = (Clamp(Reason.COOLDOWN, 3, 1),)
+    state.decision = replace(DECISION, target=3, reason=Reason.COOLDOWN, clamps=clamps)
     assert at_risk(state, 180.0) == (
-        "it stays at 1 vCPU, since the last change is too recent: a shorter limits.up.cooldown lets it grow "
-        "sooner; 0 of the last 3 min kept the promise, 99% promised"
+        "it stays at 1 vCPU, since the last change is too recent (limits.up.cooldown): a shorter one lets it "
+        "grow sooner; 0 of the last 3 min kept the promise, 99% promised"
     )
 
 
@@ -213,7 +215,7 @@ def test_a_pause_or_an_order_breaks_it_as_well_and_is_told_with_what_ends_it(
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_that_keeps_it_from_more_is_said(reason: Reason) -> None:
-    why = sentence_of(replace(DECISION, reason=reason), POLICY, VIEW)
+    why = sentence_of(replace(DECISION, reason=reason))
     assert re.search(re.escape(f"since {why}") + r": \w", told(target=3, reason=reason))
 
 

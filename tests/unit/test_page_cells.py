@@ -8,8 +8,9 @@ import pytest
 
 from autoscaler.core.condition import Condition
 from autoscaler.core.reason import Reason
+from autoscaler.core.stabilize import Clamp
 from autoscaler.service.page.cells import row_of
-from tests.fakes.examples import DECISION, DOMAIN_SNAPSHOT, POLICY
+from tests.fakes.examples import DECISION, DOMAIN_SNAPSHOT
 
 
 def test_a_guest_that_was_not_seen_is_shown_without_a_count_of_its_own() -> None:
@@ -83,7 +84,7 @@ def test_a_guest_that_its_host_keeps_from_more_is_not_simply_ok() -> None:
 
 
 def test_the_maximum_that_binds_is_named() -> None:
-    decision = replace(DECISION, reason=Reason.AT_MAX)
-    for allowed, said in ((3, "policy 'web' allows 3"), (8, "the domain has at most 4")):
-        policy = replace(POLICY, max_vcpus=allowed)
-        assert row_of(replace(DOMAIN_SNAPSHOT, decision=decision, policy=policy), 0.0)["why"] == said
+    for allowed, said in ((3, "policy 'web' allows at most 3"), (4, "the domain can have at most 4")):
+        clamps = (Clamp(Reason.AT_MAX, 9, allowed),)
+        decision = replace(DECISION, reason=Reason.AT_MAX, upper=allowed, clamps=clamps)
+        assert row_of(replace(DOMAIN_SNAPSHOT, decision=decision), 0.0)["why"] == said

@@ -69,7 +69,7 @@ def test_a_growth_is_told_from_what_was_measured_to_what_was_done() -> None:
     assert list(found) == ["signals", "demand", "target", "want", "action"]
     assert "busy on 1.96 of 2 vCPUs (98%)" in found["signals"]
     assert "2.40 vCPUs" in found["demand"]
-    assert "3 vCPUs wanted" in found["want"]
+    assert found["want"].endswith(" needs 3 vCPUs.")
     assert found["action"] == "It is grown from 2 to 3 vCPUs: demand needs more vCPUs."
 
 
@@ -81,18 +81,32 @@ def test_a_guest_that_used_all_it_had_is_reckoned_with_a_margin_and_not_with_all
     enough = told(inputs={"load": loaded, "trace": trace | {"reckoned_vcpus": 16.0}})
 
     assert many["want"].startswith(
-        "9.20 vCPUs (those it used and a margin: what waits may be over by then) at "
+        "So a demand of 9.20 vCPUs (what it used and a margin: what waits may be over by then) needs "
     )
-    assert enough["want"].startswith("16.00 vCPUs at ")
+    assert enough["want"].startswith("So a demand of 16.00 vCPUs needs ")
+
+
+def test_a_guest_that_hardly_does_anything_is_told_what_it_is_reckoned_with() -> None:
+    load = RECORD["inputs"]["load"] | {"busy_vcpus": 0.2, "demand_vcpus": 0.2}
+    found = told(inputs={"load": load, "trace": RECORD["inputs"]["trace"] | {"reckoned_vcpus": 0.5}})
+    assert found["want"].startswith("So a demand of 0.50 vCPUs (the least that is reckoned with) needs ")
 
 
 def test_a_learned_target_tells_the_risk_taken_and_what_cut_and_raised_it() -> None:
     text = told()["target"]
-    assert "may be run at 79%" in text
-    assert "In 31.0% of cases its demand" in text
-    assert "more than 1.01 times as much within 31 s" in text
-    assert "cut by 3 bad slices" in text
-    assert "raised by 22 h" in text
+    assert text.startswith(
+        "From a load like this, 69.0% of the time it came to at most 1.01 times as much within 31 s. It is "
+        "given room for that, so its vCPUs may be 79% busy now. How much room follows its error budget: "
+        "3 bad slices in 24 h (the last at "
+    )
+    assert text.endswith(") called for more, 22 h of good ones since the last bad one allow less.")
+
+
+def test_a_new_guests_room_is_told_as_that() -> None:
+    trace = RECORD["inputs"]["trace"] | {"bad_slices": 0, "last_bad_ago_s": None, "clean_s": 0.0}
+    assert told(inputs={"trace": trace})["target"].endswith("of which nothing is known yet.")
+    text = told(inputs={"trace": trace | {"clean_s": 600.0}})["target"]
+    assert text.endswith("follows its error budget: 10 min of good ones allow less.")
 
 
 def test_a_kept_vcpu_tells_how_often_it_was_wanted_again_in_time() -> None:
@@ -117,7 +131,7 @@ def test_a_schedule_in_force_is_named_with_the_bounds_that_it_makes() -> None:
     found = told(inputs={"schedules": ["office hours"], "lower": 4, "clamps": [["schedule", 3, 4]]})
     assert "'office hours'" in found["schedule"]
     assert "4 to 8 vCPUs" in found["schedule"]
-    assert found["bounds"] == "3 became 4: a schedule's bound binds."
+    assert found["bounds"] == "3 became 4: schedule 'office hours' allows no fewer than 4."
 
 
 def test_what_the_host_did_not_grant_is_told_with_its_figures() -> None:
@@ -209,15 +223,19 @@ def test_a_count_that_was_ordered_is_told_with_what_the_strategy_wanted() -> Non
 
 
 @pytest.mark.parametrize(
-    ("at_max", "said"),
+    ("inputs", "said"),
     [
-        pytest.param(None, "the policy's or the domain's maximum binds", id="of the past"),
-        pytest.param("policy 'web' allows 3", "policy 'web' allows 3", id="of now"),
+        pytest.param({"maximum": 3}, "the domain can have at most 3", id="the domain's"),
+        pytest.param({"maximum": 8}, "policy 'web' allows at most 3", id="the policy's"),
+        pytest.param(
+            {},
+            "policy 'web' or the domain allows at most 3; which of them, this record of an earlier version "
+            "does not say",
+            id="not on record",
+        ),
     ],
 )
-def test_a_maximum_is_named_where_it_is_known_which_one_it_is(at_max: str | None, said: str) -> None:
-    record = RECORD | {"reason": "at-max", "online": 3, "next_vcpus": 3, "until_wall_s": RECORD["at_wall_s"]}
-    record["inputs"] = RECORD["inputs"] | {"clamps": [["at-max", 9, 3]]}
-    texts = [step.text for step in explain(record, at_max)]
-    assert f"9 became 3: {said}." in texts
-    assert f"It stays at 3 vCPUs: {said}." in texts
+def test_a_maximum_is_named_with_which_one_it_was(inputs: dict[str, Any], said: str) -> None:
+    found = told(reason="at-max", online=3, next_vcpus=3, inputs=inputs | {"clamps": [["at-max", 9, 3]]})
+    assert found["bounds"] == f"9 became 3: {said}."
+    assert found["action"] == f"It stays at 3 vCPUs: {said}."

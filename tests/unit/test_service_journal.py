@@ -64,6 +64,7 @@ def test_a_decision_comes_back_with_what_it_was_made_on(journal: SqliteJournal, 
     assert event["inputs"] == {
         "lower": 1,
         "upper": 4,
+        "maximum": 4,
         "schedules": ["office hours"],
         "held": 3,
         "clamps": [["step", 9, 3]],
@@ -184,13 +185,15 @@ def test_an_operation_shows_how_it_went(journal: SqliteJournal, path: Path) -> N
     assert isinstance(event["operation"], dict)
     assert event["operation"]["outcome"] is None
     done = operation.seen(present=3, online=3, now_s=100.5).ended(Outcome.STUCK, "it did not go")
-    journal.ended(done)
+    journal.ended(replace(done, ended_s=108.0))
     (event,) = events(path)
+    assert isinstance(event["at_wall_s"], float)
     assert event["operation"] == {
         "direction": "up",
         "from_vcpus": 1,
         "to_vcpus": 3,
         "stages_s": {"accepted": 0.5, "present": 0.5, "online": 0.5},
+        "ended_wall_s": event["at_wall_s"] + 8.0,
         "outcome": "stuck",
         "detail": "it did not go",
     }
@@ -523,12 +526,12 @@ def test_what_is_kept_at_once_outlives_a_kill(journal: SqliteJournal, path: Path
 
 
 def test_what_is_begun_supersedes_what_was_open_at_once(journal: SqliteJournal, path: Path) -> None:
-    decided(journal, GROWTH)
-    decided(journal, replace(GROWTH, domain=DomainId("h", "another")))
-    decided(journal, replace(GROWTH, next_vcpus=GROWTH.next_vcpus + 1))
+    decided(journal, GROWTH, 1000.0)
+    decided(journal, replace(GROWTH, domain=DomainId("h", "another")), 1001.0)
+    decided(journal, replace(GROWTH, next_vcpus=GROWTH.next_vcpus + 1), 1002.5)
     operations = [event["operation"] for event in events(path)]
-    outcomes = [operation["outcome"] for operation in operations if isinstance(operation, dict)]
-    assert outcomes == [Outcome.SUPERSEDED, None, None]
+    ends = [(it["outcome"], it["ended_wall_s"]) for it in operations if isinstance(it, dict)]
+    assert ends == [(Outcome.SUPERSEDED, 1002.5), (None, None), (None, None)]
 
 
 def test_nobody_else_reads_the_journal_whoever_made_its_folder(tmp_path: Path) -> None:

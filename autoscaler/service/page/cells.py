@@ -177,7 +177,7 @@ def _why(domain: DomainSnapshot, wall_s: float) -> Cells:
         return {"verdict": "not decided yet", "why": "", "move": ""}
     return {
         "verdict": verdict_of(decision),
-        "why": printable(sentence_of(decision, domain.policy, domain.view)),
+        "why": printable(sentence_of(decision)),
         "move": _last_move(domain, wall_s),
     }
 
