@@ -52,8 +52,9 @@ def service_families(snapshot: Snapshot) -> Iterator[Metric]:
     yield info(
         "policy",
         "What each policy promises that governs a domain.",
+        ("policy", "promise"),
         (
-            {"policy": name, "promise": f"{promise_of(sla)}, in slices of {span(sla.slice_s)}"}
+            (name, f"{promise_of(sla)}, in slices of {span(sla.slice_s)}")
             for name, sla in {domain.policy.name: domain.policy.sla for domain in snapshot.domains}.items()
         ),
     )

@@ -27,7 +27,7 @@ from tests.property.test_core_invariants import (
     POLICY,
     SOUND,
     Fault,
-    made_sound,
+    lived_through,
     turned,
 )
 
@@ -123,25 +123,7 @@ def test_whatever_befalls_a_removal_growth_reaches_what_is_needed_at_once(
 def test_whatever_befell_a_guest_it_ends_with_what_it_needs_online_and_nothing_else_plugged(
     story: list[tuple[Fault, float, bool]], demand: float, plugged: int
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        clock = SimulatedClock()
-        guest = SimulatedGuest("web", clock, plugged=plugged, maximum=6)
-        simulation = Simulation(SimulatedHost(clock, [guest]), [UNPLUG], folder=Path(folder))
-        for fault, seconds, heals in story:
-            fault(guest, simulation)
-            simulation.run(seconds)
-            if heals:
-                made_sound(guest, simulation)
-        made_sound(guest, simulation)
-        guest.set(**WELL)
-        guest.reboot()  # a vCPU that the kernel never listed is found by the next boot only
-        guest.set(demand=demand)
-        simulation.run(LONGEST_RECOVERY_S)
-        assert demand <= len(guest.online) or len(guest.online) == guest.maximum
+    with lived_through(story, UNPLUG, plugged=plugged, demand=demand, sound=WELL) as (guest, simulation):
         simulation.run(3600 + LONGEST_RECOVERY_S)  # the longest that a refusal is remembered
         assert demand <= len(guest.online) or len(guest.online) == guest.maximum
         assert guest.plugged == len(guest.online)
-        # Six vCPUs may be too few for the promise, and one that broke meanwhile is told for a while.
-        may_last = {Condition.NO_HEADROOM, Condition.BREAKING}
-        assert simulation.domain("web").conditions.keys() <= may_last
-        simulation.journal.close()

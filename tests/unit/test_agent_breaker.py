@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,7 +26,7 @@ from autoscaler.errors import (
 from tests.fakes.guest_channel import VIEW, WEB, GuestChannel, SteppedClock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from autoscaler.core.model import DomainId
 
@@ -194,22 +195,29 @@ class HungChannel(GuestChannel):
         return super().ask(domain, command, arguments, timeout_s=timeout_s)
 
 
-def test_a_failure_of_the_old_agent_is_not_held_against_the_one_that_came_meanwhile(
-    channel: GuestChannel, clock: SteppedClock
-) -> None:
-    hung = HungChannel(channel)
+@contextmanager
+def a_try_out(agent: GuestAgent, hung: HungChannel, clock: SteppedClock) -> Iterator[None]:
+    """Within, an agent that is left alone is tried once more, and has not answered; it fails at the end."""
     hung.unreachable = SILENT
     hung.let_go.set()
-    agent = GuestAgent(hung, clock, timeout_s=5)
     fail(agent, TRIP_AFTER)
     clock.now_s += 2 * LONGEST_REST_S
     hung.begun, hung.let_go = threading.Semaphore(0), threading.Event()
     with ThreadPoolExecutor(1) as pool:
         trying = pool.submit(fail, agent)
         assert hung.begun.acquire(timeout=5)
-        agent.heard(CONNECTED)
+        yield
         hung.let_go.set()
         trying.result(timeout=5)
+
+
+def test_a_failure_of_the_old_agent_is_not_held_against_the_one_that_came_meanwhile(
+    channel: GuestChannel, clock: SteppedClock
+) -> None:
+    hung = HungChannel(channel)
+    agent = GuestAgent(hung, clock, timeout_s=5)
+    with a_try_out(agent, hung, clock):
+        agent.heard(CONNECTED)
     hung.unreachable = None
     agent.sample(VIEW)
 
@@ -218,19 +226,9 @@ def test_while_a_failing_agent_is_tried_nobody_else_waits_for_it(
     channel: GuestChannel, clock: SteppedClock
 ) -> None:
     hung = HungChannel(channel)
-    hung.unreachable = SILENT
-    hung.let_go.set()
     agent = GuestAgent(hung, clock, timeout_s=30)
-    fail(agent, TRIP_AFTER)
-    clock.now_s += 2 * LONGEST_REST_S
-    hung.begun, hung.let_go = threading.Semaphore(0), threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        trying = pool.submit(fail, agent)
-        assert hung.begun.acquire(timeout=5)
-        with pytest.raises(DomainBusy, match="still out"):
-            agent.set_online(WEB, target=2)
-        hung.let_go.set()
-        trying.result(timeout=5)
+    with a_try_out(agent, hung, clock), pytest.raises(DomainBusy, match="still out"):
+        agent.set_online(WEB, target=2)
 
 
 def test_a_guest_that_was_forgotten_is_met_without_prejudice(
