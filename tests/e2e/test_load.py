@@ -11,15 +11,22 @@ from tests.load.crowd import allow_files
 from tests.load.load import Course, run
 
 
-def test_a_small_load_is_measured_with_and_without_hung_agents() -> None:
+def test_a_small_load_is_measured_as_installed_beside_a_real_guest_and_with_hung_agents() -> None:
     said: list[str] = []
-    found = {it.name: it.values[0] for it in run(Course(20, 1.0, 3, hangs=True), said.append)}
-    assert len(found) == 12
-    assert {name.rpartition(".")[0] for name in found} == {"load.20.1s", "load.20.1s.hung"}
-    assert found["load.20.1s.in-time"] > 50
-    assert found["load.20.1s.hung.in-time"] > 50
-    assert 0 < found["load.20.1s.cpu"] < 200
-    assert 20 < found["load.20.1s.memory"] < 400
+    course = Course(20, 1.0, 3, real=1, hangs=True)
+    found = {it.name: it.values[0] for it in run(course, said.append)}
+    for stage in ("load.20.1s", "load.20.1s.real", "load.20.1s.hung"):
+        assert found[f"{stage}.in-time"] > 50
+        for process in ("service", "actuator"):
+            assert 0 < found[f"{stage}.{process}.cpu"] < 200
+            assert 10 < found[f"{stage}.{process}.memory"] < 400
+    assert found["load.20.1s.real.guests.in-time"] > 50
+    assert len(found) == 3 * 8 + 2
+
+
+def test_a_service_without_an_actuator_is_measured_alone() -> None:
+    found = {it.name for it in run(Course(10, 1.0, 3, alone=True), lambda _: None)}
+    assert {name for name in found if name.endswith(".cpu")} == {"load.10.1s.alone.service.cpu"}
 
 
 def test_a_limit_of_open_files_that_is_too_low_ends_it_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import cmath
+import contextlib
 import itertools
 import math
 import os
 import re
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fakes.running_service import RunningService
 from tests.load.crowd import Crowd
+from tests.load.installed import Installed
 
 IN_TIME_RATIO = 0.9
 """Of the interval: so late after its tick a sample is missing for the service, too."""
@@ -24,15 +27,23 @@ _BUCKETS = re.compile(r'^vcpu_autoscaler_tick_lateness_seconds_bucket\{le="([^"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a process costs its host."""
+
+    cpu_ratio: float
+    """CPU time, of one core."""
+    memory_mib: float
+    """Resident at the end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
     """What was seen of a service over a while."""
 
     in_time_ratio: float
     """Of the samples that were due: how many came in time."""
-    cpu_ratio: float
-    """CPU time, of one core."""
-    memory_mib: float
-    """Resident at the end."""
+    costs: dict[str, Cost]
+    """Of each of its processes, by what it is."""
     lateness_s: float
     """Of 99 in 100 ticks, by the service's own metrics, interpolated within a bucket as Prometheus does."""
     seen_lateness_s: float
@@ -41,28 +52,69 @@ class Watched:
     """How long after the first guest of a tick 99 in 100 are read."""
 
 
-def watch(service: RunningService, crowd: Crowd, *, interval_s: float, ticks: int) -> Watched:
+def watch(at_work: Installed, crowd: Crowd, *, interval_s: float, ticks: int) -> Watched:
     """Look at a service for so many ticks, scraping it as Prometheus would."""
-    pid = service.process.pid
+    pids = {"service": at_work.service.process.pid}
+    if at_work.actuator is not None:
+        pids["actuator"] = at_work.actuator.process.pid
     crowd.take_samplings()
-    before = _lateness(service)
-    cpu_s, began_s = cpu_s_of(pid), time.monotonic()
+    lateness_s = own_lateness(at_work.service)
+    before_s, began_s = {name: cpu_s_of(pid) for name, pid in pids.items()}, time.monotonic()
     end_s = began_s + ticks * interval_s
     while (left_s := end_s - time.monotonic()) > 0:
         time.sleep(min(left_s, SCRAPE_EVERY_S))
-        after = _lateness(service)
-    spent_s, took_s = cpu_s_of(pid) - cpu_s, time.monotonic() - began_s
+        late_s = lateness_s()
+    took_s = time.monotonic() - began_s
+    costs = {
+        name: Cost(cpu_ratio=(cpu_s_of(pid) - before_s[name]) / took_s, memory_mib=memory_mib_of(pid))
+        for name, pid in pids.items()
+    }
     in_time_ratio, seen_lateness_s, read_within_s = punctuality(
         crowd.take_samplings(), interval_s=interval_s, span_s=(began_s, end_s)
     )
     return Watched(
         in_time_ratio=in_time_ratio,
-        cpu_ratio=spent_s / took_s,
-        memory_mib=memory_mib_of(pid),
-        lateness_s=_quantile(0.99, {le: after[le] - before[le] for le in after}),
+        costs=costs,
+        lateness_s=late_s,
         seen_lateness_s=seen_lateness_s,
         read_within_s=read_within_s,
     )
+
+
+def own_lateness(service: RunningService) -> Callable[[], float]:
+    """Begin to look; what is returned tells how late 99 in 100 ticks were, in seconds, by its metrics."""
+    before = _lateness(service)
+
+    def since() -> float:
+        after = _lateness(service)
+        return _quantile(0.99, {le: after[le] - before[le] for le in after})
+
+    return since
+
+
+@contextlib.contextmanager
+def sampled_ratio(service: RunningService, interval_s: float) -> Iterator[Callable[[], float]]:
+    """Look, for the block, when a few guests are sampled; tells the share that there was of those due."""
+    seen: set[tuple[str, float]] = set()
+    done, began_s = threading.Event(), time.monotonic()
+
+    def look() -> None:
+        while not done.wait(interval_s / 5):
+            for domain in service.get("/api/v1/domains"):
+                seen.add((domain["name"], domain["last_sample_wall_s"]))
+
+    def ratio() -> float:
+        guests = len({name for name, _ in seen})
+        # The first of each was there before.
+        return (len(seen) - guests) / (guests * ((time.monotonic() - began_s) // interval_s))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield ratio
+    finally:
+        done.set()
+        looking.join()
 
 
 def cpu_s_of(pid: int) -> float:
