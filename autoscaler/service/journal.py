@@ -232,7 +232,7 @@ class SqliteJournal:
             insert_history(self._db, self._history.whole)
             self._pruning.step(self._db, newest_s)
             # Says the same anew, so that something is written: that went well then says that it can be.
-            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            self._db.execute(f"PRAGMA user_version = {schema_of(self._db)}")
         with naming_errors(self._path):
             self._pruning.give_back(self._db)
             if not self._settled:

@@ -1,6 +1,7 @@
 """The journal's tables, and the steps that lead a file of an earlier version to them.
 
-Invariant: a file goes all the way in one transaction: interrupted, it still has its old schema, whole.
+Invariants: a file goes all the way in one transaction: interrupted, it still has its old schema, whole. It
+says itself which versions may go on with it, so that an older one need not know what a newer one added.
 """
 
 from __future__ import annotations
@@ -127,6 +128,13 @@ _STEPS = (
 
 SCHEMA_VERSION = len(_STEPS)
 
+OLDEST_SCHEMA = 6
+"""Versions that know at least this schema may go on with a journal of `SCHEMA_VERSION`, as after a downgrade.
+
+Each step since then only added tables, indexes and columns that may be left out, and no column has words or
+figures that those versions take for something else. A step that cannot be so raises this to its own number.
+"""
+
 
 def schema_of(db: sqlite3.Connection) -> int:
     """The schema that a journal has; 0: a new file."""
@@ -135,13 +143,14 @@ def schema_of(db: sqlite3.Connection) -> int:
 
 
 def refuse_newer(db: sqlite3.Connection, path: Path) -> None:
-    """Leave a journal alone whose schema this version does not know: its figures may mean something else.
+    """Leave a journal alone that a newer version made and this one may not go on with.
 
     Raises:
         JournalUnavailable: it is one.
     """
     schema = schema_of(db)
-    if schema > SCHEMA_VERSION:
+    oldest: int = db.execute("PRAGMA application_id").fetchone()[0]
+    if schema > SCHEMA_VERSION and not 0 < oldest <= SCHEMA_VERSION:
         raise JournalUnavailable(
             f"the journal {path} was made by a newer version: it has schema {schema}, this version writes "
             f"{SCHEMA_VERSION}: run the version that wrote it, or move the file away"
@@ -155,5 +164,6 @@ def bring_up(db: sqlite3.Connection) -> None:
         sqlite3.Error: it did not go, and nothing has changed.
     """
     steps = "".join(_STEPS[schema_of(db) :])
+    numbers = f"PRAGMA application_id = {OLDEST_SCHEMA};PRAGMA user_version = {SCHEMA_VERSION}"
     with db:
-        db.executescript(f"BEGIN IMMEDIATE;{steps}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;")
+        db.executescript(f"BEGIN IMMEDIATE;{steps}{numbers};COMMIT;")

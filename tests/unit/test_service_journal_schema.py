@@ -13,16 +13,18 @@ import pytest
 from autoscaler.core.learned import DAY_S
 from autoscaler.core.model import DomainId
 from autoscaler.core.operation import Outcome
+from autoscaler.core.orders import EVERY, Order, OrderKind
 from autoscaler.errors import JournalUnavailable
 from autoscaler.ports import Kept
 from autoscaler.service.audit_chain import NOTHING, Head
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.journal_reader import audit_head, decision_at, events
-from autoscaler.service.journal_schema import SCHEMA_VERSION
+from autoscaler.service.journal_schema import OLDEST_SCHEMA, SCHEMA_VERSION
 from autoscaler.service.journal_traces import journal_traces
 from tests.fakes.examples import DOMAIN, GROWTH
 
 VERSIONS = range(1, SCHEMA_VERSION + 1)
+PAUSE = Order(domain=EVERY, name="", kind=OrderKind.PAUSE, by_uid=0, at_wall_s=1000.0)
 JOURNALS = Path(__file__).parents[1] / "fakes/journals"
 """What each version made: a change that is done, one that is open, and one of each other kind that it had."""
 
@@ -50,6 +52,16 @@ def shape(path: Path) -> tuple[int, list[tuple[object, ...]]]:
             "WHERE m.type = 'index' ORDER BY 1, 2, 4, 3"
         ).fetchall()
         return db.execute("PRAGMA user_version").fetchone()[0], columns
+
+
+def columns(path: Path) -> dict[str, dict[str, bool]]:
+    """By table: its columns, and whether a row has to say them."""
+    with closing(sqlite3.connect(path)) as db:
+        found = db.execute(
+            'SELECT m.name, i.name, i."notnull" AND i.dflt_value IS NULL AND i.pk = 0'
+            " FROM sqlite_schema m, pragma_table_xinfo(m.name) i WHERE m.type = 'table'"
+        ).fetchall()
+    return {table: {name: bool(said) for of, name, said in found if of == table} for table, _, _ in found}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -145,9 +157,51 @@ def test_a_service_killed_while_it_takes_over_leaves_the_old_schema(path: Path, 
     assert shape(path)[0] == SCHEMA_VERSION
 
 
-def test_a_newer_journal_is_refused_and_left_as_it_is(path: Path) -> None:
+def next_release_takes_over(path: Path, *, oldest: int) -> None:
+    """Do to a journal as a version with one more schema would."""
+    SqliteJournal(path).close()
     with closing(sqlite3.connect(path)) as db:
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+        db.executescript(
+            "CREATE TABLE of_the_next (id INTEGER PRIMARY KEY) STRICT; INSERT INTO of_the_next VALUES (1);"
+            "ALTER TABLE orders ADD COLUMN why TEXT; CREATE INDEX orders_by_end ON orders (until_wall_s);"
+            f"PRAGMA user_version = {SCHEMA_VERSION + 1}; PRAGMA application_id = {oldest}"
+        )
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_after_a_downgrade_a_newer_journal_that_allows_it_is_gone_on_with_and_stays_the_newer_ones(
+    tmp_path: Path, version: int
+) -> None:
+    path = made_by(version, tmp_path / "journal.sqlite")
+    next_release_takes_over(path, oldest=OLDEST_SCHEMA)
+    newer = shape(path)
+    with closing(SqliteJournal(path)) as journal:
+        assert [order.name for order in journal.orders()] == ["web-1"] * (version >= 3)
+        journal.ordered(PAUSE)
+        assert journal.decided(GROWTH, wall_s=2000.0, digest="d") == 9
+    with closing(SqliteJournal(path)) as journal:
+        assert PAUSE in journal.orders()
+    assert [event["id"] for event in events(path)] == [7, 8, 9]
+    assert shape(path) == newer
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT id FROM of_the_next").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_no_step_so_far_took_a_column_away_or_added_one_that_an_older_version_would_have_to_fill_in(
+    tmp_path: Path, version: int
+) -> None:
+    before = columns(made_by(version, tmp_path / "old.sqlite"))
+    SqliteJournal(tmp_path / "new.sqlite").close()
+    now = columns(tmp_path / "new.sqlite")
+    assert before.keys() <= now.keys()
+    for table, had in before.items():
+        assert had.items() <= now[table].items()
+        assert not any(now[table][added] for added in now[table].keys() - had.keys())
+
+
+def test_a_newer_journal_that_does_not_allow_it_is_refused_and_left_as_it_is(path: Path) -> None:
+    next_release_takes_over(path, oldest=SCHEMA_VERSION + 1)
     before = shape(path)
     with pytest.raises(
         JournalUnavailable, match=rf"schema {SCHEMA_VERSION + 1}.*writes {SCHEMA_VERSION}.*move the file away"
