@@ -41,9 +41,10 @@ def top(
 
     On: vCPUs that the guest runs; Plug: that QEMU has; Want: the target; Max: the most that its policy
     allows; Kept: how much of what was measured kept the promise; Budget left: of the time that may be bad in
-    a whole SLO window, where there is room. Beneath a domain in trouble or at risk is what that is. s sorts
-    by something else, r turns the order round, / filters, the arrows scroll. Where the output is no terminal
-    it is printed once, with every name whole. NO_COLOR is respected.
+    a whole SLO window. A narrow terminal leaves out Plug, then Budget left, Kept, Max, Want and Used. Beneath
+    a domain in trouble or at risk is what that is. s sorts by something else, r turns the order round, /
+    filters, the arrows scroll. Where the output is no terminal it is printed once, with every name whole.
+    NO_COLOR is respected.
     """
     console = Console(highlight=False)
     sight = Sight(order=sort, wanted=wanted)

@@ -18,6 +18,7 @@ from autoscaler.cli.fitting import LEAST, shortened
 from autoscaler.cli.output import state_of
 from autoscaler.cli.top_rows import Name, Rows, seen
 from autoscaler.core.condition import Urgency, urgency
+from autoscaler.core.counted import counted
 from autoscaler.core.percent import percent
 from autoscaler.core.printable import printable
 from autoscaler.core.reason import HOST_SHORT
@@ -29,15 +30,19 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 Json = dict[str, Any]
-WIDE = 110
+WIDE = 130
 """From this width on there is room for sentences."""
+_TITLED = 64
+"""From this width on there is room for a title and a bar."""
 WHOLE = 10_000
 """Wider than anything that is told: for what is no terminal."""
 _BAR = 10
 _HOT_RATIO = 0.9
 _LOW_RATIO = 0.25
-_MEASURED = 46
-"""Columns for what stands between a name and its state, where there is little room."""
+_FIGURES = {"On": 3, "Want": 4, "Max": 3, "Used": 4, "Kept": 14, "Budget left": 11}
+"""What stands between a name and its state, where there is no room for sentences, and columns for it."""
+_SPARE = ("Budget left", "Kept", "Max", "Want", "Used")
+"""What of that is left out where there is little room, the first of them first."""
 _STATE = 12
 """Columns that a state has at least."""
 _OF_STATE = 5
@@ -108,7 +113,7 @@ def picture(
     hosts = [] if status is None else [_host(host, width) for host in status["hosts"]]
     space = max(height - _FRAME_LINES - max(len(hosts) - 1, 0), 1)
     first, troubles = seen(rows, sight.first, space, width)
-    lines: list[RenderableType] = [_heading(status, domains), *hosts]
+    lines: list[RenderableType] = [_heading(status, domains, width), *hosts]
     wrong = [trouble] if trouble else [] if status is None else [*status["troubles"].values()]
     told = f"! {printable('; '.join(wrong))}" if wrong else ""
     lines.append(Text(told, style="bold red", no_wrap=True, overflow="ellipsis"))
@@ -120,14 +125,15 @@ def picture(
     return Group(*lines)
 
 
-def _heading(status: Json | None, domains: Sequence[Json]) -> Text:
-    text = Text("autoscaler top", style="bold", no_wrap=True, overflow="ellipsis")
+def _heading(status: Json | None, domains: Sequence[Json], width: int) -> Text:
+    title = "autoscaler top  " if width >= _TITLED else ""
+    text = Text(title, style="bold", no_wrap=True, overflow="ellipsis")
     if status is None:
-        return text.append("  waiting for the service", style="not bold")
+        return text.append("waiting for the service", style="not bold")
     ranks = [urgency(domain["conditions"]) for domain in domains]
     wrong, at_risk = sum(rank.troubled for rank in ranks), ranks.count(Urgency.AT_RISK)
     at = datetime.fromtimestamp(status["at_wall_s"], UTC).astimezone()
-    text.append(f"  {len(domains)} domains, ", style="not bold")
+    text.append(f"{counted(len(domains), 'domain')}, ", style="not bold")
     calm = "not bold" if at_risk else "green"
     text.append(f"{wrong} in trouble" if wrong else "none in trouble", style="red" if wrong else calm)
     if at_risk:
@@ -145,62 +151,75 @@ def _host(host: Json, width: int) -> Text:
         return text.append("its capacity is not known yet", style="dim")
     given, total = shares["committed_vcpus"], shares["capacity_vcpus"]
     full = round(_BAR * min(given / total, 1))
-    text.append("[" + "#" * full + "." * (_BAR - full) + "]", style="red" if given >= total else "blue")
-    text.append(f" {given} of {total} vCPUs given")
+    if width >= _TITLED:
+        text.append("[" + "#" * full + "." * (_BAR - full) + "] ", style="red" if given >= total else "blue")
+    text.append(f"{given} of {total} vCPUs given")
     if shares["pressed"]:
         text.append(f"  ! no guest grows: {printable(shares['pressed'])}", style="red")
     return text
 
 
 def _table(rows: Sequence[Json], width: int) -> Table:
-    state = _columns_of_state(rows, width)
-    wide, narrow = width >= WIDE, width < LEAST + _MEASURED + state
+    state, wide = _columns_of_state(rows, width), width >= WIDE
+    figures = _figures(width - LEAST - 1 - state)
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("Domain", ratio=3, no_wrap=True, overflow="ellipsis", min_width=LEAST)
     if wide:
         table.add_column("Policy", ratio=2, no_wrap=True, overflow="ellipsis")
-    for heading in ("On", *(["Plug"] if wide else []), "Want", "Max", "Used"):
+    for heading in figures:
         table.add_column(heading, justify="right", no_wrap=True)
-    if wide:
-        table.add_column("", no_wrap=True, width=_BAR)
-    for heading in ("Kept", *([] if narrow else ["Budget left"])):
-        table.add_column(heading, justify="right", no_wrap=True)
+        if wide and heading == "On":
+            table.add_column("Plug", justify="right", no_wrap=True)
+        if wide and heading == "Used":
+            table.add_column("", no_wrap=True, width=_BAR)
     table.add_column("State", width=state, no_wrap=True, overflow="ellipsis")
     if wide:
         table.add_column("Why", ratio=6, no_wrap=True, overflow="ellipsis")
     for domain in rows:
-        table.add_row(*_row(domain, wide=wide, narrow=narrow))
+        table.add_row(*_row(domain, figures, wide=wide))
     return table
+
+
+def _figures(room: int) -> tuple[str, ...]:
+    """Those of `_FIGURES` that fit, in their order."""
+    shown = dict(_FIGURES)
+    for heading in _SPARE:
+        if sum(width + 1 for width in shown.values()) <= room:
+            break
+        del shown[heading]
+    return tuple(shown)
 
 
 def _columns_of_state(rows: Sequence[Json], width: int) -> int:
     """Enough for any one condition of these rows; for more of what they say, as far as there is room."""
     longest = max((len(condition) for row in rows for condition in row["conditions"]), default=0)
     told = max((len(_short_state(row)) for row in rows), default=0)
-    return max(_STATE, longest, min(told, width // _OF_STATE))
+    wanted = max(_STATE, longest, min(told, width // _OF_STATE))
+    return max(min(wanted, width - LEAST - 1 - _FIGURES["On"] - 1), _STATE)
 
 
-def _row(domain: Json, *, wide: bool, narrow: bool) -> list[Text | Name]:
+def _row(domain: Json, figures: Sequence[str], *, wide: bool) -> list[Text | Name]:
     vcpus, slo, used = domain["vcpus"], domain["slo"], _used(domain)
     hot = "red" if used >= _HOT_RATIO else ""
     low = slo["budget_remaining_ratio"] < _LOW_RATIO
     broken = slo["attained_ratio"] is not None and slo["attained_ratio"] < slo["objective_ratio"]
     share = round(_BAR * min(max(used, 0.0), 1.0))
+    told = {
+        "On": [Text("?" if vcpus["online"] is None else str(vcpus["online"]), style="bold")],
+        "Want": [Text(str(vcpus.get("target", "-")))],
+        "Max": [Text(str(vcpus["max"]))],
+        "Used": [Text("-" if used < 0 else f"{used:.0%}", style=hot)],
+        "Kept": [Text(_kept(slo), style="red" if broken else "")],
+        "Budget left": [Text(_left(slo), style="red" if low else "")],
+    }
+    if wide:
+        told["On"].append(Text(str(vcpus["plugged"])))
+        told["Used"].append(Text("#" * share + "." * (_BAR - share), style=hot or "blue"))
     cells: list[Text | Name] = [
         Name(domain["name"], style="bold"),
         *([Name(f"{domain['policy']} ({domain['mode']})")] if wide else []),
-        Text("?" if vcpus["online"] is None else str(vcpus["online"]), style="bold"),
-        *([Text(str(vcpus["plugged"]))] if wide else []),
-        Text(str(vcpus.get("target", "-"))),
-        Text(str(vcpus["max"])),
-        Text("-" if used < 0 else f"{used:.0%}", style=hot),
-        *([Text("#" * share + "." * (_BAR - share), style=hot or "blue")] if wide else []),
-        Text(_kept(slo), style="red" if broken else ""),
-        *([] if narrow else [Text(_left(slo), style="red" if low else "")]),
-        Text(
-            state_of(domain) if wide else _short_state(domain),
-            style=_style(domain),
-        ),
+        *(cell for heading in figures for cell in told[heading]),
+        Text(state_of(domain) if wide else _short_state(domain), style=_style(domain)),
     ]
     decision = domain["decision"]
     if wide:

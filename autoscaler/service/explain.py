@@ -170,8 +170,8 @@ def _room(trace: Mapping[str, Any], record: Mapping[str, Any]) -> str:
             last = f" (the last at {_time(record['until_wall_s'] - trace['last_bad_ago_s'])})"
         moves.append(f"{counted(trace['bad_slices'], 'bad slice')} in 24 h{last} called for more")
     if trace["clean_s"] > 0:
-        since = " since the last bad one" if trace["last_bad_ago_s"] is not None else ""
-        moves.append(f"{span(trace['clean_s'])} of good ones{since} allow less")
+        good = "good slices" if trace["last_bad_ago_s"] is None else "good ones since the last bad one"
+        moves.append(f"{span(trace['clean_s'])} of {good} allow less")
     if not moves:
         return "How much room follows its error budget, of which nothing is known yet."
     return f"How much room follows its error budget: {', '.join(moves)}."

@@ -88,17 +88,19 @@ class OrderVerbs:
         """
         orders = {order.domain: order for order in self.newest().orders}
         if _is_for_all(request):
-            domain, name, label = EVERY, "every domain", ""
+            domain, label = EVERY, ""
+            over, none = "the pause of every domain is over", "there was no pause of every domain"
             others = [order.name for order in orders.values() if order.domain != EVERY]
             notes = [f"orders of their own still stand for {', '.join(others)}"] if others else []
         else:
             known = self._picked(request)
-            domain, name, label = known.id, f"domain {known.label!r}", known.label
+            domain, label = known.id, known.label
+            effect = orders[domain].effect if domain in orders else ""
+            over, none = f"domain {label!r} is no longer {effect}", f"domain {label!r} was under no order"
             notes = [_STILL_PAUSED] if EVERY in orders else []
         recorded = self.end(domain, label, peer)
-        order = orders.get(domain)
-        ended = f"no longer {order.effect}" if order is not None else "under no order, and was not before"
-        return _answer(f"{name} is {ended}", notes, recorded=recorded, order=None)
+        sentence = over if domain in orders else f"{none}: nothing has changed"
+        return _answer(sentence, notes, recorded=recorded, order=None)
 
     def set(self, request: Request, peer: Peer) -> Mapping[str, object]:
         """Bring a domain to a count and hold it there for a time.

@@ -312,9 +312,12 @@ def test_the_pause_of_all_goes_before_a_set_count_and_gives_way_to_it_again(site
     assert site.guest.plugs == []
     assert "every domain is still paused" in str(answer["notes"])
     answer = site.order("resume", all=True)
+    assert answer["sentence"] == "the pause of every domain is over"
     assert answer["notes"] == ["orders of their own still stand for web-1"]
     site.run(5)
     assert len(site.guest.online) == 3
+    answer = site.order("resume", all=True)
+    assert answer["sentence"] == "there was no pause of every domain: nothing has changed"
 
 
 def test_an_order_that_cannot_be_recorded_stands_says_so_and_is_recorded_when_it_can_be(

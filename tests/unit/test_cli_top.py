@@ -113,6 +113,27 @@ def test_a_name_gives_way_before_a_condition_does(
     assert all(line.rstrip().endswith(f" {condition}") for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("width", "headings"),
+    [
+        (90, "Domain On Want Max Used Kept Budget left State"),
+        (62, "Domain On Want Max Used Kept State"),
+        (50, "Domain On Want Max Used State"),
+        (38, "Domain On Want Used State"),
+        (30, "Domain On Used State"),
+        (24, "Domain On State"),
+        (20, "Dom… On State"),
+    ],
+)
+def test_a_narrow_terminal_has_fewer_columns_and_each_is_whole(
+    answers: tuple[Json, list[Json]], width: int, headings: str
+) -> None:
+    status, domains = answers
+    calm = [domain | {"conditions": {}, "decision": None} for domain in domains]
+    assert " ".join(drawn((status, calm), Sight(), width=width).splitlines()[3].split()) == headings
+    assert "domains, none in trouble" in drawn((status, calm), Sight(), width=40).splitlines()[0]
+
+
 @pytest.mark.parametrize("name", ["x" * 200, "\u202e" * 200])
 def test_a_long_name_does_not_crowd_out_what_troubles_it(answers: tuple[Json, list[Json]], name: str) -> None:
     status, domains = answers

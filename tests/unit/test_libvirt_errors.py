@@ -336,7 +336,7 @@ def test_a_channel_that_nobody_has_open_is_told_by_its_state_not_by_words(text: 
     [
         pytest.param(
             failure(SYSTEM_ERROR, "Failed to connect socket to '/s'", number=errno.EACCES),
-            "usermod -aG libvirt",
+            ", then log in again",
             id="no permission on the socket",
         ),
         pytest.param(

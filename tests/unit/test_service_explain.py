@@ -106,7 +106,7 @@ def test_a_new_guests_room_is_told_as_that() -> None:
     trace = RECORD["inputs"]["trace"] | {"bad_slices": 0, "last_bad_ago_s": None, "clean_s": 0.0}
     assert told(inputs={"trace": trace})["target"].endswith("of which nothing is known yet.")
     text = told(inputs={"trace": trace | {"clean_s": 600.0}})["target"]
-    assert text.endswith("follows its error budget: 10 min of good ones allow less.")
+    assert text.endswith("follows its error budget: 10 min of good slices allow less.")
 
 
 def test_a_kept_vcpu_tells_how_often_it_was_wanted_again_in_time() -> None:

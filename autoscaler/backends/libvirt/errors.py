@@ -69,8 +69,8 @@ def opening_failed(error: libvirt.libvirtError, uri: str) -> BackendUnavailable:
         )
     if number in _NO_PERMISSION or code in DENIED or "polkit" in text:
         return BackendUnavailable(
-            f"{where} does not let user {_user()} in ({text}): `usermod -aG libvirt {_user()}` "
-            f"and log in anew, or add a polkit rule for org.libvirt.unix.manage"
+            f"{where} does not let user {_user()} in ({text}): as root, `usermod -aG libvirt {_user()}`, "
+            "then log in again (a service: restart it); or add a polkit rule for org.libvirt.unix.manage"
         )
     if code in (libvirt.VIR_ERR_AUTH_FAILED, libvirt.VIR_ERR_AUTH_CANCELLED):
         return BackendUnavailable(
