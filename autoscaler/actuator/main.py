@@ -102,16 +102,7 @@ def serve(
             for connection in begun_with.connections
         ]
         verbs = Verbs(hosts, charter=bounds.current, clock=clock, asked=asked, follow_s=follow_s)
-        server = LineServer(
-            path,
-            verbs.answer,
-            name="actuator",
-            set_by="--socket",
-            admits=lambda peer: peer.uid in {0, uid},
-            refusal="root and the service's user may ask, nobody else",
-            most_request_bytes=MOST_REQUEST_BYTES,
-            most_at_once=MOST_AT_ONCE * len(hosts) + _SPARE_PLACES,
-        )
+        server = _server(path, verbs, uid=uid, most_at_once=MOST_AT_ONCE * len(hosts) + _SPARE_PLACES)
         opened.callback(server.close)
         server.start()
         labels = ", ".join(connection.label for connection in begun_with.connections)
@@ -122,6 +113,19 @@ def serve(
                 return 1
     _log.info("stopped; every guest stays as it is")
     return 0
+
+
+def _server(path: Path, verbs: Verbs, *, uid: int, most_at_once: int) -> LineServer:
+    return LineServer(
+        path,
+        verbs.answer,
+        name="actuator",
+        set_by="--socket",
+        admits=lambda peer: peer.uid in {0, uid},
+        refusal="root and the service's user may ask, nobody else",
+        most_request_bytes=MOST_REQUEST_BYTES,
+        most_at_once=most_at_once,
+    )
 
 
 def _holds_others(before: Charter, now: Charter) -> bool:

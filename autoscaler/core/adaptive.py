@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Self
 from autoscaler.core.dumped import LONGEST_S, ago_s, branch, number, number_or_none, whole, wholes
 from autoscaler.core.learned_growth import LearnedGrowth
 from autoscaler.core.learned_hold import LearnedHolds
-from autoscaler.core.model import MOST_VCPUS
+from autoscaler.core.model import BOUNDLESS_VCPUS
 from autoscaler.core.policy import Indicator
 from autoscaler.core.slo import SliceOutcome
 
@@ -275,7 +275,7 @@ class Adaptive:
         adaptive = cls(strategy, sla, now_s, 0.0)
         adaptive._take_odds(number(dumped, "odds", _LEAST_ODDS, _MOST_ODDS))
         adaptive._born_s = then_s - number(dumped, "age_s", 0.0, LONGEST_S)
-        adaptive._demand = number_or_none(dumped, "demand", 0.0, MOST_VCPUS)
+        adaptive._demand = number_or_none(dumped, "demand", 0.0, BOUNDLESS_VCPUS)
         needed = whole(dumped, "needed", 0, _MOST_NEEDED)
         adaptive._clean_s = number(dumped, "clean_s", 0.0, LONGEST_S)
         last_bad_s = number_or_none(dumped, "last_bad_s", 0.0, LONGEST_S)

@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from autoscaler.core.demand import SAME_BOOT_S
-from autoscaler.core.dumped import LONGEST_S, MOST_VCPUS, branch, number, whole
+from autoscaler.core.dumped import LONGEST_S, branch, number, whole
 from autoscaler.core.left_behind import LATE_S
+from autoscaler.core.model import MOST_VCPUS
 from autoscaler.core.operation import Direction, Operation, Outcome
 
 if TYPE_CHECKING:

@@ -42,6 +42,7 @@ class Decision:
     lower: Final[int]
     """The fewest vCPUs that policy, schedules and domain allow."""
     upper: Final[int]
+    """The most that they allow."""
     maximum: Final[int]
     """The most that the domain can have, whatever the policy allows."""
     schedules: Final[tuple[str, ...]]

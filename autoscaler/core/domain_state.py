@@ -60,7 +60,16 @@ class DomainState:
         past: Sequence[Operation] = (),
         deadlines: Deadlines | None = None,
     ) -> None:
-        """Know a domain as it is now; `past`: its changes of the last day, the oldest first."""
+        """Know a domain as it is now.
+
+        Args:
+            view: the host side of it.
+            policy: governs it.
+            now_s: `Clock.monotonic_s`, as everywhere here.
+            learned: what it taught before; None: nothing yet.
+            past: its changes of the last day, the oldest first.
+            deadlines: of its host, which its changes teach; None: as shipped, its own.
+        """
         self.view = view
         self.policy = policy
         self.learned = Learned(policy, now_s, lag_s=0.0) if learned is None else learned

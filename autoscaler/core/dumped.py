@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 LONGEST_S = 1e10
 """No age or span is longer: three centuries."""
-MOST_VCPUS = 4096
-"""More than a domain can have."""
 
 
 def ago_s(now_s: float, then_s: float) -> float:

@@ -16,9 +16,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from autoscaler.core.dumped import LONGEST_S, MOST_VCPUS, ago_s, branch, branches, number, whole
+from autoscaler.core.dumped import LONGEST_S, ago_s, branch, branches, number, whole
 from autoscaler.core.learned import DAY_S
 from autoscaler.core.left_behind import LATE_S
+from autoscaler.core.model import MOST_VCPUS
 from autoscaler.core.operation import Direction
 
 if TYPE_CHECKING:

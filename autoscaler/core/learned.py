@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from autoscaler.core.adaptive import Adaptive
+from autoscaler.core.dumped import branch
 from autoscaler.core.policy import AdaptiveStrategy
 from autoscaler.core.recommend import ByBudget, Recommender, recommender
 from autoscaler.core.slo import Slo
@@ -88,17 +89,10 @@ class Learned:
         learned = cls(policy, now_s, lag_s=lag_s)
         away_s = max(0.0, away_s)
         with suppress(ValueError):
-            learned.slo = Slo.load(policy.sla, _part(dumped, "slo"), now_s, away_s)
+            learned.slo = Slo.load(policy.sla, branch(dumped, "slo"), now_s, away_s)
             # Reached only where a good slice means the same now: what was learned for another is no guide.
             if isinstance(policy.strategy, AdaptiveStrategy):
-                part = _part(dumped, "adaptive")
+                part = branch(dumped, "adaptive")
                 adaptive = Adaptive.load(policy.strategy, policy.sla, part, now_s, away_s)
                 learned.recommender = ByBudget(adaptive)
         return learned
-
-
-def _part(dumped: Mapping[str, object], name: str) -> Mapping[str, object]:
-    part = dumped.get(name)
-    if not isinstance(part, dict):
-        raise ValueError(f"there is no {name!r}")  # noqa: TRY004 - as for the rest that is malformed
-    return cast("Mapping[str, object]", part)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from autoscaler.core.dumped import LONGEST_S, ago_s, branches, number, number_or_none, whole, wholes
 from autoscaler.core.growth_cases import BINS, MOST_WEIGHT, GrowthCases
-from autoscaler.core.model import MOST_VCPUS
+from autoscaler.core.model import BOUNDLESS_VCPUS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +90,7 @@ class LearnedGrowth:
         if gap_s > _LONGEST_GAP_S:
             self._open.clear()
             self._average = None
-        self._demand = min(max(demand_vcpus, LEAST_VCPUS), MOST_VCPUS)
+        self._demand = min(max(demand_vcpus, LEAST_VCPUS), BOUNDLESS_VCPUS)
         average = self._before = self._demand if self._average is None else self._average
         self._row = _row(self._demand, average)
         self._average = average + (1.0 - exp(-gap_s / _AVERAGE_S)) * (self._demand - average)
@@ -186,9 +186,9 @@ class LearnedGrowth:
         self._expect(number(dumped, "lag_s", 0.0, _MOST_LAG_S))
         self._aged_s = then_s - number(dumped, "aged_s", 0.0, LONGEST_S)
         self._taken_s = then_s - number(dumped, "taken_s", 0.0, LONGEST_S)
-        self._average = number_or_none(dumped, "average", LEAST_VCPUS, MOST_VCPUS)
-        self._before = number(dumped, "before", LEAST_VCPUS, MOST_VCPUS)
-        self._demand = number(dumped, "demand", LEAST_VCPUS, MOST_VCPUS)
+        self._average = number_or_none(dumped, "average", LEAST_VCPUS, BOUNDLESS_VCPUS)
+        self._before = number(dumped, "before", LEAST_VCPUS, BOUNDLESS_VCPUS)
+        self._demand = number(dumped, "demand", LEAST_VCPUS, BOUNDLESS_VCPUS)
         self._row = whole(dumped, "row", 0, _MOST_ROWS)
         for row in branches(dumped, "rows", _MOST_ROWS):
             first = whole(row, "from", 0, BINS)
@@ -196,7 +196,7 @@ class LearnedGrowth:
             cases.load(first, wholes(row, "cases", BINS - first, MOST_WEIGHT))
         for one in branches(dumped, "open", _MOST_OPEN):
             at_s = then_s - number(one, "ago_s", 0.0, LONGEST_S)
-            demand = number(one, "demand", LEAST_VCPUS, MOST_VCPUS)
+            demand = number(one, "demand", LEAST_VCPUS, BOUNDLESS_VCPUS)
             self._open.append((at_s, demand, whole(one, "row", 0, _MOST_ROWS)))
 
 

@@ -15,8 +15,10 @@ from autoscaler.core.acpi import NO_REPORTS, SlotReports
 from autoscaler.core.named import Named
 from autoscaler.core.owner import Owner
 
-MOST_VCPUS: Final = 1 << 20
-"""More vCPUs than any machine type has."""
+MOST_VCPUS: Final = 4096
+"""No hypervisor gives one guest more."""
+BOUNDLESS_VCPUS: Final = 1 << 20
+"""A bound that binds nothing: no host runs so many, no guest can want them."""
 
 
 class DomainId(NamedTuple):

@@ -10,13 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from autoscaler.core.model import GuestVcpus
 from autoscaler.core.reason import Reason
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Direction(StrEnum):
@@ -213,6 +209,12 @@ class Operation:
 
     def stages_s(self) -> dict[str, float]:
         """Seconds from the request to each stage reached, by the stage's name."""
+        stages = {
+            "accepted": self.accepted_s,
+            "present": self.present_s,
+            "online": self.online_s,
+            "relieved": self.relieved_s,
+        }
         if self.unplugs:
             stages = {
                 "offlined": self.offlined_s,
@@ -220,14 +222,4 @@ class Operation:
                 "acknowledged": self.acknowledged_s,
                 "gone": self.gone_s,
             }
-            return self._since_request_s(stages)
-        stages = {
-            "accepted": self.accepted_s,
-            "present": self.present_s,
-            "online": self.online_s,
-            "relieved": self.relieved_s,
-        }
-        return self._since_request_s(stages)
-
-    def _since_request_s(self, stages: Mapping[str, float | None]) -> dict[str, float]:
         return {name: at_s - self.requested_s for name, at_s in stages.items() if at_s is not None}

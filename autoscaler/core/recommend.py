@@ -14,7 +14,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Final, Protocol
 
 from autoscaler.core.adaptive import Adaptive, AdaptiveTrace
-from autoscaler.core.model import MOST_VCPUS
+from autoscaler.core.model import BOUNDLESS_VCPUS
 from autoscaler.core.policy import TargetStrategy
 from autoscaler.core.reason import Reason
 
@@ -164,7 +164,7 @@ class ByBudget:
 
     def recommend(self, load: Load, upper: int, now_s: float) -> Recommendation:
         """See `Recommender`."""
-        vcpus = self.adaptive.want(1, MOST_VCPUS)
+        vcpus = self.adaptive.want(1, BOUNDLESS_VCPUS)
         trace = self.adaptive.trace(min(vcpus, upper), now_s)
         return Recommendation(
             vcpus=vcpus, reason=_direction(vcpus, load.online), held_vcpus=trace.target, trace=trace

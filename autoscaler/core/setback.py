@@ -63,8 +63,11 @@ class Setback:
             return replace(self, conflicts=BackOff(), denial=denial)
         if outcome is not Outcome.CONFLICT:
             return Setback(failures=self.failures.failed(who, now_s, first_s=first_s, longest_s=longest_s))
+        if not self.conflicts.failures:
+            return replace(self, conflicts=BackOff(1), denial=None)
+        # Counted, and not waited for, was the first of the row: half of it makes the second `CONFLICT_S`.
         again = self.conflicts.failed(who, now_s, first_s=CONFLICT_S / 2, longest_s=CONFLICT_LONGEST_S)
-        return replace(self, conflicts=again if self.conflicts.failures else BackOff(1), denial=None)
+        return replace(self, conflicts=again, denial=None)
 
     def seen(self, view: DomainView) -> Setback:
         """Without a denial whose cause has changed."""

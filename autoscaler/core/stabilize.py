@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from autoscaler.core.model import MOST_VCPUS
+from autoscaler.core.model import BOUNDLESS_VCPUS
 from autoscaler.core.policy import DownLimits, Mode, UpLimits
 from autoscaler.core.reason import Reason
 
@@ -157,11 +157,11 @@ def _bounds(at: Situation) -> Iterator[tuple[Reason, int, int]]:
     if at.ordered is not None:
         yield Reason.ORDERED, at.ordered, at.ordered
         return
-    yield Reason.HOLD, min(at.held_vcpus, at.online), MOST_VCPUS
+    yield Reason.HOLD, min(at.held_vcpus, at.online), BOUNDLESS_VCPUS
     if at.own_lower is not None and at.own_lower < at.lower:
-        yield Reason.AT_MIN, at.own_lower, MOST_VCPUS
-        yield Reason.SCHEDULE, at.lower, MOST_VCPUS
-    yield Reason.AT_MIN, at.lower, MOST_VCPUS
+        yield Reason.AT_MIN, at.own_lower, BOUNDLESS_VCPUS
+        yield Reason.SCHEDULE, at.lower, BOUNDLESS_VCPUS
+    yield Reason.AT_MIN, at.lower, BOUNDLESS_VCPUS
     if at.own_upper is not None and at.own_upper > at.upper:
         yield Reason.AT_MAX, 0, at.own_upper
         yield Reason.SCHEDULE, 0, at.upper
@@ -173,25 +173,25 @@ def _pace(at: Situation) -> Iterator[tuple[Reason, int, int]]:
     online = at.online
     since_change_s = float("inf") if at.last_change_s is None else at.now_s - at.last_change_s
     if at.saturated and online <= at.upper:
-        yield Reason.SATURATED, online, MOST_VCPUS
+        yield Reason.SATURATED, online, BOUNDLESS_VCPUS
     if at.starved:
         # Stolen time also hides demand, so that a starved guest looks as if it needed less.
         yield (
             Reason.STOLEN,
             online if online <= at.upper else 0,
-            online if online >= at.lower else MOST_VCPUS,
+            online if online >= at.lower else BOUNDLESS_VCPUS,
         )
     if at.doubted:
         yield Reason.DOUBTED, 0, max(online, at.lower)
     if at.mode is Mode.UP_ONLY:
-        yield Reason.UP_ONLY, online, MOST_VCPUS
+        yield Reason.UP_ONLY, online, BOUNDLESS_VCPUS
     if at.shrinks >= at.down.per_day:
-        yield Reason.DAILY_LIMIT, online, MOST_VCPUS
+        yield Reason.DAILY_LIMIT, online, BOUNDLESS_VCPUS
     yield Reason.STEP, online - at.down.step_from(online), online + at.up.step_from(online)
     if since_change_s < at.up.cooldown_s:
         yield Reason.COOLDOWN, 0, online
     if since_change_s < at.down.cooldown_s:
-        yield Reason.COOLDOWN, online, MOST_VCPUS
+        yield Reason.COOLDOWN, online, BOUNDLESS_VCPUS
 
 
 def _reason(wish: Recommendation, following: int, at: Situation, clamps: list[Clamp]) -> Reason:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Discriminator, Field, Tag
 
+from autoscaler.core.model import MOST_VCPUS
 from autoscaler.core.policy import Fallback, Match, Mode, Policy, Reclaim
 from autoscaler.policyfile.form import Form
 from autoscaler.policyfile.schedule_keys import ScheduleKeys
@@ -16,7 +17,6 @@ from autoscaler.policyfile.sla_keys import SlaKeys
 from autoscaler.policyfile.strategy_keys import AdaptiveKeys, StrategyKeys
 from autoscaler.policyfile.typed import Section, any_of
 from autoscaler.policyfile.values import (
-    MOST_VCPUS,
     Name,
     Text,
     Uuid,

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from pydantic_core import PydanticCustomError
 
+from autoscaler.core.model import MOST_VCPUS
 from autoscaler.policyfile.form import Form
 from autoscaler.policyfile.guess import did_you_mean
 from autoscaler.policyfile.strict_yaml import Scalar
@@ -160,9 +161,6 @@ def integer(at_least: int, at_most: int, *, zero: str = "", instead: str = "") -
         return Form(read, {"const": at_least})
     return Form(read, {"type": "integer", "minimum": at_least, "maximum": at_most})
 
-
-MOST_VCPUS = 4096
-"""More than any hypervisor gives one guest."""
 
 VcpuCount = Annotated[int, integer(1, MOST_VCPUS)]
 

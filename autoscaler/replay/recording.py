@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-MOST_VCPUS = 4096
-"""More than any guest has: QEMU's largest x86 machine ends there."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Recording:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.core.model import MOST_VCPUS, CpuSource, HostView, Sample
+from autoscaler.core.model import BOUNDLESS_VCPUS, CpuSource, HostView, Sample
 from autoscaler.replay.simulated_guest import ids_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class SimulatedHost:
         self._guests = {guest.id: guest for guest in guests}
         self._readings = readings
         self._clock = clock
-        self._vcpus = MOST_VCPUS if vcpus is None else vcpus
+        self._vcpus = BOUNDLESS_VCPUS if vcpus is None else vcpus
         self._duration_s = 0.0
 
     def take_duration(self) -> float:

@@ -49,7 +49,7 @@ from autoscaler.service.webhook import Webhook
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from autoscaler.backends.reached import Versions
     from autoscaler.core.model import DomainEvent, DomainId
@@ -96,39 +96,14 @@ class Service:
         self._policies = PolicyFiles(config.policies, instruments=self._instruments, clock=self._clock)
         with ExitStack() as opened:
             opened.enter_context(locked(config.state))
-            self._audit = AuditLog(
-                config.audit_folder,
-                clock=self._clock,
-                keep_s=config.audit.keep_s,
-                most_bytes=config.audit.most_bytes,
-                file_s=config.audit.file_s,
-            )
+            self._audit = _audit_log(config, self._clock)
             opened.callback(self._audit.close)
             self.journal_path = config.journal_path
-            journal = SqliteJournal(
-                self.journal_path,
-                keep_s=config.journal_keep_s,
-                history_s=config.history_s,
-                most_bytes=config.journal_bytes + config.tape_bytes,
-                audit=self._audit,
-            )
+            journal = _journal(config, self._audit)
             opened.callback(journal.close)
             tape = Tape(journal, most_bytes=config.tape_bytes) if config.tape_bytes else None
             self._recorder = Recorder(journal if tape is None else TapedJournal(journal, tape))
-            sources = Sources(
-                newest=lambda: self.snapshot,
-                registry=registry,
-                journal=self.journal_path,
-                healthy=self._trouble,
-                interval_s=config.interval_s,
-            )
-            self.web = WebServer(
-                sources,
-                host=config.listen.host,
-                port=config.listen.port,
-                config_file=config.web_config_file,
-                hosts=config.web_hosts,
-            )
+            self.web = self._web_server(registry)
             opened.callback(self.web.close)
             closing = HostClosing(self._clock)
             opened.callback(closing.close)
@@ -156,20 +131,10 @@ class Service:
                 config.policies, seen=lambda: self._policies.seen, changed=self._reload.look
             )
             opened.callback(self._watch.close)
-            desk = OrderDesk(self._inbox, self._controller, self._audit)
-            orders = OrderVerbs(
-                newest=lambda: self.snapshot,
-                give=desk.give,
-                end=desk.end,
-                clock=self._clock,
-                recall=partial(domains_called, self.journal_path),
-            )
-            verbs: dict[str, Verb] = {"reload": self._reload.verb, "plan": PlanVerb(desk.plan)}
-            verbs |= orders.by_name()
             self._webhook = (
                 None if config.webhook is None else Webhook(config.webhook, self.journal_path, self._clock)
             )
-            self._control = ControlSocket(config.control_socket, verbs)
+            self._control = ControlSocket(config.control_socket, self._verbs())
             opened.callback(self._control.close)
             self._opened = opened.pop_all()
 
@@ -187,12 +152,41 @@ class Service:
             if self._webhook is not None:
                 self._opened.callback(self._webhook.close)
                 self._webhook.start()
-            self._greet()
+            _log.info("%s; metrics at %s/metrics", _watched(self.config), self.web.url)
             self._inbox.run(self._controller)
             self._notifier.stopping()
             self._audit.note(audit_entries.stopped())
             self._controller.keep_all()
         _log.info("stopped; every guest stays as it is")
+
+    def _web_server(self, registry: CollectorRegistry) -> WebServer:
+        config = self.config
+        sources = Sources(
+            newest=lambda: self.snapshot,
+            registry=registry,
+            journal=self.journal_path,
+            healthy=self._trouble,
+            interval_s=config.interval_s,
+        )
+        return WebServer(
+            sources,
+            host=config.listen.host,
+            port=config.listen.port,
+            config_file=config.web_config_file,
+            hosts=config.web_hosts,
+        )
+
+    def _verbs(self) -> Mapping[str, Verb]:
+        """What may be asked over the control socket."""
+        desk = OrderDesk(self._inbox, self._controller, self._audit)
+        orders = OrderVerbs(
+            newest=lambda: self.snapshot,
+            give=desk.give,
+            end=desk.end,
+            clock=self._clock,
+            recall=partial(domains_called, self.journal_path),
+        )
+        return {"reload": self._reload.verb, "plan": PlanVerb(desk.plan), **orders.by_name()}
 
     def _compose(self, tape: Tape | None) -> Controller | TapedController:
         """The controller, and all that only its thread uses; on a tape where there is one."""
@@ -225,9 +219,6 @@ class Service:
         """What a domain runs on; may ask its host."""
         host = next(host for host in self._hosts if host.label == domain.host)
         return host.versions(domain)
-
-    def _greet(self) -> None:
-        _log.info("%s; metrics at %s/metrics", _watched(self.config), self.web.url)
 
     def stop(self) -> None:
         """Let `run` end; safe from any thread and from a signal handler."""
@@ -270,6 +261,26 @@ class Service:
         if silent_s <= self._longest_silence_s:
             return None
         return f"no tick was finished for {silent_s:.0f} s"
+
+
+def _audit_log(config: Config, clock: Clock) -> AuditLog:
+    return AuditLog(
+        config.audit_folder,
+        clock=clock,
+        keep_s=config.audit.keep_s,
+        most_bytes=config.audit.most_bytes,
+        file_s=config.audit.file_s,
+    )
+
+
+def _journal(config: Config, audit: AuditLog) -> SqliteJournal:
+    return SqliteJournal(
+        config.journal_path,
+        keep_s=config.journal_keep_s,
+        history_s=config.history_s,
+        most_bytes=config.journal_bytes + config.tape_bytes,
+        audit=audit,
+    )
 
 
 def _watched(config: Config) -> str:

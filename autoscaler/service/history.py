@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from math import floor, inf, isnan, nan
 from typing import TYPE_CHECKING
 
-from autoscaler.policyfile.values import MOST_VCPUS
+from autoscaler.core.model import MOST_VCPUS
 
 if TYPE_CHECKING:
     from autoscaler.core.decision import Decision

@@ -97,7 +97,7 @@ def moves_after(path: Path, *, after: int, besides: Collection[int], limit: int)
         ).fetchall()
         for number in besides:
             rows += db.execute(f"{_DECISIONS} WHERE d.id = ?", (number,)).fetchall()
-        return sorted(map(_event, rows), key=lambda event: int(str(event["id"])))
+        return [_event(row) for row in sorted(rows, key=lambda row: row["id"])]
 
 
 def decision_at(path: Path, *, domain: str, at_wall_s: float | None) -> dict[str, object] | None:
@@ -126,9 +126,7 @@ def domains_called(path: Path, wanted: str) -> list[tuple[DomainId, str]]:
     """
     with _opened(path) as db:
         which, named = meant_by(wanted, db)
-        late = (
-            f"SELECT id, host, uuid, domain FROM decisions d WHERE {which} ORDER BY id DESC LIMIT {_OF_LATE}"  # noqa: S608 - own conditions
-        )
+        late = f"SELECT * FROM decisions d WHERE {which} ORDER BY id DESC LIMIT {_OF_LATE}"  # noqa: S608 - own conditions
         rows = db.execute(
             f"SELECT host, uuid, domain FROM ({late}) GROUP BY host, uuid ORDER BY max(id) DESC",  # noqa: S608 - as above
             named,

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("autoscaler")
 
-
 _DOING = {
     Direction.UP: "growing",
     Direction.DOWN: "shrinking",
@@ -45,6 +44,8 @@ _MOST_SENTENCES = 8
 """Said of one trouble while it lasts: parts of a sentence may be a guest's own words."""
 _MOST_LINES, _WITHIN_S = 12, 300.0
 """Said of one domain's troubles in that time: a guest can have them come and go as fast as it likes."""
+_NAMED = 5
+"""Domains that a line names before it only counts the others."""
 
 
 @dataclass(slots=True)
@@ -232,6 +233,3 @@ def idle_sentence(snapshot: Snapshot) -> str | None:
     names = ", ".join(repr(view.name) for view in others[:_NAMED])
     more = "" if len(others) <= _NAMED else f" and {len(others) - _NAMED} more"
     return f"no policy matches any running domain ({names}{more}): add its name to a policy's match"
-
-
-_NAMED = 5

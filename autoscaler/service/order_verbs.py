@@ -8,7 +8,7 @@ newest snapshot, on the socket's thread; the order itself is taken on the contro
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from autoscaler.core.condition import Condition, raising
 from autoscaler.core.orders import EVERY, Order, OrderKind
@@ -169,7 +169,7 @@ class OrderVerbs:
             vcpus=vcpus,
             by_uid=peer.uid,
             at_wall_s=wall_s,
-            until_wall_s=None if for_s is None else wall_s + float(str(for_s)),
+            until_wall_s=None if for_s is None else wall_s + for_s,
         )
 
     def _in_the_way(self, domain: DomainId) -> list[str]:
@@ -191,9 +191,9 @@ class OrderVerbs:
             and not domain.operation.settled
             and order.domain in {EVERY, domain.view.id}
         ]
-        return (
-            [f"the change under way ends first, as it is verified: {', '.join(changing)}"] if changing else []
-        )
+        if not changing:
+            return []
+        return [f"the change under way ends first, as it is verified: {', '.join(changing)}"]
 
     def _given(self, order: Order, notes: list[str]) -> Mapping[str, object]:
         return _answer(order.sentence, notes, recorded=self.give(order), order=order)
@@ -205,7 +205,7 @@ def _is_for_all(request: Request) -> bool:
     return request.get("all") is True
 
 
-def _is_span(value: object) -> bool:
+def _is_span(value: object) -> TypeGuard[float]:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     # Compared as it is: a whole number of hundreds of digits is no float. NaN is in no range.

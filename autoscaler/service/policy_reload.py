@@ -37,9 +37,9 @@ class PolicyReload:
         *,
         submit: Submit,
         apply: Callable[[PolicySet], int],
-        loaded: Callable[[Reloaded, str], None] = lambda _, __: None,
-        begins: Callable[[], None] = lambda: None,
-        ends: Callable[[], None] = lambda: None,
+        loaded: Callable[[Reloaded, str], None],
+        begins: Callable[[], None],
+        ends: Callable[[], None],
     ) -> None:
         """Read by `files`, put in force by `apply`.
 

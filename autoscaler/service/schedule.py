@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _TICK = "tick"
 _FLUSH_EVERY_S = 60
+_LOOK_EVERY_S = 0.5
+"""How often a tick that does not end looks whether the service does."""
 _STEP_S = 0.05
 """A wall clock that moved by more against the monotonic one was set; what slews it moves it by less."""
 
@@ -78,7 +80,7 @@ class Schedule:
     def _run_tick(self) -> None:
         over = threading.Event()
         self._tick(over)
-        while not over.wait(timeout=_PATIENCE_S) and not self._closed.is_set():
+        while not over.wait(timeout=_LOOK_EVERY_S) and not self._closed.is_set():
             pass
 
     def _submitted(self, event: JobSubmissionEvent) -> None:
@@ -128,7 +130,3 @@ class _SteadyScheduler(BackgroundScheduler):  # type: ignore[misc]  # APSchedule
 
     def _seen_offset_s(self) -> float:
         return self._clock.wall_s() - self._clock.monotonic_s()
-
-
-_PATIENCE_S = 0.5
-"""How often a tick that does not end looks whether the service does."""

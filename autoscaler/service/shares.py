@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from autoscaler.service.settings import HostLimits
 
 
+_FELT_RATIO = 0.02
+"""Below this share of withheld time the guests of a host do not feel its pressure."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostShares:
     """A host's vCPUs at one moment, for people and metrics."""
@@ -49,10 +53,6 @@ class HostShares:
     """After how long a change is stuck that has not come to a stage."""
     pressed: str
     """Which brake keeps every guest from growing, with its figures; empty: none does."""
-
-
-_FELT_RATIO = 0.02
-"""Below this share of withheld time the guests of a host do not feel its pressure."""
 
 
 class Shares:
@@ -112,7 +112,7 @@ class Shares:
         return settled(list(requests), self._capacity(self._capacity_vcpus(), len(requests)))
 
     def used(self, changes: int, now_s: float) -> None:
-        """So many changes begin."""
+        """So many changes begin now, and count against those of a minute."""
         self._rate.used(changes, now_s)
 
     def may_unplug(self, now_s: float) -> bool:
@@ -120,7 +120,7 @@ class Shares:
         return self._removals.left(now_s) > 0
 
     def unplugs(self, now_s: float) -> None:
-        """One is."""
+        """A vCPU is asked back now, and counts against those of a minute."""
         self._removals.used(1, now_s)
 
     def now(self, running_vcpus: Iterable[int]) -> HostShares:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
 
 from autoscaler import __version__
+from autoscaler.core.backoff import AskingAgain
 from autoscaler.core.printable import printable
 from autoscaler.errors import JournalUnavailable
 from autoscaler.service.explain import sentence_in
@@ -75,14 +76,13 @@ class Webhook:
         self._settings = settings
         self._journal = journal
         self._clock = clock
-        self._first_retry_s = first_retry_s
+        self._again = AskingAgain(first_retry_s, _LONGEST_RETRY_S)
+        self._again.begin(clock.monotonic_s())
         self._after: int | None = None
         """The newest decision that was looked at; None: nothing was, so far."""
         self._open: set[int] = set()
         """Decisions whose changes are under way."""
         self._waiting: deque[_Message] = deque(maxlen=MOST_WAITING)
-        self._retry_s = 0.0
-        self._due_s = 0.0
         self._said = ""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
@@ -143,7 +143,7 @@ class Webhook:
 
     def _tell(self) -> None:
         """Send what waits, oldest first, until something is not taken."""
-        while self._waiting and self._clock.monotonic_s() >= self._due_s and not self._stopping.is_set():
+        while self._waiting and self._is_due() and not self._stopping.is_set():
             message = self._waiting[0]
             if self._clock.wall_s() - message.at_wall_s > self._settings.give_up_s:
                 _log.warning("webhook: %s is told no more, it is too old", message.delivery)
@@ -156,9 +156,12 @@ class Webhook:
             else:
                 self._succeeded()
 
+    def _is_due(self) -> bool:
+        return self._clock.monotonic_s() >= self._again.not_before_s
+
     def _succeeded(self) -> None:
         self._waiting.popleft()
-        self._retry_s = 0.0
+        self._again.begin(self._clock.monotonic_s())
         if self._said:
             self._said = ""
             _log.info("webhook: %s takes what it is told again", self._settings.receiver)
@@ -168,8 +171,7 @@ class Webhook:
             self._waiting.popleft()
             _log.warning("webhook: %s: %s is not told again", why, dropped.delivery)
             return
-        self._retry_s = min(max(2 * self._retry_s, self._first_retry_s), _LONGEST_RETRY_S)
-        self._due_s = self._clock.monotonic_s() + self._retry_s
+        self._again.put_off(self._clock.monotonic_s())
         if not self._said:
             _log.warning("webhook: %s; it is tried again", why)
         self._said = f"{why}; it is tried again, see webhook.url in the configuration"

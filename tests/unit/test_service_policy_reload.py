@@ -50,6 +50,8 @@ class Site:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     applied: list[tuple[PolicySet, str]] = field(default_factory=list)
     """Each set that was put in force, and on which thread."""
+    askers: list[str] = field(default_factory=list)
+    """Who had the files read, each time that they were."""
     domains: int = 3
     """How many running domains each set governs otherwise than the one before."""
     kind: type[PolicyFiles] = PolicyFiles
@@ -58,7 +60,14 @@ class Site:
         self.file.write_text(policies(web=2, old=2))
         self.inbox = Inbox(SystemClock(), dict.fromkeys(Lane, 1))
         self.files = self.kind([self.file], instruments=Instruments(self.registry), clock=SystemClock())
-        self.reload = PolicyReload(self.files, submit=self.inbox.submit, apply=self._apply)
+        self.reload = PolicyReload(
+            self.files,
+            submit=self.inbox.submit,
+            apply=self._apply,
+            loaded=lambda _, who: self.askers.append(who),
+            begins=lambda: None,
+            ends=lambda: None,
+        )
         self.thread = threading.Thread(target=self.inbox.run, args=(Still(),), name="controller")
         self.thread.start()
 
@@ -92,6 +101,13 @@ def site(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Site]:
     site = Site(tmp_path / "policies.yaml")
     yield site
     site.close()
+
+
+def test_who_had_the_files_read_is_told_of_with_what_came_of_it(site: Site) -> None:
+    site.reload.verb({}, PEER)
+    site.file.write_text(policies(web=4))
+    site.look()
+    assert site.askers == [str(PEER), "whoever changed the files"]
 
 
 def test_a_good_set_comes_into_force_whole_and_what_changed_is_told(

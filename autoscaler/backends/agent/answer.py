@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from autoscaler.core.model import MOST_VCPUS
 from autoscaler.errors import AgentNonsense
-
-MOST_VCPUS = 4096
-"""More than any guest has; a list that is longer, or an id that is not below it, is not believed."""
 
 
 @dataclass(frozen=True, slots=True)

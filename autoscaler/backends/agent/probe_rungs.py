@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from autoscaler.backends.agent.answer import MOST_VCPUS
 from autoscaler.backends.agent.proc_stat import Counters, parse_pressure, parse_proc_stat
-from autoscaler.core.model import CpuSource
+from autoscaler.core.model import MOST_VCPUS, CpuSource
 from autoscaler.errors import AgentNonsense
 
 if TYPE_CHECKING:

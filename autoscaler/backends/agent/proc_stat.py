@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from autoscaler.backends.agent.answer import MOST_VCPUS
+from autoscaler.core.model import MOST_VCPUS
 from autoscaler.errors import AgentNonsense
 
 USER_HZ = 100

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.agent import files as agent_files
-from autoscaler.backends.agent.answer import MOST_VCPUS
 from autoscaler.backends.agent.proc_stat import parse_id_list
-from autoscaler.core.model import GuestVcpu, GuestVcpus
+from autoscaler.core.model import MOST_VCPUS, GuestVcpu, GuestVcpus
 from autoscaler.errors import AgentBlocked, AgentNonsense, AgentRefused
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autoscaler.core.model import MOST_VCPUS
 from autoscaler.replay.findings import shown
 from autoscaler.replay.reading.cells import is_date, number, parsed
 from autoscaler.replay.reading.shapes import Unit
-from autoscaler.replay.recording import MOST_VCPUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

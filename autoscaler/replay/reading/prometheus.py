@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autoscaler.core.model import MOST_VCPUS
 from autoscaler.replay.findings import Problems, Repairs, TraceError
 from autoscaler.replay.reading.prometheus_metrics import METRICS, metric_named
 from autoscaler.replay.reading.prometheus_server import PrometheusServer
 from autoscaler.replay.reading.read import Evened, Reading
-from autoscaler.replay.recording import MOST_VCPUS, Recording
+from autoscaler.replay.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

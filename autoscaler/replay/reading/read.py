@@ -9,13 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from autoscaler.core.model import MOST_VCPUS
 from autoscaler.replay.even import even
 from autoscaler.replay.findings import Problems, Repairs, TooManyProblems, TraceError
 from autoscaler.replay.reading.decoded import Scales
 from autoscaler.replay.reading.files import find_files
 from autoscaler.replay.reading.one_file import FileReader
 from autoscaler.replay.reading.shapes import Unit, shape_named
-from autoscaler.replay.recording import MOST_VCPUS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
