@@ -7,6 +7,7 @@ pid of the life that it forked and, when that is over, with its wait status.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -32,6 +33,15 @@ INTERVAL_S = 0.2
 _PATIENCE_S = 120.0
 """A machine with other things to do takes its time to load all."""
 _ROOT = Path(__file__).parents[2]
+_LOADED_LATE = (
+    "anyio._backends._asyncio",
+    "anyio.streams.tls",
+    "apscheduler.triggers.interval",
+    "autoscaler.backends.qmp.hypervisor",
+    "uvicorn.lifespan.off",
+    "uvicorn.protocols.websockets.auto",
+)
+"""What a service loads in its first moments; lives that did so each would take half as long again."""
 
 
 class Fate:
@@ -115,6 +125,8 @@ def _live(order: _Order) -> None:
 def _serve() -> None:
     vars(daemon)["SqliteJournal"] = MortalJournal
     vars(daemon)["AuditLog"] = MortalAudit
+    for module in _LOADED_LATE:
+        importlib.import_module(module)
     orders: pipes.Connection[object, _Order] = pipes.Connection(int(sys.argv[1]))
     while True:
         order = orders.recv()

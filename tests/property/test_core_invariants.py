@@ -212,7 +212,8 @@ def test_constant_demand_settles_under_a_learned_target_within_the_service_level
     with tempfile.TemporaryDirectory() as folder:
         clock = SimulatedClock()
         guest = SimulatedGuest("web", clock, plugged=plugged, maximum=plugged + more, demand=demand)
-        simulation = Simulation(SimulatedHost(clock, [guest]), [policy], folder=Path(folder), interval_s=10.0)
+        host = SimulatedHost(clock, [guest])
+        simulation = Simulation(host, [policy], folder=Path(folder), interval_s=10.0, read=False)
         simulation.run(3600)
         sizes = []
         for _ in range(180):

@@ -20,10 +20,14 @@ import pytest
 
 from autoscaler.core.policy import Match, Policy
 from autoscaler.errors import AgentUnresponsive, Denied
+from tests.fakes import simulated_host
 from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
 
 DAYS, DAY_S = 30, 86400.0
-INTERVAL_S = 240.0
+INTERVAL_S = 360.0
+"""From tick to tick, and from flush to flush: what either leaves behind, each of thousands does."""
+MOST_MIB = 5.3
+"""That it may take more: a tick leaves less than a kilobyte behind."""
 KEEP_S = 2 * DAY_S
 SETTLED_DAY = 4
 """By then the journal is as large as it becomes, and everything was loaded."""
@@ -87,7 +91,8 @@ class Month:
 
 
 @pytest.mark.timeout(300)
-def test_a_month_takes_no_more_than_its_first_days(tmp_path: Path) -> None:
+def test_a_month_takes_no_more_than_its_first_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulated_host, "FLUSH_EVERY_S", INTERVAL_S)
     month = Month(tmp_path)
     settled = None
     for hour in range(24 * DAYS):
@@ -96,7 +101,7 @@ def test_a_month_takes_no_more_than_its_first_days(tmp_path: Path) -> None:
             settled = taken(tmp_path)
     last = taken(tmp_path)
     assert settled is not None
-    assert last.memory_mib < settled.memory_mib + 8, (settled, last)
+    assert last.memory_mib < settled.memory_mib + MOST_MIB, (settled, last)
     assert last.files == settled.files
     assert last.threads == settled.threads
     assert last.journal_mib < 1.5 * settled.journal_mib, (settled, last)
