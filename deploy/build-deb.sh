@@ -73,7 +73,7 @@ Section: admin
 Priority: optional
 Installed-Size: $(du -sk --exclude=DEBIAN "$tree" | cut -f 1)
 Depends: python3 (>= 3.$python_minor), python3 (<< 3.$((python_minor + 1))), python3-libvirt (>= 9), passwd, systemd | systemd-standalone-sysusers, systemd | systemd-standalone-tmpfiles
-Recommends: libvirt-daemon-system | libvirt-daemon-driver-qemu
+Recommends: libvirt-daemon-system
 Suggests: prometheus, python3-matplotlib, python3-numpy
 Description: holds the service levels of KVM guests with the fewest vCPUs
  It watches each running guest's CPU load through the QEMU guest agent, and hot-adds, brings online and takes
@@ -112,7 +112,10 @@ tree=$work/tree
 mkdir -p "$tree/DEBIAN"
 step "laying out the package" \
     sh "$repo/deploy/lib/tree.sh" "$python" host "$tree" /usr/lib/vcpu-autoscaler /usr ||
-    fail "the package could not be laid out; what was said is in $log"
+    fail "the package could not be laid out; what was said is in $log" \
+        "If pip cannot reach its package index from here, tell it of your proxy or mirror:" \
+        "    export HTTPS_PROXY=http://PROXY:PORT, or pip config set global.index-url URL" \
+        "Then run this again."
 # shellcheck source=/dev/null
 . /etc/os-release
 architecture=$(dpkg --print-architecture)

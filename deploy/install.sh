@@ -63,7 +63,10 @@ install_service() {
     umask 022
     step "laying out the new version" \
         sh "$repo/deploy/lib/tree.sh" "$python" "$binding" "$work" "$home" "$prefix" ||
-        fail "it could not be laid out, and what was there is as it was; what was said is in $log"
+        fail "it could not be laid out, and what was there is as it was; what was said is in $log" \
+            "If pip cannot reach its package index from here, tell it of your proxy or mirror:" \
+            "    export HTTPS_PROXY=http://PROXY:PORT, or pip config set global.index-url URL" \
+            "Then run this again."
     keep_configuration
     new=''
     [ -e "$destdir$prefix/lib/systemd/system/vcpu-autoscaler.service" ] || new=yes

@@ -17,7 +17,7 @@ from autoscaler import __version__
 from autoscaler.actuator.bounds_file import BoundsFile
 from autoscaler.actuator.held import MOST_AT_ONCE
 from autoscaler.actuator.verbs import Asked, Verbs
-from autoscaler.backends.actuator.protocol import MOST_REQUEST_BYTES
+from autoscaler.backends.actuator.protocol import INSTALLED_SOCKET, MOST_REQUEST_BYTES
 from autoscaler.backends.closing import HostClosing
 from autoscaler.backends.local.server import LineServer
 from autoscaler.backends.reached import Reaching
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("autoscaler")
 
-DEFAULT_SOCKET = Path("/run/vcpu-autoscaler-actuator/socket")
 DEFAULT_BOUNDS = Path("/run/vcpu-autoscaler-bounds/bounds.json")
 _SPARE_PLACES = 64
 """For who has not said yet which host is meant."""
@@ -140,7 +139,7 @@ def _options() -> argparse.ArgumentParser:
     )
     options.add_argument("--bounds", type=Path, default=DEFAULT_BOUNDS, metavar="FILE", help="what it may do")
     options.add_argument(
-        "--socket", type=Path, default=DEFAULT_SOCKET, metavar="PATH", help="where it is asked"
+        "--socket", type=Path, default=INSTALLED_SOCKET, metavar="PATH", help="where it is asked"
     )
     options.add_argument(
         "--user", default="vcpu-autoscaler", metavar="NAME", help="who may ask, beside root; a name or a uid"

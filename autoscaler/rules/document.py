@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from autoscaler.rules.rule import Group, Rule
 
 _WIDTH = 110
-_INSTALLED = "/usr/share/doc/vcpu-autoscaler/prometheus/README.md"
+_INSTALLED = "/usr/share/doc/vcpu-autoscaler/deploy/prometheus/README.md"
 """Where the package has the page with a section for each alert."""
 
 

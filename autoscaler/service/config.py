@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from autoscaler.backends.actuator.protocol import INSTALLED_SOCKET
 from autoscaler.backends.qmp.exposure import on_tcp
 from autoscaler.policyfile.effective import Setting, settings_of
 from autoscaler.policyfile.problem import Problem, shown
@@ -138,6 +139,7 @@ def load_config(path: Path) -> LoadedConfig:
             errors += _repeated(config, document)
             warnings += (*_exposed(config, document), *_unencrypted(config, document))
             warnings += (*_readable(path, config, document), *_unguarded(config, document))
+            warnings += _unasked(config, document)
     return LoadedConfig(
         config=None if errors else config,
         errors=tuple(sorted(errors)),
@@ -205,6 +207,17 @@ def _unguarded(config: Config, document: Document) -> Iterator[Problem]:
                         "unix:/absolute/path"
                     )
                     yield document.problem(("connections", index, "qmp", number, key), message)
+
+
+def _unasked(config: Config, document: Document) -> Iterator[Problem]:
+    with suppress(OSError):
+        if config.actuator is None and INSTALLED_SOCKET.exists():
+            message = (
+                "the actuator that runs on this host is not asked, and the service would need the right to "
+                f"change guests itself; add `actuator: {INSTALLED_SOCKET}`, or disable "
+                "vcpu-autoscaler-actuator"
+            )
+            yield document.problem(("connections",), message)
 
 
 def _readable(path: Path, config: Config, document: Document) -> Iterator[Problem]:

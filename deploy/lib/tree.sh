@@ -46,8 +46,7 @@ END
 # Everything but the Python environment.
 make_files() {
     mkdir -p "$tree$prefix/bin" "$tree$prefix/lib/systemd/system" "$tree$prefix/lib/sysusers.d" "$tree$prefix/lib/tmpfiles.d" \
-        "$tree$prefix/share/vcpu-autoscaler" "$tree$prefix/share/doc/vcpu-autoscaler/policies" \
-        "$tree$prefix/share/doc/vcpu-autoscaler/prometheus" "$tree/etc/vcpu-autoscaler/policies"
+        "$tree$prefix/share/vcpu-autoscaler" "$tree/etc/vcpu-autoscaler/policies"
     ln -sfn "$home/bin/autoscaler" "$tree$prefix/bin/autoscaler"
     ln -sfn "$home/bin/autoscaler-actuator" "$tree$prefix/bin/autoscaler-actuator"
     for unit in vcpu-autoscaler.service autoscaler.slice vcpu-autoscaler-actuator.service \
@@ -59,23 +58,42 @@ make_files() {
     cat "$repo/deploy/systemd/vcpu-autoscaler.tmpfiles" >"$tree$prefix/lib/tmpfiles.d/vcpu-autoscaler.conf"
     cat "$repo/policies/schema.json" >"$tree$prefix/share/vcpu-autoscaler/policy.schema.json"
     "$tree$home/bin/python" -I -m autoscaler.cli.manual "$tree$prefix/share/man"
-    document=$tree$prefix/share/doc/vcpu-autoscaler
-    cat "$repo/README.md" >"$document/README.md"
-    cat "$repo/CHANGELOG.md" >"$document/CHANGELOG.md"
-    cat "$repo/LICENSE" >"$document/copyright"
-    cat "$repo/deploy/README.md" >"$document/deploy.md"
-    cat "$repo/deploy/SECURITY.md" >"$document/SECURITY.md"
-    cat "$repo/deploy/polkit/50-vcpu-autoscaler.rules" >"$document/50-vcpu-autoscaler.rules"
-    sed 's#\.\./README\.md#../deploy.md#' "$repo/deploy/prometheus/README.md" >"$document/prometheus/README.md"
-    for file in "$repo"/deploy/prometheus/*.yaml; do
-        sed "s#/usr/share/#$prefix/share/#" "$file" >"$document/prometheus/${file##*/}"
-    done
-    for file in "$repo"/policies/*.md "$repo"/policies/*.yaml; do
-        with_schema "$file" >"$document/policies/${file##*/}"
-    done
+    make_documents "$tree$prefix/share/doc/vcpu-autoscaler"
     # It fits every domain, so it goes behind all that an administrator writes.
     with_schema "$repo/policies/observe.yaml" >"$tree/etc/vcpu-autoscaler/policies/zz-observe.yaml"
     cat "$repo/deploy/etc/config.yaml" >"$tree/etc/vcpu-autoscaler/config.yaml"
+}
+
+# make_documents FOLDER: lie in it as in the checkout, so that they find each other.
+make_documents() {
+    mkdir -p "$1/policies" "$1/deploy/polkit" "$1/deploy/prometheus" "$1/grafana"
+    cat "$repo/LICENSE" >"$1/copyright"
+    for file in README.md ARCHITECTURE.md CHANGELOG.md LICENSE deploy/README.md deploy/SECURITY.md \
+        deploy/polkit/50-vcpu-autoscaler.rules deploy/prometheus/README.md grafana/README.md; do
+        cat "$repo/$file" >"$1/$file"
+    done
+    cp -R "$repo/deploy/ansible" "$1/deploy"
+    cp -R "$repo/grafana/dashboards" "$repo/grafana/provisioning" "$1/grafana"
+    for file in "$repo"/deploy/prometheus/*.yaml; do
+        sed "s#/usr/share/#$prefix/share/#" "$file" >"$1/deploy/prometheus/${file##*/}"
+    done
+    for file in "$repo"/policies/*.md "$repo"/policies/*.yaml; do
+        with_schema "$file" >"$1/policies/${file##*/}"
+    done
+    ln -s ../../../vcpu-autoscaler/policy.schema.json "$1/policies/schema.json"
+    # What is not there is named and not linked.
+    "$python" -I - "$1" <<'END'
+import re, sys
+from pathlib import Path
+
+for page in Path(sys.argv[1]).rglob("*.md"):
+    text = re.sub(
+        r"\[([^\]]+)\]\(([^)#:\s]+)(?:#[^)\s]*)?\)",
+        lambda link: link[0] if (page.parent / link[2]).exists() else link[1],
+        page.read_text(encoding="utf-8"),
+    )
+    page.write_text(text, encoding="utf-8")
+END
 }
 
 # with_schema FILE: the file, with the place of the schema as editors find it there.

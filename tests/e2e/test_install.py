@@ -47,6 +47,16 @@ def files(system: Path) -> set[str]:
     }
 
 
+def dead_links(folder: Path) -> set[tuple[str, str]]:
+    """Of the documents in it: which, and what it points to."""
+    links = {
+        (page, link)
+        for page in folder.rglob("*.md")
+        for link in re.findall(r"\]\(([^)#:\s]+)[)#]", page.read_text())
+    }
+    return {(page.name, link) for page, link in links if not (page.parent / link).exists()}
+
+
 def test_configuration_and_state_outlive_another_version_and_removal_and_only_purge_ends_them(
     tmp_path: Path,
 ) -> None:
@@ -60,7 +70,9 @@ def test_configuration_and_state_outlive_another_version_and_removal_and_only_pu
     assert "ExecStart=/usr/local/bin/autoscaler run " in unit
     assert "/usr/bin" not in unit
     assert "journal.keep" in (system / "usr/local/share/man/man5/vcpu-autoscaler.yaml.5").read_text()
-    rules = (system / "usr/local/share/doc/vcpu-autoscaler/prometheus/vcpu-autoscaler.rules.yaml").read_text()
+    documents = system / "usr/local/share/doc/vcpu-autoscaler"
+    assert dead_links(documents) == set()
+    rules = (documents / "deploy/prometheus/vcpu-autoscaler.rules.yaml").read_text()
     (runbook,) = set(re.findall(r"section \w+ of\s+/(\S+)", rules))
     assert "### VcpuAutoscalerDown" in (system / runbook).read_text()
     compiled = (system / "opt/vcpu-autoscaler/lib").rglob("*.pyc")

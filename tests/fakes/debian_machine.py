@@ -1,8 +1,9 @@
 """A machine with Debian and systemd: a root of that release as debootstrap made it, booted in namespaces.
 
 Its systemd is real, and is process 1 of what it runs; the kernel is the host's. Invariants: what happens in
-it lies on a file system in memory over the root, which stays as it is; it has no network but its own loopback
-once it is booted; all of it ends with `close`, or with the process that made it.
+it lies on a file system in memory over the root, which stays as it is; once booted it has no network but its
+own loopback, and a single command the host's where that is asked for; all of it ends with `close`, or with
+the process that made it.
 """
 
 from __future__ import annotations
@@ -107,17 +108,17 @@ class DebianMachine:
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command as root; with `check` it has to succeed."""
-        done = subprocess.run(
-            (*self.enter, *command),
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-        assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-        return done
+        return _done((*self.enter, *command), {}, PATIENCE_S, check=check)
+
+    def run_online(self, *command: str) -> None:
+        """The same in the host's network, with what the host's pip goes by."""
+        enter = ("nsenter", f"--target={self._first}", *(word for word in _ALL if word != "--net"), "--")
+        known = {
+            name: value
+            for name, value in os.environ.items()
+            if name.startswith("PIP_") or name.lower().endswith("_proxy")
+        }
+        _done((*enter, *command), known, 5 * PATIENCE_S, check=True)
 
     def say(self, *command: str, check: bool = True) -> str:
         """What a command prints."""
@@ -164,6 +165,23 @@ class DebianMachine:
                     if state in {"running", "degraded"}:
                         return int(child)
             time.sleep(0.1)
+
+
+def _done(
+    words: tuple[str, ...], known: dict[str, str], patience_s: float, *, check: bool
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        words,
+        env={"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
+        | known,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=patience_s,
+        check=False,
+    )
+    assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    return done
 
 
 _ALL = ("--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup")

@@ -95,18 +95,21 @@ def own_lateness(service: RunningService) -> Callable[[], float]:
 @contextlib.contextmanager
 def sampled_ratio(service: RunningService, interval_s: float) -> Iterator[Callable[[], float]]:
     """Look, for the block, when a few guests are sampled; tells the share that there was of those due."""
-    seen: set[tuple[str, float]] = set()
+    newest: dict[str, float] = {}
+    count = itertools.count()
     done, began_s = threading.Event(), time.monotonic()
 
     def look() -> None:
         while not done.wait(interval_s / 5):
             for domain in service.get("/api/v1/domains"):
-                seen.add((domain["name"], domain["last_sample_wall_s"]))
+                name, at_s = domain["name"], domain["last_sample_wall_s"]
+                # It is reckoned anew from the age, and so not to the last digit what it was.
+                if at_s - newest.setdefault(name, at_s) > interval_s / 2:
+                    newest[name] = at_s
+                    next(count)
 
     def ratio() -> float:
-        guests = len({name for name, _ in seen})
-        # The first of each was there before.
-        return (len(seen) - guests) / (guests * ((time.monotonic() - began_s) // interval_s))
+        return next(count) / (len(newest) * ((time.monotonic() - began_s) // interval_s))
 
     looking = threading.Thread(target=look)
     looking.start()

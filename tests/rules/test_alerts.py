@@ -39,7 +39,7 @@ def test_every_alert_is_seen_to_fire_and_to_keep_quiet() -> None:
 @pytest.mark.parametrize("alert", ALERTS)
 def test_every_alert_has_a_section_in_the_runbook_and_names_it(alert: str) -> None:
     assert README.read_text().count(f"\n### {alert}\n") == 1
-    installed = "/usr/share/doc/vcpu-autoscaler/prometheus/README.md"
+    installed = "/usr/share/doc/vcpu-autoscaler/deploy/prometheus/README.md"
     assert ALERTS[alert]["annotations"]["runbook"] == f"section {alert} of {installed}"
 
 

@@ -9,6 +9,7 @@ import pytest
 from autoscaler.backends.address import TcpAddress, UnixAddress
 from autoscaler.backends.qmp.guests import QmpGuest
 from autoscaler.core.deadlines import DeadlineSettings
+from autoscaler.service import config as configuration
 from autoscaler.service.config import (
     Config,
     HostLimits,
@@ -399,6 +400,20 @@ def test_a_monitor_or_an_agent_on_tcp_is_warned_of_at_its_place(
     assert (warning.line, warning.column) == (2, line.index(f"'{address}'") + 1)
     assert address in warning.message
     assert "mode 0600, and write unix:/absolute/path" in warning.message
+
+
+def test_an_actuator_that_runs_here_and_is_not_named_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "version: 1\nconnections: [{libvirt: 'test:///default'}]\n"
+    socket = tmp_path / "socket"
+    monkeypatch.setattr(configuration, "INSTALLED_SOCKET", socket)
+    assert load(tmp_path, text).warnings == ()
+    socket.touch()
+    (warning,) = load(tmp_path, text).warnings
+    assert warning.line == 2
+    assert f"add `actuator: {socket}`" in warning.message
+    assert load(tmp_path, f"{text}actuator: {socket}\n").warnings == ()
 
 
 def test_a_missing_file_is_a_problem(tmp_path: Path) -> None:

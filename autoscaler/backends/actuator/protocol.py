@@ -13,12 +13,15 @@ than `MOST_REQUEST_BYTES`.
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 
 from autoscaler import errors
 from autoscaler.backends.plain_values import PlainValues
 from autoscaler.core import acpi, model, owner
 from autoscaler.errors import AutoscalerError
 
+INSTALLED_SOCKET = Path("/run/vcpu-autoscaler-actuator/socket")
+"""Where the actuator of an installation is asked."""
 MOST_REQUEST_BYTES = 2048
 MOST_ANSWER_BYTES = 64 * 1024 * 1024
 """Of a few thousand domains, all that is known."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from autoscaler.service.journal_schema import SCHEMA_VERSION
 from tests.fakes.debian_machine import DebianMachine
 from tests.fakes.packaged_service import (
     ACTUATOR,
@@ -127,6 +128,12 @@ def test_a_service_that_hangs_is_ended_by_the_watchdog_and_started_again(machine
     machine.run("rm", "--recursive", f"/run/systemd/system/{UNIT}.d")
 
 
+def schema_of(machine: DebianMachine) -> int:
+    """The schema that the journal has."""
+    asked = f"sqlite3.connect('{STATE}/journal.sqlite').execute('PRAGMA user_version').fetchone()[0]"
+    return int(machine.say("python3", "-c", f"import sqlite3; print({asked})"))
+
+
 def test_edits_and_state_outlive_an_upgrade_and_a_downgrade_and_what_is_disabled_stays_so(
     machine: DebianMachine, package: Path, newer: Path
 ) -> None:
@@ -135,6 +142,7 @@ def test_edits_and_state_outlive_an_upgrade_and_a_downgrade_and_what_is_disabled
     machine.write(OWN, POLICY)
     machine.path(OBSERVE).unlink()
     machine.write(f"{STATE}/kept", "")
+    machine.run("autoscaler", "pause", "--all")
     for file, version in ((newer, "9.0.0-1"), (package, "0.")):
         before = shown(machine, "MainPID")
         install(machine, file)
@@ -147,6 +155,8 @@ def test_edits_and_state_outlive_an_upgrade_and_a_downgrade_and_what_is_disabled
         assert machine.path(OWN).read_text() == POLICY
         assert not machine.path(OBSERVE).exists()
         assert {"kept", "journal.sqlite"} <= {path.name for path in machine.path(STATE).iterdir()}
+        assert "paused" in machine.say("autoscaler", "status", check=False)
+        assert schema_of(machine) == SCHEMA_VERSION + 1
     machine.run("systemctl", "disable", "--now", UNIT, ACTUATOR, BOUNDS)
     install(machine, newer)
     for unit in (UNIT, ACTUATOR, BOUNDS):
