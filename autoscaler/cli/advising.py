@@ -19,6 +19,7 @@ from autoscaler.policyfile.values import write_ratio
 from autoscaler.policyfile.written import pattern_of, written
 from autoscaler.replay.advise import CHOOSING_RATIO, GAIN_RATIO
 from autoscaler.replay.report.blocks import Grid
+from autoscaler.replay.report.sections import named
 from autoscaler.replay.report.tables import percent
 from autoscaler.replay.simulated_guest import policy_of
 from autoscaler.service.advice import AdvicePart
@@ -53,7 +54,11 @@ def run_advise(asked: Asked, output: Output) -> None:
         raise typer.BadParameter(f"{asked.yaml} exists; name a new file", param_hint="--yaml")
     policies = None if asked.policy is None else read_policies(asked.policy, "--policy", command="advise")
     demand = read_demand(asked.sources)
-    notes = [*demand.notes, *(() if policies is None else unmatched(policies, demand.traces))]
+    notes = [
+        *demand.notes,
+        *_made_up([trace.domain for trace in demand.traces if trace.interpolated]),
+        *(() if policies is None else unmatched(policies, demand.traces)),
+    ]
     for note in notes:
         typer.echo(f"autoscaler advise: {note}", err=True)
     bases = {trace.domain: _base(trace, policies) for trace in demand.traces}
@@ -66,6 +71,14 @@ def run_advise(asked: Asked, output: Output) -> None:
         print_grid(_table(advices))
         for advice in advices:
             typer.echo(f"\n{printable(advice.domain)}: {advice.why}")
+
+
+def _made_up(interpolated: Sequence[str]) -> Iterator[str]:
+    if interpolated:
+        yield (
+            f"what lies between the rows of {named(interpolated)} is interpolated, for they are further "
+            "apart than steps: that flatters what is advised"
+        )
 
 
 def _base(trace: Trace, policies: TriedPolicies | None) -> Policy | None:

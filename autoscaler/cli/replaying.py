@@ -124,6 +124,8 @@ def _drawn(traces: Sequence[Trace], trial: Trial, tried: Sequence[Tried]) -> lis
     worst = set(titles)
     if len(ranked) > _MOST_DRAWN:
         titles[ranked[len(ranked) // 2]] = "the domain in the middle"
+    for name in titles.keys() & {trace.domain for trace in traces if trace.interpolated}:
+        titles[name] += ", interpolated"
     with progress("replaying what is drawn") as tell:
         courses = draw(traces, list(titles), trial, tell)
     return [
@@ -138,7 +140,7 @@ def _terms(
     traces: Sequence[Trace], trial: Trial, demand: Demand, asked: Asked, notes: Sequence[str]
 ) -> Terms:
     days = [trace.span_s / 86400 for trace in traces]
-    coarse = sum(day for trace, day in zip(traces, days, strict=True) if trace.interpolated)
+    made_up = [trace for trace in traces if trace.interpolated]
     objectives = {trial.judging(trace.domain)[0].objective_ratio for trace in traces}
     return Terms(
         version=__version__,
@@ -149,7 +151,8 @@ def _terms(
         step_s=traces[0].step_s,
         lag_s=trial.circumstances.lag.plugged.at(0.5),
         seed=trial.circumstances.seed,
-        interpolated_ratio=coarse / sum(days),
+        interpolated_ratio=sum(trace.span_s / 86400 for trace in made_up) / sum(days),
+        interpolated=tuple(trace.domain for trace in made_up),
         objective_ratio=objectives.pop() if len(objectives) == 1 else None,
         circumstances=told(trial.circumstances),
         optimum=_OPTIMUM,
@@ -176,7 +179,7 @@ def _print(replayed: Replayed, output: Output) -> None:
     print_grid(standings_table(replayed.standings))
     if replayed.changes is not None:
         typer.echo()
-        print_grid(changes_table(replayed.changes[:_MOST_TOLD]))
+        print_grid(changes_table(replayed.changes[:_MOST_TOLD], replayed.terms.interpolated))
         left = len(replayed.changes) - _MOST_TOLD
         if left > 0:
             typer.echo(f"and {left} more: --output json and --report have them all")

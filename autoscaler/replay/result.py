@@ -49,6 +49,8 @@ class Terms:
     seed: int
     interpolated_ratio: float
     """Share of the domain-days whose recording is coarser than a step."""
+    interpolated: tuple[str, ...]
+    """The domains of these."""
     objective_ratio: float | None
     """What is promised; None: domains have different objectives."""
     circumstances: tuple[str, ...]

@@ -58,6 +58,7 @@ def replayed(*domains: str) -> Replayed:
         lag_s=30.0,
         seed=7,
         interpolated_ratio=0.25,
+        interpolated=tuple(domains[1:]),
         objective_ratio=0.99,
         circumstances=("1 % of the samples are missing",),
         optimum="the fewest priced cost with no slice bad",

@@ -56,6 +56,11 @@ def test_what_it_proposes_is_told_in_every_form_and_is_a_policy_that_check_accep
     assert "# flat: leave it: " in text
 
 
+def test_a_domain_that_is_interpolated_is_named() -> None:
+    result = autoscaler("advise", "flat.csv", "--lag", "10", "--jobs", "1", "--step", "30s")
+    assert "what lies between the rows of flat is interpolated" in result.stderr
+
+
 def test_the_table_says_what_to_leave_and_what_is_kept_as_it_is() -> None:
     result = autoscaler("advise", "flat.csv", *LITTLE)
     assert result.exit_code == 0, result.output

@@ -148,6 +148,18 @@ def test_a_report_is_written_where_it_was_asked_for(folder: Path) -> None:
     }
 
 
+def test_a_domain_that_is_interpolated_is_named_and_its_picture_says_so() -> None:
+    rows = [f"slow,{1_700_000_000 + second},0.4" for second in range(0, 3600, 300)]
+    Path("slow.csv").write_text("\n".join(["domain,timestamp_s,demand_vcpus", *rows]) + "\n")
+    result = replay("demand.csv", "slow.csv", "--no-baselines", "--report", "out")
+    assert "33 % of the domain-days were recorded more coarsely than a step (slow)" in result.stdout
+    captions = [line for line in Path("out/report.md").read_text().splitlines() if "Demand and vCPUs" in line]
+    assert [("interpolated" in caption) for caption in captions] == [
+        ("slow" in caption) for caption in captions
+    ]
+    assert json.loads(Path("out/report.json").read_text())["terms"]["interpolated"] == ["slow"]
+
+
 def test_a_folder_that_holds_something_else_is_refused_before_anything_is_read(folder: Path) -> None:
     result = replay("absent.csv", "--report", str(folder))
     assert result.exit_code == 1

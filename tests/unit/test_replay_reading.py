@@ -271,6 +271,23 @@ def test_percents_that_never_exceed_1_are_doubted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("start", "doubted"),
+    [
+        pytest.param(28_333_333, True, id="minutes since the epoch"),
+        pytest.param(19_675, True, id="days since the epoch"),
+        pytest.param(0, False, id="seconds since its own start"),
+        pytest.param(1_700_000_000, False, id="seconds since the epoch"),
+    ],
+)
+def test_times_that_seem_to_count_something_longer_than_seconds_are_doubted(
+    tmp_path: Path, start: int, *, doubted: bool
+) -> None:
+    rows = [("web", start + row, 1) for row in range(60)]
+    told = read(written(tmp_path, csv_of(rows, "domain,timestamp_s,demand_vcpus"))).repairs
+    assert ["minutes, hours or days since the epoch?" in sentence for sentence in told] == [True] * doubted
+
+
+@pytest.mark.parametrize(
     ("demand", "line"),
     [
         pytest.param([1, 1.2] * 10 + [25, 30] * 10, 22, id="for good, into the tens"),
@@ -377,6 +394,9 @@ GOOD = "web,0,1\nweb,10,1\n"
             HEADER + "web,1633478400000,1\n", ":2: the time 1633478400000 seems to be in milli", id="ms"
         ),
         pytest.param(HEADER + "web,1633478400000000,1\n", "seems to be in microseconds", id="us"),
+        pytest.param(
+            HEADER + "web,inf,1\n", ":2: the time is inf: seconds since the epoch are", id="no time"
+        ),
         pytest.param(HEADER + "web,1633478400000000000,1\n", "seems to be in nanoseconds", id="ns"),
         pytest.param(
             HEADER + "web,0,1\nweb,60000,1\nweb,120000,1\n",

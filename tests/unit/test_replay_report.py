@@ -115,12 +115,12 @@ def test_a_hostile_name_makes_no_line_cell_link_or_tag_in_the_markdown(folder: P
 
 @pytest.mark.parametrize("file", ["report.html", "report.md"])
 def test_every_form_states_on_what_terms_the_figures_were_got(folder: Path, file: str) -> None:
-    text = (folder / file).read_text()
+    text = (folder / file).read_text().replace("\\", "")
     for fact in (
         "demand.csv",
         "which nothing is to be tuned on",
         "30 s from a decision",
-        "25 % of the domain-days",
+        "25 % of the domain-days were recorded more coarsely than a step (web-2)",
         "which flatters every strategy that reacts",
         "1 % of the samples are missing",
         "the fewest priced cost with no slice bad",
@@ -128,6 +128,11 @@ def test_every_form_states_on_what_terms_the_figures_were_got(folder: Path, file
         "a gap",
     ):
         assert fact in text
+
+
+@pytest.mark.parametrize("file", ["report.html", "report.md"])
+def test_the_row_of_an_interpolated_domain_says_so(folder: Path, file: str) -> None:
+    assert (folder / file).read_text().replace("\\", "").count("web-2 (interpolated)") == 1
 
 
 @pytest.mark.parametrize("file", ["report.html", "report.md"])

@@ -188,6 +188,6 @@ class Decoder:
 
 def _no_time(time: float) -> str:
     for least, unit in _FINER:
-        if time >= least:
+        if least <= time < np.inf:
             return f"the time {time:.0f} seems to be in {unit}: seconds are wanted"
     return f"the time is {time:g}: {_SECONDS}"

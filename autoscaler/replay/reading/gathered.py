@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscaler.replay.findings import Mend, TooManyProblems, shown
+from autoscaler.replay.reading.cells import number
 from autoscaler.replay.reading.decoded import MOST_PERCENT, Decoded, Decoder, Faults
 from autoscaler.replay.reading.shapes import Unit
 from autoscaler.replay.recording import Recording
@@ -34,6 +35,9 @@ _ANOTHER_UNIT = 10.0
 """So many times what it was before, and so many vCPUs, looks like percent."""
 _LEAST_ROWS = 3
 """On either side, for a level."""
+_NEAR_START_S, _EARLY_S = 10_000.0, 1e8
+"""Traces that count from their own start begin before the one, recordings after the other, which is in 1973:
+today is 20,000 days, or 30 million minutes, after the epoch."""
 
 
 class Gathered:
@@ -88,6 +92,12 @@ class Gathered:
             repairs.note(
                 self._place,
                 "all percents are at or below 1: a ratio? then multiply it by 100; it is taken as percent",
+            )
+        if decoder.shape.clock is number and _NEAR_START_S < decoded.begin_s.min() < _EARLY_S:
+            repairs.note(
+                self._place,
+                "the times begin in 1970 to 1973: minutes, hours or days since the epoch? they are taken as "
+                "seconds",
             )
         order = np.argsort(of_domain, kind="stable")
         ends = np.cumsum(np.bincount(of_domain))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from autoscaler.replay.compare import Change
     from autoscaler.replay.result import Replayed, Terms
 
+_MOST_NAMED = 5
 _MEANINGS = (
     "J is the priced cost: vCPU-minutes, and each vCPU added or removed at its price.",
     (
@@ -46,7 +47,8 @@ def sections(replayed: Replayed, pictures: Sequence[Shown]) -> tuple[Section, ..
         Section("Every strategy", (standings_table(replayed.standings), *_of(by_file, "scatter.png"))),
     ]
     if replayed.changes is not None:
-        found.append(Section("New against old, domain by domain", (changes_table(replayed.changes),)))
+        changes = changes_table(replayed.changes, replayed.terms.interpolated)
+        found.append(Section("New against old, domain by domain", (changes,)))
     if replayed.lags:
         text = "The same replay with another lag from decision to running vCPU: J over the optimum's."
         found.append(
@@ -73,9 +75,10 @@ def facts(terms: Terms) -> tuple[tuple[str, str], ...]:
     """On what terms the figures were got, as pairs of words."""
     objective = "differs by domain" if terms.objective_ratio is None else f"{100 * terms.objective_ratio:g} %"
     made_up = (
-        f"{percent(terms.interpolated_ratio, 0)} of the domain-days were recorded more coarsely than a step; "
-        "what lies between is interpolated, which flatters every strategy that reacts"
-        if terms.interpolated_ratio
+        f"{percent(terms.interpolated_ratio, 0)} of the domain-days were recorded more coarsely than a step "
+        f"({named(terms.interpolated)}); what lies between is interpolated, which flatters every strategy "
+        "that reacts"
+        if terms.interpolated
         else "none of the demand"
     )
     return (
@@ -120,8 +123,13 @@ def _against(changes: Sequence[Change], broken: Sequence[Change]) -> Iterator[Se
         f"and {count[Verdict.SAME]} the same. Both are judged by what the old policy promises."
     )
     if broken:
-        named = ", ".join(change.domain for change in broken[:5]) + (" and others" if broken[5:] else "")
+        domains = named([change.domain for change in broken])
         yield Sentence(
-            f"The new policy breaks the SLA of {len(broken)} domains that the old one kept: {named}.",
+            f"The new policy breaks the SLA of {len(broken)} domains that the old one kept: {domains}.",
             alarming=True,
         )
+
+
+def named(domains: Sequence[str]) -> str:
+    """A few of them by name."""
+    return ", ".join(domains[:_MOST_NAMED]) + (" and others" if domains[_MOST_NAMED:] else "")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from autoscaler.replay.report.blocks import Grid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from autoscaler.replay.compare import Change
     from autoscaler.replay.result import LagRow, Standing
@@ -48,22 +48,23 @@ def _standing(standing: Standing) -> tuple[str, ...]:
     )
 
 
-def changes_table(changes: Sequence[Change]) -> Grid:
-    """A row for each domain, the new policy's figures after the old one's."""
+def changes_table(changes: Sequence[Change], interpolated: Collection[str]) -> Grid:
+    """A row for each domain, the new policy's figures after the old one's; interpolated ones are labelled."""
+    made_up = frozenset(interpolated)
     return Grid(
         headings=(
             *("Domain", "Fares", "Why", "Attained", "Bad slices", "vCPU-hours", "Adds", "Removals", "J"),
         ),
-        rows=tuple(_change(change) for change in changes),
+        rows=tuple(_change(change, interpolated=change.domain in made_up) for change in changes),
         words=frozenset({0, 1, 2}),
         marked=frozenset(number for number, change in enumerate(changes) if change.breaks_sla),
     )
 
 
-def _change(change: Change) -> tuple[str, ...]:
+def _change(change: Change, *, interpolated: bool) -> tuple[str, ...]:
     old, new = change.old, change.new
     return (
-        change.domain,
+        change.domain + (" (interpolated)" if interpolated else ""),
         "breaks its SLA" if change.breaks_sla else str(change.verdict),
         change.why,
         f"{percent(old.attained_ratio, 2)} -> {percent(new.attained_ratio, 2)}",
