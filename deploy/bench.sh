@@ -12,6 +12,7 @@ Usage: sh deploy/bench.sh [NAME...] [--output json]
 
 Runs the named benchmarks, or all, and prints a table of figures; with --output json one JSON object a
 line and nothing else on standard output. Figures only: a slow machine is no failure.
+The names "table" and "lags" replay recorded demand: VCPU_AUTOSCALER_TRACES=FOLDER says where that lies.
 Installs first what is missing (see deploy/README.md).
 END
 }

@@ -13,6 +13,7 @@ from tests.bench.lag import lag
 from tests.bench.loop import overhead, reaction, warm
 from tests.bench.page import page
 from tests.bench.policies import check
+from tests.bench.recorded import lags, table
 from tests.bench.replay import replay
 from tests.bench.scrape import scrape
 from tests.bench.tick import tick
@@ -28,6 +29,8 @@ BENCHMARKS = {
     "tick": tick,
     "check": check,
     "replay": replay,
+    "table": table,
+    "lags": lags,
     "isolation": isolation,
     "recovery": recovery,
     "crash": crash,
