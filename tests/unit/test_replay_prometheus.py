@@ -124,6 +124,29 @@ def test_the_first_metric_that_the_server_has_is_taken_unless_one_is_named(
         read(server, metric="x")
 
 
+def test_domains_that_only_another_metric_knows_are_said(server: ScriptedPrometheus) -> None:
+    server.scraped(DEMAND, lambda _: 2, every_s=15, until_s=HOUR_S, domain="web", instance="a")
+    for domain in ("web", "db", "mail"):
+        server.scraped(TIME, lambda at: at, every_s=15, until_s=HOUR_S, domain=domain, instance="b")
+
+    (told,) = read(server, step_s=15).repairs
+    assert told.startswith(f"{server.url}: 2 domains were not read, such as db: {DEMAND} does not have them")
+    assert told.endswith("--metric domain-time has")
+    assert [trace.domain for trace in read(server, step_s=15, metric="domain-time").traces] == [
+        "db",
+        "mail",
+        "web",
+    ]
+
+
+def test_that_use_is_less_than_demand_is_said(server: ScriptedPrometheus) -> None:
+    server.scraped(TIME, lambda at: at, every_s=15, until_s=HOUR_S, domain="web")
+
+    assert read(server, step_s=15).repairs == (
+        f"{server.url}: {TIME} has what guests used: where vCPUs lacked, less than they wanted",
+    )
+
+
 def test_domains_of_one_name_on_two_hosts_are_two(server: ScriptedPrometheus) -> None:
     server.scraped(TIME, lambda at: at, every_s=15, until_s=HOUR_S, domain="web", instance="a")
     server.scraped(TIME, lambda at: 2 * at, every_s=15, until_s=HOUR_S, domain="web", instance="b")
@@ -131,9 +154,7 @@ def test_domains_of_one_name_on_two_hosts_are_two(server: ScriptedPrometheus) ->
     reading = read(server, step_s=15)
 
     assert [(t.domain, round(float(t.demand_vcpus[0]))) for t in reading.traces] == [("web", 1), ("web#2", 2)]
-    assert reading.repairs == (
-        f"{server.url}: a domain called web was there before; this one is called web#2",
-    )
+    assert f"{server.url}: a domain called web was there before; this one is called web#2" in reading.repairs
 
 
 def test_what_was_not_scraped_is_a_gap_and_said(server: ScriptedPrometheus) -> None:

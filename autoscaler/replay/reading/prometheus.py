@@ -70,6 +70,13 @@ def from_prometheus(
         interval_s = max(step_s, found.scrape_s)
         series = _pages(server, found, start_s, end_s, interval_s, progress)
         counts = _counts(server, found.metric, start_s, end_s)
+        for note in _left_unread(server, asked, found, start_s, end_s):
+            repairs.note(server.url, note)
+    if found.metric.counter:
+        repairs.note(
+            server.url,
+            f"{found.metric.metric} has what guests used: where vCPUs lacked, less than they wanted",
+        )
     evened = Evened(step_s=step_s, seed=seed, problems=problems, repairs=repairs)
     evened.add(_recordings(server.url, series, counts, found, interval_s, problems))
     return evened.reading()
@@ -79,6 +86,8 @@ def from_prometheus(
 class _Found:
     metric: Metric
     series: int
+    domains: frozenset[str]
+    """By their names alone: who exports another metric is another instance."""
     scrape_s: float
 
 
@@ -92,19 +101,45 @@ def _found(server: PrometheusServer, metrics: tuple[Metric, ...], start_s: float
     """Which of the metrics the server has, and how often it was scraped."""
     window_s = _window_s(start_s, end_s)
     for metric in metrics:
-        query = metric.scrapes_query(window_s)
-        result = server.matrix(query, start_s=start_s + window_s, end_s=end_s, step_s=window_s)
+        scraped = _scraped(server, metric, start_s, end_s)
         looks = [
             (scrapes, at, sorted(labels))
-            for labels, points in _parsed(server.url, result)
+            for labels, points in scraped
             for at, scrapes in zip(points.times, points.values, strict=True)
         ]
         if looks:
             _, at_s, labels = max(looks)
             query = metric.samples_query(labels, min(window_s, _LOOK_S))
-            return _Found(metric, len(result), _scrape_s(server, query, at_s, window_s))
+            return _Found(metric, len(scraped), _domains(scraped), _scrape_s(server, query, at_s, window_s))
     names = ", ".join(metric.metric for metric in metrics)
     raise TraceError(f"{server.url}: it has none of {names} in that time; does it scrape the hosts?")
+
+
+def _scraped(
+    server: PrometheusServer, metric: Metric, start_s: float, end_s: float
+) -> list[tuple[Labels, _Points]]:
+    """How often each series was scraped in each of some windows."""
+    window_s = _window_s(start_s, end_s)
+    query = metric.scrapes_query(window_s)
+    result = server.matrix(query, start_s=start_s + window_s, end_s=end_s, step_s=window_s)
+    return list(_parsed(server.url, result))
+
+
+def _domains(scraped: list[tuple[Labels, _Points]]) -> frozenset[str]:
+    return frozenset(dict(labels).get(_DOMAIN, "") for labels, _ in scraped)
+
+
+def _left_unread(
+    server: PrometheusServer, metrics: tuple[Metric, ...], found: _Found, start_s: float, end_s: float
+) -> Iterator[str]:
+    """What the server knows of domains that the metric which was taken does not have."""
+    for metric in metrics[metrics.index(found.metric) + 1 :]:
+        more = sorted(_domains(_scraped(server, metric, start_s, end_s)) - found.domains)
+        if more:
+            yield (
+                f"{len(more)} domains were not read, such as {more[0]}: {found.metric.metric} does not have "
+                f"them, --metric {metric.name} has"
+            )
 
 
 def _scrape_s(server: PrometheusServer, query: str, at_s: float, window_s: float) -> float:
