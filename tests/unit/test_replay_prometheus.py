@@ -200,10 +200,30 @@ def test_a_server_without_any_of_the_metrics_is_an_error(server: ScriptedPrometh
     assert f"it has none of {DEMAND}, libvirt_domain_vcpu_time_seconds_total" in error_of(server)
 
 
-def test_a_series_without_a_domain_is_an_error(server: ScriptedPrometheus) -> None:
-    server.scraped(DEMAND, lambda _: 1, every_s=10, until_s=HOUR_S, guest="web")
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param({"guest": "web"}, id="none"),
+        pytest.param({"domain": " "}, id="blank"),
+        pytest.param({"domain": "n" * 256}, id="longer than any"),
+        pytest.param({"domain": "a\x1b[2J"}, id="escapes"),
+    ],
+)
+def test_a_series_without_the_name_of_a_domain_is_an_error(
+    server: ScriptedPrometheus, labels: dict[str, str]
+) -> None:
+    server.scraped(DEMAND, lambda _: 1, every_s=10, until_s=HOUR_S, **labels)
 
     assert "a series has no usable label 'domain'" in error_of(server)
+
+
+def test_points_without_a_value_are_gaps_and_said(server: ScriptedPrometheus) -> None:
+    server.scraped(DEMAND, lambda at: at if at < 600 else math.nan, every_s=10, until_s=HOUR_S, domain="web")
+
+    reading = read(server)
+
+    assert int(np.isnan(reading.traces[0].demand_vcpus).sum()) == 301
+    assert reading.repairs == (f"{server.url}: 301x: rows without a value are gaps",)
 
 
 def test_a_server_full_of_faults_is_left_after_20(server: ScriptedPrometheus) -> None:
@@ -304,6 +324,17 @@ def cut(handler: BaseHTTPRequestHandler) -> None:
             partial(reply, status=200, answer={"data": {"resultType": "matrix", "result": [{"metric": 1}]}}),
             "a series is not written as Prometheus writes them",
             id="odd series",
+        ),
+        pytest.param(
+            partial(
+                reply,
+                status=200,
+                answer={
+                    "data": {"resultType": "matrix", "result": [{"metric": {}, "values": [[math.nan, 1]]}]}
+                },
+            ),
+            "a series has a time that is no number",
+            id="no time",
         ),
         pytest.param(garbage, "this is no web server: ", id="another protocol"),
         pytest.param(cut, "the connection ended within an answer", id="half an answer"),

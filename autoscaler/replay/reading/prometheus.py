@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscaler.core.model import MOST_VCPUS
-from autoscaler.replay.findings import Problems, Repairs, TraceError
+from autoscaler.replay.findings import Mend, Problems, Repairs, TraceError
+from autoscaler.replay.reading.gathered import name_fault
 from autoscaler.replay.reading.prometheus_metrics import METRICS, metric_named
 from autoscaler.replay.reading.prometheus_server import PrometheusServer
 from autoscaler.replay.reading.read import Evened, Reading
@@ -79,7 +80,7 @@ def from_prometheus(
             f"{found.metric.metric} has what guests used: where vCPUs lacked, less than they wanted",
         )
     evened = Evened(step_s=step_s, seed=seed, problems=problems, repairs=repairs)
-    evened.add(_recordings(server.url, series, counts, found, interval_s, problems))
+    evened.add(_recordings(server.url, series, counts, found, interval_s, problems, repairs))
     return evened.reading()
 
 
@@ -212,9 +213,12 @@ def _parsed(url: str, result: list[object]) -> Iterator[tuple[Labels, _Points]]:
         try:
             labels: Labels = frozenset((str(key), str(value)) for key, value in entry["metric"].items())  # type: ignore[index]
             pairs = entry["values"]  # type: ignore[index]
-            yield labels, _Points([float(at) for at, _ in pairs], [float(value) for _, value in pairs])
+            points = _Points([float(at) for at, _ in pairs], [float(value) for _, value in pairs])
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise TraceError(f"{url}: a series is not written as Prometheus writes them: {error}") from error
+        if not all(map(math.isfinite, points.times)):
+            raise TraceError(f"{url}: a series has a time that is no number")
+        yield labels, points
 
 
 def _recordings(
@@ -224,19 +228,23 @@ def _recordings(
     found: _Found,
     interval_s: float,
     problems: Problems,
+    repairs: Repairs,
 ) -> Iterator[Recording]:
     """A recording of each series; what a point says is of the time before it."""
     for labels, points in sorted(series.items(), key=lambda item: sorted(item[0])):
         domain = dict(labels).get(_DOMAIN, "")
         times, values = np.array(points.times), np.array(points.values)
         wrong = np.flatnonzero((values < 0) | (values > MOST_VCPUS))
-        if not domain or not domain.isprintable():
-            problems.add(url, None, f"a series has no usable label {_DOMAIN!r}: {sorted(labels)!r:.200}")
+        if fault := name_fault(domain):
+            named = f"{fault}; its labels are {sorted(labels)!r:.200}"
+            problems.add(url, None, f"a series has no usable label {_DOMAIN!r}: {named}")
         elif len(wrong):
             value, at_s = values[wrong[0]], times[wrong[0]]
             problems.add(url, None, f"{domain} has {value:g} vCPUs of demand at {at_s:.0f}: that cannot be")
         else:
             count = counts.get(_whose(labels), 0)
+            if unknown := int(np.isnan(values).sum()):
+                repairs.mended(url, None, Mend.EMPTY, domain=domain, rows=unknown)
             yield Recording(
                 domain=domain,
                 place=url,
