@@ -21,11 +21,11 @@ from autoscaler.service.metric_family import counter, gauge, info
 from autoscaler.service.removal_metrics import removal_families
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from prometheus_client import Metric
 
-    from autoscaler.service.metric_family import Labels
+    from autoscaler.service.metric_family import Labels, Row
     from autoscaler.service.snapshot import DomainSnapshot, Example, Snapshot
 
 _OF_ONE = ("domain",)
@@ -64,13 +64,18 @@ class SnapshotCollector(Collector):
 
 
 def _of_domains(domains: Sequence[DomainSnapshot]) -> Iterator[Metric]:
-    yield info("domain", "What governs the domain and how its load is read.", map(_told, domains))
+    yield info(
+        "domain",
+        "What governs the domain and how its load is read.",
+        ("cpu_source", "domain", "host", "mode", "policy", "uuid"),
+        map(_told, domains),
+    )
     yield gauge(
         "domain_vcpus",
         "vCPUs of the domain, by state.",
         ("domain", "state"),
         (
-            ((domain.label, state), float(count))
+            ((domain.label, state), count)
             for domain in domains
             for state, count in vcpu_counts(domain).items()
         ),
@@ -78,8 +83,8 @@ def _of_domains(domains: Sequence[DomainSnapshot]) -> Iterator[Metric]:
     yield gauge(
         "domain_condition",
         "What is wrong with it or was ordered for it: 1 as long as that is so.",
-        ("domain", "condition"),
-        (((domain.label, condition), 1.0) for domain in domains for condition in domain.conditions),
+        ("condition", "domain"),
+        (((condition, domain.label), 1.0) for domain in domains for condition in domain.conditions),
     )
     yield gauge(
         "domain_last_sample_timestamp_seconds",
@@ -93,15 +98,9 @@ def _of_domains(domains: Sequence[DomainSnapshot]) -> Iterator[Metric]:
     )
 
 
-def _told(domain: DomainSnapshot) -> Mapping[str, str]:
-    return {
-        "domain": domain.label,
-        "uuid": domain.view.id.uuid,
-        "host": domain.view.id.host,
-        "policy": domain.policy.name,
-        "mode": domain.policy.mode,
-        "cpu_source": domain.source or "none",
-    }
+def _told(domain: DomainSnapshot) -> Labels:
+    view, policy = domain.view.id, domain.policy
+    return domain.source or "none", domain.label, view.host, policy.mode, policy.name, view.uuid
 
 
 def vcpu_counts(domain: DomainSnapshot) -> dict[str, int]:
@@ -183,20 +182,20 @@ def _of_tallies(snapshot: Snapshot) -> Iterator[Metric]:
     yield counter(
         "decisions",
         "Decisions, by what they said and why.",
-        ("domain", "action", "reason"),
+        ("action", "domain", "reason"),
         (
-            ((domain.label, verdict, reason), count, None)
+            ((verdict, domain.label, reason), count, None)
             for domain in domains
             for (verdict, reason), count in domain.tally.decisions.items()
         ),
     )
-    yield counter("scaling_operations", "Changes begun.", ("domain", "direction"), _begun(snapshot))
+    yield counter("scaling_operations", "Changes begun.", ("direction", "domain"), _begun(snapshot))
     yield counter(
         "scaling_failures",
         "Changes that did not end well, and (outcome unknown) replies to one that were lost.",
-        ("domain", "direction", "outcome"),
+        ("direction", "domain", "outcome"),
         (
-            ((domain.label, direction, outcome), count, None)
+            ((direction, domain.label, outcome), count, None)
             for domain in domains
             for (direction, outcome), count in domain.tally.failures.items()
         ),
@@ -213,14 +212,14 @@ def _of_tallies(snapshot: Snapshot) -> Iterator[Metric]:
     )
 
 
-def _begun(snapshot: Snapshot) -> Iterator[tuple[Labels, float, Exemplar | None]]:
+def _begun(snapshot: Snapshot) -> Iterator[Row]:
     """Counts of changes, from nought on where such a change may come."""
     for domain in snapshot.domains:
         tally = domain.tally
         for direction in Direction:
             count, example = tally.operations.get(direction, 0), tally.examples.get(direction)
             if count or direction is not Direction.UNPLUG or domain.policy.down.idle_s is not None:
-                yield (domain.label, direction), count, _exemplar(example, snapshot.wall_s)
+                yield (direction, domain.label), count, _exemplar(example, snapshot.wall_s)
 
 
 def _exemplar(example: Example | None, now_s: float) -> Exemplar | None:
