@@ -18,6 +18,7 @@ from autoscaler.core.operation import Direction
 from autoscaler.core.slo import SliceOutcome
 from autoscaler.service.host_metrics import host_families, service_families
 from autoscaler.service.metric_family import counter, gauge, info
+from autoscaler.service.moving_counts import TOLD_S
 from autoscaler.service.removal_metrics import removal_families
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from autoscaler.service.snapshot import DomainSnapshot, Example, Snapshot
 
 _OF_ONE = ("domain",)
-_EXAMPLE_S = 300.0
-"""So long the decision behind a count is told: Prometheus keeps it at the first scrape that has it, and no
-scrapes are further apart, for it takes a series that has no sample for so long as gone."""
 
 
 class SnapshotCollector(Collector):
@@ -223,7 +221,10 @@ def _begun(snapshot: Snapshot) -> Iterator[Row]:
 
 
 def _exemplar(example: Example | None, now_s: float) -> Exemplar | None:
-    """The decision behind a count; None: there is none, it was not recorded, or it was told for long."""
-    if example is None or not example.decision_id or now_s - example.wall_s > _EXAMPLE_S:
+    """The decision behind a count; None: there is none, it was not recorded, or it was told for long enough.
+
+    Prometheus keeps it at the first scrape that has it.
+    """
+    if example is None or not example.decision_id or now_s - example.wall_s > TOLD_S:
         return None
     return Exemplar({"decision_id": str(example.decision_id)}, 1.0, example.wall_s)

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-TOLD_S = 300.0
-"""Prometheus takes a series that has no sample for so long as gone, so no scrapes are further apart."""
 AGAIN_S = 60.0
 """The longest that most leave between two scrapes."""
+TOLD_S = 3 * AGAIN_S
+"""Where it moves again, for one scrape as it stood and for two as it is, so that one of them may fail."""
 
 Key = TypeVar("Key")
 

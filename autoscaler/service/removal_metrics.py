@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 
 def removal_families(snapshot: Snapshot) -> Iterator[Metric]:
-    """Deadlines of the hosts; reports, file descriptors and removals under way of the domains.
+    """Deadlines of the hosts; removals under way and reports of the domains.
 
-    A domain whose policy asks for no vCPU back, and one whose firmware never said anything, has no series.
+    A domain whose policy asks for no vCPU back has no series, nor has one whose firmware says no more than
+    anybody needs.
     """
     domains = snapshot.domains
     yield gauge(
@@ -49,19 +50,7 @@ def removal_families(snapshot: Snapshot) -> Iterator[Metric]:
             ((domain.label, fate), count, None)
             for domain in domains
             for reports in (domain.view.reports,)
-            if reports.taken or reports.dropped
+            if reports.dropped
             for fate, count in (("taken", reports.taken), ("dropped", reports.dropped))
-        ),
-    )
-    yield gauge(
-        "domain_qemu_descriptors",
-        "File descriptors that the domain's QEMU has open, and may have.",
-        ("domain", "state"),
-        (
-            ((domain.label, state), float(count))
-            for domain in domains
-            for files in (domain.view.descriptors,)
-            if files is not None
-            for state, count in (("open", files.open), ("limit", files.limit))
         ),
     )

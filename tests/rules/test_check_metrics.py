@@ -10,7 +10,6 @@ from prometheus_client import CollectorRegistry
 from autoscaler.core.acpi import SlotReports
 from autoscaler.core.condition import Condition
 from autoscaler.core.decision import Verdict
-from autoscaler.core.model import Descriptors
 from autoscaler.core.operation import Direction, Outcome
 from autoscaler.core.reason import Reason
 from autoscaler.service.daemon import registry_of
@@ -52,9 +51,7 @@ def metrics(snapshot: Snapshot) -> str:
                         DOMAIN_SNAPSHOT,
                         tally=EVERYTHING,
                         conditions=dict.fromkeys(Condition, "x"),
-                        view=replace(
-                            VIEW, reports=SlotReports(taken=1), descriptors=Descriptors(open=1, limit=9)
-                        ),
+                        view=replace(VIEW, reports=SlotReports(taken=1, dropped=1)),
                     ),
                 ),
             ),
