@@ -74,6 +74,7 @@ SLO_KEYS: dict[str, Schema] = {
         figure("until the budget is spent at the pace of the last hour"),
         "never at that pace, or nothing burned in the last 5 minutes",
     ),
+    "last_slice_bad": flag("whether the last slice that was measured was bad"),
     "slices_total": map_of(whole("slices"), "all slices since the domain was first seen, by outcome"),
 }
 _LOAD = object_of(

@@ -11,8 +11,7 @@ import typer
 
 from autoscaler.cli.arguments import DomainArgument  # noqa: TC001 - typer reads it
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ask
-from autoscaler.cli.output import Output, OutputOption, folded, print_json
-from autoscaler.core.condition import AS_ORDERED
+from autoscaler.cli.output import Output, OutputOption, conditions_of, folded, print_json
 from autoscaler.policyfile.problem import printable
 
 _AGO = re.compile(r"(\d{1,6}(?:\.\d+)?)(s|m|h|d) ago")
@@ -85,12 +84,13 @@ def explain(
         return
     record = found["record"]
     first, last = (datetime.fromtimestamp(record[key]).astimezone() for key in ("at_wall_s", "until_wall_s"))
-    lasted = "" if record["repeats"] == 0 else f" to {last:%H:%M:%S}, {record['repeats'] + 1} times the same"
+    lasted = "" if record["repeats"] == 0 else f" to {last:%H:%M:%S}, the same {record['repeats'] + 1} times"
     typer.echo(printable(f"{record['domain']}, policy {record['policy']}, {first:%Y-%m-%d %H:%M:%S}{lasted}"))
     if found["note"]:
         typer.echo(f"  {'note':<9} {folded(found['note'], indent=_INDENT)}")
-    for condition, sentence in found["conditions"].items():
-        title = "order" if condition in AS_ORDERED else "problem"
-        typer.echo(f"  {title:<9} {folded(sentence, indent=_INDENT)}")
-    for step in found["steps"]:
-        typer.echo(f"  {step['stage']:<9} {folded(step['text'], indent=_INDENT)}")
+    conditions = list(conditions_of(found["conditions"]))
+    # An order that stands is told with what ends it, which its record does not say.
+    steps = [(step["stage"], step["text"]) for step in found["steps"]]
+    steps = [step for step in steps if step[0] != "order" or "order" not in dict(conditions)]
+    for title, text in (*conditions, *steps):
+        typer.echo(f"  {title:<9} {folded(text, indent=_INDENT)}")

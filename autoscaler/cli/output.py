@@ -19,17 +19,19 @@ import typer
 from rich.cells import cell_len
 
 from autoscaler.cli.fitting import LEAST, fitted, padded, shortened
+from autoscaler.core.condition import AS_ORDERED, LAST_SLICE_BAD, Condition
 from autoscaler.errors import AutoscalerError
 from autoscaler.policyfile.problem import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from _typeshed import ReadableBuffer
 
     from autoscaler.replay.report.blocks import Grid
 
 
+_NOT_QUITE = f"ok: {LAST_SLICE_BAD}"
 _LEAST_WIDTH = 20
 _LONGEST_NAME = 40
 """In columns of a terminal: on a wide one, too, what belongs together is not to be far apart."""
@@ -119,8 +121,17 @@ def say_where(text: str) -> None:
 
 
 def state_of(domain: Mapping[str, Any]) -> str:
-    """What is wrong with a domain or ordered for it, by the names of its conditions."""
-    return " ".join(domain["conditions"]) or "ok"
+    """What is wrong with a domain or ordered for it, by the names of its conditions, or that it is well."""
+    return " ".join(domain["conditions"]) or (_NOT_QUITE if domain["slo"]["last_slice_bad"] else "ok")
+
+
+def conditions_of(found: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What is wrong with a domain or ordered for it: a word for each, and it by its name and its sentence."""
+    for condition, sentence in found.items():
+        if condition in AS_ORDERED:
+            yield "order", sentence
+        else:
+            yield "risk" if condition == Condition.AT_RISK else "problem", f"{condition}: {sentence}"
 
 
 def print_table(

@@ -13,8 +13,17 @@ from autoscaler.cli.changes import outcome_of, verdict_of
 from autoscaler.cli.client import DEFAULT_SERVER, ServerOption, ServiceUnreachable, ask
 from autoscaler.cli.event_lines import EventLines
 from autoscaler.cli.following import MOST_AT_ONCE, Following
-from autoscaler.cli.output import Output, OutputOption, folded, print_json, print_table, say_where, state_of
-from autoscaler.core.condition import AS_ORDERED, urgency
+from autoscaler.cli.output import (
+    Output,
+    OutputOption,
+    conditions_of,
+    folded,
+    print_json,
+    print_table,
+    say_where,
+    state_of,
+)
+from autoscaler.core.condition import urgency
 from autoscaler.policyfile.problem import printable
 
 _POLL_S = 1.0
@@ -137,10 +146,7 @@ def show(
     for title, key in _CHANGES:
         if found[key] is not None:
             lines.append((title, _change(found[key])))
-    lines += [
-        ("Order" if condition in AS_ORDERED else "Problem", sentence)
-        for condition, sentence in found["conditions"].items()
-    ]
+    lines += [(title.capitalize(), text) for title, text in conditions_of(found["conditions"])]
     for title, text in lines:
         typer.echo(f"{title + ':':<{_INDENT}}{folded(text, indent=_INDENT)}")
     print_table(("Slot", "Plugged", "Online", "Last report of the guest's firmware"), _slots(found["slots"]))

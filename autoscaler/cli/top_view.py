@@ -231,7 +231,8 @@ def _style(domain: Json) -> str:
     """The colour of its state."""
     if urgency(domain["conditions"]).troubled:
         return "red"
-    return "yellow" if domain["conditions"] or _reason(domain) in HOST_SHORT else "green"
+    quite_well = not domain["slo"]["last_slice_bad"] and _reason(domain) not in HOST_SHORT
+    return "yellow" if domain["conditions"] or not quite_well else "green"
 
 
 def _kept(slo: Json) -> str:
@@ -249,7 +250,8 @@ def _left(slo: Json) -> str:
 
 def _short_state(domain: Json) -> str:
     """The same where there is no room for sentences: with the reason where nothing is to be said else."""
-    return state_of(domain) if domain["conditions"] else f"ok: {_reason(domain)}"
+    state = state_of(domain)
+    return f"ok: {_reason(domain)}" if state == "ok" else state
 
 
 def _reason(domain: Json) -> str:

@@ -65,6 +65,9 @@ AS_ORDERED = frozenset({Condition.PAUSED, Condition.ORDERED})
 NO_TROUBLE = AS_ORDERED | {Condition.AT_RISK}
 """What is shown and is no trouble: it wakes nobody and is not logged, for a risk comes and goes."""
 
+LAST_SLICE_BAD = "last slice bad"
+"""Said of a domain that shows no condition after a first bad slice: one alone may be all of a burst."""
+
 
 class Urgency(IntEnum):
     """How soon somebody has to look at a domain; who is shown first is the least."""

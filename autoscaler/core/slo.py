@@ -58,6 +58,8 @@ class SloReport:
     exhausted_in_s: float | None
     """When the budget is spent at the pace of the last hour; 0: it is, None: never at a pace within it, nor
     while the last 5 minutes burned nothing: the hour's pace is not that of now then."""
+    last_slice_bad: bool
+    """Whether the last slice that was measured was bad: one alone puts no promise at risk."""
     slices_total: Mapping[SliceOutcome, int]
     """All slices since the domain was first seen."""
 
@@ -167,6 +169,7 @@ class Slo:
             budget_remaining_ratio=1 - window.bad / budget,
             burn_rates={name: None if ratio is None else ratio / allowed for name, ratio in ratios.items()},
             exhausted_in_s=exhausted_in_s,
+            last_slice_bad=self._ledger.since_good().bad > 0,
             slices_total={
                 SliceOutcome.GOOD: ever.good,
                 SliceOutcome.BAD: ever.bad,

@@ -54,7 +54,11 @@ ANSWER: dict[str, Any] = {
     },
     "note": "",
     "conditions": {"breaking-sla": "domain 'web-1' kept\x1b its promise", "paused": "it is paused"},
-    "steps": [{"stage": "signals", "text": "busy\x1b"}, {"stage": "action", "text": "It stays."}],
+    "steps": [
+        {"stage": "signals", "text": "busy\x1b"},
+        {"stage": "order", "text": "It is paused."},
+        {"stage": "action", "text": "It stays."},
+    ],
 }
 
 
@@ -63,8 +67,9 @@ def test_an_explanation_is_one_line_a_step_and_cannot_steer_a_terminal(
 ) -> None:
     monkeypatch.setattr(explain_command, "ask", lambda *_, **__: ANSWER)
     lines = CliRunner().invoke(app, ["explain", "web-1"]).stdout.splitlines()
-    assert "12 times the same" in lines[0]
+    assert "the same 12 times" in lines[0]
     assert [line.split()[0] for line in lines[1:]] == ["problem", "order", "signals", "action"]
+    assert lines[1].startswith("  problem   breaking-sla: domain 'web-1' kept")
     assert not any("\x1b" in line for line in lines)
 
 
@@ -93,6 +98,7 @@ SLO = {
     "budget_remaining_ratio": 0.9977,
     "burn_rates": RATES,
     "exhausted_in_s": 200_000.0,
+    "last_slice_bad": False,
 }
 
 

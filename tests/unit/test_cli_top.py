@@ -196,6 +196,13 @@ def test_a_guest_that_its_host_keeps_from_more_is_not_green(answers: tuple[Json,
     assert "\x1b[33mok: stolen" in drawn((status, [stolen]), Sight(), color=True)
 
 
+def test_a_guest_whose_last_slice_was_bad_is_not_green(answers: tuple[Json, list[Json]]) -> None:
+    status, domains = answers
+    bad = domains[0] | {"conditions": {}, "slo": domains[0]["slo"] | {"last_slice_bad": True}}
+    for width in (80, 150):
+        assert "\x1b[33mok: last slice bad" in drawn((status, [bad]), Sight(), color=True, width=width)
+
+
 def test_what_troubles_the_service_has_a_line_of_its_own_and_the_rows_stand_still(
     answers: tuple[Json, list[Json]],
 ) -> None:

@@ -187,6 +187,13 @@ def test_a_report_counts_the_slices_of_the_window_with_unknown_ones_apart() -> N
     assert report.slices_total == {GOOD: 9, BAD: 1, UNKNOWN: 2}
 
 
+@pytest.mark.parametrize(
+    ("pattern", "bad"), [("", False), ("gb", True), ("gbu", True), ("gbg", False), ("uu", False)]
+)
+def test_a_report_says_whether_the_last_measured_slice_was_bad(pattern: str, bad: bool) -> None:  # noqa: FBT001
+    assert lived(pattern)[0].report().last_slice_bad is bad
+
+
 def test_the_budget_is_what_a_whole_window_may_have_of_bad_slices() -> None:
     assert lived("gb" * 7)[0].report().budget_remaining_ratio == pytest.approx(1 - 7 / 14.4)
     assert lived("gb" * 18)[0].report().budget_remaining_ratio == pytest.approx(1 - 18 / 14.4)

@@ -83,6 +83,13 @@ def test_a_guest_that_its_host_keeps_from_more_is_not_simply_ok() -> None:
     assert (row["state"], row["state@class"]) == ("ok: stolen", "ordered")
 
 
+def test_a_first_bad_slice_is_no_trouble_and_not_simply_ok() -> None:
+    slo = replace(DOMAIN_SNAPSHOT.slo, last_slice_bad=True)
+    row = row_of(replace(DOMAIN_SNAPSHOT, slo=slo), 0.0)
+    assert (row["state"], row["state@class"]) == ("ok: last slice bad", "ordered")
+    assert row_of(replace(DOMAIN_SNAPSHOT, slo=slo, conditions={Condition.HELD: "a"}), 0.0)["state"] == "held"
+
+
 def test_the_maximum_that_binds_is_named() -> None:
     for allowed, said in ((3, "policy 'web' allows at most 3"), (4, "the domain can have at most 4")):
         clamps = (Clamp(Reason.AT_MAX, 9, allowed),)

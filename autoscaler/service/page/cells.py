@@ -14,7 +14,7 @@ from math import floor
 from typing import TYPE_CHECKING
 
 from autoscaler.core.binding import sentence_of
-from autoscaler.core.condition import Urgency
+from autoscaler.core.condition import LAST_SLICE_BAD, Urgency
 from autoscaler.core.percent import percent
 from autoscaler.core.policy import Indicator
 from autoscaler.core.printable import printable
@@ -158,8 +158,9 @@ def _budget(domain: DomainSnapshot) -> Cells:
 def _state(domain: DomainSnapshot) -> Cells:
     """Its conditions, their sentences, and how soon somebody has to look at them."""
     rank, reason = domain.urgency, domain.decision.reason if domain.decision else None
-    if not domain.conditions and reason in HOST_SHORT:
-        return {"state": f"ok: {reason}", "state@class": "ordered", "told": ""}
+    almost = LAST_SLICE_BAD if domain.slo.last_slice_bad else reason if reason in HOST_SHORT else None
+    if not domain.conditions and almost:
+        return {"state": f"ok: {almost}", "state@class": "ordered", "told": ""}
     if not domain.conditions:
         return {"state": "ok", "state@class": "ok", "told": ""}
     kind = "trouble" if rank.troubled else "risk" if rank is Urgency.AT_RISK else "ordered"
