@@ -106,7 +106,7 @@ class Turns:
                 )
             if queue.out >= MOST_AT_ONCE:
                 raise TooMany(f"{queue.out} requests for domain {view.name} ({view.id.uuid}) are still out")
-            queue.rate.used(1, now_s)
+            queue.rate.used(now_s)
             queue.out += 1
         try:
             yield seat

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.core.model import Missing, MissingReason, RunState
+from autoscaler.core.model import CpuSource, Missing, MissingReason, RunState
 
 if TYPE_CHECKING:
     from autoscaler.core.model import DomainView, Observation, Sample
@@ -24,6 +24,14 @@ def as_missing(observation: Observation, view: DomainView) -> Missing:
         or f"the agent of domain {view.name!r} answered before and is gone: "
         "`systemctl start qemu-guest-agent` in the guest",
     )
+
+
+def lost_its_agent(sample: Sample, before: CpuSource | None) -> bool:
+    """Whether only the host side is left of a guest whose agent has answered before.
+
+    `before`: the source of the sample before this one; None: there was none.
+    """
+    return sample.source is CpuSource.HOST and before not in {None, CpuSource.HOST}
 
 
 def disbelief(view: DomainView, online: int, most: int) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.core.absence import as_missing, is_held, unbelievable
+from autoscaler.core.absence import as_missing, is_held, lost_its_agent, unbelievable
 from autoscaler.core.actuation import Actuation
 from autoscaler.core.by_hand import ByHand, Counts
 from autoscaler.core.corroboration import Corroboration
@@ -62,13 +62,8 @@ class DomainState:
     ) -> None:
         """Know a domain as it is now.
 
-        Args:
-            view: the host side of it.
-            policy: governs it.
-            now_s: `Clock.monotonic_s`, as everywhere here.
-            learned: what it taught before; None: nothing yet.
-            past: its changes of the last day, the oldest first.
-            deadlines: of its host, which its changes teach; None: as shipped, its own.
+        `learned`: what it taught before, None: nothing; `past`: its changes of a day, the oldest first;
+        `deadlines`: of its host, None: of its own, as shipped.
         """
         self.view = view
         self.policy = policy
@@ -178,7 +173,7 @@ class DomainState:
         given_back = self.removal.observed(view, now_s, held=held)
         seen_online = None
         others = not self.actuation.is_ours(view, given_back)
-        if isinstance(observation, Missing) or self._lost_its_agent(observation):
+        if isinstance(observation, Missing) or lost_its_agent(observation, self.source):
             self.missing, self.load, self.dropped = as_missing(observation, view), None, None
             if view.state is not RunState.RUNNING or is_stale(self.last_known_s, self.policy, now_s):
                 self._meter.reset()
@@ -298,10 +293,6 @@ class DomainState:
         if self.online_ids is None:
             self.learned.recommender.first_saw(online, at_s)
         self.online, self.online_ids, self._online_at_s = online, ids, at_s
-
-    def _lost_its_agent(self, sample: Sample) -> bool:
-        """Whether only the host side is left of a guest whose agent has answered before."""
-        return sample.source is CpuSource.HOST and self.source not in {None, CpuSource.HOST}
 
     def _only_late(self, missing: Missing) -> bool:
         """Whether all that is wrong is an answer that may still come."""

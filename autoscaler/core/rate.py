@@ -17,17 +17,14 @@ class ChangeRate:
     def __init__(self, limit_per_minute: int) -> None:
         """Allow so many operations in any minute."""
         self._limit = limit_per_minute
-        self._begun: deque[tuple[float, int]] = deque()
-        self._count = 0
+        self._begun_s: deque[float] = deque()
 
     def left(self, now_s: float) -> int:
         """How many operations may begin now."""
-        while self._begun and now_s - self._begun[0][0] >= _SPAN_S:
-            self._count -= self._begun.popleft()[1]
-        return max(0, self._limit - self._count)
+        while self._begun_s and now_s - self._begun_s[0] >= _SPAN_S:
+            self._begun_s.popleft()
+        return max(0, self._limit - len(self._begun_s))
 
-    def used(self, count: int, now_s: float) -> None:
-        """Note that so many operations begin now."""
-        if count > 0:
-            self._begun.append((now_s, count))
-            self._count += count
+    def used(self, now_s: float) -> None:
+        """Note that an operation begins now."""
+        self._begun_s.append(now_s)

@@ -44,8 +44,8 @@ class Beginning:
             return
         operation = state.begin(decision, decision_id, now_s)
         if decision.moves:
-            shares.used(1, now_s)
+            shares.changes_one(now_s)
         else:
-            shares.unplugs(now_s)
+            shares.asks_back_one(now_s)
         governed.tally.begun(operation, wall_s)
         self._narrator.begun(decision, operation)

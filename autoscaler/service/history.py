@@ -28,15 +28,14 @@ BLOCK_S = STEP_S * STEPS
 _MEASURED = struct.Struct(f"<{STEPS}e")
 _COUNTED = struct.Struct(f"<{STEPS}H")
 _SPAN = struct.Struct("<f")
-_SIZE = 3 * (_MEASURED.size + _COUNTED.size) + _SPAN.size
-_MOST = 65504.0
+_BLOCK_BYTES = 3 * (_MEASURED.size + _COUNTED.size) + _SPAN.size
+_MOST_FIGURE = 65504.0
 """The largest figure in half precision."""
-
+_MOST_WAITING = 20_000
+"""Blocks that wait for a disk that cannot be written; beyond that the oldest are lost."""
 
 Row = tuple[str, str, str, float, bytes]
 """A block for the disk: host, UUID, name, where it starts, and the packed figures."""
-_WAITING = 20_000
-"""Most blocks that wait for a disk that cannot be written; the oldest are lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +103,7 @@ class _Open:
         """All of it, for the disk."""
         means = [
             [
-                min(total / span_s, _MOST) if span_s else nan
+                min(total / span_s, _MOST_FIGURE) if span_s else nan
                 for total, span_s in zip(totals, self.measured_s, strict=True)
             ]
             for totals in (self.demand, self.busy, self.steal)
@@ -119,7 +118,7 @@ class History:
 
     def __init__(self) -> None:
         self._open: dict[DomainId, _Open] = {}
-        self.whole: deque[Row] = deque(maxlen=_WAITING)
+        self.whole: deque[Row] = deque(maxlen=_MOST_WAITING)
         """What waits for the disk; to be cleared once it is there."""
 
     def note(self, decision: Decision, wall_s: float) -> None:
@@ -156,7 +155,7 @@ def block_of(row: Row) -> Block:
     """
     host, uuid, domain, start_wall_s, packed = row
     try:
-        plain = zlib.decompressobj().decompress(packed, _SIZE)
+        plain = zlib.decompressobj().decompress(packed, _BLOCK_BYTES)
         measured = [_MEASURED.unpack_from(plain, place * _MEASURED.size) for place in range(3)]
         behind = 3 * _MEASURED.size
         counted = [_COUNTED.unpack_from(plain, behind + place * _COUNTED.size) for place in range(3)]
@@ -181,7 +180,7 @@ def block_of(row: Row) -> Block:
 
 
 def _possible(measured: list[tuple[float, ...]], counted: list[tuple[int, ...]], longest_s: float) -> bool:
-    figures = all(isnan(figure) or 0 <= figure <= _MOST for figures in measured for figure in figures)
+    figures = all(isnan(figure) or 0 <= figure <= _MOST_FIGURE for figures in measured for figure in figures)
     return figures and max(map(max, counted)) <= MOST_VCPUS and 0 <= longest_s < inf
 
 

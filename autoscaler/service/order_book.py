@@ -92,7 +92,10 @@ class OrderBook:
     def _record(self, domain: DomainId) -> bool:
         order = self._orders.own(domain)
         recorded = self._recorder.order_ended(domain) if order is None else self._recorder.ordered(order)
-        (self._unrecorded.discard if recorded else self._unrecorded.add)(domain)
+        if recorded:
+            self._unrecorded.discard(domain)
+        else:
+            self._unrecorded.add(domain)
         return recorded
 
 

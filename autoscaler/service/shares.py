@@ -111,17 +111,17 @@ class Shares:
         """What every running domain would have in the end, if each went on asking for the same."""
         return settled(list(requests), self._capacity(self._capacity_vcpus(), len(requests)))
 
-    def used(self, changes: int, now_s: float) -> None:
-        """So many changes begin now, and count against those of a minute."""
-        self._rate.used(changes, now_s)
+    def changes_one(self, now_s: float) -> None:
+        """A growth or a shrink begins now, and counts against those of a minute."""
+        self._rate.used(now_s)
 
     def may_unplug(self, now_s: float) -> bool:
         """Whether another vCPU may be asked back now."""
         return self._removals.left(now_s) > 0
 
-    def unplugs(self, now_s: float) -> None:
+    def asks_back_one(self, now_s: float) -> None:
         """A vCPU is asked back now, and counts against those of a minute."""
-        self._removals.used(1, now_s)
+        self._removals.used(now_s)
 
     def now(self, running_vcpus: Iterable[int]) -> HostShares:
         """How the host stands, its governed domains having so many vCPUs each."""

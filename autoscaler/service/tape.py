@@ -41,8 +41,8 @@ T = TypeVar("T")
 
 _log = logging.getLogger("autoscaler")
 
-_PIECE = 1 << 18
-"""Bytes of entries that make a piece."""
+_PIECE_LENGTH = 1 << 18
+"""Characters of entries that make a piece."""
 _SHAPES: dict[str, tuple[type | UnionType, ...]] = {
     "start": (dict,),
     "call": (str,),
@@ -110,7 +110,7 @@ class Tape:
 
     def call_over(self) -> None:
         """A call has ended: a piece may end here."""
-        if self._length >= _PIECE:
+        if self._length >= _PIECE_LENGTH:
             self.wind()
 
     def wind(self) -> None:

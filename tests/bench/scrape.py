@@ -16,7 +16,9 @@ from autoscaler.service.web import Sources
 from autoscaler.service.web_server import WebServer
 from tests.bench import scrape_day
 from tests.bench.figures import Figure, figure
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 DOMAINS = 1000
 INTERVAL_S = 5.0

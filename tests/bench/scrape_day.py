@@ -12,7 +12,9 @@ from autoscaler.errors import AgentUnresponsive
 from autoscaler.service.exposition import exposition
 from autoscaler.service.metrics import SnapshotCollector
 from autoscaler.service.settings import HostLimits
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 DOMAINS = 12
 HOURS = 24

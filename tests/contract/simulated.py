@@ -11,7 +11,9 @@ from autoscaler.core.model import RunState
 from autoscaler.errors import AgentUnresponsive
 from autoscaler.policyfile.load import load_policies
 from tests.contract.backend import Backend, Domain, Guest, Inhabited
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

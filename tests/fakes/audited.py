@@ -12,7 +12,7 @@ from autoscaler.service.audit_chain import Head
 from autoscaler.service.audit_files import audit_files, lines_of
 from autoscaler.service.audit_log import AuditLog
 from autoscaler.service.audit_verify import Verdict, verified
-from tests.fakes.simulated_host import SimulatedClock
+from tests.fakes.simulated_guest import SimulatedClock
 
 
 @contextmanager

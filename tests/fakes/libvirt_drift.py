@@ -28,7 +28,8 @@ from tests.fakes.acpi_guest import AcpiGuest
 from tests.fakes.libvirt_acpi import definition
 from tests.fakes.libvirt_namespace import QEMU_CONF
 from tests.fakes.played_host import PlayedGuest, PlayedHost
-from tests.fakes.simulated_host import SimulatedClock, Simulation
+from tests.fakes.simulated_guest import SimulatedClock
+from tests.fakes.simulation import Simulation
 
 POLICY = Policy(
     name="giving back",

@@ -13,7 +13,8 @@ from dataclasses import replace
 from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
 from autoscaler.core.model import DomainEvent, DomainId, DomainView, RunState
 from tests.fakes.acpi_guest import ENABLED, REMOVING, AcpiGuest
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
 
 
 class PlayedGuest(SimulatedGuest):

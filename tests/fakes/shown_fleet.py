@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from autoscaler.core.policy import Match, Mode, Policy
 from autoscaler.service.web import Sources
 from autoscaler.service.web_server import WebServer
-from tests.fakes.simulated_host import NO_AGENT, SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import NO_AGENT, SimulatedHost
+from tests.fakes.simulation import Simulation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,7 +13,9 @@ from autoscaler.core.condition import Condition
 from autoscaler.core.model import RunState
 from autoscaler.core.policy import DownLimits, Match, Policy, TargetStrategy
 from autoscaler.core.reason import Reason
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 LONG = settings(derandomize=True, deadline=None, database=None, max_examples=60)
 """Derandomized, so that a run says the same today and tomorrow."""

@@ -43,7 +43,9 @@ from autoscaler.errors import (
     OutcomeUnknown,
 )
 from tests.fakes.examples import SAMPLE, VIEW
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 UNIT = settings(derandomize=True, deadline=None, database=None, max_examples=2000)
 """Derandomized, so that a run says the same today and tomorrow."""

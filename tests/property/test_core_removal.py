@@ -19,7 +19,9 @@ from autoscaler.errors import (
     DomainBusy,
     OutcomeUnknown,
 )
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 from tests.property.test_core_invariants import (
     FAULTS,
     LONG,

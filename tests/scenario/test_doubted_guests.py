@@ -11,7 +11,9 @@ import pytest
 from autoscaler.core.condition import Condition
 from autoscaler.core.policy import DownLimits, Match, Policy, PolicySet, TargetStrategy
 from autoscaler.core.reason import Reason
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 POLICY = Policy(
     name="web",

@@ -22,7 +22,7 @@ from autoscaler.errors import (
     OutcomeUnknown,
 )
 from autoscaler.service.journal_reader import events
-from tests.fakes.simulated_host import EPOCH_S
+from tests.fakes.simulated_guest import EPOCH_S
 from tests.scenario.test_growing_and_shrinking import POLICY, Story
 
 if TYPE_CHECKING:

@@ -25,7 +25,9 @@ from autoscaler.core.reason import Reason
 from autoscaler.errors import AgentUnresponsive, BackendUnavailable, Denied, OutcomeUnknown
 from autoscaler.service.journal_reader import events
 from autoscaler.service.tally import UNKNOWN
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 POLICY = Policy(
     name="web",

@@ -14,7 +14,9 @@ from autoscaler.core.policy import DownLimits, Fallback, Match, MissingRule, Pol
 from autoscaler.core.reason import Reason
 from autoscaler.errors import DomainBusy, DomainFrozen
 from autoscaler.service.snapshot import DomainSnapshot
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 POLICY = Policy(
     name="web",

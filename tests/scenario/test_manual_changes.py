@@ -14,7 +14,9 @@ from autoscaler.core.policy import DownLimits, ManualChange, Match, Policy, Targ
 from autoscaler.core.reason import Reason
 from autoscaler.errors import AgentUnresponsive
 from autoscaler.service.journal_reader import events
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 Change = Callable[[SimulatedGuest], None]
 RESPECT_S = 600.0

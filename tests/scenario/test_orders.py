@@ -27,7 +27,9 @@ from autoscaler.service.order_verbs import OrderRefused, OrderVerbs
 from autoscaler.service.settings import HostLimits
 from autoscaler.service.snapshot import Snapshot
 from tests.fakes.examples import PEER
-from tests.fakes.simulated_host import ROOMY, SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import ROOMY, Simulation
 
 POLICY = Policy(
     name="web",

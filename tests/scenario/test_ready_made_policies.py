@@ -14,7 +14,9 @@ from autoscaler.core.reason import Reason
 from autoscaler.errors import AgentUnresponsive
 from autoscaler.policyfile import load_policies
 from autoscaler.service.settings import HostLimits
-from tests.fakes.simulated_host import ROOMY, SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import ROOMY, Simulation
 
 POLICIES = Path(__file__).parents[2] / "policies"
 MINUTE_S, HOUR_S = 60.0, 3600.0

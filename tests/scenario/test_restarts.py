@@ -17,7 +17,9 @@ from autoscaler.errors import AgentUnresponsive, BackendUnavailable, Denied
 from autoscaler.service.describe import domain_of, operation_of
 from autoscaler.service.journal_reader import events
 from autoscaler.service.lookup import Explained, explained
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 POLICY = Policy(
     name="web",

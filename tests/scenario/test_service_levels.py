@@ -13,7 +13,9 @@ from autoscaler.core.orders import EVERY, Order, OrderKind
 from autoscaler.core.policy import AdaptiveStrategy, DownLimits, Match, Mode, Policy, PolicySet, Sla
 from autoscaler.core.slo import SloReport
 from autoscaler.errors import AgentUnresponsive
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 POLICY = Policy(
     name="web",

@@ -15,7 +15,9 @@ from autoscaler.core.policy import DownLimits, HostShare, Match, Mode, Policy, R
 from autoscaler.core.reason import Reason
 from autoscaler.service.moving_counts import AGAIN_S
 from autoscaler.service.settings import HostLimits
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 STRATEGY = TargetStrategy(utilization_ratio=0.70, tolerance_ratio=0.10, hold_s=5)
 LOW = Policy(

@@ -20,8 +20,10 @@ import pytest
 
 from autoscaler.core.policy import Match, Policy
 from autoscaler.errors import AgentUnresponsive, Denied
-from tests.fakes import simulated_host
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes import simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 DAYS, DAY_S = 30, 86400.0
 INTERVAL_S = 360.0
@@ -92,7 +94,7 @@ class Month:
 
 @pytest.mark.timeout(300)
 def test_a_month_takes_no_more_than_its_first_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulated_host, "FLUSH_EVERY_S", INTERVAL_S)
+    monkeypatch.setattr(simulation, "FLUSH_EVERY_S", INTERVAL_S)
     month = Month(tmp_path)
     settled = None
     for hour in range(24 * DAYS):

@@ -17,7 +17,9 @@ from autoscaler.core.policy import DownLimits, Match, Policy, PolicySet, Reclaim
 from autoscaler.errors import AgentUnresponsive, OutcomeUnknown
 from autoscaler.service.journal import SqliteJournal
 from autoscaler.service.strict_replay import StrictReplay, strict_replay
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 ADAPTIVE = Policy(name="web", match=Match(name=("web-*",)), max_vcpus=8)
 TARGET = Policy(

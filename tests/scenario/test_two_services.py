@@ -11,7 +11,9 @@ import pytest
 from autoscaler.core.condition import Condition
 from autoscaler.core.policy import DownLimits, ManualChange, Match, Policy, TargetStrategy
 from autoscaler.service.journal_reader import events
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 STEP_S = 0.1
 RESPECT_S = 600.0

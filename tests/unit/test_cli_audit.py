@@ -24,7 +24,7 @@ from autoscaler.service import audit_entries
 from autoscaler.service.journal import SqliteJournal
 from tests.fakes.audited import audit_log
 from tests.fakes.examples import DOMAIN, GROWTH, OPERATION, PEER
-from tests.fakes.simulated_host import EPOCH_S, SimulatedClock
+from tests.fakes.simulated_guest import EPOCH_S, SimulatedClock
 
 OTHER = replace(GROWTH, domain=DomainId("qemu:///system", "other-uuid"), name="db\x1b[2J-1")
 PAUSE = Order(domain=EVERY, name="", kind=OrderKind.PAUSE, by_uid=7, at_wall_s=EPOCH_S)

@@ -15,7 +15,9 @@ from autoscaler.cli import bundle
 from autoscaler.cli.main import app
 from autoscaler.doctor.redacted import redacted, redacted_xml
 from tests.fakes.examples import POLICY
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 PLANTED = "Pl4nted"
 CONFIG = f"""\

@@ -17,7 +17,7 @@ from autoscaler.service.audit_files import audit_files
 from autoscaler.service.audit_log import AuditLog
 from autoscaler.service.audit_verify import Fault
 from tests.fakes.audited import audit_log, content, entries, verdict_on, whats
-from tests.fakes.simulated_host import SimulatedClock
+from tests.fakes.simulated_guest import SimulatedClock
 
 DAY_S = 86400.0
 

@@ -17,7 +17,9 @@ from autoscaler.errors import AutoscalerError, JournalUnavailable
 from autoscaler.service.journal_reader import events
 from autoscaler.service.lanes import Lane
 from autoscaler.service.moving_counts import AGAIN_S
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 T = TypeVar("T")
 

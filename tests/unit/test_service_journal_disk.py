@@ -25,7 +25,9 @@ from autoscaler.service.journal_reserve import Reserve
 from autoscaler.service.settings import QmpFolderConnection
 from tests.fakes import read_only_disk
 from tests.fakes.examples import GROWTH
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a file system of one's own needs root")
 

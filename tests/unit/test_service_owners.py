@@ -20,7 +20,7 @@ from autoscaler.service.narrator import Narrator, idle_sentence
 from autoscaler.service.order_verbs import OrderVerbs
 from autoscaler.service.settings import LibvirtConnection
 from tests.fakes.examples import PEER, POLICY, SNAPSHOT, VIEW
-from tests.fakes.simulated_host import SimulatedClock
+from tests.fakes.simulated_guest import SimulatedClock
 
 NOVA = replace(VIEW, claimed_by=Owner.NOVA)
 THEIRS = replace(SNAPSHOT, domains=(), ungoverned=(NOVA,))

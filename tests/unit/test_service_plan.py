@@ -21,7 +21,9 @@ from autoscaler.core.reason import SENTENCES, Reason
 from autoscaler.service.plan import PlanVerb, PoliciesBroken
 from autoscaler.service.settings import HostLimits
 from tests.fakes.examples import PEER
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 WEB = Policy(
     name="web",

@@ -22,7 +22,8 @@ from autoscaler.errors import (
 )
 from autoscaler.service.lanes import Lane, outcome_of
 from autoscaler.service.sampling import Sampling
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
 
 T = TypeVar("T")
 

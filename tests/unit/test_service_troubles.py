@@ -21,7 +21,9 @@ from autoscaler.service.narrator import Narrator, idle_sentence
 from autoscaler.service.recorder import Recorder
 from autoscaler.service.snapshot import HostSnapshot
 from tests.fakes.examples import DECISION, GROWTH, OPERATION, SNAPSHOT, VIEW
-from tests.fakes.simulated_host import SimulatedClock, SimulatedGuest, SimulatedHost, Simulation
+from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
+from tests.fakes.simulated_host import SimulatedHost
+from tests.fakes.simulation import Simulation
 
 HOST = HostSnapshot(label="kvm-1", trouble=None)
 POLICY = Policy(name="web", match=Match(name=("web-*",)))
