@@ -45,16 +45,17 @@ _SCRIPTED = Abilities(carries_labels=False, agent_timeout_s=0.5, silence_s=1.5)
 _LIBVIRT = Abilities(shows_it_gone=False, silence_s=14.0, to_paused_guest=DomainBusy)
 
 ABILITIES = {
-    "simulated": Abilities(tells_pauses=False, to_paused_guest=DomainBusy),
-    "libvirt-test": Abilities(has_agent=False),
-    "scripted-qmp": _SCRIPTED,
-    "scripted-qmp-before-5.2": replace(_SCRIPTED, gives_back=False),
+    # Those with real guests first: their tests take long, and no worker is to be left alone with them.
     "qemu-libvirt-embed": _LIBVIRT,
     "qemu-libvirtd": _LIBVIRT,
     "qemu-qmp": Abilities(carries_labels=False, shows_it_gone=False),
-    # Those that another process changes; of what it hears from QEMU, the sweeps tell.
-    "actuator-scripted-qmp": replace(_SCRIPTED, tells_pauses=False),
+    # The actuator's are changed by another process; of what it hears from QEMU, the sweeps tell.
     "actuator-qemu-libvirtd": replace(_LIBVIRT, source_after_restart=CpuSource.CPUSTATS),
+    "actuator-scripted-qmp": replace(_SCRIPTED, tells_pauses=False),
+    "scripted-qmp": _SCRIPTED,
+    "scripted-qmp-before-5.2": replace(_SCRIPTED, gives_back=False),
+    "simulated": Abilities(tells_pauses=False, to_paused_guest=DomainBusy),
+    "libvirt-test": Abilities(has_agent=False),
 }
 """By the id that the suite and its summary print."""
 
