@@ -62,9 +62,12 @@ part ansible-lint ansible-lint --offline -q --profile production deploy/ansible
 if [ $# -gt 0 ]; then
     part pytest python -m pytest -o cache_dir="$venv/pytest" "$@"
 else
+    # What tests make of this checkout and both parts need, its package for one.
+    export VCPU_AUTOSCALER_TESTS_SHARE="$venv/share.$$"
+    trap 'rm -rf "$VCPU_AUTOSCALER_TESTS_SHARE"' EXIT
     # In the order of the folders: there long tests come early, so that no worker is left alone with one. Most of
-    # a worker's time is waiting, so one more than there are CPUs.
-    part "pytest without guests" python -m pytest -o cache_dir="$venv/pytest" --numprocesses "$(($(nproc) + 1))" \
+    # a worker's time is waiting, so two for each CPU.
+    part "pytest without guests" python -m pytest -o cache_dir="$venv/pytest" --numprocesses "$((2 * $(nproc)))" \
         --no-loadscope-reorder --durations 25 -m "not guest" tests
     # Apart from the others, and no more than two at once, most of whose time is waiting: a busy host withholds
     # its CPUs from guests, and then nothing grows.

@@ -22,7 +22,7 @@ from autoscaler.lab.image import Image, build_image
 from autoscaler.lab.qemu_guest import QemuGuest
 from autoscaler.lab.spec import GuestSpec
 from tests.contract.abilities import ABILITIES
-from tests.contract.census import Census
+from tests.contract.census import FIXTURE, Census
 from tests.workers import RoomScheduling, turn
 
 if TYPE_CHECKING:
@@ -46,9 +46,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     host's CPU busy for good, and the tests that load a guest need that CPU.
     """
     for item in items:
-        if "contract" in item.path.parts or "lab_image" in getattr(item, "fixturenames", ()):
+        if "lab_image" in getattr(item, "fixturenames", ()) or _over_real_guests(item):
             item.add_marker("guest")
     items.sort(key=lambda item: "contract" in item.path.parts)
+
+
+def _over_real_guests(item: pytest.Item) -> bool:
+    """Whether it is a test of the contract over a backend with real guests."""
+    backend = getattr(getattr(item, "callspec", None), "params", {}).get(FIXTURE)
+    return backend in ABILITIES and ABILITIES[backend].boots_guests
 
 
 @pytest.hookimpl(wrapper=True)

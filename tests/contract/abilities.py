@@ -17,6 +17,8 @@ from autoscaler.errors import AgentUnresponsive, AutoscalerError, DomainBusy
 class Abilities:
     """One backend's."""
 
+    boots_guests: bool = False
+    """Its guests run Linux, and need CPUs."""
     has_agent: bool = True
     """Guests can be asked. Without: every call to a guest is refused with NoChannel."""
     tells_pauses: bool = True
@@ -42,19 +44,20 @@ class Abilities:
 _SCRIPTED = Abilities(carries_labels=False, agent_timeout_s=0.5, silence_s=1.5)
 
 # Before it asks an agent libvirt gets into step with it: up to 5 s twice, beyond the service's own time.
-_LIBVIRT = Abilities(shows_it_gone=False, silence_s=14.0, to_paused_guest=DomainBusy)
+_LIBVIRT = Abilities(boots_guests=True, shows_it_gone=False, silence_s=14.0, to_paused_guest=DomainBusy)
 
 ABILITIES = {
-    "simulated": Abilities(tells_pauses=False, to_paused_guest=DomainBusy),
-    "libvirt-test": Abilities(has_agent=False),
-    "scripted-qmp": _SCRIPTED,
-    "scripted-qmp-before-5.2": replace(_SCRIPTED, gives_back=False),
+    # Those with real guests first: their tests take long, and no worker is to be left alone with them.
     "qemu-libvirt-embed": _LIBVIRT,
     "qemu-libvirtd": _LIBVIRT,
-    "qemu-qmp": Abilities(carries_labels=False, shows_it_gone=False),
-    # Those that another process changes; of what it hears from QEMU, the sweeps tell.
-    "actuator-scripted-qmp": replace(_SCRIPTED, tells_pauses=False),
+    "qemu-qmp": Abilities(boots_guests=True, carries_labels=False, shows_it_gone=False),
+    # The actuator's are changed by another process; of what it hears from QEMU, the sweeps tell.
     "actuator-qemu-libvirtd": replace(_LIBVIRT, source_after_restart=CpuSource.CPUSTATS),
+    "actuator-scripted-qmp": replace(_SCRIPTED, tells_pauses=False),
+    "scripted-qmp": _SCRIPTED,
+    "scripted-qmp-before-5.2": replace(_SCRIPTED, gives_back=False),
+    "simulated": Abilities(tells_pauses=False, to_paused_guest=DomainBusy),
+    "libvirt-test": Abilities(has_agent=False),
 }
 """By the id that the suite and its summary print."""
 

@@ -18,7 +18,7 @@ PROJECT = Path(__file__).parents[2]
 
 TOOLS = (
     *("bash", "cat", "chmod", "cut", "date", "dirname", "env", "flock", "grep", "mkdir"),
-    *("mv", "rm", "sed", "sh", "sha256sum", "sleep", "tail"),
+    *("mv", "nproc", "rm", "sed", "sh", "sha256sum", "sleep", "tail"),
 )
 """The host's own programs that a set-up may count on."""
 

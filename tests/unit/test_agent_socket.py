@@ -117,7 +117,10 @@ def test_after_a_bad_answer_the_next_question_gets_its_own(
 ) -> None:
     agent.slow_s = 0.3
     agent.faults["guest-info"] = fault
-    assert took_s(lambda: channel.ask(WEB, "guest-info", timeout_s=0.25), error) < 1
+    # What is sent whole is refused as soon as it was received, which takes a busy machine its time.
+    timeout_s = 0.25 if error is AgentUnresponsive else PLENTY_S
+    took = took_s(lambda: channel.ask(WEB, "guest-info", timeout_s=timeout_s), error)
+    assert took < timeout_s + 0.75
     agent.faults.clear()
     assert channel.ask(WEB, "guest-sync", {"id": 42}, timeout_s=PLENTY_S) == 42
     assert channel.ask(WEB, PING, timeout_s=PLENTY_S) == {}
@@ -141,7 +144,8 @@ def test_nothing_is_asked_of_an_agent_that_does_not_get_into_step(
 ) -> None:
     agent.slow_s = 0.05
     agent.faults[SYNC] = fault
-    assert took_s(lambda: channel.ask(WEB, PING, timeout_s=0.3), error) < 2
+    timeout_s = 0.3 if error is AgentUnresponsive else PLENTY_S
+    assert took_s(lambda: channel.ask(WEB, PING, timeout_s=timeout_s), error) < timeout_s + 1.7
     assert agent.asked == []
     agent.faults.clear()
     assert channel.ask(WEB, PING, timeout_s=PLENTY_S) == {}

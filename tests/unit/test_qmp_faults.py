@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import statistics
 import tempfile
 import threading
 import time
@@ -16,6 +17,7 @@ import pytest
 from autoscaler.backends.address import TcpAddress, UnixAddress
 from autoscaler.backends.qmp import hypervisor as qmp_backend
 from autoscaler.backends.qmp.guests import GuestFolder, GuestList, QmpGuest
+from autoscaler.backends.qmp.links import _GLANCE_S
 from autoscaler.core.model import DomainEvent, DomainEventKind
 from autoscaler.errors import BackendUnavailable, DomainBusy, DomainGone, OutcomeUnknown
 from tests.fakes.qmp_room import Listener, QmpRoom, guest_of, names, only, sweep_until
@@ -184,10 +186,13 @@ def test_a_hung_guest_costs_the_others_one_wait(room: QmpRoom, hung_at: str) -> 
     hypervisor = room.look(hung, room.serve("web"))
     names(hypervisor)
 
-    started_s = time.monotonic()
+    took_s = []
     for _ in range(20):
+        started_s = time.monotonic()
         assert names(hypervisor) == ["web"]
-    assert time.monotonic() - started_s < 1.0
+        took_s.append(time.monotonic() - started_s)
+    # Not even the shortest wait; a machine that is busy with other things may draw out some, whoever hangs.
+    assert statistics.median(took_s) < _GLANCE_S
 
     hung.faults.clear()
     hung.hang_up()

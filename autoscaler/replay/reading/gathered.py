@@ -121,9 +121,13 @@ class Gathered:
         nothing = np.full(len(demand), np.nan)
         had, most = (nothing if count is None else count for count in (decoded.vcpus, decoded.maximum))
         off = np.fmax(had, most) == 0
-        mended = {Mend.EMPTY: np.isnan(demand), Mend.OFF: off, Mend.COUNT: _changed(had) | _changed(most)}
+        in_time = np.argsort(decoded.begin_s, kind="stable")
+        changed, in_another_unit = np.zeros((2, len(demand)), dtype=np.bool_)
+        changed[in_time] = _changed(had[in_time]) | _changed(most[in_time])
+        mended = {Mend.EMPTY: np.isnan(demand), Mend.OFF: off, Mend.COUNT: changed}
         if self._decoder.shape.unit is Unit.VCPUS:
-            mended[Mend.UNIT] = _in_another_unit(demand)
+            in_another_unit[in_time] = _in_another_unit(demand[in_time])
+            mended[Mend.UNIT] = in_another_unit
         for mend, rows in mended.items():
             if rows.any():
                 first, many = int(lines[np.argmax(rows)]), int(rows.sum())
@@ -155,7 +159,7 @@ class Gathered:
 
 
 def _changed(count: Floats) -> npt.NDArray[np.bool_]:
-    """Which rows state another count than the row before that states one."""
+    """Which rows, in the order of their time, state another count than the row before that states one."""
     said = np.flatnonzero(count > 0)
     changed = np.zeros(len(count), dtype=np.bool_)
     changed[said[1:]] = np.diff(count[said]) != 0
@@ -165,7 +169,8 @@ def _changed(count: Floats) -> npt.NDArray[np.bool_]:
 def _in_another_unit(demand: Floats) -> npt.NDArray[np.bool_]:
     """Which rows seem to be percent among vCPUs: a level that came once and stays.
 
-    Load that comes in bursts falls back to what it was, so it never looks like that.
+    They are in the order of their time. Load that comes in bursts falls back to what it was, so it never
+    looks like that.
     """
     rows = np.zeros(len(demand), dtype=np.bool_)
     if len(demand) < 2 * _LEAST_ROWS or np.fmax.reduce(demand) > MOST_PERCENT:
