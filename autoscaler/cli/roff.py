@@ -34,12 +34,13 @@ class Page:
 
     def paragraph(self, text: str) -> None:
         """Add a paragraph; what is in backticks is set in bold."""
-        self._lines += [".PP", _filled(text)]
+        begins = self._lines[-1].startswith((".SH ", ".SS "))
+        self._lines += [*([] if begins else [".PP"]), _filled(text)]
 
     def tagged(self, tag: str, *texts: str) -> None:
         """Add what a tag means, in a paragraph for each text."""
         self._lines += [".TP", rf"\fB{escaped(tag)}\fR", *(_filled(text) for text in texts[:1] or ("",))]
-        for text in texts[1:]:
+        for text in filter(None, texts[1:]):
             self._lines += [".IP", _filled(text)]
 
     def example(self, lines: Iterable[str]) -> None:
