@@ -11,6 +11,7 @@ from autoscaler.cli.output import Output, OutputOption
 
 
 def advise(  # noqa: PLR0913 - each is an option of the command
+    context: typer.Context,
     traces: options.TracesArgument = None,
     *,
     policy: Annotated[
@@ -77,6 +78,7 @@ def advise(  # noqa: PLR0913 - each is an option of the command
             domains=domains,
             days=days,
             seed=seed,
+            given=options.given(context),
         )
         asked = Asked(sources=sources, policy=policy, yaml=yaml, lag_s=lag, jobs=jobs, scheduler=scheduler)
         try:

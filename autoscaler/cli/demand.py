@@ -26,6 +26,19 @@ if TYPE_CHECKING:
 
 _EVERY_KIND = _ALL = "all"
 _HALVES = ("report", "tune", _ALL)
+_FILES = "TRACE"
+_OF = {
+    "--since": ("--from-journal", "--from-prometheus"),
+    "--metric": ("--from-prometheus",),
+    "--timeout": ("--from-prometheus",),
+    "--domains": ("--generate",),
+    "--days": ("--generate",),
+    "--format": (_FILES,),
+    "--full-scale": (_FILES,),
+    "--cost-per-request": (_FILES,),
+    "--leave-out": (_FILES,),
+}
+"""Which demand these options are about, by where it comes from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +60,8 @@ class Sources:
     cost_per_request_vcpu_s: float | None
     step: str
     seed: int
+    given: frozenset[str]
+    """Options that were written on the command line, as against those that have their defaults."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +77,19 @@ def read_demand(sources: Sources, half: str = _ALL) -> Demand:
     """The traces of one half of the domains; what is wrong with them is printed and ends the command."""
     if half not in _HALVES:
         raise typer.BadParameter(f"choose one of {', '.join(_HALVES)}", param_hint="--half")
-    asked = (sources.journal, sources.prometheus, sources.generate)
-    if bool(sources.paths) + sum(way is not None for way in asked) != 1:
+    ways = {
+        _FILES: sources.paths or None,
+        "--from-journal": sources.journal,
+        "--from-prometheus": sources.prometheus,
+        "--generate": sources.generate,
+    }
+    asked = [name for name, way in ways.items() if way is not None]
+    if len(asked) != 1:
         raise typer.BadParameter(
             "say where the demand comes from: TRACE, --from-journal, --from-prometheus or --generate, "
             "one of them"
         )
+    _refuse_without_use(sources.given, asked[0])
     step_s = _seconds(sources.step, "--step")
     try:
         reading = _read(sources, step_s)
@@ -82,6 +104,15 @@ def read_demand(sources: Sources, half: str = _ALL) -> Demand:
             f"none of the {len(reading.traces)} domains is in the half {half}", param_hint="--half"
         )
     return Demand(traces=tuple(traces), sources=(_told(sources),), notes=reading.repairs)
+
+
+def _refuse_without_use(given: frozenset[str], way: str) -> None:
+    """An option that is about other demand than is read would be taken for heard."""
+    for option in sorted(given & _OF.keys()):
+        if way not in _OF[option]:
+            raise typer.BadParameter(
+                f"it is for {' and '.join(_OF[option])}, not for {way}", param_hint=option
+            )
 
 
 def _read(sources: Sources, step_s: float) -> Reading:

@@ -11,6 +11,7 @@ from autoscaler.cli.output import Output, OutputOption
 
 
 def replay(  # noqa: PLR0913 - each is an option of the command
+    context: typer.Context,
     traces: options.TracesArgument = None,
     *,
     policy: Annotated[
@@ -117,6 +118,7 @@ def replay(  # noqa: PLR0913 - each is an option of the command
                 domains=domains,
                 days=days,
                 seed=seed,
+                given=options.given(context),
             ),
             policy=policy,
             against=against,

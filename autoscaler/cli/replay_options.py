@@ -7,6 +7,17 @@ from typing import Annotated
 
 import typer
 
+
+def given(context: typer.Context) -> frozenset[str]:
+    """The options that were written on the command line."""
+    found = (
+        parameter.opts[0]
+        for parameter in context.command.params
+        if (source := context.get_parameter_source(parameter.name or "")) and source.name == "COMMANDLINE"
+    )
+    return frozenset(found)
+
+
 TracesArgument = Annotated[
     list[Path] | None,
     typer.Argument(

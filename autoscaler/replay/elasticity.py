@@ -8,9 +8,10 @@ the fewest vCPUs that keep the service level in a slice, supply s the vCPUs onli
     tau_u = 1/T sum of [s < d] x dt                 tau_o = 1/T sum of [s > d] x dt
     instability = 1/(T - t1) sum of [sgn(change of s) != sgn(change of d)] x dt
 
-Accuracy is normalised by the demand at the time, and all are ratios where the papers have percents. Theta and
-tau are taken step by step; instability from slice to slice, supply as it is at a slice's end, for within a
-slice demand does not change.
+Accuracy is normalised by the demand at the time, so that domains of all sizes can be averaged; the authors'
+earlier tool, BUNGEE, leaves it in units of the resource, and others divide what is too much by the supply.
+All are ratios where the papers have percents. Theta and tau are taken step by step; instability from slice to
+slice, supply as it is at a slice's end, for within a slice demand does not change.
 
 Invariant: all are 0 where supply is the demand at every step.
 """

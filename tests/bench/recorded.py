@@ -54,12 +54,12 @@ def lags(say: Say) -> Iterator[Figure]:
 
 def _replayed(options: Sequence[str], say: Say) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each set by its name, as the JSON of its replay has it."""
-    sets = _sets(os.environ.get(FOLDER, ""))
-    if not sets:
+    found = sets_in(os.environ.get(FOLDER, ""))
+    if not found:
         say(f"there is no recorded demand: {FOLDER} is to name a folder with a folder for each set of it")
         return
     tree = compiled(say)
-    for name, folders in sets.items():
+    for name, folders in found.items():
         say(f"replaying {name}: {', '.join(folder.name for folder in folders)}")
         command = [*map(str, folders), *OPTIONS.get(name, ()), *TERMS, *options, "--output", "json"]
         ran = subprocess.run(
@@ -74,7 +74,7 @@ def _replayed(options: Sequence[str], say: Say) -> Iterator[tuple[str, dict[str,
         yield name, json.loads(ran.stdout)
 
 
-def _sets(traces: str) -> dict[str, list[Path]]:
+def sets_in(traces: str) -> dict[str, list[Path]]:
     """The folders of each set; empty where there is no recorded demand."""
     found: dict[str, list[Path]] = {}
     for folder in sorted(Path(traces).iterdir()) if traces and Path(traces).is_dir() else ():

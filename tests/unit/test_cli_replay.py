@@ -171,6 +171,10 @@ def test_a_folder_that_holds_something_else_is_refused_before_anything_is_read(f
     [
         pytest.param((), 2, "say where the demand comes from", id="no demand"),
         pytest.param(("demand.csv", "--generate", "bursty"), 2, "one of them", id="two sources"),
+        pytest.param(
+            ("demand.csv", "--since", "3d"), 2, "--since: it is for --from-journal", id="since when"
+        ),
+        pytest.param(("--generate", "bursty", "--full-scale", "8"), 2, "not for --generate", id="a scale"),
         pytest.param(("absent.csv",), 2, "there is no absent.csv", id="no such file"),
         pytest.param(("demand.csv", "--policy", "absent.yaml"), 2, "there is no absent.yaml", id="no policy"),
         pytest.param(("demand.csv", "--lags", "ten"), 2, "--lags", id="a lag in words"),

@@ -72,11 +72,13 @@ def test_a_journal_that_tells_of_no_demand_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("strictly", [pytest.param([], id="demand"), pytest.param(["--strict"], id="strict")])
-def test_a_journal_of_a_newer_version_is_refused(journal: Path, tmp_path: Path, strictly: list[str]) -> None:
+def test_a_journal_that_only_newer_versions_know_is_refused(
+    journal: Path, tmp_path: Path, strictly: list[str]
+) -> None:
     newer = tmp_path / "journal.sqlite"
     shutil.copy(journal, newer)
     with closing(sqlite3.connect(newer)) as db:
-        db.execute("PRAGMA user_version = 99")
+        db.executescript("PRAGMA user_version = 99; PRAGMA application_id = 99")
     done = ran("--from-journal", newer, "--since", "3650d", *strictly)
     assert done.exit_code == 1
     assert "was made by a newer version: it has schema 99" in done.output
