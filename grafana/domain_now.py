@@ -8,6 +8,7 @@ from autoscaler.core.condition import Condition
 from grafana.frame import link
 from grafana.panels import figure, sentence, states
 from grafana.parts import (
+    ONE_VCPU,
     PERCENT,
     SECONDS,
     SPENT_IS_BAD,
@@ -65,6 +66,7 @@ def domain_now() -> Sequence[AnyPanel]:
             see=_FLEET,
             width=3,
             unit=VCPUS,
+            words=ONE_VCPU,
         ),
         figure(
             "Should run (target)",
@@ -74,6 +76,7 @@ def domain_now() -> Sequence[AnyPanel]:
             see=_FLEET,
             width=3,
             unit=VCPUS,
+            words=ONE_VCPU,
         ),
         figure(
             "May run (max)",
@@ -82,6 +85,7 @@ def domain_now() -> Sequence[AnyPanel]:
             see=_FLEET,
             width=3,
             unit=VCPUS,
+            words=ONE_VCPU,
         ),
         figure(
             "Utilisation",

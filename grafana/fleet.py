@@ -11,7 +11,6 @@ from grafana.glance import glance
 from grafana.panels import lines, states
 from grafana.parts import (
     GREY,
-    GUESTS,
     NONE_IS_GOOD,
     PERCENT,
     SECONDS,
@@ -200,7 +199,6 @@ def _vcpus() -> Sequence[AnyPanel]:
             "Guests that want more vCPUs than they may have, by what keeps them from more.",
             [Ask(_guests_decided(reasons), legend) for legend, reasons, _ in _KEPT_BACK],
             see=_HOST,
-            unit=GUESTS,
             width=6,
             steps=NONE_IS_GOOD,
             colors={legend: color for legend, _, color in _KEPT_BACK},

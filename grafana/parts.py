@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PERCENT, SECONDS, COUNT, BYTES, PER_SECOND = "percentunit", "s", "none", "bytes", "cps"
 """Counts are written out: a thousand guests are 1000, and not 1 K."""
-VCPUS, GUESTS, TIMES = "suffix:vCPUs", "suffix:guests", "suffix:times"
+VCPUS, TIMES = "suffix:vCPUs", "suffix:times"
 """Grafana puts the space between."""
 Steps = tuple[tuple[float | None, str], ...]
 """From which value on which colour; the first step has no value."""
@@ -38,6 +38,8 @@ GREY = "#808080"
 ZERO_IS_GOOD: Steps = ((None, "green"), (1, "red"))
 ONE_IS_GOOD: Steps = ((None, "red"), (1, "green"))
 NONE_IS_GOOD: Steps = ((None, "green"), (1, "yellow"))
+ONE_VCPU = {"1": ("1 vCPU", "blue")}
+"""What is said instead of one of many."""
 UNCOLORED = "text"
 """The colour of a theme's text."""
 SPENT_IS_BAD: Steps = ((None, "yellow"), (0.25, "green"))
