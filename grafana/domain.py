@@ -5,23 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Direction
+from grafana.domain_now import NAME, domain_now
 from grafana.frame import annotation, board, filled, link
-from grafana.panels import figure, levels, lines, states
-from grafana.parts import BUDGET, BURNS, GREY, PERCENT, SECONDS, VCPUS, Ask, While
+from grafana.panels import levels, lines
+from grafana.parts import (
+    BURNS,
+    GREY,
+    PERCENT,
+    SECONDS,
+    TIMES,
+    VCPUS,
+    Ask,
+)
 from grafana.queries import (
     NONE,
     RATE,
     STAGE_STEPS,
-    STATES,
     burn_rate,
-    conditions,
     each,
     of_one,
     stages,
-    state,
     vcpus,
 )
 from grafana.shared import changes_begun
+from grafana.states import REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +40,6 @@ if TYPE_CHECKING:
 _HOST = link("Its host", "host")
 _FLEET = link("All guests", "fleet")
 _SERVICE = link("The autoscaler itself", "autoscaler")
-_BAD_SLICES = of_one("slo_slices_total", ', outcome="bad"')
 
 
 def domain() -> Dashboard:
@@ -42,10 +48,10 @@ def domain() -> Dashboard:
     dashboard = filled(
         board("domain", "vCPU autoscaler / Domain", text, one_domain=True),
         {
-            "Now": _now(),
-            "Why is it this size?": _why(),
-            "Its promise": _promise(),
-            "Its changes": _changes(),
+            "$domain: now": domain_now(),
+            "$domain: why is it this size?": _why(),
+            "$domain: its promise": _promise(),
+            "$domain: its changes": _changes(),
         },
     )
     changes = of_one("scaling_operations_total")
@@ -63,108 +69,18 @@ def domain() -> Dashboard:
     )
 
 
-def _now() -> Sequence[AnyPanel]:
-    return (
-        figure(
-            "Runs",
-            "vCPUs that the guest's kernel runs now, by its own word.",
-            f"max({vcpus('online', of_one)})",
-            see=_FLEET,
-            width=3,
-            unit=VCPUS,
-        ),
-        figure(
-            "Should run",
-            "The target that the last decision came to, within all bounds.",
-            f"max({vcpus('target', of_one)})",
-            see=_FLEET,
-            width=3,
-            unit=VCPUS,
-        ),
-        figure(
-            "May run",
-            "The most that policy, schedule and domain allow at this hour.",
-            f"max({vcpus('max', of_one)})",
-            see=_FLEET,
-            width=3,
-            unit=VCPUS,
-        ),
-        figure(
-            "Utilisation",
-            "Busy share of the vCPUs that it runs. Yellow where a slice of the last 10 minutes was bad: how "
-            "much is too much is for its policy to say.",
-            f"max({of_one('domain_utilization_ratio')})",
-            see=_HOST,
-            width=3,
-            unit=PERCENT,
-            otherwise=While(f"sum(increase({_BAD_SLICES}[10m])) > 0", ((None, "yellow"),)),
-        ),
-        figure(
-            "Promise kept so far",
-            "Good share of what was measured of its SLO window; for how long that was is beside it. Red "
-            "where it is less than the policy promises.",
-            f"min({of_one('slo_attained_ratio')})",
-            see=_FLEET,
-            unit=PERCENT,
-            width=3,
-            steps=((None, "green"),),
-            otherwise=While(
-                f"{of_one('slo_attained_ratio')} < {of_one('slo_objective_ratio')}", ((None, "red"),)
-            ),
-        ),
-        figure(
-            "Seen for",
-            "How much of its SLO window was measured: what the share beside it is a share of.",
-            f"max({of_one('slo_measured_seconds')})",
-            see=_FLEET,
-            unit=SECONDS,
-            width=3,
-        ),
-        figure(
-            "Window's budget left",
-            "Share of the bad slices that a whole SLO window allows which is not spent. Below 0: overspent. "
-            "Yellow, too, while it is spent faster than it lasts, by the burn rate of an hour.",
-            f"min({of_one('slo_error_budget_remaining_ratio')})",
-            see=_FLEET,
-            unit=PERCENT,
-            width=3,
-            steps=BUDGET,
-            otherwise=While(f"{burn_rate('domain', '1h', of_one)} > 1", BUDGET[:2]),
-        ),
-        figure(
-            "State",
-            "The worst of the conditions in force; all of them are below.",
-            state("domain", of_one),
-            see=_FLEET,
-            width=3,
-            words=STATES,
-        ),
-        states(
-            "Conditions",
-            "What was wrong with it, or ordered for it, and when; `autoscaler explain` has what to do.",
-            [
-                Ask(state("domain", of_one), "state"),
-                Ask(f"max by (condition) {conditions(of_one)}", "{{condition}}"),
-            ],
-            see=_FLEET,
-            words=STATES,
-            width=24,
-            height=6,
-        ),
-    )
-
-
 def _why() -> Sequence[AnyPanel]:
     return (
         lines(
             "Demand against vCPUs",
-            "What the guest used and wanted, what it runs and is to run, and the bounds: the target stays "
-            "where demand needs it, and between the dashed lines.",
+            "Busy: vCPUs that the guest used. Demand: those that it wanted, by estimate, more than busy "
+            "where all were in use. Online: those that it runs. Target: those that it should run, as was "
+            "decided. Min and max: between these bounds of policy, schedule and domain the target stays.",
             [
-                Ask(vcpus("online", of_one), "runs"),
+                Ask(vcpus("online", of_one), "online"),
                 Ask(vcpus("target", of_one), "target"),
-                Ask(of_one("domain_demand_vcpus"), "wanted"),
-                Ask(of_one("domain_busy_vcpus"), "used"),
+                Ask(of_one("domain_demand_vcpus"), "demand"),
+                Ask(of_one("domain_busy_vcpus"), "busy"),
                 Ask(vcpus("min", of_one), "min"),
                 Ask(vcpus("max", of_one), "max"),
             ],
@@ -172,13 +88,13 @@ def _why() -> Sequence[AnyPanel]:
             unit=VCPUS,
             width=24,
             height=11,
-            stairs=["runs", "target"],
+            stairs=["online", "target"],
             dashed=["min", "max"],
-            widths={"runs": 7, "target": 4, "wanted": 4, "used": 2, "min": 2, "max": 2},
+            widths={"online": 7, "target": 4, "demand": 4, "busy": 2, "min": 2, "max": 2},
             colors={
-                "used": "blue",
-                "wanted": "purple",
-                "runs": "green",
+                "busy": "blue",
+                "demand": "purple",
+                "online": "green",
                 "target": "orange",
                 "min": GREY,
                 "max": GREY,
@@ -186,8 +102,10 @@ def _why() -> Sequence[AnyPanel]:
         ),
         lines(
             "What decided",
-            "Share of the decisions by the reason that they had: `demand-high` grew it, `hold` and "
-            "`cooldown` kept it, `at-max`, `host-full` or `stolen` kept it from growing.",
+            "Share of the decisions by their reason. Green: as its load needs. Purple: a change. Blue: a "
+            "wait or a limit of the policy. Yellow: an order, a job or a schedule. Orange: it may not have "
+            f"more (at-max), or something failed. Red: its host has no more. `autoscaler explain {NAME}` "
+            "says the last one in words.",
             [
                 Ask(
                     f"sum by (reason) (rate({of_one('decisions_total')}{RATE})) / ignoring "
@@ -199,19 +117,13 @@ def _why() -> Sequence[AnyPanel]:
             see=_SERVICE,
             unit=PERCENT,
             counts=True,
-            colors={
-                "steady": "green",
-                "demand-high": "orange",
-                "demand-low": "purple",
-                "hold": "blue",
-                "warming-up": GREY,
-                "tolerance": "super-light-green",
-            },
+            colors=REASONS,
         ),
         lines(
             "vCPUs by state",
-            "Those plugged into QEMU, those of them that the guest runs, what the strategy asked for "
-            "before any limit, and the domain's own maximum.",
+            "Plugged: vCPUs that there are in QEMU. Online: those of them that the guest runs. Proposed: "
+            "what the strategy asked for before any limit. Maximum: what the domain's definition allows "
+            "(`maxcpus`), which only a stop and a start can change.",
             [
                 Ask(vcpus("plugged", of_one), "plugged"),
                 Ask(vcpus("online", of_one), "online"),
@@ -246,8 +158,8 @@ def _promise() -> Sequence[AnyPanel]:
         ),
         lines(
             "Slices",
-            "Slices of its service level as they closed. Unknown ones were not measured, and count for "
-            "neither.",
+            "Slices of its promise as they closed: good where the indicator was below its limit, bad where "
+            "not. Unknown ones were not measured, and count for neither.",
             [Ask(f"sum by (outcome) ({each(of_one('slo_slices_total'))})", "{{outcome}}")],
             see=_FLEET,
             width=6,
@@ -267,12 +179,16 @@ def _promise() -> Sequence[AnyPanel]:
         ),
         lines(
             "Burn rate",
-            "How fast the budget is spent, by the time looked at: at 1 it lasts just for the SLO window. "
-            "Above 14.4 in an hour somebody is woken up, if three slices or more were bad.",
-            [Ask(burn_rate("domain", window, of_one), window) for window in ("1h", "6h")],
+            "How many times as fast as it may the budget is spent, over the last hour and the last 6: at 1 "
+            "it lasts just for the SLO window. Above 14.4 in an hour somebody is woken up, if three slices "
+            "or more were bad.",
+            [Ask(burn_rate("domain", f"{hours}h", of_one), f"over {hours} h") for hours in (6, 1)],
             see=_FLEET,
+            unit=TIMES,
             width=6,
             steps=BURNS,
+            widths={"over 6 h": 7, "over 1 h": 2},
+            colors={"over 6 h": "light-purple", "over 1 h": "orange"},
         ),
     )
 
@@ -282,8 +198,8 @@ def _changes() -> Sequence[AnyPanel]:
         changes_begun(_SERVICE, of_one),
         levels(
             "Growth of all guests: time to each stage",
-            "90 of 100 changes on its host came to a stage within so long of the request: QEMU accepted it, "
-            "the guest lists it, the guest runs it, the load fits.",
+            "90 of 100 vCPUs that guests of its host were given came to a stage within so long of the "
+            "request, in the time shown; none: there were none.",
             stages(Direction.UP),
             see=_HOST,
             unit=SECONDS,

@@ -18,6 +18,7 @@ from grafana.parts import (
     Ask,
 )
 from grafana.queries import LATE_STEPS, RATE, SERVICE, each, of_domains, of_service, or_zero, quantile
+from grafana.shared import unread, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +81,6 @@ def _now() -> Sequence[AnyPanel]:
             f"max(time() - {of_service('snapshot_timestamp_seconds')})",
             see=_HOST,
             unit=SECONDS,
-            width=3,
             steps=((None, "green"), (60, "red")),
         ),
         figure(
@@ -89,20 +89,20 @@ def _now() -> Sequence[AnyPanel]:
             f"sum({of_service('host_connected')}) / count({of_service('host_connected')})",
             see=_HOST,
             unit=PERCENT,
-            width=3,
             steps=ONE_IS_GOOD,
         ),
+        unread(_FLEET, width=4),
+        unseen(_HOST, width=4),
         figure(
             "Policies",
             "Policies in force. Without any nothing is changed.",
             f"max({of_service('policies')})",
             see=_FLEET,
-            width=3,
             steps=SOME_ARE_GOOD,
         ),
         *(
-            figure(title, text, f"min({expr})", see=_FLEET, width=3, steps=ONE_IS_GOOD, words=_YES_NO)
-            for title, text, expr in _YES
+            figure(title, text, f"min({expr})", see=_FLEET, width=width, steps=ONE_IS_GOOD, words=_YES_NO)
+            for (title, text, expr), width in zip(_YES, (4, 6, 6, 6, 6), strict=True)
         ),
     )
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from autoscaler.core.operation import Direction
 from grafana.frame import board, filled, link
 from grafana.panels import figure, levels, lines, states
-from grafana.parts import ONE_IS_GOOD, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask
+from grafana.parts import GREY, ONE_IS_GOOD, PERCENT, SECONDS, VCPUS, ZERO_IS_GOOD, Ask
 from grafana.queries import LATE_STEPS, NONE, STAGE_STEPS, of_domains, of_service, quantile, stages, vcpus
-from grafana.shared import changes_begun
+from grafana.shared import changes_begun, unread, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,17 @@ _NAMED = "{{instance}} {{host}}"
 _STOPPED = "growth stopped"
 _COMMITTED = of_service("host_vcpus", ', state="committed"')
 _CAPACITY = of_service("host_vcpus", ', state="capacity"')
+_CPUS = of_service("host_cpus")
+_BRAKED = f"2 * {of_service('host_growth_stopped')}"
+_GROWTH = f"{_BRAKED} + ({_COMMITTED} >= bool ignoring (state) {_CAPACITY})"
+"""0: guests may grow; 1: their host is full; 2 and more: it withholds time or waits itself."""
+_MAY_GROW = {
+    "0": ("yes", "green"),
+    "1": ("no, host is full", "red"),
+    "2": ("no, host is too busy", "red"),
+    "3": ("no, host is too busy", "red"),
+}
+_PER_CPU = "suffix:vCPUs a CPU"
 _FULL = ((None, "green"), (0.8, "yellow"), (1, "red"))
 
 
@@ -48,52 +59,64 @@ def _now() -> Sequence[AnyPanel]:
     return (
         figure(
             "Connected",
-            "Whether every host connection answered its last sweep.",
+            "Whether every host connection answered its last sweep. If not, `autoscaler status` says why.",
             f"min({of_service('host_connected')})",
             see=_SERVICE,
+            width=3,
             steps=ONE_IS_GOOD,
             words={"1": ("yes", "green"), "0": ("no", "red")},
         ),
+        unread(_FLEET, width=3),
+        unseen(_SERVICE, width=3),
         figure(
             "Committed of capacity",
-            "vCPUs that all guests run or grow to, of those that they may run together.",
-            f"sum({_COMMITTED}) / sum({_CAPACITY})",
+            "vCPUs that all guests run or grow to (committed), of the most that they may run together "
+            "(capacity: the host's CPUs times `host.overcommit`, less `host.reserve`), at the host that is "
+            "fullest. At 100 % no guest grows, unless another gives vCPUs back.",
+            f"max({_COMMITTED} / ignoring (state) {_CAPACITY})",
             see=_FLEET,
+            width=3,
             unit=PERCENT,
             steps=_FULL,
         ),
         figure(
-            "vCPUs per CPU",
-            (
-                "Overcommitment: vCPUs committed for each logical CPU of the host. `host.overcommit` is "
-                "its limit."
-            ),
-            f"sum({_COMMITTED}) / sum({of_service('host_cpus')})",
+            "Overcommitted now",
+            "vCPUs committed for each CPU (logical CPU) of the host, at the host with most. Above 1 guests "
+            "share CPUs. How many there may be is beside it.",
+            f"max({_COMMITTED} / ignoring (state) {_CPUS})",
             see=_FLEET,
+            width=3,
+            unit=_PER_CPU,
+        ),
+        figure(
+            "Overcommit allowed",
+            "The most vCPUs for each CPU of the host that its guests may run together, at the host with "
+            "least: `host.overcommit` in the configuration, less what `host.reserve` keeps.",
+            f"min({_CAPACITY} / ignoring (state) {_CPUS})",
+            see=_FLEET,
+            width=3,
+            unit=_PER_CPU,
         ),
         figure(
             "Steal",
-            "Share of its guests' vCPU time that the host withheld, at the worst host. Whether growth is "
-            "stopped, for that or for pressure, is beside it.",
+            "Share of its guests' vCPU time that the host withheld, at the worst host: they wanted a CPU and "
+            "got none. Whether guests can grow is beside it.",
             f"max({of_service('host_steal_ratio')})",
             see=_DOMAIN,
+            width=3,
             unit=PERCENT,
             steps=((None, "green"), (0.05, "yellow")),
         ),
         figure(
-            "Growth stopped",
-            "Whether a host withholds so much, or waits so much itself, that no guest of it may grow.",
-            f"max({of_service('host_growth_stopped')})",
+            "Can guests grow?",
+            "Not on a host that is full, nor on one that withholds so much time from its guests, or waits so "
+            "much itself, that more vCPUs would make it worse. Then move a guest away, or end what else runs "
+            "there; on a full host a higher `host.overcommit` allows more, too.",
+            f"max({_GROWTH} or {_BRAKED})",
             see=_FLEET,
+            width=3,
             steps=ZERO_IS_GOOD,
-            words={"0": ("no", "green"), "1": ("yes", "red")},
-        ),
-        figure(
-            "Cannot be seen",
-            "Domains that are configured and cannot be seen: `autoscaler status` says why.",
-            f"sum({of_service('host_unseen_domains')})",
-            see=_SERVICE,
-            steps=ZERO_IS_GOOD,
+            words=_MAY_GROW,
         ),
     )
 
@@ -118,23 +141,25 @@ def _capacity() -> Sequence[AnyPanel]:
     return (
         lines(
             "vCPUs committed and capacity",
-            "vCPUs that guests run or are growing to, those without a policy included, and the most "
-            "that they may. "
-            "Where the lines meet, the host is full and the higher priority is served first.",
+            "Committed: vCPUs that guests run or are growing to, those without a policy included. Capacity: "
+            "the most that they may, which is CPUs times `host.overcommit`, less `host.reserve`. Above the "
+            "line of CPUs guests share them; where committed meets capacity, the host is full and the "
+            "higher priority is served first.",
             [
                 Ask(_COMMITTED, f"{_NAMED} committed"),
                 Ask(_CAPACITY, f"{_NAMED} capacity"),
-                Ask(of_service("host_cpus"), f"{_NAMED} CPUs"),
+                Ask(_CPUS, f"{_NAMED} CPUs"),
             ],
             see=_FLEET,
             unit=VCPUS,
             stairs=["committed"],
             dashed=["capacity", "CPUs"],
+            colors={"capacity": "red", "CPUs": GREY},
         ),
         lines(
             "Steal over time",
-            "Share of its guests' vCPU time that the host withheld. Above host.delay_below, 10 % "
-            "unless configured otherwise, no guest grows: red while growth is stopped, for whichever reason.",
+            "Share of its guests' vCPU time that the host withheld. Above `host.delay_below`, 10 % unless "
+            "configured otherwise, no guest grows: red while growth is stopped, for whichever reason.",
             _and_when_stopped("host_steal_ratio"),
             see=_DOMAIN,
             unit=PERCENT,
@@ -144,10 +169,10 @@ def _capacity() -> Sequence[AnyPanel]:
             colors={_STOPPED: "red"},
         ),
         lines(
-            "Pressure over time",
-            "Share of 10 s in which tasks of the host waited for a CPU. Above host.pressure_below, "
-            "60 % unless configured otherwise, no guest grows, if the guests feel it: red while growth "
-            "is stopped, for whichever reason.",
+            "Host tasks that wait for a CPU",
+            "The host's CPU pressure (PSI): share of 10 s in which some task of it waited for a CPU. High "
+            "alone is no harm. Above `host.pressure_below`, 60 % unless configured otherwise, no guest "
+            "grows, if the guests feel it: red while growth is stopped, for whichever reason.",
             _and_when_stopped("host_pressure_ratio"),
             see=_DOMAIN,
             unit=PERCENT,
@@ -157,11 +182,12 @@ def _capacity() -> Sequence[AnyPanel]:
             colors={_STOPPED: "red"},
         ),
         states(
-            "When growth was stopped",
-            "When no guest of a host could grow, for what the host withheld or waited itself.",
-            [Ask(of_service("host_growth_stopped"), _NAMED)],
+            "When guests could grow",
+            "When a host had room for growth, when it was full, and when no guest of it grew since it "
+            "withheld time from its guests or waited itself.",
+            [Ask(f"({_GROWTH} or {_BRAKED})", _NAMED)],
             see=_FLEET,
-            words={"0": ("free", "green"), "1": ("stopped", "red")},
+            words=_MAY_GROW,
             width=24,
             height=5,
         ),
@@ -171,8 +197,8 @@ def _capacity() -> Sequence[AnyPanel]:
 def _guests() -> Sequence[AnyPanel]:
     return (
         lines(
-            "vCPUs by guest",
-            "vCPUs that the twenty largest guests run.",
+            "Online vCPUs, by guest",
+            "vCPUs that the twenty largest guests run (online).",
             [Ask(f"topk(20, max by (domain) ({vcpus('online')}))", "{{domain}}")],
             see=_DOMAIN,
             unit=VCPUS,
@@ -194,7 +220,8 @@ def _changes() -> Sequence[AnyPanel]:
         changes_begun(_DOMAIN),
         levels(
             "Time to each stage of a change",
-            "90 of 100 changes came to a stage within so long of the request.",
+            "90 of 100 changes of a vCPU came to a stage within so long of the request, in the time shown; "
+            "none: there was no such change. A load that stays too large is not relieved.",
             [*stages(Direction.UP), *stages(Direction.DOWN), *stages(Direction.UNPLUG)],
             see=_DOMAIN,
             unit=SECONDS,
@@ -203,10 +230,15 @@ def _changes() -> Sequence[AnyPanel]:
         ),
         levels(
             "After how long a change is stuck",
-            "The deadline of each stage, learned from how long changes take on the host.",
+            "When a change counts as stuck that did not come to its end, learned from how long changes take "
+            "on the host.",
             [
-                Ask(f"max({of_service('host_stage_deadline_seconds', _stage(stage))})", stage)
-                for stage in ("online", "offline", "gone")
+                Ask(f"max({of_service('host_stage_deadline_seconds', _stage(stage))})", said)
+                for stage, said in (
+                    ("online", "growth: the guest runs it"),
+                    ("offline", "offline: the guest runs fewer"),
+                    ("gone", "unplug: QEMU shows it gone"),
+                )
             ],
             see=_SERVICE,
             unit=SECONDS,
@@ -229,8 +261,10 @@ def _ticks() -> Sequence[AnyPanel]:
             far=True,
         ),
         lines(
-            "Age of what is known",
-            "How old the newest sample is, of the ten guests that were read longest ago.",
+            "Age of the newest sample",
+            "How long ago a guest's load was read, of the ten that were read longest ago. A line that rises "
+            "is a guest whose agent does not answer: `autoscaler doctor DOMAIN` on its host says what mends "
+            "it.",
             [
                 Ask(
                     "topk(10, time() - max by (domain) "

@@ -129,14 +129,15 @@ def figure(
     width: int = 4,
     steps: Steps = PLAIN,
     words: Mapping[str, tuple[str, str]] | None = None,
-    otherwise: While | None = None,
+    otherwise: Sequence[While] = (),
+    height: int = 4,
 ) -> stat.Panel:
     """One figure of now.
 
-    `words`: what to say instead of a value, and in which colour; `otherwise`: the figure is asked for by two
-    queries then, one of which has an answer.
+    `words`: what to say instead of a value, and in which colour; `otherwise`: the figure is asked for by a
+    query more for each, and one of them has an answer.
     """
-    panel = framed(stat.Panel(), title, text, unit, (width, 4), see)
+    panel = framed(stat.Panel(), title, text, unit, (width, height), see)
     panel = (
         panel.thresholds(thresholds(steps))
         .color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
@@ -147,11 +148,34 @@ def figure(
     )
     if words:
         panel = panel.mappings([worded(words)])
-    if otherwise is None:
-        return asking(panel, [Ask(expr)], instant=True)
-    panel = panel.override_by_query("B", [prop("thresholds", thresholds(otherwise.steps).build())])
-    asks = [Ask(f"({expr}) {word} on () ({otherwise.expr})") for word in ("unless", "and")]
-    return asking(panel, asks, instant=True)
+    cases = [case.expr for case in otherwise]
+    asks = [Ask(_unless(f"({expr})", cases))]
+    for number, case in enumerate(otherwise):
+        asks.append(Ask(_unless(f"({expr}) and on () ({case.expr})", cases[:number])))
+        own = [prop("thresholds", thresholds(case.steps).build())]
+        panel = panel.override_by_query(chr(ord("B") + number), own)
+    return asking(panel, asks if otherwise else [Ask(expr)], instant=True)
+
+
+def _unless(expr: str, cases: Sequence[str]) -> str:
+    """An expression that has an answer as long as none of the cases has."""
+    return " unless ".join([expr, *(f"on () ({case})" for case in cases)])
+
+
+def sentence(
+    title: str, text: str, ask: Ask, *, see: DashboardLink, width: int, height: int = 4
+) -> stat.Panel:
+    """What a label says, in words: the legend of the one series."""
+    panel = framed(stat.Panel(), title, text, COUNT, (width, height), see)
+    panel = (
+        panel.thresholds(thresholds(PLAIN))
+        .color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
+        .color_mode(BigValueColorMode.NONE)
+        .graph_mode(BigValueGraphMode.NONE)
+        .text_mode(BigValueTextMode.NAME)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
+    )
+    return asking(panel, [ask], instant=True)
 
 
 def levels(

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from grafana_foundation_sdk.builders.dashboard import DashboardLink
 
-PERCENT, SECONDS, COUNT, BYTES, PER_SECOND = "percentunit", "s", "short", "bytes", "cps"
-VCPUS = "suffix:vCPUs"
+PERCENT, SECONDS, COUNT, BYTES, PER_SECOND = "percentunit", "s", "none", "bytes", "cps"
+"""Counts are written out: a thousand guests are 1000, and not 1 K."""
+VCPUS, TIMES = "suffix:vCPUs", "suffix:times"
 """Grafana puts the space between."""
 Steps = tuple[tuple[float | None, str], ...]
 """From which value on which colour; the first step has no value."""
@@ -37,12 +38,18 @@ GREY = "#808080"
 ZERO_IS_GOOD: Steps = ((None, "green"), (1, "red"))
 ONE_IS_GOOD: Steps = ((None, "red"), (1, "green"))
 NONE_IS_GOOD: Steps = ((None, "green"), (1, "yellow"))
+ONE_VCPU = {"1": ("1 vCPU", "blue")}
+"""What is said instead of one of many."""
 UNCOLORED = "text"
 """The colour of a theme's text."""
-BUDGET: Steps = ((None, "red"), (0.0, "yellow"), (0.25, "green"))
-"""Of the share of an error budget that is left."""
+SPENT_IS_BAD: Steps = ((None, "yellow"), (0.25, "green"))
+"""Of the share of an error budget that is left, as long as the promise is not being broken."""
+SPENT_IS_BROKEN: Steps = ((None, "red"), (0.0, "yellow"))
+"""The same while it is."""
 BURNS: Steps = ((None, "green"), (1, "yellow"), (14.4, "red"))
-"""Of a burn rate: above 1 the budget does not last, above 14.4 somebody is woken up."""
+"""Of a burn rate over time: above 1 the budget does not last, above 14.4 somebody is woken up."""
+TOO_FAST: Steps = ((None, "green"), (1, "yellow"))
+"""Of a burn rate now: whether that breaks the promise says the state."""
 SOME_ARE_GOOD: Steps = ((None, "yellow"), (1, "green"))
 PLAIN: Steps = ((None, "blue"),)
 """Neither good nor bad."""
@@ -58,7 +65,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class While:
-    """Other colours for a figure, as long as a query has an answer."""
+    """Other colours for a figure, as long as a query has an answer, and none of those named before it."""
 
     expr: str
     steps: Steps

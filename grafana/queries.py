@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscaler.core.condition import Condition, Urgency, urgency
-from autoscaler.core.operation import STAGES
+from autoscaler.core.operation import STAGES, Direction
 from grafana.parts import Ask
+from grafana.states import BEHIND, FIRST_CONDITION, MILDEST_FIRST, NO_TROUBLE, OVERSPENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autoscaler.core.operation import Direction
+    from autoscaler.core.condition import Condition
 
     Selected = Callable[[str, str], str]
     """Series of a metric, with more labels."""
@@ -31,17 +31,6 @@ STAGE_STEPS = ((None, "green"), (10, "yellow"), (30, "red"))
 """Of the time to a stage, in seconds: after 30 a change is stuck unless its host learned another deadline."""
 LATE_STEPS = ((None, "green"), (1, "yellow"), (5, "red"))
 """Of what a tick takes or starts late, in seconds: the interval is 5 unless configured."""
-_NO_TROUBLE = "|".join(sorted(one for one in Condition if urgency((one,)) > Urgency.TROUBLE))
-_MILDEST_FIRST = sorted(
-    Condition, key=lambda one: (urgency((one,)), list(Condition).index(one)), reverse=True
-)
-_COLORS = {Urgency.BREAKING: "red", Urgency.TROUBLE: "orange"}
-_SAID = {Condition.BREAKING: "breaks its promise"}
-STATES = {"0": ("ok", "green")} | {
-    str(rank): (_SAID.get(one, str(one)), _COLORS.get(urgency((one,)), "yellow"))
-    for rank, one in enumerate(_MILDEST_FIRST, start=1)
-}
-"""What the figures of `state` mean: the higher, the sooner somebody has to look."""
 
 
 def of_service(metric: str, more: str = "") -> str:
@@ -66,20 +55,47 @@ def vcpus(state: str, of: Selected = of_domains) -> str:
 
 def troubles(by: str, of: Selected = of_domains) -> str:
     """How many conditions are in force that somebody has to look at, for each value of `by`; those only."""
-    in_force = of("domain_condition", f', condition!~"{_NO_TROUBLE}"')
+    in_force = of("domain_condition", f', condition!~"{NO_TROUBLE}"')
     return f"count by ({by}) ({in_force})"
+
+
+def in_force(condition: Condition, of: Selected = of_domains) -> str:
+    """The domains with this condition, and no others."""
+    return of("domain_condition", f', condition="{condition}"')
+
+
+def domains_with(condition: Condition) -> str:
+    """How many domains have this condition."""
+    return or_zero(f"count({in_force(condition)})")
+
+
+def behind(of: Selected = of_domains) -> str:
+    """The domains that have kept less of what was measured than is promised, each with the figure 1."""
+    return f"({of('slo_attained_ratio', '')} < bool {of('slo_objective_ratio', '')}) == 1"
+
+
+def promised(by: str, of: Selected = of_domains) -> str:
+    """What is promised to each domain, in the label `promise`, with further labels `by`."""
+    promise = f"on (job, instance, policy) group_left (promise) {of_service('policy_info')}"
+    return f"max by ({by}, promise) ({of('domain_info', '')} * {promise})"
 
 
 def conditions(of: Selected = of_domains) -> str:
     """Every condition in force, as its figure among `STATES`."""
-    each_one = [of("domain_condition", f', condition="{one}"') for one in _MILDEST_FIRST]
-    found = [f"{rank} * {series}" for rank, series in enumerate(each_one, start=1)]
+    each_one = [in_force(one, of) for one in MILDEST_FIRST]
+    found = [f"{rank} * {series}" for rank, series in enumerate(each_one, start=FIRST_CONDITION)]
     return f"({' or '.join(found)})"
 
 
+def _worth_knowing(of: Selected) -> str:
+    """Conditions, and how the promises of the domains stand that are behind them."""
+    overspent = f"({of('slo_error_budget_remaining_ratio', '')} < bool 0) == 1"
+    return f"({conditions(of)} or {OVERSPENT} * ({overspent}) or {BEHIND} * ({behind(of)}))"
+
+
 def state(by: str, of: Selected = of_domains) -> str:
-    """The worst condition in force for each value of `by`, as its figure among `STATES`; 0: none is."""
-    return f"(max by ({by}) {conditions(of)} or 0 * max by ({by}) ({of('domain_info', '')}))"
+    """The worst that is to be known, for each value of `by`, as its figure among `STATES`; 0: nothing is."""
+    return f"(max by ({by}) {_worth_knowing(of)} or 0 * max by ({by}) ({of('domain_info', '')}))"
 
 
 def state_besides(by: str) -> str:
@@ -98,7 +114,7 @@ def burn_rate(by: str, window: str, of: Selected = of_domains) -> str:
 
 
 def each(counter: str) -> str:
-    """How often it was counted from one bar to the next.
+    """How often it was counted from one bar to the next, of a counter that is told from nought on.
 
     An increase over one bar would leave out what was counted between its last scrape and the first of the
     next bar: of one slice a minute, scraped every 15 s, a quarter.
@@ -106,9 +122,35 @@ def each(counter: str) -> str:
     return f"clamp_min({counter} - {counter} offset $__interval, 0)"
 
 
+def each_even_the_first(counter: str) -> str:
+    """The same of a counter that is not there before the first time: what is new counts from nought.
+
+    It is new where it was not there within an hour before the bar, while its service was seen; a scrape that
+    failed, or a Prometheus that was just started, makes nothing new.
+    """
+    before = f"last_over_time({counter}[1h] offset $__interval)"
+    seen = f"on (job, instance) {of_service('snapshot_timestamp_seconds')} offset $__interval"
+    return f"clamp_min({counter} - ({before} or 0 * {counter} and {seen}), 0)"
+
+
 def or_zero(expr: str) -> str:
     """A sum that is 0 where there is nothing to add up."""
     return f"{expr} or vector(0)"
+
+
+STAGE_WORDS = {
+    (Direction.UP, "accepted"): "growth: QEMU accepted it",
+    (Direction.UP, "present"): "growth: the guest lists it",
+    (Direction.UP, "online"): "growth: the guest runs it",
+    (Direction.UP, "relieved"): "growth: the load fits",
+    (Direction.DOWN, "accepted"): "offline: the guest accepted it",
+    (Direction.DOWN, "online"): "offline: the guest runs fewer",
+    (Direction.UNPLUG, "offlined"): "unplug: offline in the guest",
+    (Direction.UNPLUG, "requested"): "unplug: QEMU asked for it",
+    (Direction.UNPLUG, "acknowledged"): "unplug: the guest agreed",
+    (Direction.UNPLUG, "gone"): "unplug: QEMU shows it gone",
+}
+"""What each stage of each kind of change is, of a vCPU."""
 
 
 def stages(direction: Direction) -> list[Ask]:
@@ -117,7 +159,8 @@ def stages(direction: Direction) -> list[Ask]:
     for stage in STAGES[direction]:
         which = f', direction="{direction}", stage="{stage}"'
         metric = "scaling_stage_duration_seconds"
-        found.append(Ask(quantile(0.9, metric, "", which, "[$__range]"), f"{direction}: {stage}"))
+        expr = quantile(0.9, metric, "", which, "[$__range]")
+        found.append(Ask(expr, STAGE_WORDS[direction, stage]))
     return found
 
 

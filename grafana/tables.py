@@ -15,71 +15,88 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from grafana_foundation_sdk.builders.dashboard import DashboardLink
+    from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A column of a table whose cells are a label of its rows."""
+
+    name: str
+    label: str
+    width: int | None = None
+    """In pixels; None: as Grafana finds room."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table: what its cells are, and how they are shown."""
+    """A column of a table whose cells are the values of a query, and how they are shown."""
 
     name: str
     expr: str
     unit: str = COUNT
     steps: Steps = PLAIN
-    hidden: bool = False
-    """Whether only the labels of its query are wanted."""
     words: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """What to say instead of a value, and in which colour."""
+    width: int | None = None
+    """In pixels; None: as Grafana finds room."""
 
 
 def rows(
     title: str,
     text: str,
-    columns: Sequence[Column],
+    there: str,
+    columns: Sequence[Label | Column],
     *,
     see: DashboardLink,
-    by: Mapping[str, str],
     each: DashboardLink | None = None,
     most_first: str | None = None,
     width: int = 24,
     height: int = 9,
 ) -> table.Panel:
-    """A table of now: a row for each set of the labels `by`, which are named as their columns are to be.
+    """A table of now: a row for each series of the query `there`, which has all the labels that are shown.
 
-    `each`: where a row leads to; `most_first`: the column by which they are sorted. The value of each
-    column's query is its cell.
+    The other queries have those labels that tell rows apart. `each`: where a row leads to; `most_first`: the
+    column by which they are sorted.
     """
     panel = framed(table.Panel(), title, text, COUNT, (width, height), see)
-    letters = [chr(ord("A") + number) for number in range(len(columns))]
-    named = {f"Value #{letter}": column.name for letter, column in zip(letters, columns, strict=True)}
-    order = {name: number for number, name in enumerate([*by, *named])}
+    asked = [column for column in columns if isinstance(column, Column)]
+    letters = dict(zip((column.name for column in asked), map(chr, range(ord("B"), ord("Z"))), strict=False))
+    names = {
+        column.label if isinstance(column, Label) else f"Value #{letters[column.name]}": column.name
+        for column in columns
+    }
     panel = panel.with_transformation(DataTransformerConfig(id_val="merge", options={})).with_transformation(
         DataTransformerConfig(
             id_val="organize",
             options={
-                "excludeByName": {
-                    "Time": True,
-                    **{
-                        f"Value #{letter}": True
-                        for letter, column in zip(letters, columns, strict=True)
-                        if column.hidden
-                    },
-                },
-                "indexByName": order,
-                "renameByName": {**by, **named},
+                "excludeByName": {"Time": True, "Value #A": True},
+                "indexByName": {name: number for number, name in enumerate(names)},
+                "renameByName": names,
             },
         )
     )
     for column in columns:
-        properties = [prop("unit", column.unit), prop("thresholds", thresholds(column.steps).build())]
-        if column.words:
-            properties.append(prop("mappings", [worded(column.words)]))
-        if len(column.steps) > 1 or column.words:
-            properties.append(prop("custom.cellOptions", {"type": "color-text"}))
-        panel = panel.override_by_name(column.name, properties)
+        properties = [] if column.width is None else [prop("custom.width", column.width)]
+        if isinstance(column, Column):
+            properties += _shown(column)
+        if properties:
+            panel = panel.override_by_name(column.name, properties)
     if most_first is not None:
         panel = panel.sort_by([common.TableSortByFieldState().display_name(most_first).desc(True)])
     if each is not None:
         panel = panel.data_links([each])
-    for letter, column in zip(letters, columns, strict=True):
-        panel = panel.with_target(query(Ask(column.expr), letter, instant=True).format(PromQueryFormat.TABLE))
+    asks = {"A": there} | {letters[column.name]: column.expr for column in asked}
+    for letter, expr in asks.items():
+        panel = panel.with_target(query(Ask(expr), letter, instant=True).format(PromQueryFormat.TABLE))
     return panel
+
+
+def _shown(column: Column) -> list[DynamicConfigValue]:
+    """How the values of a column are shown."""
+    found = [prop("unit", column.unit), prop("thresholds", thresholds(column.steps).build())]
+    if column.words:
+        found.append(prop("mappings", [worded(column.words)]))
+    if column.steps is not PLAIN or column.words:
+        found.append(prop("custom.cellOptions", {"type": "color-text"}))
+    return found

@@ -2,8 +2,9 @@
 
 A domain that has lived for long has had many reasons, and holds few of them now. Prometheus needs a count
 while it moves: of one that stands it knows what it was. So one is told until it has stood for `TOLD_S`. When
-it begins to move it is told as it stood for `AGAIN_S`, or nobody would see by how much it moved at first: an
-increase of what is there for the first time is none. One that never moved before stood at nought.
+it moves again it is told as it stood for `AGAIN_S`, or nobody would see by how much it moved at first: an
+increase of what is there for the first time is none. What is rare is told as nought first for the same
+reason; what moves with each tick is not, for a minute's delay would hide more than its first step.
 
 Invariant: a count that is told never goes back.
 """
@@ -23,7 +24,9 @@ Key = TypeVar("Key")
 class MovingCounts(Generic[Key]):
     """Counts by what they are of."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, rare: bool = False) -> None:
+        """`rare`: whether each of what is counted matters, so that one which never moved stood at nought."""
+        self._rare = rare
         self._counts: dict[Key, int] = {}
         self._moved_s: dict[Key, float] = {}
         """When each that is told moved last, the one that has stood longest first."""
@@ -34,7 +37,7 @@ class MovingCounts(Generic[Key]):
         """Count one more; `now_s` never goes back."""
         count = self._counts.get(key, 0)
         self._counts[key] = count + 1
-        if self._moved_s.pop(key, None) is None:
+        if self._moved_s.pop(key, None) is None and (count or self._rare):
             self._stood[key] = count, now_s
         self._moved_s[key] = now_s
 

@@ -51,7 +51,7 @@ class TallyCounter:
         self._operations: Counter[Direction] = Counter()
         self._examples: dict[Direction, Example] = {}
         self._failures: Counter[tuple[Direction, str]] = Counter()
-        self._agent_errors: MovingCounts[str] = MovingCounts()
+        self._agent_errors: MovingCounts[str] = MovingCounts(rare=True)
 
     def decided(self, decision: Decision) -> None:
         """Count one decision."""

@@ -132,11 +132,11 @@ def test_a_move_shows_without_a_reload_and_is_announced(chromium: Browser, fleet
     chromium.run("window.mark = 'still the same page'")
     guest = next(guest for guest in fleet.guests if guest.name == "web-1")
     guest.set(agent_error=None, demand=0.2)
-    fleet.simulation.run(60)
+    fleet.run(60)
     row = f"#d-{guest.id.uuid}"
     guest.set(demand=5.0)
     before = len(guest.online)
-    fleet.simulation.run(40)
+    fleet.run(40)
     assert len(guest.online) > before
     online = str(len(guest.online))
     chromium.wait(lambda: chromium.text(f"{row} [data-f=online]") == online, "the row stays as it was")
@@ -175,7 +175,7 @@ def test_a_promise_at_risk_is_told_apart_and_passes(chromium: Browser, tmp_path:
         assert chromium.text("[data-f=risk]") == ""
         row = f"#d-{address(fleet, 'web-2').rpartition('/')[2]}"
         fleet.guests[1].set(demand=30.0)
-        fleet.simulation.run(180)
+        fleet.run(180)
         chromium.wait(lambda: chromium.text(f"{row} [data-f=state]") == "sla-at-risk", "nothing is said")
         assert chromium.text("[data-f=trouble]") == "none in trouble"
         assert chromium.text("[data-f=risk]") == "· 1 at risk"
@@ -183,7 +183,7 @@ def test_a_promise_at_risk_is_told_apart_and_passes(chromium: Browser, tmp_path:
         chromium.all("#troubled")[0].click()
         assert [row.is_displayed() for row in chromium.all("#rows > tr")] == [True, False]
         fleet.guests[1].set(demand=0.2)
-        fleet.simulation.run(180)
+        fleet.run(180)
         chromium.wait(lambda: chromium.text(f"{row} [data-f=state]") == "ok", "it lasts")
         assert chromium.text(f"{row} [data-f=told]") == ""
 
@@ -195,10 +195,10 @@ def test_a_domain_that_comes_or_goes_gets_or_loses_its_row(chromium: Browser, fl
     rows = len(chromium.all("#rows > tr"))
     gone = next(guest for guest in fleet.guests if guest.name == "web-2")
     fleet.host.stop(gone)
-    fleet.simulation.run(10)
+    fleet.run(10)
     chromium.wait(lambda: len(chromium.all("#rows > tr")) == rows - 1, "its row is still there")
     fleet.host.add(gone)
-    fleet.simulation.run(10)
+    fleet.run(10)
     chromium.wait(lambda: len(chromium.all("#rows > tr")) == rows, "its row does not come")
     assert names(chromium) == before
 

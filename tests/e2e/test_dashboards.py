@@ -2,8 +2,8 @@
 
 The guests are scripted ones behind real sockets: two whose load comes and goes, one that is paused, one whose
 agent hangs after a while, and one that wants more vCPUs than it may have: so few of its slices may be bad
-that three of ten seconds break its promise. With DASHBOARD_SHEETS=FOLDER in the environment the sheets are
-left in that folder, to be looked at.
+that three of ten seconds break its promise. Another service has a host of four vCPUs, whose guests want more.
+With DASHBOARD_SHEETS=FOLDER in the environment the sheets are left in that folder, to be looked at.
 """
 
 from __future__ import annotations
@@ -13,93 +13,80 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.attacks import ATTACKS
 from tests.fakes.contact_sheet import THEMES, draw
-from tests.fakes.dashboard_answers import NAMES, Panel, Span, answered, dashboard, filled, sheet
+from tests.fakes.dashboard_answers import NAMES, Panel, Span, dashboard, filled, sheet
 from tests.fakes.panel_text import color_of, figure, overrides, worded
 from tests.fakes.promtool import promtool
-from tests.fakes.running_prometheus import RunningPrometheus, running_prometheus
-from tests.fakes.running_service import running_service
+from tests.fakes.running_service import ROOMY_HOST, UNHURRIED
 from tests.fakes.scripted_folder import FolderGuest
+from tests.fakes.watched_host import Watched, watching
 
-WATCHED_S = 45.0
+WATCHED_S = 85.0
+"""Longer than an error that is new is told as nought."""
 STEP_S = 1.0
-GUESTS = ("batch-1", "db-1", "shop-1", "web-1", "web-2")
+FULL_VCPUS = 4
+GUESTS = {"batch-1": 0.0, "db-1": 0.0, "shop-1": 2.6, "web-1": 0.0, "web-2": 0.0}
+"""By their names: the vCPUs that they want at first."""
 HEALTHY, BREAKING, PAUSED, UNREAD = "web-1", "shop-1", "batch-1", "db-1"
+SHORT = "app-1"
+CROWD = {SHORT: 0.0, "app-2": 0.0, "app-3": 0.0}
 SHEETS = {
-    **{name: (name, ".*") for name in NAMES},
-    "domain": ("domain", HEALTHY),
-    "domain-breaking": ("domain", BREAKING),
-    "domain-paused": ("domain", PAUSED),
+    **{name: ("roomy", name, ".*") for name in NAMES},
+    "domain": ("roomy", "domain", HEALTHY),
+    "domain-breaking": ("roomy", "domain", BREAKING),
+    "domain-paused": ("roomy", "domain", PAUSED),
+    "domain-unread": ("roomy", "domain", UNREAD),
+    "full-domain": ("full", "domain", SHORT),
+    "full-fleet": ("full", "fleet", ".*"),
+    "full-host": ("full", "host", ".*"),
 }
-"""By the name of their file: a dashboard, and whose."""
-POLICY = """\
-version: 1
-policies:
-  - name: shop
-    match: {name: ["shop-*"]}
-    vcpus: {min: 1, max: 2}
-    sla: {indicator: {utilization_below: 80%}, slice: 10s, objective: 99.95%, window: 1d}
-    strategy: {target: {utilization: 70%, tolerance: 10%, hold: 3s}}
-    limits: {up: {cooldown: 0s}}
-  - name: web
-    match: {name: ["*"]}
-    vcpus: {min: 1, max: 3}
-    sla: {indicator: {utilization_below: 80%}, slice: 10s, objective: 99%, window: 1d}
-    strategy: {target: {utilization: 70%, tolerance: 10%, hold: 3s}}
-    limits: {up: {cooldown: 0s}, down: {step: 1, cooldown: 1s}}
-    missing: {stale_after: 10s}
-"""
-
-
-@dataclass(frozen=True)
-class Watched:
-    """What was scraped, and when."""
-
-    prometheus: RunningPrometheus
-    span: Span
-    metrics: str
-    """What the service served in the end."""
-
-    def panels(self, name: str, domain: str) -> list[Panel]:
-        return list(answered(self.prometheus, name, domain=domain, span=self.span))
+"""By the name of their file: of which host, a dashboard, and whose."""
 
 
 @pytest.fixture(scope="module")
-def watched() -> Iterator[Watched]:
-    """A service that was scraped while its guests changed."""
+def hosts() -> Iterator[dict[str, Watched]]:
+    """Two services that were watched while their guests changed: of a host with room, and of a full one."""
     folder = Path(tempfile.mkdtemp(prefix="vcpu-boards-"))
+    full = f"overcommit: {FULL_VCPUS / (os.cpu_count() or 1)}, {UNHURRIED}"
     try:
-        with ExitStack() as running:
-            (folder / "g").mkdir()
-            guests = {
-                name: running.enter_context(FolderGuest(folder / "g", name, slow_s=1.0)) for name in GUESTS
-            }
-            guests[BREAKING].guest.load_vcpus = 2.6
-            service = running.enter_context(
-                running_service(folder, f"qmp: {folder}/g", policy=POLICY, more="agent: {timeout: 500ms}\n")
-            )
-            service.wait_for_tick()
-            target = service.server.removeprefix("http://")
-            prometheus = running.enter_context(running_prometheus(folder, target))
+        with (
+            watching(folder / "r", GUESTS, host=ROOMY_HOST) as roomy,
+            watching(folder / "f", CROWD, host=full) as crowded,
+        ):
             from_s = time.time()
-            service.ask("pause", PAUSED, "--config.file", str(service.config))
-            _live(guests)
+            roomy.service.ask("pause", PAUSED, "--config.file", str(roomy.service.config))
+            _live(roomy.guests | crowded.guests)
             span = Span(from_s=from_s, to_s=time.time(), step_s=STEP_S)
-            yield Watched(prometheus, span, service.get("/metrics"))
+            yield {
+                name: Watched(house.prometheus, span, house.service.get("/metrics"))
+                for name, house in (("roomy", roomy), ("full", crowded))
+            }
     finally:
         shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module")
+def watched(hosts: dict[str, Watched]) -> Watched:
+    """The one of the host with room."""
+    return hosts["roomy"]
+
+
 def _live(guests: dict[str, FolderGuest]) -> None:
     """Let loads come and go, and an agent hang, for as long as is watched."""
-    loads = {2: ("web-1", 1.4), 6: ("web-2", 2.6), 20: ("web-1", 0.3), 28: ("web-2", 0.5), 34: ("web-1", 1.5)}
+    loads = {
+        3: ("web-1", 1.4),
+        8: ("web-2", 2.6),
+        12: ("app-2", 1.3),
+        16: (SHORT, 2.6),
+        35: ("web-1", 0.3),
+        50: ("web-2", 0.5),
+        65: ("web-1", 1.5),
+    }
     began_s = time.monotonic()
     for at_s, (name, load_vcpus) in loads.items():
         time.sleep(max(0.0, began_s + at_s - time.monotonic()))
@@ -172,14 +159,27 @@ def test_the_shipped_rules_are_evaluated_without_an_error(watched: Watched) -> N
 FIGURES = [
     ("domain", BREAKING, "State", "breaks its promise", "red"),
     ("domain", BREAKING, "Promise kept so far", "0 %", "red"),
-    ("domain", BREAKING, "Window's budget left", None, "yellow"),
+    ("domain", BREAKING, "Budget left", None, "red"),
+    (
+        "domain",
+        BREAKING,
+        "What it is promised",
+        "utilization below 80% in 99.95% of 1 d, in slices of 10 s",
+        "",
+    ),
     ("domain", BREAKING, "Utilisation", None, "yellow"),
-    ("domain", PAUSED, "State", "paused", "yellow"),
+    ("domain", PAUSED, "State", "autoscaler paused by hand", "yellow"),
     ("domain", PAUSED, "Promise kept so far", "100 %", "green"),
-    ("domain", PAUSED, "Window's budget left", "100 %", "green"),
+    ("domain", PAUSED, "Budget left", "100 %", "green"),
     ("domain", PAUSED, "Utilisation", None, "blue"),
     ("domain", HEALTHY, "State", "ok", "green"),
-    ("fleet", BREAKING, "Least budget left", None, "yellow"),
+    ("fleet", BREAKING, "Least budget left", None, "red"),
+    ("fleet", BREAKING, "In trouble", "1", "red"),
+    ("fleet", UNREAD, "In trouble", "1", "orange"),
+    ("fleet", BREAKING, "Break their promise", "1", "red"),
+    ("fleet", HEALTHY, "Behind their promise", "0", "green"),
+    ("host", ".*", "Guests without a sample", "1", "red"),
+    ("autoscaler", ".*", "Guests without a sample", "1", "red"),
     ("fleet", PAUSED, "Least budget left", "100 %", "green"),
     ("fleet", PAUSED, "In trouble", "0", "green"),
 ]
@@ -195,10 +195,29 @@ def test_a_figure_says_how_a_guest_is(
     assert (text or found, color_of(color)) == (found, its_color)
 
 
+def test_a_full_host_says_that_it_is_full_and_whom_that_keeps_from_growing(hosts: dict[str, Watched]) -> None:
+    (capacity,) = (
+        panel for panel in hosts["full"].panels("host", ".*") if panel.title == "Committed of capacity"
+    )
+    assert figure(capacity) == ("100 %", color_of("red"))
+    (growth,) = (panel for panel in hosts["full"].panels("host", ".*") if panel.title == "Can guests grow?")
+    assert figure(growth) == ("no, host is full", color_of("red"))
+    (decided,) = (panel for panel in hosts["full"].panels("domain", SHORT) if panel.title == "What decided")
+    assert "host-full" in {series.labels["reason"] for answer in decided.answers for series in answer.series}
+
+
+def test_a_row_of_all_guests_has_what_each_is_promised(watched: Watched) -> None:
+    (table,) = (panel for panel in watched.panels("fleet", ".*") if panel.plain["type"] == "table")
+    there = next(answer for answer in table.answers if answer.letter == "A")
+    promises = {series.labels["domain"]: series.labels["promise"] for series in there.series}
+    assert set(promises) == set(GUESTS)
+    assert promises[HEALTHY] == "utilization below 80% in 99% of 1 d, in slices of 10 s"
+
+
 STATES = {
     BREAKING: (("breaks its promise", "red"), None),
-    UNREAD: (("no-sample", "orange"), ("agent-left-alone", "orange")),
-    PAUSED: (("paused", "yellow"), None),
+    UNREAD: (("no-sample: load unread", "orange"), ("agent-left-alone", "orange")),
+    PAUSED: (("autoscaler paused by hand", "yellow"), None),
     HEALTHY: (("ok", "green"), None),
 }
 """What a row says of each guest, the worst first, and in which colour."""
@@ -225,11 +244,12 @@ def _cell(table: Panel, column: str, domain: str) -> tuple[str, str] | None:
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("sheet_name", SHEETS)
 def test_a_person_can_look_at_the_dashboards(
-    watched: Watched, tmp_path: Path, sheet_name: str, theme: str
+    hosts: dict[str, Watched], tmp_path: Path, sheet_name: str, theme: str
 ) -> None:
     folder = Path(os.environ.get("DASHBOARD_SHEETS") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{sheet_name}-{theme}.png"
-    name, domain = SHEETS[sheet_name]
-    draw(sheet(watched.prometheus, name, domain=domain, span=watched.span), file, theme=theme)
+    host, name, domain = SHEETS[sheet_name]
+    seen = hosts[host]
+    draw(sheet(seen.prometheus, name, domain=domain, span=seen.span), file, theme=theme)
     assert file.stat().st_size > 10_000

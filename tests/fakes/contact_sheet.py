@@ -34,6 +34,8 @@ from tests.fakes.panel_text import (
 from tests.fakes.running_prometheus import Series
 
 COLUMN_IN, ROW_IN, HEAD_IN = 0.75, 0.42, 0.4
+_COLUMN_PX = 85
+"""Of a table's columns that have no width of their own."""
 PALETTE = ("#73bf69", "#f2cc0c", "#5794f2", "#ff9830", "#f2495c", "#b877d9", "#8ab8ff", "#c4162a")
 """The beginning of Grafana's classic palette."""
 THEMES = {"light": ("#f4f5f5", "#ffffff", "#24292e"), "dark": ("#111217", "#181b1f", "#ccccdc")}
@@ -149,6 +151,7 @@ def _figure(axes: Axes, panel: Panel) -> None:
     axes.set_axis_off()
     text, color = figure(panel)
     size = min(20.0, 1.4 * panel.plain["gridPos"]["w"] * 72 * COLUMN_IN / max(len(text), 1))
+    color = color or mpl.rcParams["text.color"]
     axes.text(0.5, 0.5, text, fontsize=size, weight="bold", color=color, ha="center", va="center")
 
 
@@ -184,7 +187,11 @@ def _table(axes: Axes, panel: Panel) -> None:
         rows.sort(key=lambda row: row.get(by, 0.0), reverse=sort["desc"])
     shown_rows = [[_cell(panel, heads[name], row.get(name, "")) for name in columns] for row in rows]
     text = [[cell for cell, _ in row] for row in shown_rows]
-    drawn = axes.table(text, colLabels=list(heads.values()), loc="upper center", cellLoc="left")
+    wide = [overrides(panel, head).get("custom.width", _COLUMN_PX) for head in heads.values()]
+    shares = [width / sum(wide) for width in wide]
+    drawn = axes.table(
+        text, colLabels=list(heads.values()), colWidths=shares, loc="upper center", cellLoc="left"
+    )
     for (row, number), cell in drawn.get_celld().items():
         cell.set(facecolor="none", edgecolor="#88888833", height=0.11)
         color = shown_rows[row - 1][number][1] if row else ""

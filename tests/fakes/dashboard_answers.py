@@ -125,7 +125,11 @@ def sheet(server: RunningPrometheus, name: str, *, domain: str, span: Span) -> S
             marks += [(at_s, str(mark["iconColor"])) for at_s in _beginnings(series, span.step_s)]
     return Sheet(
         title=plain["title"],
-        rows={row["title"]: row["gridPos"]["y"] for row in plain["panels"] if row["type"] == "row"},
+        rows={
+            row["title"].replace("$domain", domain): row["gridPos"]["y"]
+            for row in plain["panels"]
+            if row["type"] == "row"
+        },
         panels=list(answered(server, name, domain=domain, span=span)),
         marks=marks,
     )

@@ -18,6 +18,27 @@ NAMED = {
     "orange": "#ff780a",
     "purple": "#8f3bb8",
     "super-light-green": "#96d98d",
+    "light-green": "#73bf69",
+    "semi-dark-green": "#37872d",
+    "light-purple": "#b877d9",
+    "semi-dark-purple": "#a352cc",
+    "dark-purple": "#6c279a",
+    "light-blue": "#8ab8ff",
+    "semi-dark-blue": "#1f60c4",
+    "dark-blue": "#174ea6",
+    "super-light-blue": "#c0d8ff",
+    "light-yellow": "#ffee52",
+    "semi-dark-yellow": "#f2cc0c",
+    "dark-yellow": "#cc9d00",
+    "super-light-yellow": "#fff899",
+    "light-orange": "#ffb357",
+    "semi-dark-orange": "#fa6400",
+    "dark-orange": "#e55400",
+    "super-light-orange": "#ffcb7d",
+    "light-red": "#f2495c",
+    "semi-dark-red": "#c4162a",
+    "dark-red": "#ad0317",
+    "super-light-red": "#ff7383",
 }
 """Grafana's colours by their names."""
 _MOST_LETTERS = 40
@@ -44,9 +65,8 @@ def shown(value: float, unit: str) -> str:
         return f"{1000 * value:.3g} ms" if 0 < abs(value) < 1 else f"{value:.3g} s"
     if unit == "bytes":
         return f"{value / 1024**2:.3g} MiB"
-    if unit.startswith("suffix:"):
-        return f"{value:.3g} {unit.removeprefix('suffix:')}"
-    return f"{value / 1000:.3g} K" if abs(value) >= 1000 else f"{value:.3g}"
+    figure = f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{figure} {unit.removeprefix('suffix:')}" if unit.startswith("suffix:") else figure
 
 
 def unit_of(panel: Panel) -> str:
@@ -62,11 +82,16 @@ def said(panel: Panel, value: float, letter: str = "") -> tuple[str, str]:
 
 
 def figure(panel: Panel) -> tuple[str, str]:
-    """What a panel of one figure says, and in which colour: that of the one query that has an answer."""
-    found = [(answer.letter, series) for answer in panel.answers for series in answer.series]
+    """What a panel of one figure says, and in which colour: that of the one query that has an answer.
+
+    The colour is empty where it is that of all text.
+    """
+    found = [(answer, series) for answer in panel.answers for series in answer.series]
     assert len(found) <= 1, panel.title
-    for letter, series in found:
-        return said(panel, series.points[-1][1], letter)
+    for answer, series in found:
+        if panel.plain["options"]["textMode"] == "name":
+            return name_of(series, answer), ""
+        return said(panel, series.points[-1][1], answer.letter)
     return said(panel, float("nan"))
 
 

@@ -1,10 +1,12 @@
 """A service to look at: the real controller over simulated guests, its journal, and the real web server.
 
-Time is simulated, so that hours of history are there in a moment; `go_on` lets more of it pass.
+Time is simulated, so that hours of history are there in a moment; `run` lets more of it pass, and the pages
+see every moment of it, as those of a real service do.
 """
 
 from __future__ import annotations
 
+import time
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from math import pi, sin
@@ -20,6 +22,8 @@ from tests.fakes.simulation import Simulation
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from autoscaler.service.snapshot import Snapshot
 
 WEB = Policy(
     name="web", match=Match(name=("*",)), min_vcpus=1, max_vcpus=8, source="/etc/vcpu-autoscaler/web.yaml:3"
@@ -45,8 +49,9 @@ class ShownFleet:
         self.host.guests = {guest.id: guest for guest in self.guests}
         self.simulation = Simulation(self.host, (RECOMMEND, WEB), folder=folder, interval_s=_STEP_S)
         self.simulation.run(1.0)
+        self._newest = self.simulation.snapshot
         sources = Sources(
-            newest=lambda: self.simulation.snapshot,
+            newest=lambda: self._newest,
             registry=self.simulation.registry,
             journal=folder / "journal.sqlite",
             healthy=lambda: None,
@@ -54,6 +59,23 @@ class ShownFleet:
         )
         self.server = WebServer(sources, host="127.0.0.1", port=0)
         self.url = self.server.url
+
+    def run(self, seconds: float) -> None:
+        """Let time pass, with the guests as they are."""
+        known = len(self.simulation.snapshots)
+        self.simulation.run(seconds)
+        passed = self.simulation.snapshots[known:]
+        loop = self.server.page._loop
+        if loop is None:
+            self._show(passed)
+        else:
+            loop.call_soon_threadsafe(self._show, passed)
+
+    def _show(self, passed: Sequence[Snapshot]) -> None:
+        """Let the pages see what passed, in the thread that they are made in."""
+        for snapshot in passed:
+            self.server.page.see(snapshot)
+            self._newest = snapshot
 
     def go_on(self, seconds: float) -> None:
         """Let time pass, every guest at its own pace."""
@@ -63,7 +85,7 @@ class ShownFleet:
                 period_s = 1200.0 + 137 * (number % 7)
                 wave = 0.5 + 0.5 * sin(2 * pi * self.clock.now_s / period_s + number)
                 guest.set(demand=0.15 + (number % 5) * 0.9 * wave)
-            self.simulation.run(min(30.0, end_s - self.clock.now_s))
+            self.run(min(30.0, end_s - self.clock.now_s))
 
 
 @contextmanager
@@ -71,10 +93,10 @@ def shown_fleet(folder: Path, names: Sequence[str], *, hours: float = 0.0) -> It
     """A fleet that is served for the block, with so much history."""
     fleet = ShownFleet(folder, names)
     fleet.go_on(3600 * hours)
-    for snapshot in fleet.simulation.snapshots[-400:]:
-        fleet.server.page.see(snapshot)
     with closing(fleet.server):
         fleet.server.start()
+        while fleet.server.page._loop is None:
+            time.sleep(0.01)
         yield fleet
 
 
@@ -82,7 +104,7 @@ def with_a_broken_promise(fleet: ShownFleet, name: str) -> None:
     """Let a guest want more than it may have, until that breaks its promise."""
     guest = next(guest for guest in fleet.guests if guest.name == name)
     guest.set(demand=30.0)
-    fleet.simulation.run(900.0)
+    fleet.run(900.0)
 
 
 def with_troubles(fleet: ShownFleet) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from autoscaler.core.condition import Condition
-from grafana.queries import STATES
+from grafana.states import STATES
 from tests.fakes.dashboard_answers import Span, filled, panels
 from tests.fakes.promtool import promtool
 
@@ -18,9 +19,16 @@ HOST = f'{SERVICE},host="qemu:///system"'
 WEB = f'{SERVICE},domain="web-1"'
 
 
-def values(tmp_path: Path, expr: str, series: dict[str, str], at: dict[str, float]) -> str:
+def values(
+    tmp_path: Path,
+    expr: str,
+    series: Mapping[str, str],
+    at: Mapping[str, float],
+    *,
+    labels: str | None = None,
+) -> str:
     """What promtool finds wrong with the one value that a query is to have at each time; empty: nothing."""
-    label = "{" + (HOST if "host_" in expr else 'domain="web-1"') + "}"
+    label = "{" + (labels if labels is not None else HOST if "host_" in expr else 'domain="web-1"') + "}"
     told = {
         "evaluation_interval": "1m",
         "tests": [
@@ -51,7 +59,7 @@ def panel(name: str, title: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("title", "metric"),
-    [("Pressure over time", "host_pressure_ratio"), ("Steal over time", "host_steal_ratio")],
+    [("Host tasks that wait for a CPU", "host_pressure_ratio"), ("Steal over time", "host_steal_ratio")],
 )
 def test_what_a_host_withholds_is_red_as_long_as_growth_is_stopped_there(
     title: str, metric: str, tmp_path: Path
@@ -74,5 +82,69 @@ def test_the_state_of_a_domain_is_the_worst_of_what_is_wrong_with_it(tmp_path: P
         f'vcpu_autoscaler_domain_condition{{{WEB},condition="{Condition.BREAKING}"}}': "_x8 1x20",
     }
     (target,) = panel("domain", "State")["targets"]
-    at = {"1m": "ok", "4m": "paused", "7m": "stuck", "10m": "breaks its promise"}
+    at = {"1m": "ok", "4m": "autoscaler paused by hand", "7m": "change stuck", "10m": "breaks its promise"}
     assert values(tmp_path, target["expr"], story, {time: ranks[text] for time, text in at.items()}) == ""
+
+
+SEEN = f"vcpu_autoscaler_snapshot_timestamp_seconds{{{SERVICE}}}"
+FAILED = f'vcpu_autoscaler_scaling_failures_total{{{WEB},direction="up",outcome="stuck"}}'
+FAILURES = {
+    "the first one": ({SEEN: "1x20", FAILED: "_x8 1x12"}, {"7m": 0, "8m": 1, "9m": 0}),
+    "a later one": ({SEEN: "1x20", FAILED: "3x7 4x12"}, {"7m": 0, "8m": 1, "9m": 0}),
+    "a Prometheus that was just started": ({SEEN: "_x8 1x12", FAILED: "_x8 57x12"}, {"8m": 0, "9m": 0}),
+    "a scrape that failed": (
+        {SEEN: "1x6 stale 1x12", FAILED: "57x6 stale 57x12"},
+        {"6m": 0, "8m": 0, "9m": 0},
+    ),
+    "a service that was restarted": ({SEEN: "1x20", FAILED: "57x7 1x12"}, {"8m": 0, "9m": 0}),
+}
+
+
+@pytest.mark.parametrize("about", FAILURES)
+def test_a_change_that_went_wrong_is_counted_once_even_the_first(about: str, tmp_path: Path) -> None:
+    series, at = FAILURES[about]
+    _, failed = panel("domain", "Changes")["targets"]
+    assert values(tmp_path, failed["expr"], series, at, labels="") == ""
+
+
+KEPT = {
+    "has kept what was promised": ("0.995x20", "0.5x20", "ok"),
+    "has kept too little so far": ("0.75x20", "0.988x20", "ok now, behind its promise"),
+    "has overspent its budget": ("0.98x20", "-0.24x20", "ok now, budget overspent"),
+}
+
+
+@pytest.mark.parametrize("about", KEPT)
+def test_the_state_of_a_domain_without_a_condition_agrees_with_its_budget(about: str, tmp_path: Path) -> None:
+    kept, left, text = KEPT[about]
+    story = {
+        f"vcpu_autoscaler_domain_info{{{WEB}}}": "1x20",
+        f"vcpu_autoscaler_slo_objective_ratio{{{WEB}}}": "0.99x20",
+        f"vcpu_autoscaler_slo_attained_ratio{{{WEB}}}": kept,
+        f"vcpu_autoscaler_slo_error_budget_remaining_ratio{{{WEB}}}": left,
+    }
+    (rank,) = (rank for rank, (said, _) in STATES.items() if said == text)
+    (target,) = panel("domain", "State")["targets"]
+    assert values(tmp_path, target["expr"], story, {"5m": float(rank)}) == ""
+
+
+def test_guests_kept_from_growing_are_counted_and_not_their_decisions(tmp_path: Path) -> None:
+    reason = 'action="hold",reason="at-max"'
+    story = {
+        f"vcpu_autoscaler_tick_interval_seconds{{{SERVICE}}}": "5x20",
+        f"vcpu_autoscaler_decisions_total{{{WEB},{reason}}}": "0+12x20",
+        f'vcpu_autoscaler_decisions_total{{{SERVICE},domain="web-2",{reason}}}': "0+12x20",
+    }
+    (target,) = (
+        target
+        for target in panel("fleet", "Guests kept from growing")["targets"]
+        if target["legendFormat"] == "at its max"
+    )
+    assert values(tmp_path, target["expr"], story, {"10m": 2}, labels="") == ""
+
+
+def test_a_guest_without_a_sample_is_counted_where_all_are_seen(tmp_path: Path) -> None:
+    story = {f'vcpu_autoscaler_domain_condition{{{WEB},condition="no-sample"}}': "_x5 1x20"}
+    for name in ("host", "autoscaler"):
+        (target,) = panel(name, "Guests without a sample")["targets"]
+        assert values(tmp_path, target["expr"], story, {"3m": 0, "8m": 1}, labels="") == ""

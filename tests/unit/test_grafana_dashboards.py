@@ -14,14 +14,18 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from autoscaler.cli.main import app
 from autoscaler.core.condition import AS_ORDERED, Condition
+from autoscaler.core.reason import Reason
 from grafana.boards import BOARDS, json_of
 from grafana.frame import UIDS
-from grafana.queries import STATES, conditions
+from grafana.queries import conditions
+from grafana.states import BEHIND, FIRST_CONDITION, OVERSPENT, REASONS, STATES
 from tests.fakes.dashboard_answers import FOLDER, NAMES, dashboard, panels
 
 PROVISIONING = FOLDER.parent / "provisioning"
 UNITS = {value for name, value in vars(units).items() if isinstance(value, str) and not name.startswith("_")}
+VERBS = {command.name for command in app.registered_commands}
 PANELS = [pytest.param(panel, id=f"{name}: {panel['title']}") for name in NAMES for panel in panels(name)]
 
 
@@ -88,13 +92,14 @@ def test_a_panel_says_what_it_is_in_which_unit_and_where_to_go_on(panel: dict[st
 
 
 SIZES = {
-    "Runs": "how many are right is what the next panel says",
-    "Should run": "how many are right is for the policy to say",
-    "May run": "how many are right is for the policy to say",
-    "Seen for": "it says what the share beside it is of",
-    "What decided": "each reason is right at its time",
-    "vCPUs per CPU": "its limit is each host's own, and colours the share committed",
-    "vCPUs by guest": "how many are right depends on the guest",
+    "What it is promised": "it says what the figures beneath it are held to",
+    "Runs (online)": "how many are right is what the next panel says",
+    "Should run (target)": "how many are right is for the policy to say",
+    "May run (max)": "how many are right is for the policy to say",
+    "Time seen": "it says what the share beside it is of",
+    "Overcommitted now": "its limit is each host's own, and colours the share committed",
+    "Overcommit allowed": "this is the limit itself",
+    "Online vCPUs, by guest": "how many are right depends on the guest",
     "After how long a change is stuck": "these are limits themselves",
     "Decisions": "how many are right depends on the guests and the interval",
 }
@@ -210,18 +215,51 @@ def test_what_grafana_is_provisioned_with_names_what_there_is() -> None:
 
 
 def test_every_condition_has_a_figure_that_rises_with_how_soon_it_has_to_be_looked_at() -> None:
-    by_rank = [STATES[str(rank)] for rank in range(len(Condition) + 1)]
+    by_rank = [STATES[str(rank)] for rank in range(FIRST_CONDITION + len(Condition))]
     assert by_rank[0] == ("ok", "green")
     assert by_rank[-1] == ("breaks its promise", "red")
     colors = [color for _, color in by_rank]
     assert colors == sorted(colors, key=["green", "yellow", "orange", "red"].index)
-    assert {text for text, color in by_rank if color == "yellow"} >= AS_ORDERED
-    assert {text for text, _ in by_rank} >= set(Condition) - {Condition.BREAKING}
+    assert len({text for text, _ in by_rank}) == len(STATES)
 
 
-def test_a_condition_has_the_same_figure_where_it_is_asked_for_as_where_it_is_named() -> None:
-    asked = dict(
+@pytest.mark.parametrize("rank", [BEHIND, OVERSPENT])
+def test_a_guest_without_a_condition_that_kept_too_little_is_not_simply_ok(rank: int) -> None:
+    text, color = STATES[str(rank)]
+    assert text.startswith("ok now, ")
+    assert color == "yellow"
+
+
+def test_what_somebody_ordered_and_what_passes_by_itself_is_yellow_and_trouble_is_not() -> None:
+    colors = {condition: STATES[rank][1] for rank, condition in asked_conditions().items()}
+    yellow = {condition for condition, color in colors.items() if color == "yellow"}
+    assert yellow == AS_ORDERED | {Condition.AT_RISK, Condition.HELD, Condition.BY_HAND}
+
+
+def test_every_reason_has_a_colour_and_only_what_is_well_is_green() -> None:
+    assert set(REASONS) == set(Reason)
+    green = {reason for reason, color in REASONS.items() if color.endswith("green")}
+    assert green == {Reason.STEADY, Reason.TOLERANCE, Reason.AT_MIN}
+
+
+def asked_conditions() -> dict[str, str]:
+    """The condition that is asked for, by its figure."""
+    return dict(
         re.findall(r'(\d+) \* vcpu_autoscaler_domain_condition\{.*?condition="(.*?)"\}', conditions())
     )
-    named = {rank: text for rank, (text, _) in STATES.items() if rank != "0"}
-    assert asked == named | {str(len(Condition)): Condition.BREAKING}
+
+
+def test_a_condition_has_a_figure_of_its_own_where_it_is_asked_for() -> None:
+    asked = asked_conditions()
+    assert set(asked.values()) == set(Condition)
+    assert {rank for rank, _ in STATES.items() if int(rank) >= FIRST_CONDITION} == set(asked)
+
+
+@pytest.mark.parametrize(
+    "panel", [panel for panel in panels("domain") if "`autoscaler" in panel["description"]]
+)
+def test_a_command_in_the_description_of_a_domains_panel_is_whole(panel: dict[str, Any]) -> None:
+    for command in re.findall(r"`autoscaler ([^`]+)`", panel["description"]):
+        verb, *arguments = command.split()
+        assert verb in VERBS
+        assert verb == "events" or arguments in (["${domain:singlequote}"], ["--all"]), command

@@ -16,7 +16,6 @@ from autoscaler.core.reason import Reason
 from autoscaler.errors import AutoscalerError, JournalUnavailable
 from autoscaler.service.journal_reader import events
 from autoscaler.service.lanes import Lane
-from autoscaler.service.moving_counts import AGAIN_S
 from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
 from tests.fakes.simulated_host import SimulatedHost
 from tests.fakes.simulation import Simulation
@@ -262,7 +261,7 @@ def test_what_is_counted_never_runs_backwards(site: Site) -> None:
     asked_to_grow(site)
     site.run(30)
     site.guest.set(demand=0.1)
-    site.run(60 + AGAIN_S)
+    site.run(60)
     seen: Counter[object] = Counter()
     for snapshot in site.simulation.snapshots:
         for domain in snapshot.domains:

@@ -10,21 +10,26 @@ from hypothesis import strategies as st
 from autoscaler.service.moving_counts import AGAIN_S, TOLD_S, MovingCounts
 
 
-def counted(*moves: tuple[str, float]) -> MovingCounts[str]:
-    counts: MovingCounts[str] = MovingCounts()
+def counted(*moves: tuple[str, float], rare: bool = False) -> MovingCounts[str]:
+    counts: MovingCounts[str] = MovingCounts(rare=rare)
     for key, at_s in moves:
         counts.told(at_s)
         counts.add(key, at_s)
     return counts
 
 
-def test_a_count_is_told_from_nought_on_and_until_it_has_stood_for_long() -> None:
+def test_a_count_is_told_at_once_and_until_it_has_stood_for_long() -> None:
     counts = counted(("hold", 0.0), ("hold", 5.0), ("grow", 10.0))
-    assert counts.told(10.0) == {"hold": 0, "grow": 0}
-    assert counts.told(AGAIN_S) == {"hold": 2, "grow": 0}
-    assert counts.told(10.0 + AGAIN_S) == {"hold": 2, "grow": 1}
+    assert counts.told(10.0) == {"hold": 2, "grow": 1}
     assert counts.told(5.0 + TOLD_S) == {"grow": 1}
     assert counts.told(10.0 + TOLD_S) == {}
+
+
+def test_what_is_rare_is_told_as_nought_before_it_is_told_for_the_first_time() -> None:
+    counts = counted(("absent", 0.0), ("absent", 5.0), rare=True)
+    assert counts.told(5.0) == {"absent": 0}
+    assert counts.told(AGAIN_S) == {"absent": 2}
+    assert counts.told(5.0 + TOLD_S) == {}
 
 
 def test_one_that_moves_again_is_told_as_it_stood_before_it_is_told_as_it_is() -> None:
@@ -41,11 +46,11 @@ def test_one_that_moved_again_and_stands_is_told_long_enough_to_be_scraped() -> 
     assert told == [1] * int(AGAIN_S) + [2] * int(TOLD_S - AGAIN_S)
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 60)), max_size=60))
+@given(moves=st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 60)), max_size=60), rare=st.booleans())
 def test_a_count_never_goes_back_and_is_told_whole_before_it_is_told_no_more(
-    moves: list[tuple[str, int]],
+    moves: list[tuple[str, int]], *, rare: bool
 ) -> None:
-    counts: MovingCounts[str] = MovingCounts()
+    counts: MovingCounts[str] = MovingCounts(rare=rare)
     last: dict[str, int] = {}
     now_s = 0.0
     for key, ticks in [*moves, ("d", 60)]:

@@ -1,0 +1,89 @@
+"""What is said of a domain's state and of the reasons of decisions, and in which colours.
+
+One rule for every colour: red is what users go without now, or what nothing works without; orange is trouble;
+yellow passes by itself, was ordered, or is worth knowing; green is well. So figures of one domain agree with
+its state: a budget that is spent is red only while the promise is being broken.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from autoscaler.core.condition import Condition, Urgency, urgency
+from autoscaler.core.reason import Reason
+from grafana.parts import GREY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_PASSING = frozenset({Condition.HELD, Condition.BY_HAND})
+"""Trouble that ends by itself: a migration, or what somebody did on purpose."""
+MILDEST_FIRST: Sequence[Condition] = sorted(
+    Condition, key=lambda one: (urgency((one,)), one in _PASSING, list(Condition).index(one)), reverse=True
+)
+NO_TROUBLE = "|".join(sorted(one for one in Condition if urgency((one,)) > Urgency.TROUBLE))
+"""A pattern of the conditions that nobody has to look at."""
+_SAID = {
+    Condition.BREAKING: "breaks its promise",
+    Condition.AT_RISK: "promise at risk",
+    Condition.NO_SAMPLE: "no-sample: load unread",
+    Condition.UNCONFIRMED: "unconfirmed: only measured",
+    Condition.NO_HEADROOM: "no-headroom: maximum too low",
+    Condition.STUCK: "change stuck",
+    Condition.FAILED: "change failed",
+    Condition.DENIED: "change denied",
+    Condition.UNKNOWN: "change unknown: reply lost",
+    Condition.HELD: "held by a job or freeze",
+    Condition.BY_HAND: "vCPUs changed by hand",
+    Condition.PAUSED: "autoscaler paused by hand",
+    Condition.ORDERED: "count ordered by hand",
+}
+"""Where the name alone says too little to who is woken up; the others are said by their names."""
+BEHIND, OVERSPENT = 1, 2
+"""Ranks of a domain without a condition that has kept less than is promised, and whose budget is gone."""
+FIRST_CONDITION = 3
+
+
+def _color(one: Condition) -> str:
+    if urgency((one,)) is Urgency.BREAKING:
+        return "red"
+    return "orange" if urgency((one,)) is Urgency.TROUBLE and one not in _PASSING else "yellow"
+
+
+STATES: Mapping[str, tuple[str, str]] = {
+    "0": ("ok", "green"),
+    f"{BEHIND}": ("ok now, behind its promise", "yellow"),
+    f"{OVERSPENT}": ("ok now, budget overspent", "yellow"),
+} | {
+    str(rank): (_SAID.get(one, str(one)), _color(one))
+    for rank, one in enumerate(MILDEST_FIRST, start=FIRST_CONDITION)
+}
+"""What the figures of `queries.state` mean: the higher, the sooner somebody has to look."""
+
+_FAMILIES = {
+    "green": (Reason.STEADY, Reason.TOLERANCE, Reason.AT_MIN),
+    "purple": (Reason.DEMAND_HIGH, Reason.DEMAND_LOW, Reason.IN_PROGRESS, Reason.IDLE),
+    "blue": (
+        *(Reason.HOLD, Reason.COOLDOWN, Reason.STEP, Reason.SATURATED),
+        *(Reason.HOST_RATE, Reason.DAILY_LIMIT, Reason.UP_ONLY),
+    ),
+    "yellow": (
+        *(Reason.PAUSED, Reason.ORDERED, Reason.BY_HAND, Reason.HELD),
+        *(Reason.FROZEN, Reason.SCHEDULE, Reason.NOT_RUNNING),
+    ),
+    "orange": (
+        *(Reason.AT_MAX, Reason.MISSING, Reason.DENIED, Reason.BACK_OFF),
+        *(Reason.UNCONFIRMED, Reason.DOUBTED, Reason.RAISED, Reason.UNRECORDED),
+    ),
+    "red": (Reason.HOST_FULL, Reason.HOST_PRESSED, Reason.STOLEN, Reason.TAKEN_BACK),
+}
+"""Reasons by what they are: its load's, a move, a wait, an order, a bound or a failure, the host's."""
+_SHADES = ("", "semi-dark-", "light-", "dark-", "super-light-")
+REASONS: Mapping[str, str] = {str(Reason.WARMING_UP): GREY} | dict(
+    chain.from_iterable(
+        ((str(reason), f"{_SHADES[number % len(_SHADES)]}{family}") for number, reason in enumerate(reasons))
+        for family, reasons in _FAMILIES.items()
+    )
+)
+"""The colour of every reason."""
