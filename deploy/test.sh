@@ -52,6 +52,9 @@ cd "$repo"
 PATH=$venv/bin:$PATH
 # The checks' caches stay out of the checkout too.
 export RUFF_CACHE_DIR="$venv/ruff" MYPY_CACHE_DIR="$venv/mypy" HYPOTHESIS_STORAGE_DIRECTORY="$venv/hypothesis"
+# Each worker, and each of the hundreds of commands that tests start, would compile the project anew without one.
+export PYTHONPYCACHEPREFIX="$venv/pycache"
+unset PYTHONDONTWRITEBYTECODE
 ran='' failed=''
 part shellcheck shellcheck --external-sources --check-sourced \
     deploy/*.sh deploy/lib/inside.sh deploy/lib/tree.sh deploy/deb/* .ci/run
