@@ -18,7 +18,8 @@ from autoscaler.core.printable import printable
 from autoscaler.service.describe import status_of
 from autoscaler.service.page.cells import Cells, clock_time, host_of, named, row_of, sparks_of
 from autoscaler.service.page.recent import STEPS, Recent
-from autoscaler.service.page.templating import markup, render
+from autoscaler.service.page.templating import markup, render, rendered
+from autoscaler.service.portions import Portions
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
@@ -49,7 +50,7 @@ class Board:
         """The rows, those first that somebody has to look at first, then by name."""
         self._news = ""
         self._sizes: dict[DomainId, int] = {}
-        self._page: bytes | None = None
+        self._page: Portions | None = None
         self._due = True
         """Whether a snapshot came since anybody looked."""
         self.version = int(1000 * snapshot.wall_s)
@@ -71,24 +72,26 @@ class Board:
         self._sparks.clear()
         self._due = True
 
-    def page(self) -> bytes:
+    def page(self) -> Portions:
         """The whole page, as of the newest version."""
         self.changes()
-        assert self._shown is not None
+        shown = self._shown
+        assert shown is not None
         if self._page is None:
-            hosts = [(key[2:], cells) for key, cells in self._shown.items() if key.startswith("h-")]
-            rows = "".join(self._row(key) for key in self._order)
+            hosts = [(key[2:], cells) for key, cells in shown.items() if key.startswith("h-")]
             idle = str(status_of(self._snapshot)["troubles"].get("idle", "no domain is governed"))  # type: ignore[attr-defined]
-            self._page = render(
+            page = rendered(
                 "overview.html",
-                top=self._shown["top"],
+                top=shown["top"],
                 hosts=hosts,
-                rows=markup(rows),
+                count=len(self._order),
+                rows=(markup(_row(key, shown[key])) for key in self._order),
                 idle=printable(idle),
                 version=self.version,
                 every_s=self._every_s,
                 half_hour=round(STEPS * self.recent.step_s / 60),
-            ).encode()
+            )
+            self._page = Portions(page)
         return self._page
 
     def changes(self) -> bytes | None:
@@ -133,15 +136,13 @@ class Board:
 
     def _places(self, keys: Iterable[str], known: Container[str]) -> list[dict[str, str | None]]:
         """Where each of these rows is to stand, in the order of the page; of one that is new, the row."""
+        assert self._shown is not None
+        shown = self._shown
         above: dict[str, str | None] = dict(zip(self._order, [None, *self._order], strict=False))
         return [
-            {"id": key, "after": above[key]} | ({} if key in known else {"html": self._row(key)})
+            {"id": key, "after": above[key]} | ({} if key in known else {"html": _row(key, shown[key])})
             for key in keys
         ]
-
-    def _row(self, key: str) -> str:
-        assert self._shown is not None
-        return render("row.html", key=key[2:], c=self._shown[key])
 
     def _cells(self, key: str, domain: DomainSnapshot) -> Cells:
         if key not in self._sparks:
@@ -176,6 +177,10 @@ class Board:
             "news": self._news or "none since the service looks",
             "others": _others(snapshot),
         }
+
+
+def _row(key: str, cells: Cells) -> str:
+    return render("row.html", key=key[2:], c=cells)
 
 
 def keys_of(snapshot: Snapshot) -> dict[str, DomainSnapshot]:

@@ -26,7 +26,7 @@ from autoscaler.service.page.live import Listeners
 from autoscaler.service.page.recent import STEPS, recorded
 from autoscaler.service.page.templating import STATIC, render, static
 from autoscaler.service.page.timeline import SPANS_S, blocks_within
-from autoscaler.service.portions import PortionedResponse
+from autoscaler.service.portions import GrowingResponse, PortionedResponse
 from autoscaler.service.turns import Crowded
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class StatusPage:
         # What is new on this page is new to those who listen as well.
         if (event := self._board.changes()) is not None:
             self.listeners.tell(_OVERVIEW, event)
-        return PortionedResponse(self._board.page(), headers=HEADERS, media_type="text/html")
+        return GrowingResponse(self._board.page(), headers=HEADERS, media_type="text/html")
 
     def _take_up_quietly(self) -> None:
         """Take the newest snapshot up at once, where nobody listens who would have to be told."""

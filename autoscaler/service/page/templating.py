@@ -8,9 +8,13 @@ from __future__ import annotations
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 STATIC = {
     "page.css": "text/css; charset=utf-8",
@@ -48,6 +52,11 @@ def edition() -> str:
 def render(template: str, **values: object) -> str:
     """A template with these values, each escaped."""
     return _environment.get_template(template).render(values, edition=edition())
+
+
+def rendered(template: str, **values: object) -> Iterator[str]:
+    """The same piece by piece, each made when it is asked for."""
+    return _environment.get_template(template).generate(values, edition=edition())
 
 
 def markup(html: str) -> Markup:
