@@ -12,7 +12,6 @@ unknown changes nothing.
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 from math import ceil, exp, floor, log
 from typing import TYPE_CHECKING, Final, Self
@@ -145,7 +144,7 @@ class Adaptive:
         self._needed = 0
         self._clean_s = 0.0
         self._last_bad_s: float | None = None
-        self._bad_hours = array("I", [0] * 24)
+        self._bad_hours = [0] * 24
         """Bad slices by hour, the hour since `_hour_s` first."""
         self._hour_s = now_s
         moves = (prices.add + prices.remove) / prices.vcpu_minute
@@ -282,7 +281,7 @@ class Adaptive:
         adaptive._last_bad_s = None if last_bad_s is None else then_s - last_bad_s
         adaptive._hour_s = then_s - number(dumped, "hour_s", 0.0, LONGEST_S)
         bad_hours = wholes(dumped, "bad_hours", 24, _MOST_SLICES)
-        adaptive._bad_hours[: len(bad_hours)] = array("I", bad_hours)
+        adaptive._bad_hours[: len(bad_hours)] = bad_hours
         adaptive._growth.load(branch(dumped, "growth"), then_s)
         adaptive._holds.load(branch(dumped, "holds"), then_s)
         if sla.indicator is Indicator.UTILIZATION:

@@ -18,6 +18,7 @@ A promise is at risk only after bad slices, and never while it is being broken.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -93,6 +94,12 @@ def pairs_of(sla: Sla, pairs: Sequence[Pair]) -> tuple[Pair, ...]:
     )
 
 
+@lru_cache(maxsize=1024)
+def _all_pairs(sla: Sla, spent: bool) -> tuple[Pair, ...]:  # noqa: FBT001 - it is a key
+    """Those that are looked at, which is done after every slice of a domain that had a bad one."""
+    return pairs_of(sla, (*FAST, *SLOW, *((_SPENT,) if spent else ())))
+
+
 def allowed_ratio(sla: Sla) -> float:
     """Share of the slices that may be bad."""
     # 1 - 0.95 is not quite 0.05 in floating point, and a budget of 18 slices is spent by 18.
@@ -109,7 +116,7 @@ def burn(sla: Sla, ledger: SliceLedger) -> Burn | None:
     allowed = allowed_ratio(sla)
     left = allowed * ledger.window - ledger.in_window().bad
     spent = left <= 0
-    for pair in pairs_of(sla, (*FAST, *SLOW, *((_SPENT,) if spent else ()))):
+    for pair in _all_pairs(sla, spent):
         long, limit = ledger.last(pair.long_s), pair.burn_rate * allowed
         if long.bad >= pair.long_bad and _bad_share(long, pair.long_s / sla.slice_s) > limit:
             short = ledger.last(pair.short_s)

@@ -44,7 +44,8 @@ def diagnosis(
     """
     view, policy, missing = state.view, state.policy, state.missing
     found = _promise(state)
-    found |= {**state.removal.conditions, **state.actuation.conditions}
+    found.update(state.removal.conditions)
+    found.update(state.actuation.conditions)
     if view.job:
         found[Condition.HELD] = held(view)
     if missing is not None and missing.reason is MissingReason.FROZEN:
@@ -57,7 +58,7 @@ def diagnosis(
         found[Condition.UNCONFIRMED] = unconfirmed(view.name, why_host)
     if doubt is not None:
         found[Condition.DOUBTED] = doubted(view.name, doubt)
-    found |= _at_odds(view, policy, state.decision.proposed if state.decision else 0)
+    found.update(_at_odds(view, policy, state.decision.proposed if state.decision else 0))
     since_s = state.by_hand.since_s
     if since_s is not None and is_by_hand(since_s, policy, now_s):
         left_s = since_s + policy.manual_change.respect_for_s - now_s

@@ -45,8 +45,9 @@ class GrowthCases:
     def add(self, growth_ratio: float) -> None:
         """One more case."""
         place = bisect_right(EDGES, growth_ratio, 0, BINS) - 1
-        more = min(_CASE, MOST_WEIGHT - self._weights[place])
-        self._weights[place] += more
+        weight = self._weights[place]
+        more = min(_CASE, MOST_WEIGHT - weight)
+        self._weights[place] = weight + more
         self._total += more
         if place > self._place:
             self._above += more

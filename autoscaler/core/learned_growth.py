@@ -144,12 +144,15 @@ class LearnedGrowth:
         return found
 
     def _learn(self, at_s: float, demand_vcpus: float, row: int) -> None:
-        since_s = self._lag_s
-        came = [demand for later_s, demand, _ in self._open if later_s - at_s > since_s]
+        came_vcpus, times = 0.0, 0
+        for later_s, later_vcpus, _ in self._open:
+            if later_s - at_s > self._lag_s:
+                came_vcpus += later_vcpus
+                times += 1
         cases = self._rows.get(row)
         if cases is None:
             cases = self._rows[row] = GrowthCases()
-        cases.add(sum(came) / len(came) / demand_vcpus)
+        cases.add(came_vcpus / times / demand_vcpus)
         self._growths.pop(row, None)
         if row % 3 == 0:
             del self._falling_reaches[row // 3 :]

@@ -33,6 +33,7 @@ _ENOUGH_GAPS: Final = 3
 _DOUBT: Final = 2.0
 """Gaps that never end, added to every history: keeps a level that is not wanted again from being held."""
 _STALE: Final = -1.0
+_NONE: Final = -1.0
 _MOST_LEVELS: Final = 4096
 
 
@@ -40,7 +41,8 @@ class LearnedHolds:
     """What is known of each level of vCPUs that one domain ever wanted."""
 
     __slots__ = (
-        *("_aged_s", "_gaps", "_hold_s", "_last_s", "_level", "_move_s", "_noted_s", "_over_from", "_seen"),
+        *("_aged_s", "_covered", "_gaps", "_hold_s", "_last_s", "_level", "_move_s", "_noted_s"),
+        *("_over_from", "_seen"),
     )
 
     def __init__(self, move_s: float, now_s: float) -> None:
@@ -57,6 +59,8 @@ class LearnedHolds:
         self._seen = array("B")
         self._hold_s = array("d")
         """Learned from the gaps when asked for; `_STALE`: they have changed since."""
+        self._covered = array("d")
+        """Found with a level's hold: the share of its gaps that are no longer; `_NONE`: it has none."""
         self._gaps = array("I")
         """`BINS` weights a level."""
 
@@ -99,9 +103,10 @@ class LearnedHolds:
 
     def covered_ratio(self, level: int) -> float | None:
         """How often this level was wanted again within its hold; None: it never came back."""
-        weights = self._weights(level - 1)
-        total = sum(weights)
-        return sum(weights[: bisect_right(_EDGES_S, self.hold_s(level))]) / total if total else None
+        if self._hold_s[level - 1] < 0:
+            self._learn(level - 1)
+        covered = self._covered[level - 1]
+        return None if covered < 0 else covered
 
     def _weights(self, index: int) -> array[int]:
         return self._gaps[index * BINS : (index + 1) * BINS]
@@ -118,6 +123,7 @@ class LearnedHolds:
             self._last_s.extend([-inf] * new)
             self._seen.extend([0] * new)
             self._hold_s.extend([_STALE] * new)
+            self._covered.extend([_NONE] * new)
             self._gaps.extend([0] * (BINS * new))
 
     def _record(self, index: int, gap_s: float) -> None:
@@ -141,12 +147,12 @@ class LearnedHolds:
 
     def _learn(self, index: int) -> float:
         """The cheapest hold: the least of 2 (w + P) + each gap's own length if w covers it, else w + P."""
-        best_s = 0.0
+        best_s, weights = 0.0, self._weights(index)
+        total = sum(weights)
         if self._seen[index] < _ENOUGH_GAPS:
             best_s = self._move_s
         else:
-            weights = self._weights(index)
-            left, kept_s = _DOUBT + sum(weights) / _GAP, 0.0
+            left, kept_s = _DOUBT + total / _GAP, 0.0
             least = left * self._move_s
             for weight, middle_s, edge_s in zip(weights, _MIDDLES_S, _EDGES_S, strict=False):
                 if weight:
@@ -156,6 +162,7 @@ class LearnedHolds:
                     if cost < least:
                         least, best_s = cost, edge_s
         self._hold_s[index] = best_s
+        self._covered[index] = sum(weights[: bisect_right(_EDGES_S, best_s)]) / total if total else _NONE
         return best_s
 
     def dump(self, now_s: float) -> dict[str, object]:

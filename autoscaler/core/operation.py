@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Final
 
 from autoscaler.core.model import GuestVcpus
 from autoscaler.core.reason import Reason
@@ -99,39 +100,78 @@ Answer = GuestVcpus | Requested | None
 """What an action comes back with: None of a `Plug`, `Requested` of an `Unplug`, else what the guest shows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, init=False, unsafe_hash=True)
 class Operation:
     """A change under way or ended; all times on `Clock.monotonic_s`, None: not reached (yet)."""
 
-    decision_id: int
-    from_vcpus: int
-    to_vcpus: int
-    reason: Reason
-    requested_s: float
-    accepted_s: float | None = None
+    decision_id: Final[int]
+    from_vcpus: Final[int]
+    to_vcpus: Final[int]
+    reason: Final[Reason]
+    requested_s: Final[float]
+    accepted_s: Final[float | None]
     """The hypervisor (for a warm vCPU or a shrink: the guest's agent) took the request."""
-    present_s: float | None = None
+    present_s: Final[float | None]
     """The guest's kernel lists the vCPUs; None for a shrink."""
-    online_s: float | None = None
+    online_s: Final[float | None]
     """The guest runs exactly the vCPUs asked for, by its own word."""
-    relieved_s: float | None = None
+    relieved_s: Final[float | None]
     """First interval after that in which the guest was no longer saturated; None for a shrink."""
-    unplugs: bool = False
+    unplugs: Final[bool]
     """Whether this is a removal: its counts are of plugged vCPUs, `accepted_s` is its stage "requested"."""
-    offlined_s: float | None = None
+    offlined_s: Final[float | None]
     """The guest said that it runs no more than the vCPUs that stay; of a removal only, as the next two."""
-    acknowledged_s: float | None = None
+    acknowledged_s: Final[float | None]
     """The guest's firmware said that it deals with the request; some never do."""
-    gone_s: float | None = None
+    gone_s: Final[float | None]
     """QEMU has the vCPU no longer."""
-    ended_s: float | None = None
+    ended_s: Final[float | None]
     """The service counted it as over, however it ended."""
-    held: bool = False
+    held: Final[bool]
     """Whether a job, a freeze or a pause held the domain meanwhile, or the service was away: its times say
     nothing of its host."""
-    outcome: Outcome | None = None
-    detail: str = ""
+    outcome: Final[Outcome | None]
+    detail: Final[str]
     """Where it did not end well: one sentence for the administrator."""
+
+    def __init__(  # noqa: PLR0913 - its fields
+        self,
+        *,
+        decision_id: int,
+        from_vcpus: int,
+        to_vcpus: int,
+        reason: Reason,
+        requested_s: float,
+        accepted_s: float | None = None,
+        present_s: float | None = None,
+        online_s: float | None = None,
+        relieved_s: float | None = None,
+        unplugs: bool = False,
+        offlined_s: float | None = None,
+        acknowledged_s: float | None = None,
+        gone_s: float | None = None,
+        ended_s: float | None = None,
+        held: bool = False,
+        outcome: Outcome | None = None,
+        detail: str = "",
+    ) -> None:
+        self.decision_id = decision_id
+        self.from_vcpus = from_vcpus
+        self.to_vcpus = to_vcpus
+        self.reason = reason
+        self.requested_s = requested_s
+        self.accepted_s = accepted_s
+        self.present_s = present_s
+        self.online_s = online_s
+        self.relieved_s = relieved_s
+        self.unplugs = unplugs
+        self.offlined_s = offlined_s
+        self.acknowledged_s = acknowledged_s
+        self.gone_s = gone_s
+        self.ended_s = ended_s
+        self.held = held
+        self.outcome = outcome
+        self.detail = detail
 
     @property
     def direction(self) -> Direction:
@@ -184,14 +224,14 @@ class Operation:
 
     def seen(self, *, present: int | None, online: int, now_s: float) -> Operation:
         """Note what the guest shows; `present` is None where only the online vCPUs were read."""
-        operation = self
         up, reached = self.direction is Direction.UP, self.reached(online)
         listed = reached or (present is not None and present >= self.to_vcpus)
-        if up and listed and self.present_s is None:
-            operation = replace(operation.accepted(now_s), present_s=now_s)
-        if reached and self.online_s is None:
-            operation = replace(operation.accepted(now_s), online_s=now_s)
-        return operation
+        present_s = now_s if up and listed and self.present_s is None else self.present_s
+        online_s = now_s if reached and self.online_s is None else self.online_s
+        if present_s == self.present_s and online_s == self.online_s:
+            return self
+        accepted_s = now_s if self.accepted_s is None else self.accepted_s
+        return replace(self, accepted_s=accepted_s, present_s=present_s, online_s=online_s)
 
     def found_done(self, count: int, now_s: float) -> Operation:
         """Nobody followed it to its end, and the domain is found with the vCPUs that it asked for."""

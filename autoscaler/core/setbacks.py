@@ -42,7 +42,7 @@ class Setbacks:
     @property
     def conditions(self) -> dict[Condition, str]:
         """What is wrong, each with its sentence; of two alike the newer one."""
-        return dict(self._trouble.values())
+        return dict(self._trouble.values()) if self._trouble else {}
 
     def obstacle(self, direction: Direction, now_s: float) -> Reason | None:
         """Why it is too early for another change of this direction; None: it is not."""

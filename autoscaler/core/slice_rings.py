@@ -10,7 +10,7 @@ from array import array
 from dataclasses import dataclass
 from itertools import groupby
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,13 +20,18 @@ CELLS = 720
 _GOOD, _BAD, _UNKNOWN = b"g", b"b", b"u"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, init=False, unsafe_hash=True)
 class Count:
     """Slices by what became of them."""
 
-    good: int
-    bad: int
-    unknown: int
+    good: Final[int]
+    bad: Final[int]
+    unknown: Final[int]
+
+    def __init__(self, good: int, bad: int, unknown: int) -> None:
+        self.good = good
+        self.bad = bad
+        self.unknown = unknown
 
     @property
     def known(self) -> int:
@@ -66,6 +71,8 @@ class RecentSlices:
 
     def since_good(self) -> Count:
         """The slices after the last good one, from the first bad one of them on."""
+        if self._ring[self._put_in % len(self._ring) - 1] == _GOOD[0]:  # as nearly always
+            return Count(0, 0, 0)
         newest_last = self._in_order()
         run = newest_last[newest_last.rfind(_GOOD) + 1 :].lstrip(_UNKNOWN)
         return Count(0, run.count(_BAD), run.count(_UNKNOWN))

@@ -23,19 +23,28 @@ if TYPE_CHECKING:
 USER_HZ: Final = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, init=False, eq=False)
 class Said:
     """What would be told at one moment; lists have an entry a domain."""
 
-    at_s: float
-    busy_s: list[float]
-    steal_s: list[float]
-    waited_s: list[float]
+    at_s: Final[float]
+    busy_s: Final[list[float]]
+    steal_s: Final[list[float]]
+    waited_s: Final[list[float]]
     """Seconds in which some task waited for a CPU (PSI ``some``)."""
-    runnable: list[int]
-    online: list[int]
-    silent: list[bool]
+    runnable: Final[list[int]]
+    online: Final[list[int]]
+    silent: Final[list[bool]]
     """Whether the guest's answer does not come."""
+
+    def __init__(self, plant: Plant, silent: npt.NDArray[np.bool_]) -> None:
+        self.at_s = plant.now_s
+        self.busy_s = _ticks(plant.busy_s)
+        self.steal_s = _ticks(plant.steal_s)
+        self.waited_s = plant.waited_s.tolist()
+        self.runnable = plant.runnable.tolist()
+        self.online = plant.online.tolist()
+        self.silent = silent.tolist()
 
 
 class Readings:
@@ -47,24 +56,12 @@ class Readings:
         # Where the trace has a gap nobody knows what the guest would have said.
         gaps = [np.isnan(trace.demand_vcpus) for trace in traces]
         self._silent = np.array(missing) | np.array(gaps)
-        self.said = self._now(np.zeros(len(traces), dtype=np.bool_))
+        self.said = Said(plant, np.zeros(len(traces), dtype=np.bool_))
         """Now; at the start every guest answers."""
 
     def look(self) -> None:
         """Take in what the step brought that is over."""
-        self.said = self._now(self._silent[:, self._plant.step - 1])
-
-    def _now(self, silent: npt.NDArray[np.bool_]) -> Said:
-        plant = self._plant
-        return Said(
-            at_s=plant.now_s,
-            busy_s=_ticks(plant.busy_s),
-            steal_s=_ticks(plant.steal_s),
-            waited_s=plant.waited_s.tolist(),
-            runnable=plant.runnable.tolist(),
-            online=plant.online.tolist(),
-            silent=silent.tolist(),
-        )
+        self.said = Said(self._plant, self._silent[:, self._plant.step - 1])
 
 
 def _ticks(seconds: npt.NDArray[np.float64]) -> list[float]:

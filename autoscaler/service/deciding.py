@@ -6,13 +6,14 @@ Invariant: a fault in one domain's step costs that domain its state, and no othe
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, TypeVarTuple
+from typing import TYPE_CHECKING
 
 from autoscaler.service.beginning import Beginning
 from autoscaler.service.driving import Driving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Collection, Iterable
+    from types import TracebackType
 
     from autoscaler.core.arbiter import Grant
     from autoscaler.core.model import DomainView, Observation
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from autoscaler.service.narrator import Narrator
     from autoscaler.service.recorder import Recorder
     from autoscaler.service.sampling import Sampling
-
-Facts = TypeVarTuple("Facts")
 
 _log = logging.getLogger("autoscaler")
 
@@ -72,14 +71,16 @@ class Deciding:
         """Decide the domains of which something was observed, then begin the moves that their hosts grant."""
         decided = []
         for governed, view, observation in found:
-            self._contained(governed, self._observe, view, observation)
+            with self._contained(governed):
+                self._observe(governed, view, observation)
             if governed in self._fleet:  # else its state was lost
                 decided.append(governed)
         grants = self._fleet.grants(decided)
         asked = {governed.state.view.id for governed in decided}
         giving = (self._fleet.get(domain) for domain in grants if domain not in asked)
         for governed in (*decided, *(other for other in giving if other is not None)):
-            self._contained(governed, self._conclude, grants.get(governed.state.view.id))
+            with self._contained(governed):
+                self._conclude(governed, grants.get(governed.state.view.id))
 
     def let_go(self, governed: Governed, why: str) -> None:
         """Close what is under way of a domain that has left the fleet: nobody will see how it goes on."""
@@ -110,22 +111,42 @@ class Deciding:
         if self._sampling.trouble(state.view.id.host) is None:  # else the host's own trouble says it all
             self._narrator.of_domain(state.view, state.conditions(self._clock.monotonic_s()))
 
-    def _contained(
-        self, governed: Governed, step: Callable[[Governed, *Facts], None], *facts: *Facts
-    ) -> None:
-        """Take a step of one domain; a fault in it is kept from the others, and that domain starts afresh."""
-        try:
-            step(governed, *facts)
-        except Exception:  # noqa: BLE001 - a guest that finds a fault in us must not take the others along
-            view = governed.state.view
-            _log.exception(
-                "%s: internal error, please report it; the domain is taken up anew",
-                view.name,
-                extra={"domain": view.name},
-            )
-            self._fleet.discard(view.id)
-            self._forget(governed)
+    def _contained(self, governed: Governed) -> _Contained:
+        return _Contained(self, governed)
+
+    def start_afresh(self, governed: Governed) -> None:
+        """Take a domain up anew at its next tick: its state is not to be trusted."""
+        self._fleet.discard(governed.state.view.id)
+        self._forget(governed)
 
     def _forget(self, governed: Governed) -> None:
         self._driving.forget(governed.state.view.id)
         self._narrator.forget(governed.state.view.id)
+
+
+class _Contained:
+    """A step of one domain; a fault in it is kept from the others, and that domain starts afresh."""
+
+    def __init__(self, deciding: Deciding, governed: Governed) -> None:
+        self._deciding = deciding
+        self._governed = governed
+
+    def __enter__(self) -> None:
+        """The step begins."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        """The step is over."""
+        if not isinstance(fault, Exception):
+            return False
+        # A guest that finds a fault in us must not take the others along.
+        name = self._governed.state.view.name
+        _log.error(
+            "%s: internal error, please report it; the domain is taken up anew",
+            name,
+            exc_info=fault,
+            extra={"domain": name},
+        )
+        self._deciding.start_afresh(self._governed)
+        return True

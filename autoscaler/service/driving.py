@@ -16,6 +16,7 @@ from autoscaler.service.lanes import Lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from contextlib import AbstractContextManager
 
     from autoscaler.core.domain_state import DomainState
     from autoscaler.core.model import DomainId
@@ -43,9 +44,9 @@ class Driving:
         submit: Submit,
         instruments: Instruments | None,
         narrator: Narrator,
-        contained: Callable[[Governed, Callable[[Governed], None]], None],
+        contained: Callable[[Governed], AbstractContextManager[None]],
     ) -> None:
-        """`contained` takes a step of one domain and keeps a fault in it from the others."""
+        """`contained`: a block in which a step of a domain is taken, and a fault kept from the others."""
         self._fleet = fleet
         self._recorder = recorder
         self._clock = clock
@@ -68,7 +69,8 @@ class Driving:
         for domain in [domain for domain, wake_s in self._wakes.items() if wake_s <= now_s]:
             governed = self._fleet.get(domain)
             assert governed is not None, domain
-            self._contained(governed, self.drive)
+            with self._contained(governed):
+                self.drive(governed)
 
     def drive(self, governed: Governed) -> None:
         """Hand out the next actions of a domain, or note when to look again."""
@@ -128,15 +130,13 @@ class Driving:
             return
         now.tally.acted(action, result, self._clock.monotonic_s())
         if now is governed:
-            self._contained(now, partial(_take_in, action, result, self._clock.monotonic_s()))
+            with self._contained(now):
+                take_in(now.state, action, result, self._clock.monotonic_s())
         if now in self._fleet:
-            self._contained(now, self.drive)
+            with self._contained(now):
+                self.drive(now)
 
 
 def _at_rest(state: DomainState) -> bool:
     """Whether no change of a domain is under way, nor has one ended that was not told of."""
     return state.actuation.at_rest and state.removal.at_rest
-
-
-def _take_in(action: Action, result: Answer | AutoscalerError, now_s: float, governed: Governed) -> None:
-    take_in(governed.state, action, result, now_s)

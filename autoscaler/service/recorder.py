@@ -37,12 +37,14 @@ class Recorder:
 
     def decided(self, decision: Decision, *, wall_s: float, digest: str) -> int:
         """Record a decision and return its id; 0: it could not be recorded, and so must not be acted on."""
-        troubles = self._troubles
-        row = self._attempt(lambda: self._journal.decided(decision, wall_s=wall_s, digest=digest)) or 0
-        if 0 < row <= self._newest:
-            # Folded into an entry that was there: nothing was written, so nothing is known of the trouble.
-            self._troubles = troubles
-        self._newest = max(self._newest, row)
+        try:
+            row = self._journal.decided(decision, wall_s=wall_s, digest=digest)
+        except JournalUnavailable as error:
+            self._failed(error)
+            return 0
+        if row > self._newest:
+            # Else it was folded into an entry that was there: nothing is known of the trouble.
+            self._newest, self._troubles = row, {}
         return row
 
     def ended(self, operation: Operation) -> None:
@@ -112,11 +114,13 @@ class Recorder:
         """`writes`: whether it is known, where this succeeds, that the journal can be written."""
         try:
             result = entry()
-        except AuditUnavailable:
-            return None  # the audit log tells its own trouble
         except JournalUnavailable as error:
-            self._troubles = {"journal": str(error)}
+            self._failed(error)
             return None
         if writes:
             self._troubles = {}
         return result
+
+    def _failed(self, error: JournalUnavailable) -> None:
+        if not isinstance(error, AuditUnavailable):  # the audit log tells its own trouble
+            self._troubles = {"journal": str(error)}

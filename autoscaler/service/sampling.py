@@ -257,7 +257,9 @@ class Sampling:
                 self._probing[domain] = now_s
                 if waited_for:
                     self._waiting.add(domain)
-                sample = partial(host.probe.sample, view, pressure=self._wants_pressure(domain))
+                sample = partial(host.probe.sample, view)
+                if self._wants_pressure(domain):
+                    sample = partial(host.probe.sample, view, pressure=True)
                 self._submit(Lane.PROBE, sample, partial(self._probed, domain), host=label)
 
     def _probed(self, domain: DomainId, result: Sample | AutoscalerError) -> None:
