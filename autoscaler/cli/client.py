@@ -14,6 +14,7 @@ import typer
 
 from autoscaler.cli.http_config import HTTP_CONFIG, http_config
 from autoscaler.errors import AutoscalerError
+from autoscaler.service.control_client import START_IT
 
 _TIMEOUT_S = 10.0
 _UNAUTHORIZED = 401
@@ -84,14 +85,15 @@ def ask_within(timeout_s: float, server: str, *path: str, **query: str | int) ->
     except (URLError, OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise ServiceUnreachable(
-            f"no autoscaler answers at {server} ({reason}): {_advice(reason)}"
+            f"no autoscaler answers at {server} ({getattr(reason, 'strerror', None) or reason}): "
+            f"{_advice(reason)}"
         ) from error
 
 
 def _advice(reason: object) -> str:
     if isinstance(reason, ssl.SSLError):
         return f"see tls_config in the file that {HTTP_CONFIG} names"
-    return "start it with `autoscaler run`, or say where it listens with --server URL"
+    return f"{START_IT}, or say where it listens with --server URL"
 
 
 def _sentence(error: HTTPError) -> str:

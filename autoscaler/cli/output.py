@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 import textwrap
 from enum import StrEnum
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 
 _NOT_QUITE = f"ok: {LAST_SLICE_BAD}"
+_NOT_KNOWN = frozenset({"-", "?"})
+_SHARE = re.compile(r"[0-9.]+%")
 _LEAST_WIDTH = 20
 _LONGEST_NAME = 40
 """In columns of a terminal: on a wide one, too, what belongs together is not to be far apart."""
@@ -147,7 +150,7 @@ def print_table(
         for index, heading in enumerate(headings)
     ]
     for index, column in enumerate(columns):
-        column.numeric = all(isinstance(row[index], int | float) for row in rows)
+        column.numeric = _are_figures([row[index] for row in rows])
     if _on_terminal():
         for heading in spare:
             if sum(column.least for column in columns) + len(columns) - 1 > get_terminal_size().columns:
@@ -231,6 +234,12 @@ def _in_lines(cell: str, width: int, *, whole: bool) -> list[str]:
 
 def _wrapped(cell: str, width: int) -> list[str]:
     return textwrap.wrap(cell, width, break_on_hyphens=False)
+
+
+def _are_figures(values: Sequence[object]) -> bool:
+    """Whether these are numbers or shares, but for some that are not known."""
+    told = [value for value in values if not isinstance(value, str) or value not in _NOT_KNOWN]
+    return bool(told) and all(isinstance(it, int | float) or _SHARE.fullmatch(str(it)) for it in told)
 
 
 def _on_terminal() -> bool:

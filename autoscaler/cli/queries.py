@@ -18,6 +18,7 @@ from autoscaler.cli.output import (
     OutputOption,
     conditions_of,
     folded,
+    hanging,
     print_json,
     print_table,
     say_where,
@@ -27,6 +28,8 @@ from autoscaler.core.condition import urgency
 from autoscaler.policyfile.problem import printable
 
 _POLL_S = 1.0
+_BENEATH = 2
+"""Indent of what does not fit on a line of `status`."""
 _INDENT = 14
 """Of what `show` says, behind what it is about."""
 Json = dict[str, Any]
@@ -50,27 +53,30 @@ def status(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption = Outp
         )
         rows = [(host["label"], _host_state(host)) for host in found["hosts"]]
         print_table(("Host", "State"), rows)
-        if found["ungoverned"]:
-            typer.echo("Without a policy: " + printable(", ".join(found["ungoverned"])))
-        if found["switched_off"]:
-            typer.echo("Switched off: " + printable(", ".join(found["switched_off"])))
-        if found["in_trouble"]:
-            names = printable(", ".join(found["in_trouble"]))
-            typer.echo(f"With a problem, see `autoscaler show DOMAIN`: {names}")
-        if found["at_risk"]:
-            typer.echo("With a promise at risk: " + printable(", ".join(found["at_risk"])))
+        for title, key in _NAMED:
+            if found[key]:
+                typer.echo(hanging(f"{title}: {', '.join(found[key])}", indent=_BENEATH))
         _print_at_rest(found)
         for sentence in wrong:
-            typer.echo(f"! {printable(sentence)}")
+            typer.echo(hanging(f"! {sentence}", indent=_BENEATH))
     raise typer.Exit(1 if wrong else 0)
+
+
+_NAMED = (
+    ("Without a policy", "ungoverned"),
+    ("Switched off", "switched_off"),
+    ("With a problem, see `autoscaler show DOMAIN`", "in_trouble"),
+    ("With a promise at risk", "at_risk"),
+)
+"""What `status` says of single domains: their names, and under which key they are."""
 
 
 def _print_at_rest(found: Json) -> None:
     """What is as somebody wants it, though a policy might want it otherwise."""
     for order in found["orders"]:
-        typer.echo(f"Ordered: {printable(order['sentence'])}")
+        typer.echo(hanging(f"Ordered: {order['sentence']}", indent=_BENEATH))
     for sentence in found["left_alone"].values():
-        typer.echo(f"Left alone: {printable(sentence)}")
+        typer.echo(hanging(f"Left alone: {sentence}", indent=_BENEATH))
 
 
 def _host_state(host: Json) -> str:
@@ -83,7 +89,7 @@ def list_domains(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption 
     """List the governed domains with their vCPUs, load and last decision.
 
     Online: vCPUs that the guest runs; Plugged: that QEMU has; Target: that it is to run; Max: the most that
-    its policy allows. A narrow terminal leaves out Plugged, Mode and Policy.
+    its policy allows. A narrow terminal leaves out Plugged, Mode and Policy, then Max, Target and Why.
     """
     found = cast("list[Json]", ask(server, "domains"))
     if output is Output.JSON:
@@ -105,7 +111,7 @@ def list_domains(*, server: ServerOption = DEFAULT_SERVER, output: OutputOption 
         for domain in found
     ]
     headings = ("Domain", "Policy", "Mode", "Online", "Plugged", "Target", "Max", "Used", "Why", "State")
-    print_table(headings, rows, spare=("Plugged", "Mode", "Policy"))
+    print_table(headings, rows, spare=("Plugged", "Mode", "Policy", "Max", "Target", "Why"))
     wrong = sum(urgency(domain["conditions"]).troubled for domain in found)
     if wrong:
         say_where(f"{wrong} in trouble: `autoscaler top`")

@@ -30,7 +30,7 @@ def slo(
     may be bad; Budget left is how much of it was not yet. A burn rate of 1 spends it in exactly one window.
     Runs out in goes by the pace of the last hour: never where that spends no more than the window allows, not
     now where nothing burned in the last 5 minutes. Of one domain there is more; a narrow
-    terminal leaves out Promise.
+    terminal leaves out Promise, then Burn 1h and Runs out in.
     """
     path = ("domains",) if domain is None else ("domains", domain)
     answer = ask(server, *path)
@@ -40,7 +40,7 @@ def slo(
         return
     if domain is None:
         rows = [(entry["name"], *_row(entry["slo"]), state_of(entry)) for entry in found]
-        print_table(_HEADINGS, rows, spare=("Promise",))
+        print_table(_HEADINGS, rows, spare=("Promise", "Burn 1h", "Runs out in"))
         return
     for title, text in _all(found[0]):
         typer.echo(f"{title + ':':<{_INDENT}}{folded(text, indent=_INDENT)}")

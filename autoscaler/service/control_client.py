@@ -15,6 +15,7 @@ from autoscaler.errors import AutoscalerError
 if TYPE_CHECKING:
     from pathlib import Path
 
+START_IT = "start it with `systemctl start vcpu-autoscaler`, or by `autoscaler run` without systemd"
 _PATIENCE_S = 30.0
 _MOST_ANSWER_BYTES = 64 * 1024 * 1024
 
@@ -69,13 +70,12 @@ def _connect(connection: socket.socket, path: Path) -> None:
 def _sentence(path: Path, error: Exception) -> str:
     if isinstance(error, FileNotFoundError | NotADirectoryError | ConnectionRefusedError):
         return (
-            f"no autoscaler listens at {path}: start it with `autoscaler run`, or name its configuration "
-            "with --config.file FILE"
+            f"no autoscaler listens at {path}: {START_IT}, or name its configuration with --config.file FILE"
         )
     if isinstance(error, PermissionError):
         return (
-            f"you may not use the control socket {path}: run this as root or as the user that runs the "
-            "service, or join the group that the socket belongs to"
+            f"you may not use the control socket {path}: run this as root or as the service's user, or join "
+            "its group (as root, `usermod -aG vcpu-autoscaler NAME` where it was installed) and log in again"
         )
     if isinstance(error, TimeoutError | BlockingIOError):
         return (

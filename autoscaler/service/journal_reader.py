@@ -237,6 +237,8 @@ def _why(path: Path, error: Exception) -> str:
         path.open("rb").close()
     except PermissionError as refused:
         return f"{refused.strerror}): read it as root or as a member of the service's group"
+    except FileNotFoundError as refused:
+        return f"{refused.strerror}): the service makes it in its state folder when it starts"
     except OSError as refused:
         return f"{refused.strerror})"
     return f"{error})"

@@ -187,3 +187,8 @@ def test_output_that_is_lost_at_the_end_or_in_large_is_lost_as_well(tmp_path: Pa
 def test_a_reader_that_has_gone_away_and_no_output_at_all_are_no_error_to_be_told() -> None:
     for where in ("| head -n 1", ">&-"):
         assert printed_to(where, "rules", "--defaults").stderr == ""
+
+
+def test_shares_stand_to_the_right_as_numbers_do(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("Domain", "Used"), [("a", "4%"), ("b", "100%"), ("c", "-")])
+    assert capsys.readouterr().out.splitlines()[2:] == ["a         4%", "b       100%", "c          -"]
