@@ -135,7 +135,7 @@ def test_a_broken_edit_keeps_the_last_good_policies_and_says_where_it_is_broken(
         assert "did you mean 'priority'" in told.stderr
         guest.load(LOAD)
         scene.wait_online("shop-2", 3)
-        scene.explains("shop-2", "demand-high", "policy shop", "keeps utilisation at 10%", "It is grown from")
+        scene.explains("shop-2", "demand-high", "policy shop", "are to be 10% busy", "It is grown from")
         assert "policies" in json.loads(service.ask("status", "--output", "json").stdout)["troubles"]
 
 
