@@ -191,8 +191,9 @@ def _figures(room: int) -> tuple[str, ...]:
 
 
 def _columns_of_state(rows: Sequence[Json], width: int) -> int:
-    """Enough for any one condition of these rows; for more of what they say, as far as there is room."""
-    longest = max((len(condition) for row in rows for condition in row["conditions"]), default=0)
+    """Enough for any one condition of these rows, or that one is almost well; more where there is room."""
+    parts = (part for row in rows for part in row["conditions"] or [state_of(row)])
+    longest = max(map(len, parts), default=0)
     told = max((len(_short_state(row)) for row in rows), default=0)
     wanted = max(_STATE, longest, min(told, width // _OF_STATE))
     return max(min(wanted, width - LEAST - 1 - _FIGURES["On"] - 1), _STATE)
