@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import tzinfo
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from math import floor
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import tzinfo
+
+class _Portable:
+    """Is pickled by its fields, which what is frozen and compiled cannot be as it is."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _remade, (type(self), {one.name: getattr(self, one.name) for one in fields(self)})  # type: ignore[arg-type]
+
+
+def _remade(kind: type[Any], values: dict[str, object]) -> object:
+    return kind(**values)
 
 
 class Mode(StrEnum):
@@ -36,7 +47,7 @@ def opted_out(labels: Mapping[str, str]) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+class Match(_Portable):
     """Which domains a policy governs: by name or UUID, narrowed by labels; or by labels alone."""
 
     name: tuple[str, ...] = ()
@@ -74,7 +85,7 @@ class Indicator(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sla:
+class Sla(_Portable):
     """What is promised: the indicator stays below its limit in `objective_ratio` of the window's slices."""
 
     indicator: Indicator = Indicator.UTILIZATION
@@ -86,7 +97,7 @@ class Sla:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prices:
+class Prices(_Portable):
     """What a vCPU-minute and the two moves cost against each other."""
 
     vcpu_minute: float = 1.0
@@ -95,14 +106,14 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdaptiveStrategy:
+class AdaptiveStrategy(_Portable):
     """Run each guest as tight as its own error budget and history allow."""
 
     prices: Prices = field(default_factory=Prices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TargetStrategy:
+class TargetStrategy(_Portable):
     """Keep utilisation near a stated figure."""
 
     utilization_ratio: float = 0.65
@@ -116,7 +127,7 @@ Strategy = AdaptiveStrategy | TargetStrategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpLimits:
+class UpLimits(_Portable):
     """How fast a domain may grow."""
 
     step_ratio: float = 1.0
@@ -147,7 +158,7 @@ class Reclaim(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DownLimits:
+class DownLimits(_Portable):
     """How fast a domain may shrink."""
 
     step_vcpus: int = 1
@@ -175,7 +186,7 @@ class DownLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
+class Schedule(_Portable):
     """Other bounds, or another mode, at some hours: a level that is looked at each tick, not an edge."""
 
     name: str
@@ -193,7 +204,7 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HostShare:
+class HostShare(_Portable):
     """How a domain stands against the others of its host when there is not enough for all."""
 
     priority: int = 100
@@ -203,7 +214,7 @@ class HostShare:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ManualChange:
+class ManualChange(_Portable):
     """What a change made by somebody else means."""
 
     respect_for_s: float = 3600.0
@@ -218,7 +229,7 @@ class Fallback(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MissingRule:
+class MissingRule(_Portable):
     """When missing samples count as stale, and what then."""
 
     stale_after_s: float = 30.0
@@ -228,7 +239,7 @@ class MissingRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(_Portable):
     """One policy, whole."""
 
     name: str
@@ -253,7 +264,7 @@ _NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class PolicySet:
+class PolicySet(_Portable):
     """Every policy in force, in the order in which they are tried."""
 
     policies: tuple[Policy, ...] = ()

@@ -138,7 +138,7 @@ class _Contained:
         self, kind: type[BaseException] | None, fault: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         """The step is over."""
-        if not isinstance(fault, Exception):
+        if fault is None or not isinstance(fault, Exception):
             return False
         # A guest that finds a fault in us must not take the others along.
         name = self._governed.state.view.name

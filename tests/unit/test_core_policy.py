@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from autoscaler.core.policy import Match, PolicySet
+from autoscaler.core.policy import Match, Mode, Policy, PolicySet, Schedule
 from tests.fakes.examples import DOMAIN, POLICY
 
 
@@ -73,3 +75,18 @@ def test_the_first_policy_that_fits_governs() -> None:
 def test_a_domain_that_no_policy_fits_is_left_alone() -> None:
     assert PolicySet(policies=(POLICY,)).governing("db", "u") is None
     assert PolicySet().governing("web-1", "u") is None
+
+
+def test_a_policy_comes_whole_to_another_process() -> None:
+    schedule = Schedule(
+        name="nights",
+        days=frozenset({5, 6}),
+        from_minute=0,
+        to_minute=360,
+        timezone=ZoneInfo("Europe/Berlin"),
+        mode=Mode.UP_ONLY,
+    )
+    policies = PolicySet(
+        policies=(Policy(name="web", match=Match(name=("web-*",)), schedules=(schedule,)),), digest="d"
+    )
+    assert pickle.loads(pickle.dumps(policies)) == policies
