@@ -12,7 +12,7 @@ from autoscaler.core.policy import DownLimits, Match, Policy, PolicySet, Reclaim
 from autoscaler.replay.circumstances import Circumstances, Contention, Lag
 from autoscaler.replay.course import Course
 from autoscaler.replay.trace import Trace
-from autoscaler.service.controller import Controller
+from autoscaler.service.deciding import Deciding
 from autoscaler.service.rehearsal import CannotRehearse, RehearsalFault, rehearse
 from autoscaler.service.rehearsal_journal import RehearsalJournal
 
@@ -161,7 +161,7 @@ def test_a_fault_of_the_controller_ends_the_rehearsal(monkeypatch: pytest.Monkey
     def fault(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Controller, "_decide", fault)
+    monkeypatch.setattr(Deciding, "_observe", fault)
     with pytest.raises(RehearsalFault, match="internal error"):
         rehearse([trace([1.0])], policies(), AT_ONCE)
 
