@@ -51,6 +51,8 @@ class Portions:
         """`pieces` are the text; each is asked for when somebody wants the portion that it is in."""
         self._made: list[bytes] = []
         self._rest = _joined(pieces)
+        self._fault: Exception | None = None
+        """What ended it before its end, for everybody who asks: nobody is to take it for whole."""
 
     def __iter__(self) -> Iterator[bytes]:
         """Every portion, those first that are made."""
@@ -61,7 +63,13 @@ class Portions:
 
     def _make(self) -> bool:
         """Make one more; returns whether there was one."""
-        portion = next(self._rest, None)
+        if self._fault is not None:
+            raise self._fault
+        try:
+            portion = next(self._rest, None)
+        except Exception as fault:
+            self._fault = fault
+            raise
         if portion is None:
             return False
         self._made.append(portion)
