@@ -215,7 +215,7 @@ def test_what_was_decided_live_is_decided_again_from_its_tape(scene: Scene) -> N
     scene.service.wait_for_tick()
     assert replayed.difference == ""
     assert replayed.acting >= 2
-    assert replayed.decisions > 10
+    assert replayed.decisions > replayed.acting
 
 
 @over_qmp_and_libvirt
