@@ -165,7 +165,7 @@ def test_a_guest_that_never_lists_its_vcpu_is_told_from_one_that_does_not_online
 def test_a_refused_plug_waits_until_its_cause_changes(story: Story) -> None:
     story.guest.set(plug_error=Denied("no"), demand=1.8)
     story.run(10)
-    assert story.conditions[Condition.DENIED].startswith("no; it is tried again when")
+    assert story.conditions[Condition.DENIED].startswith("no; it is tried again within 5 minutes, or once")
     assert story.reason is Reason.DENIED
     story.guest.set(plug_error=None)
     story.run(10)
