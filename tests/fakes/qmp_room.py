@@ -29,6 +29,10 @@ class MonotonicClock:
         return time.time()
 
 
+TIMEOUT_S = 2.0
+"""Of a call: what a busy machine may take to bring an answer, and a hung guest costs a test."""
+
+
 class Listener:
     """Keeps the events that it is called with."""
 
@@ -69,7 +73,7 @@ class QmpRoom:
 
     def look_at(self, guests: GuestSource) -> QmpHypervisor:
         hypervisor = QmpHypervisor(
-            label="qmp", guests=guests, clock=MonotonicClock(), sweep_s=0.3, timeout_s=0.6
+            label="qmp", guests=guests, clock=MonotonicClock(), sweep_s=0.3, timeout_s=TIMEOUT_S
         )
         self._stack.callback(hypervisor.close)
         return hypervisor

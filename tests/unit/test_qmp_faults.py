@@ -20,7 +20,7 @@ from autoscaler.backends.qmp.guests import GuestFolder, GuestList, QmpGuest
 from autoscaler.backends.qmp.links import _GLANCE_S
 from autoscaler.core.model import DomainEvent, DomainEventKind
 from autoscaler.errors import BackendUnavailable, DomainBusy, DomainGone, OutcomeUnknown
-from tests.fakes.qmp_room import Listener, QmpRoom, guest_of, names, only, sweep_until
+from tests.fakes.qmp_room import TIMEOUT_S, Listener, QmpRoom, guest_of, names, only, sweep_until
 from tests.fakes.scripted_qmp import Fault
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ def test_a_plug_whose_end_nobody_waited_for_is_unknown_rather_than_failed(
     hypervisor = room.look(room.serve())
     domain = only(hypervisor).id
     monkeypatch.setattr(qmp_backend, "_GRACE_S", 0.0)
-    hypervisor._loop.call_soon_threadsafe(time.sleep, 1.5)
+    hypervisor._loop.call_soon_threadsafe(time.sleep, TIMEOUT_S + 0.5)
 
     with pytest.raises(OutcomeUnknown, match="whether domain web got its vCPUs is not known"):
         hypervisor.plug(domain, expect=1, target=2)
