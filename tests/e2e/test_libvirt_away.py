@@ -69,19 +69,20 @@ def scene(lab_image: Image) -> Iterator[Scene]:
 
 def test_a_daemon_killed_twenty_times_under_scaling_costs_no_vcpu_and_doubles_none(scene: Scene) -> None:
     chance = random.Random(20)
-    scene.sampled_after(0.0)
-    files = scene.open_files()
+    files: list[int] = []
     for _ in range(KILLS):
         load = chance.choice(LOADS)
         scene.guest.load(load)
         time.sleep(chance.uniform(0.0, 2.5))
         scene.daemon.restart()
         scene.sampled_after(time.time())
+        files.append(scene.open_files())
     for load in (LOADS[2], LOADS[0]):
         scene.guest.load(load)
         scene.fits(load)
 
-    assert scene.open_files() <= files + 4
+    # Connections are opened as they are needed, and a question has some more for a moment.
+    assert min(files[-5:]) <= max(files[:10]) + 1, files
     with closing(sqlite3.connect(scene.service.folder / "state/journal.sqlite")) as journal:
         reasons = {reason for (reason,) in journal.execute("SELECT DISTINCT reason FROM decisions")}
         most = journal.execute("SELECT max(plugged), max(target) FROM decisions").fetchone()
