@@ -225,6 +225,26 @@ def test_the_page_of_a_domain_follows_it(chromium: Browser, fleet: ShownFleet) -
     chromium.wait(lambda: chromium.text("#as-of") != at, "the page stays as it was")
 
 
+@pytest.mark.parametrize("region", ["chart", "moves"])
+def test_the_page_of_a_domain_follows_it_under_who_clicked_or_scrolled_a_part_of_it(
+    chromium: Browser, fleet: ShownFleet, region: str
+) -> None:
+    chromium.look(address(fleet, "web-3"), width=390)
+    live(chromium)
+    guest = next(guest for guest in fleet.guests if guest.name == "web-3")
+    guest.set(demand=0.2)
+    fleet.run(60)
+    chromium.all(f"#{region}")[0].click()
+    step = -40 if region == "chart" else 40
+    chromium.run("document.getElementById(arguments[0]).scrollLeft = arguments[1]", region, step)
+    before = chromium.text("#course")
+    guest.set(demand=6.0)
+    fleet.run(60)
+    chromium.wait(lambda: chromium.text("#course") != before, "the chart and the moves stay as they were")
+    assert chromium.run("return document.activeElement.id") == region
+    assert chromium.run("return document.activeElement.scrollLeft") == step
+
+
 @pytest.mark.parametrize("name", HOSTILE, ids=["script", "long", "rtl", "override", "path", "quotes"])
 def test_a_hostile_name_is_shown_and_does_nothing(chromium: Browser, fleet: ShownFleet, name: str) -> None:
     for url in (f"{fleet.url}/", address(fleet, name)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -150,6 +151,16 @@ def test_a_domains_page_stands_without_its_journal(tmp_path: Path) -> None:
         assert "cannot be read" in page.text
 
 
+def test_nothing_that_can_have_the_focus_is_in_a_part_that_is_put_in_anew(site: Site) -> None:
+    with listening(site, "/domains/web-1/live") as events:
+        site.tick()
+        parts = json.loads(next(events)[1])
+    assert "<svg" in parts["chart"]
+    assert "<table" in parts["moves"]
+    for html in parts.values():
+        assert not re.search(r"tabindex|<a |<button|<input|class=\"scroll", html)
+
+
 def test_a_browser_hears_what_changed_since_the_page_it_has(site: Site) -> None:
     version = version_of(site.client.get("/").text)
     site.tick(domains=(replace(DOMAIN_SNAPSHOT, online=3),))
@@ -181,7 +192,7 @@ def test_the_page_of_a_domain_is_told_its_parts_and_that_it_is_gone(site: Site) 
         site.tick()
         kind, data = next(events)
         assert kind == "parts"
-        assert set(json.loads(data)) == {"facts", "why", "course", "as-of"}
+        assert set(json.loads(data)) == {"facts", "why", "chart", "moves", "as-of"}
         site.tick(domains=())
         assert next(events) == ("stale", "")
 
