@@ -125,7 +125,11 @@ def test_a_page_that_is_not_there_says_why(site: Site) -> None:
     assert answer.status_code == 404
     assert "no governed domain is called" in answer.text
     assert "<script>nobody" not in answer.text
-    assert site.client.get("/domains/web-1?span=1y").status_code == 400
+    assert "<h1>Not Found</h1>" in answer.text
+    answer = site.client.get("/domains/web-1?span=1y")
+    assert answer.status_code == 400
+    assert "<h1>Bad Request</h1>" in answer.text
+    assert "<title>Bad Request " in answer.text
     assert site.client.get("/domains/nobody/live").status_code == 404
     for path in ("/static/page.py", "/static/..%2Fboard.py", "/static/%2Fetc%2Fpasswd", "/index.html"):
         assert site.client.get(path).status_code == 404
