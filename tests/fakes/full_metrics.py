@@ -6,20 +6,23 @@ from dataclasses import replace
 
 from autoscaler.core.acpi import SlotReports
 from autoscaler.core.condition import Condition
+from autoscaler.core.deadlines import Stage
 from autoscaler.core.decision import Verdict
 from autoscaler.core.operation import Direction, Outcome
 from autoscaler.core.reason import Reason
+from autoscaler.core.slo import SliceOutcome
 from autoscaler.service.daemon import registry_of
 from autoscaler.service.exposition import exposition
 from autoscaler.service.instruments import Instruments
 from autoscaler.service.shares import HostShares
 from autoscaler.service.snapshot import DomainSnapshot, HostSnapshot, Snapshot, Tally
+from autoscaler.service.tally import UNKNOWN
 from tests.fakes.examples import DOMAIN_SNAPSHOT, OPERATION, SNAPSHOT, VIEW
 
 FULL_TALLY = Tally(
     decisions={(verdict, reason): 1 for verdict in Verdict for reason in Reason},
     operations=dict.fromkeys(Direction, 1),
-    failures={(direction, outcome): 1 for direction in Direction for outcome in Outcome},
+    failures={(direction, outcome): 1 for direction in Direction for outcome in (*Outcome, UNKNOWN)},
     agent_errors={"agent-unresponsive": 3},
 )
 _SHARES = HostShares(
@@ -28,7 +31,7 @@ _SHARES = HostShares(
     committed_vcpus=3,
     pressure_ratio=0.1,
     steal_ratio=0.1,
-    deadlines_s={"online": 30.0},
+    deadlines_s=dict.fromkeys(map(str, Stage), 30.0),
     pressed="",
 )
 _DOMAIN: DomainSnapshot = replace(
@@ -36,7 +39,7 @@ _DOMAIN: DomainSnapshot = replace(
     tally=FULL_TALLY,
     conditions=dict.fromkeys(Condition, "x"),
     view=replace(VIEW, reports=SlotReports(taken=1, dropped=1)),
-    slo=replace(DOMAIN_SNAPSHOT.slo, attained_ratio=0.5),
+    slo=replace(DOMAIN_SNAPSHOT.slo, attained_ratio=0.5, slices_total=dict.fromkeys(SliceOutcome, 1)),
     removal=OPERATION,
 )
 FULL: Snapshot = replace(
