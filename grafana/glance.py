@@ -37,7 +37,7 @@ _HOST = link("The hosts", "host")
 _SERVICE = link("The autoscaler itself", "autoscaler")
 _DOMAIN = link("One domain: why is it this size?", "domain")
 _GOVERNED = ', governed="true"'
-_ORDERED = ', condition=~"paused|ordered"'
+_ORDERED = f', condition=~"{Condition.PAUSED}|{Condition.ORDERED}"'
 _SLICES = of_domains("slo_slices_total", ', outcome="good"')
 _KNOWN = of_domains("slo_slices_total", ', outcome=~"good|bad"')
 _BREAKING = in_force(Condition.BREAKING)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autoscaler.core.condition import Condition
+    from autoscaler.core.reason import Reason
 
 PREFIX = "vcpu_autoscaler"
 ONE_DOMAIN = "on (job, instance, domain)"
@@ -71,6 +76,11 @@ def quoted(text: str) -> str:
     """A string of PromQL."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
+
+
+def one_of(label: str, *values: Condition | Reason) -> str:
+    """A matcher of series that have one of these values of a label."""
+    return f"{label}{'=~' if len(values) > 1 else '='}{quoted('|'.join(values))}"
 
 
 def span(seconds: float) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from autoscaler.rules.rule import PREFIX, WITH_HOST, Alert, Group, Severity, command, quoted
+from autoscaler.core.condition import Condition
+from autoscaler.core.reason import Reason
+from autoscaler.rules.rule import PREFIX, WITH_HOST, Alert, Group, Severity, command, one_of, quoted
 
 _EXPLAIN = command("explain")
 
@@ -98,6 +100,7 @@ def _of_service(job: str) -> tuple[Alert, ...]:
 
 
 def _of_hosts() -> tuple[Alert, ...]:
+    held_back = one_of("reason", Reason.HOST_FULL)
     return (
         Alert(
             name="VcpuAutoscalerHostLost",
@@ -114,7 +117,7 @@ def _of_hosts() -> tuple[Alert, ...]:
                 f'{PREFIX}_host_vcpus{{state="capacity"}}\n'
                 "and on (job, instance, host)\n"
                 "sum by (job, instance, host) (\n"
-                f'  increase({PREFIX}_decisions_total{{reason="host-full"}}[10m]) {WITH_HOST}\n'
+                f"  increase({PREFIX}_decisions_total{{{held_back}}}[10m]) {WITH_HOST}\n"
                 ") > 0"
             ),
             for_s=600,
@@ -132,7 +135,7 @@ def _of_domains() -> tuple[Alert, ...]:
     return (
         Alert(
             name="VcpuAutoscalerAgentLost",
-            expr=_in_force('condition=~"no-sample|agent-left-alone"'),
+            expr=_in_force(Condition.NO_SAMPLE, Condition.AGENT_LEFT_ALONE),
             for_s=600,
             severity=Severity.WARNING,
             summary="the load of {{ $labels.domain }} cannot be read",
@@ -140,7 +143,7 @@ def _of_domains() -> tuple[Alert, ...]:
         ),
         Alert(
             name="VcpuAutoscalerChangeFailed",
-            expr=_in_force('condition=~"stuck|failed|denied|unknown"'),
+            expr=_in_force(Condition.STUCK, Condition.FAILED, Condition.DENIED, Condition.UNKNOWN),
             for_s=600,
             severity=Severity.WARNING,
             summary="a change of {{ $labels.domain }} did not come true",
@@ -148,7 +151,7 @@ def _of_domains() -> tuple[Alert, ...]:
         ),
         Alert(
             name="VcpuAutoscalerRemovalStuck",
-            expr=_in_force('condition="not-given-back"'),
+            expr=_in_force(Condition.NOT_GIVEN_BACK),
             for_s=900,
             severity=Severity.WARNING,
             summary="{{ $labels.domain }} does not give a vCPU back",
@@ -171,7 +174,7 @@ def _of_domains() -> tuple[Alert, ...]:
         ),
         Alert(
             name="VcpuAutoscalerChangedByHand",
-            expr=_in_force('condition="externally_modified"'),
+            expr=_in_force(Condition.BY_HAND),
             for_s=60,
             severity=Severity.INFO,
             summary="somebody else changed the vCPUs of {{ $labels.domain }}",
@@ -185,6 +188,7 @@ def _is_down(metric: str) -> str:
     return f"{PREFIX}_{metric} == 0"
 
 
-def _in_force(matcher: str) -> str:
-    """True where such a condition of a domain is in force."""
+def _in_force(*conditions: Condition) -> str:
+    """True where one of these conditions of a domain is in force."""
+    matcher = one_of("condition", *conditions)
     return f"max without (condition) ({PREFIX}_domain_condition{{{matcher}}}) {WITH_HOST} == 1"

@@ -62,7 +62,7 @@ class Sources:
 def application(sources: Sources, page: StatusPage, lookups: Turns) -> Starlette:
     """The ASGI application; what reads the journal takes its turn in `lookups`."""
     pages = _Pages(sources, lookups)
-    return Starlette(
+    served = Starlette(
         routes=[
             Route("/metrics", pages.metrics),
             Route("/-/healthy", pages.healthy),
@@ -76,6 +76,9 @@ def application(sources: Sources, page: StatusPage, lookups: Turns) -> Starlette
         ],
         exception_handlers={Crowded: _turned_away},
     )
+    # An address has one form: a client that follows no redirects would take the other for an empty answer.
+    served.router.redirect_slashes = False
+    return served
 
 
 class _Pages:

@@ -225,6 +225,26 @@ def test_the_page_of_a_domain_follows_it(chromium: Browser, fleet: ShownFleet) -
     chromium.wait(lambda: chromium.text("#as-of") != at, "the page stays as it was")
 
 
+@pytest.mark.parametrize("region", ["chart", "moves"])
+def test_the_page_of_a_domain_follows_it_under_who_clicked_or_scrolled_a_part_of_it(
+    chromium: Browser, fleet: ShownFleet, region: str
+) -> None:
+    chromium.look(address(fleet, "web-3"), width=390)
+    live(chromium)
+    guest = next(guest for guest in fleet.guests if guest.name == "web-3")
+    guest.set(demand=0.2)
+    fleet.run(60)
+    chromium.all(f"#{region}")[0].click()
+    step = -40 if region == "chart" else 40
+    chromium.run("document.getElementById(arguments[0]).scrollLeft = arguments[1]", region, step)
+    before = chromium.text(f"#{region}")
+    guest.set(demand=6.0)
+    fleet.run(60)
+    chromium.wait(lambda: chromium.text(f"#{region}") != before, "it stays as it was")
+    assert chromium.run("return document.activeElement.id") == region
+    assert chromium.run("return document.activeElement.scrollLeft") == step
+
+
 @pytest.mark.parametrize("name", HOSTILE, ids=["script", "long", "rtl", "override", "path", "quotes"])
 def test_a_hostile_name_is_shown_and_does_nothing(chromium: Browser, fleet: ShownFleet, name: str) -> None:
     for url in (f"{fleet.url}/", address(fleet, name)):
@@ -293,8 +313,22 @@ def test_a_browser_that_lost_the_service_says_so_and_comes_back(chromium: Browse
     with shown_fleet(tmp_path, ["web-1"]) as fleet:
         chromium.look(f"{fleet.url}/")
         live(chromium)
+        guest = fleet.guests[0]
+        guest.set(demand=5.0)
+        fleet.run(60)
+        row = f"#d-{guest.id.uuid}"
         fleet.server.close()
         chromium.wait(lambda: "does not answer" in chromium.text("#live"), "it still says that it is live")
+        fleet.start_again()
+        live(chromium)
+        assert chromium.text(f"{row} [data-f=online]") == str(len(guest.online))
+        before = len(guest.online)
+        guest.set(demand=0.2)
+        fleet.run(900)
+        assert len(guest.online) < before
+        chromium.wait(
+            lambda: chromium.text(f"{row} [data-f=online]") == str(len(guest.online)), "it stays as it was"
+        )
     complaints = chromium.complaints()
     assert all("ERR_CONNECTION_REFUSED" in line or "ERR_" in line for line in complaints), complaints
 

@@ -62,6 +62,7 @@ else:
 
 DPKG = """\
 name=$(cat "$2") && mkdir -p "$3/usr/bin"
+[ "$name" != prometheus-alertmanager ] || name=amtool
 echo >"$3/usr/bin/$name" && chmod +x "$3/usr/bin/$name"
 """
 
@@ -149,6 +150,7 @@ class PretendedHost:
             "chromedriver",
             "prometheus",
             "promtool",
+            "amtool",
         ):
             self.program(name)
         for name in ("systemd-analyze", "debootstrap", "dpkg-deb"):

@@ -7,7 +7,7 @@ see every moment of it, as those of a real service do.
 from __future__ import annotations
 
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from math import pi, sin
 from typing import TYPE_CHECKING
@@ -50,15 +50,27 @@ class ShownFleet:
         self.simulation = Simulation(self.host, (RECOMMEND, WEB), folder=folder, interval_s=_STEP_S)
         self.simulation.run(1.0)
         self._newest = self.simulation.snapshot
-        sources = Sources(
+        self._sources = Sources(
             newest=lambda: self._newest,
             registry=self.simulation.registry,
             journal=folder / "journal.sqlite",
             healthy=lambda: None,
             interval_s=_STEP_S,
         )
-        self.server = WebServer(sources, host="127.0.0.1", port=0)
+        self.server = WebServer(self._sources, host="127.0.0.1", port=0)
         self.url = self.server.url
+
+    def start(self) -> None:
+        """Begin to answer, and return once the pages follow what happens."""
+        self.server.start()
+        while self.server.page._loop is None:
+            time.sleep(0.01)
+
+    def start_again(self) -> None:
+        """Answer at the same address, as a service does that was stopped and started."""
+        self.server.close()
+        self.server = WebServer(self._sources, host="127.0.0.1", port=self.server.address[1])
+        self.start()
 
     def run(self, seconds: float) -> None:
         """Let time pass, with the guests as they are."""
@@ -93,11 +105,11 @@ def shown_fleet(folder: Path, names: Sequence[str], *, hours: float = 0.0) -> It
     """A fleet that is served for the block, with so much history."""
     fleet = ShownFleet(folder, names)
     fleet.go_on(3600 * hours)
-    with closing(fleet.server):
-        fleet.server.start()
-        while fleet.server.page._loop is None:
-            time.sleep(0.01)
+    try:
+        fleet.start()
         yield fleet
+    finally:
+        fleet.server.close()
 
 
 def with_a_broken_promise(fleet: ShownFleet, name: str) -> None:

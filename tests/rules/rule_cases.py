@@ -104,6 +104,8 @@ SOME_BAD = ("0+4.8x1000", "0+0.2x1000")
 HARDLY_BAD = ("0+0.995x5000", "0+0.005x5000")
 OVER = ("0+1x20 20+0x40 60+1x100", "0x20 0+1x40 40x100")
 """Everything bad for 40 minutes, then nothing any more."""
+SOME_OVER = ("0+4.8x200 965+5x100", "0+0.2x200 40x100")
+"""4 % bad at steps of five minutes for 1000 minutes, then nothing any more for 500."""
 
 UP = f"up{{{SERVICE}}}"
 CASES = (
@@ -191,6 +193,8 @@ CASES = (
     ),
     fires("VcpuAutoscalerAtMaxWhileSlaBurnsFast", "a quarter is bad", promise(QUARTER_BAD, online=4), "90m"),
     quiet("VcpuAutoscalerAtMaxWhileSlaBurnsFast", "below it", promise(QUARTER_BAD, online=2), "90m"),
+    quiet("VcpuAutoscalerAtMaxWhileSlaBurnsFast", "hardly burns", promise(HARDLY_BAD, online=4), "90m"),
+    quiet("VcpuAutoscalerAtMaxWhileSlaBurnsFast", "it is over", promise(OVER, online=4), "75m"),
     fires("VcpuAutoscalerSlaBurnsSlow", "4 %", promise(SOME_BAD, online=2), "1500m", step="5m"),
     quiet(
         "VcpuAutoscalerSlaBurnsSlow",
@@ -200,6 +204,7 @@ CASES = (
         step="5m",
     ),
     quiet("VcpuAutoscalerSlaBurnsSlow", "few", promise(HARDLY_BAD, online=2), "1500m", step="5m"),
+    quiet("VcpuAutoscalerSlaBurnsSlow", "it is over", promise(SOME_OVER, online=2), "1500m", step="5m"),
     fires(
         "VcpuAutoscalerAtMaxWhileSlaBurnsSlow",
         "4 %",
@@ -209,5 +214,19 @@ CASES = (
     ),
     quiet(
         "VcpuAutoscalerAtMaxWhileSlaBurnsSlow", "below it", promise(SOME_BAD, online=2), "1500m", step="5m"
+    ),
+    quiet(
+        "VcpuAutoscalerAtMaxWhileSlaBurnsSlow",
+        "hardly burns",
+        promise(HARDLY_BAD, online=4),
+        "1500m",
+        step="5m",
+    ),
+    quiet(
+        "VcpuAutoscalerAtMaxWhileSlaBurnsSlow",
+        "it is over",
+        promise(SOME_OVER, online=4),
+        "1500m",
+        step="5m",
     ),
 )

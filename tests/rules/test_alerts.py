@@ -12,11 +12,12 @@ import yaml
 
 from autoscaler.core.policy import Match, Mode, Policy, Sla
 from autoscaler.rules import Options, document
-from tests.fakes.promtool import promtool
+from tests.fakes.promtool import amtool, promtool
 from tests.rules.asked import RULES, SHIPPED, check, said
 from tests.rules.rule_cases import CASES, QUARTER_BAD, Case, fires, promise, quiet
 
 README = SHIPPED / "README.md"
+ALERTMANAGER = SHIPPED / "alertmanager.yaml"
 WEB = Policy(name="web", match=Match(name=("web-*",)))
 ALERTS = {
     rule["alert"]: rule
@@ -156,7 +157,7 @@ def test_an_alert_on_a_promise_finds_the_objective_of_any_name(name: str, tmp_pa
 
 def inhibits(source: dict[str, str], target: dict[str, str]) -> bool:
     """Whether the example's rules keep quiet about one alert while the other fires, as Alertmanager does."""
-    rules = yaml.safe_load((SHIPPED / "alertmanager.yaml").read_text())["inhibit_rules"]
+    rules = yaml.safe_load(ALERTMANAGER.read_text())["inhibit_rules"]
 
     def fits(matchers: list[str], labels: dict[str, str]) -> bool:
         parts = [re.fullmatch(r'(\w+)(=~|!=|=)"(.*)"', matcher) for matcher in matchers]
@@ -195,6 +196,27 @@ def test_what_is_lost_quiets_alerts_of_its_own_domains_and_of_no_others() -> Non
     assert inhibits(down, agent_lost(instance="hv1", host="a"))
     assert not inhibits(down, agent_lost(instance="hv2", host="a"))
     assert not inhibits(alert("Down", "critical"), alert("ReloadFailed", "warning"))
+
+
+def test_amtool_takes_the_example_for_alertmanager() -> None:
+    found = amtool("check-config", str(ALERTMANAGER))
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def told(alert: str, severity: str) -> str:
+    labels = (f"alertname={alert}", f"severity={severity}", "job=v", "instance=hv1", "domain=web-1")
+    return amtool("config", "routes", "test", f"--config.file={ALERTMANAGER}", *labels).stdout.strip()
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_who_is_told_of_an_alert_is_whom_it_concerns_as_soon_as_its_severity_says(alert: str) -> None:
+    receivers = {"critical": "on-call", "warning": "virtualisation-team", "info": "nobody"}
+    severity = ALERTS[alert]["labels"]["severity"]
+    assert told(alert, severity) == receivers[severity]
+
+
+def test_alerts_of_others_go_where_they_went() -> None:
+    assert told("DiskFull", "critical") == "everything-else"
 
 
 def test_a_policy_that_only_recommends_wakes_nobody() -> None:

@@ -1,41 +1,18 @@
-"""What promtool says of the metrics themselves."""
+"""What promtool says of the metrics themselves, and that the manual has each as it is."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from autoscaler.core.acpi import SlotReports
-from autoscaler.core.condition import Condition
-from autoscaler.core.decision import Verdict
-from autoscaler.core.operation import Direction, Outcome
-from autoscaler.core.reason import Reason
-from autoscaler.service.daemon import registry_of
-from autoscaler.service.exposition import exposition
-from autoscaler.service.instruments import Instruments
-from autoscaler.service.snapshot import Snapshot, Tally
-from tests.fakes.examples import DOMAIN_SNAPSHOT, OPERATION, SNAPSHOT, VIEW
+from autoscaler.service.snapshot import Snapshot
+from tests.fakes.examples import SNAPSHOT
+from tests.fakes.full_metrics import FULL, metrics_of
 from tests.fakes.promtool import promtool
+from tests.rules.asked import SHIPPED
 
-EVERYTHING = Tally(
-    decisions={(verdict, reason): 1 for verdict in Verdict for reason in Reason},
-    operations=dict.fromkeys(Direction, 1),
-    failures={(direction, outcome): 1 for direction in Direction for outcome in Outcome},
-    agent_errors={"agent-unresponsive": 3},
-)
-
-
-def metrics(snapshot: Snapshot) -> str:
-    registry: CollectorRegistry = registry_of(lambda: snapshot)
-    instruments = Instruments(registry)
-    instruments.tick_duration.observe(0.01)
-    instruments.scheduled(5.0)
-    instruments.agent_asked("guest-info", 0.1)
-    instruments.policies_read(in_force=True, wall_s=1.0)
-    instruments.operation_ended(OPERATION.seen(present=3, online=3, now_s=100.5).relieved(101.0))
-    return exposition(registry, openmetrics=False).decode()
+FIRST_OF_SEVERAL = {"histogram": "_count"}
 
 
 @pytest.mark.parametrize(
@@ -43,22 +20,26 @@ def metrics(snapshot: Snapshot) -> str:
     [
         pytest.param(Snapshot(wall_s=0.0, tick=0), id="before the first tick"),
         pytest.param(SNAPSHOT, id="a healthy domain"),
-        pytest.param(
-            replace(
-                SNAPSHOT,
-                domains=(
-                    replace(
-                        DOMAIN_SNAPSHOT,
-                        tally=EVERYTHING,
-                        conditions=dict.fromkeys(Condition, "x"),
-                        view=replace(VIEW, reports=SlotReports(taken=1, dropped=1)),
-                    ),
-                ),
-            ),
-            id="everything at once",
-        ),
+        pytest.param(FULL, id="everything at once"),
     ],
 )
 def test_promtool_finds_nothing_to_say_of_the_metrics(snapshot: Snapshot) -> None:
-    found = promtool("check", "metrics", stdin=metrics(snapshot))
+    found = promtool("check", "metrics", stdin=metrics_of(snapshot))
     assert (found.returncode, found.stdout + found.stderr) == (0, "")
+
+
+def test_the_manual_has_every_metric_with_its_type_its_labels_and_what_it_says() -> None:
+    """Queries, alerts and dashboards of others are built upon these names."""
+    served = metrics_of(FULL)
+    rows = set()
+    for name, kind in re.findall(r"^# TYPE (vcpu_autoscaler_\w+) (\w+)$", served, re.MULTILINE):
+        series = re.findall(rf"^{name}{FIRST_OF_SEVERAL.get(kind, '')}(?:{{(.*)}})? ", served, re.MULTILINE)
+        (labels,) = {", ".join(re.findall(r'(\w+)="', found)) for found in series}
+        (told,) = re.findall(rf"^# HELP {name} (.*)$", served, re.MULTILINE)
+        rows.add((name, kind, labels, told))
+    manual = re.findall(
+        r"^\| `(vcpu_autoscaler_\w+)` \| (\w+) \| (.*?) ?\| (.*) \|$",
+        (SHIPPED / "README.md").read_text(),
+        re.MULTILINE,
+    )
+    assert sorted(manual) == sorted(rows)

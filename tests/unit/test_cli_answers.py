@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from autoscaler.cli.answers import ANSWERS, answer_schema, command_of
 from autoscaler.cli.main import app
 from tests.fakes.shown_fleet import ShownFleet, shown_fleet, with_troubles
 
+README = Path(__file__).parents[2] / "README.md"
 COMMANDS = {
     "status": [],
     "list": [],
@@ -76,6 +79,26 @@ def test_a_schema_is_printed_and_is_one(command: str) -> None:
 
 def test_every_command_that_looks_has_a_schema() -> None:
     assert set(ANSWERS) == {*COMMANDS, "audit-verify", "audit-show", "config-show", "doctor", "webhook"}
+
+
+def commands_with_output(group: typer.core.TyperGroup, *before: str) -> Iterator[str]:
+    """Those that can print JSON, as `schema` names them."""
+    for name, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            yield from commands_with_output(command, *before, name)
+        elif any("--output" in parameter.opts for parameter in command.params):
+            yield "-".join((*before, name))
+
+
+def test_the_manual_says_which_answers_have_a_schema_and_which_have_none() -> None:
+    (paragraph,) = re.findall(r"`autoscaler schema list` describes.*?\n\n", README.read_text(), re.DOTALL)
+    described, _, others = paragraph.partition("The JSON of")
+    said = set(re.findall(r"`([a-z-]+)`", described))
+    assert said | {"list"} == set(ANSWERS) - {"webhook"}
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    without = {name.replace(" ", "-") for name in re.findall(r"`([a-z ]+)`", others)}
+    assert without == set(commands_with_output(group)) - set(ANSWERS)
 
 
 def test_a_schema_of_something_else_is_asked_for_in_vain() -> None:

@@ -31,7 +31,7 @@ def full_host(host: PretendedHost) -> PretendedHost:
 
 
 def test_prometheus_is_unpacked_and_its_service_is_never_installed(full_host: PretendedHost) -> None:
-    for name in ("prometheus", "promtool"):
+    for name in ("prometheus", "promtool", "amtool"):
         (full_host.bin / name).unlink()
     full_host.install_apt()
     full_host.become_user()
@@ -40,11 +40,27 @@ def test_prometheus_is_unpacked_and_its_service_is_never_installed(full_host: Pr
 
     assert code == 0, err
     assert full_host.notes("apt-get") == [
-        f"apt-get download {package} as self " for package in ("prometheus", "promtool")
+        f"apt-get download {package} as self "
+        for package in ("prometheus", "promtool", "prometheus-alertmanager")
     ]
-    assert (full_host.cache / "prometheus" / "usr" / "bin" / "promtool").exists()
+    unpacked = full_host.cache / "prometheus" / "usr" / "bin"
+    assert {program.name for program in unpacked.iterdir()} == {"prometheus", "promtool", "amtool"}
     full_host.run("deploy/bench.sh", "tick")
-    assert len(full_host.notes("apt-get")) == 2
+    assert len(full_host.notes("apt-get")) == 3
+
+
+def test_what_an_earlier_version_unpacked_is_unpacked_anew(full_host: PretendedHost) -> None:
+    (full_host.bin / "amtool").unlink()
+    unpacked = full_host.cache / "prometheus" / "usr" / "bin"
+    unpacked.mkdir(parents=True)
+    (unpacked / "promtool").touch(mode=0o755)
+    full_host.install_apt()
+
+    code, _, err = full_host.run("deploy/bench.sh", "tick")
+
+    assert code == 0, err
+    assert (unpacked / "amtool").exists()
+    assert not (unpacked.parents[1] / "prometheus.new").exists()
 
 
 def test_without_apt_it_is_said_where_prometheus_is_to_be_had(full_host: PretendedHost) -> None:
@@ -53,7 +69,7 @@ def test_without_apt_it_is_said_where_prometheus_is_to_be_had(full_host: Pretend
     code, _, err = full_host.run("deploy/test.sh")
 
     assert code == 2
-    assert "missing: prometheus and promtool" in err
+    assert "missing: prometheus, promtool and amtool" in err
 
 
 @pytest.mark.parametrize("script", ["demo.sh", "test.sh", "bench.sh", "build-deb.sh", "install.sh"])

@@ -35,7 +35,7 @@ def test_a_step_is_the_mean_of_what_was_seen_in_it() -> None:
     recent = Recent(5.0)
     for after_s, busy in ((0, 0.4), (10, 0.8), (30, 2.0)):
         seen(recent, after_s, busy=busy)
-    assert recent.steps(DOMAIN)[-1].utilization == pytest.approx(0.3)
+    assert recent.figures(DOMAIN, "utilization")[-1] == pytest.approx(0.3)
     assert [(at_s - START_S, step.demand_vcpus) for at_s, step in recent.course(DOMAIN)] == [
         (0.0, pytest.approx(0.6)),
         (30.0, 2.0),
@@ -47,16 +47,16 @@ def test_what_was_not_measured_is_a_gap_and_no_zero() -> None:
     seen(recent, 0)
     seen(recent, 30, busy=None)
     seen(recent, 120)
-    found = [step.utilization for step in recent.steps(DOMAIN)[-4:]]
+    found = list(recent.figures(DOMAIN, "utilization")[-4:])
     assert [isnan(ratio) for ratio in found] == [False, True, True, True]
-    assert len(recent.steps(DOMAIN)) == STEPS
+    assert len(recent.figures(DOMAIN, "online")) == STEPS
 
 
 def test_slices_are_told_by_the_step_in_which_they_closed() -> None:
     recent = Recent(5.0)
     for after_s, good, bad in ((0, 0, 0), (25, 1, 0), (55, 1, 1), (85, 1, 1), (90, 1, 1)):
         seen(recent, after_s, good=good, bad=bad)
-    assert [step.judged for step in recent.steps(DOMAIN)[-3:]] == [Judged.GOOD, Judged.BAD, Judged.NONE]
+    assert list(recent.figures(DOMAIN, "judged")[-3:]) == [Judged.GOOD, Judged.BAD, Judged.NONE]
 
 
 def test_a_domain_that_is_gone_is_forgotten_and_a_long_silence_costs_nothing() -> None:
@@ -66,7 +66,7 @@ def test_a_domain_that_is_gone_is_forgotten_and_a_long_silence_costs_nothing() -
     assert recent.course(DOMAIN) == []
     seen(recent, 20)
     seen(recent, 1e9)
-    assert len(recent.steps(DOMAIN)) == STEPS
+    assert len(recent.figures(DOMAIN, "online")) == STEPS
 
 
 def test_a_clock_that_is_set_back_leaves_the_steps_as_they_are() -> None:
@@ -74,7 +74,7 @@ def test_a_clock_that_is_set_back_leaves_the_steps_as_they_are() -> None:
     seen(recent, 0)
     seen(recent, 30)
     seen(recent, -5000)
-    assert sum(not isnan(step.utilization) for step in recent.steps(DOMAIN)) == 1
+    assert sum(not isnan(ratio) for ratio in recent.figures(DOMAIN, "utilization")) == 1
 
 
 def test_lines_have_gaps_and_lone_points_are_seen() -> None:
@@ -126,7 +126,7 @@ def test_after_a_restart_the_half_hour_begins_with_what_the_journal_has(journal:
         seen(recent, end_s - START_S + step * recent.step_s, busy=1.2)
         if step == 2 and when == "after it was seen":
             recent.remember(past)
-    used = [step.utilization for step in recent.steps(DOMAIN)]
+    used = list(recent.figures(DOMAIN, "utilization"))
     assert used[-2:] == pytest.approx([0.6, 0.6])
     assert [isnan(ratio) for ratio in used[-4:-2]] == [True, True]
     assert used[:-4] == pytest.approx([0.5 / 3] * (STEPS - 4), rel=1e-2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -124,7 +125,11 @@ def test_a_page_that_is_not_there_says_why(site: Site) -> None:
     assert answer.status_code == 404
     assert "no governed domain is called" in answer.text
     assert "<script>nobody" not in answer.text
-    assert site.client.get("/domains/web-1?span=1y").status_code == 400
+    assert "<h1>Not Found</h1>" in answer.text
+    answer = site.client.get("/domains/web-1?span=1y")
+    assert answer.status_code == 400
+    assert "<h1>Bad Request</h1>" in answer.text
+    assert "<title>Bad Request " in answer.text
     assert site.client.get("/domains/nobody/live").status_code == 404
     for path in ("/static/page.py", "/static/..%2Fboard.py", "/static/%2Fetc%2Fpasswd", "/index.html"):
         assert site.client.get(path).status_code == 404
@@ -148,6 +153,16 @@ def test_a_domains_page_stands_without_its_journal(tmp_path: Path) -> None:
         page = site.client.get("/domains/web-1")
         assert page.status_code == 200
         assert "cannot be read" in page.text
+
+
+def test_nothing_that_can_have_the_focus_is_in_a_part_that_is_put_in_anew(site: Site) -> None:
+    with listening(site, "/domains/web-1/live") as events:
+        site.tick()
+        parts = json.loads(next(events)[1])
+    assert "<svg" in parts["chart"]
+    assert "<table" in parts["moves"]
+    for html in parts.values():
+        assert not re.search(r"tabindex|<a |<button|<input|class=\"scroll", html)
 
 
 def test_a_browser_hears_what_changed_since_the_page_it_has(site: Site) -> None:
@@ -181,7 +196,7 @@ def test_the_page_of_a_domain_is_told_its_parts_and_that_it_is_gone(site: Site) 
         site.tick()
         kind, data = next(events)
         assert kind == "parts"
-        assert set(json.loads(data)) == {"facts", "why", "course", "as-of"}
+        assert set(json.loads(data)) == {"facts", "why", "chart", "moves", "as-of"}
         site.tick(domains=())
         assert next(events) == ("stale", "")
 

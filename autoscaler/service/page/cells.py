@@ -10,6 +10,7 @@ text, and the attributes are this module's own words and numbers.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import floor
 from typing import TYPE_CHECKING
 
@@ -45,10 +46,9 @@ _MOST_TOLD = 600
 
 def sparks_of(domain: DomainSnapshot, recent: Recent) -> Cells:
     """The small pictures of a domain, which change when a step is over."""
-    steps = recent.steps(domain.view.id)
-    judged = [step.judged for step in steps]
+    judged = recent.figures(domain.view.id, "judged")
     return {
-        "used-line@d": spark_line([step.utilization for step in steps]),
+        "used-line@d": spark_line(recent.figures(domain.view.id, "utilization")),
         "good@d": spark_ticks(judged, Judged.GOOD),
         "bad@d": spark_ticks(judged, Judged.BAD),
     }
@@ -57,7 +57,7 @@ def sparks_of(domain: DomainSnapshot, recent: Recent) -> Cells:
 def row_of(domain: DomainSnapshot, wall_s: float) -> Cells:
     """A domain's row, without its small pictures."""
     slo = domain.slo
-    cells = {
+    return {
         "name": named(domain.label),
         "policy": printable(domain.policy.name),
         "mode": str(domain.policy.mode if domain.decision is None else domain.decision.mode),
@@ -66,8 +66,11 @@ def row_of(domain: DomainSnapshot, wall_s: float) -> Cells:
         "attained": "-" if slo.attained_ratio is None else percent(slo.attained_ratio),
         "attained@class": "low" if _broken(slo) else "",
         "seen": "" if slo.attained_ratio is None else f"of {span(slo.measured_s)} seen",
+        **_budget(domain),
+        **_vcpus(domain),
+        **_state(domain),
+        **_why(domain, wall_s),
     }
-    return cells | _budget(domain) | _vcpus(domain) | _state(domain) | _why(domain, wall_s)
 
 
 def host_of(host: HostSnapshot) -> Cells:
@@ -101,6 +104,12 @@ def named(label: str) -> str:
 def clock_time(wall_s: float, form: str = "%H:%M:%S") -> str:
     """A moment in the service's own time zone."""
     return f"{datetime.fromtimestamp(wall_s, UTC).astimezone():{form}}"
+
+
+@lru_cache(maxsize=4096)
+def _clock_minute(minute: int) -> str:
+    """The same of a minute since the epoch: a row has that of its last move, snapshot after snapshot."""
+    return clock_time(60 * minute, "%H:%M")
 
 
 def verdict_of(decision: Decision) -> str:
@@ -186,7 +195,7 @@ def _why(domain: DomainSnapshot, wall_s: float) -> Cells:
 def _last_move(domain: DomainSnapshot, wall_s: float) -> str:
     def begun(operation: Operation) -> str:
         at_wall_s = wall_s - (domain.view.at_s - operation.requested_s)
-        return f"{operation.from_vcpus} → {operation.to_vcpus} at {clock_time(at_wall_s, '%H:%M')}"
+        return f"{operation.from_vcpus} → {operation.to_vcpus} at {_clock_minute(int(at_wall_s // 60))}"
 
     if domain.operation is not None:
         return f"moving {begun(domain.operation)}"

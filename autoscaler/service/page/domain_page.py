@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from autoscaler.service.page.chart import Chart
     from autoscaler.service.page.recent import Step
     from autoscaler.service.snapshot import DomainSnapshot, Snapshot
 
@@ -71,11 +72,14 @@ class DomainPage:
         )
 
     def parts(self) -> Mapping[str, str]:
-        """The parts that change, by the id of their element, as HTML."""
+        """The parts that change, by the id of their element, as HTML.
+
+        None holds what can have the focus or is scrolled, so that putting it in anew disturbs nobody.
+        """
         return {
             "facts": render("part_facts.html", **self._facts()),
             "why": render("part_why.html", **self._why()),
-            "course": self._course(),
+            **self._course(),
             "as-of": clock_time(self._snapshot.wall_s),
         }
 
@@ -105,7 +109,7 @@ class DomainPage:
         steps = [(step.stage, printable(step.text)) for step in told.steps]
         return {"note": printable(told.note), "steps": steps}
 
-    def _course(self) -> str:
+    def _course(self) -> dict[str, str]:
         to_wall_s = self._snapshot.wall_s
         from_wall_s = to_wall_s - SPANS_S[self._span]
         domain = self._domain.view.id
@@ -120,14 +124,11 @@ class DomainPage:
                 limit=_MOST_MARKS,
             )
         except JournalUnavailable as error:
-            return render("part_course.html", chart=None, sentence=printable(str(error)), moves=[], more=0)
+            return _drawn(None, printable(str(error)), [])
         points = thinned(self._with_recent(known, from_wall_s), SPANS_S[self._span])
         chart = chart_of(points, moved, from_wall_s=from_wall_s, to_wall_s=to_wall_s) if points else None
-        listed = [_told(move) for move in reversed(moved[-_MOST_LISTED:])]
         sentence = "nothing is known of this time yet: the first figures come after half a minute"
-        return render(
-            "part_course.html", chart=chart, sentence=sentence, moves=listed, more=len(moved) - len(listed)
-        )
+        return _drawn(chart, sentence, moved)
 
     def _with_recent(self, known: Sequence[Point], from_wall_s: float) -> list[Point]:
         """What the journal has, and behind it what it does not have yet."""
@@ -147,6 +148,15 @@ class DomainPage:
                 if at_wall_s >= end_s
             ),
         ]
+
+
+def _drawn(chart: Chart | None, sentence: str, moved: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The chart, or the sentence why there is none, and the table of moves."""
+    listed = [_told(move) for move in reversed(moved[-_MOST_LISTED:])]
+    return {
+        "chart": render("part_chart.html", chart=chart, sentence=sentence),
+        "moves": render("part_moves.html", moves=listed, more=len(moved) - len(listed)),
+    }
 
 
 def _burning(rate: float | None) -> str:

@@ -12,6 +12,7 @@ import logging
 import re
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response, StreamingResponse
@@ -195,9 +196,10 @@ class StatusPage:
         wanted, span = request.path_params["domain"], _span(request)
         key, domain = self._found(wanted)
         if domain is None or span is None:
+            status = HTTPStatus.NOT_FOUND if domain is None else HTTPStatus.BAD_REQUEST
             sentence = why_unknown(self._newest(), wanted) if domain is None else _spans()
-            page = render("problem.html", sentence=sentence, every_s=self._every_s)
-            return Response(page, 404 if domain is None else 400, HEADERS, "text/html")
+            page = render("problem.html", title=status.phrase, sentence=sentence, every_s=self._every_s)
+            return Response(page, status, HEADERS, "text/html")
         page = await self._lookups.made(
             ("page", key, span, self._seen.tick),
             partial(self._page_of(key, domain, span).whole, self._every_s),

@@ -193,9 +193,9 @@ class Recent:
         self._kept = kept
         return passed > 0
 
-    def steps(self, domain: DomainId) -> Sequence[Step]:
-        """The whole steps of a domain in the last snapshot, oldest first."""
-        return self._kept[domain].steps()
+    def figures(self, domain: DomainId, name: str) -> Sequence[float]:
+        """What stands under a name in each whole `Step` of a domain in the last snapshot, oldest first."""
+        return self._kept[domain].packed[Step._fields.index(name) :: _WIDTH]
 
     def course(self, domain: DomainId) -> list[tuple[float, Step]]:
         """Where each step begins in which a domain was seen, by the epoch; the one under way is the last."""

@@ -56,8 +56,7 @@ function take(told) {
 function takeParts(parts) {
   for (const [id, html] of Object.entries(parts)) {
     const element = document.getElementById(id);
-    if (!element || element.contains(document.activeElement)) continue;
-    element.innerHTML = html;
+    if (element) element.innerHTML = html;
   }
 }
 
