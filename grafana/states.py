@@ -41,7 +41,10 @@ _SAID = {
 }
 """Where the name alone says too little to who is woken up; the others are said by their names."""
 BEHIND, OVERSPENT = 1, 2
-"""Ranks of a domain without a condition that has kept less than is promised, and whose budget is gone."""
+"""Ranks of a domain without a condition that has kept less than is promised, and whose budget is gone.
+
+Neither says how it is now: its newest slices may be bad, and not yet enough of them for a risk.
+"""
 FIRST_CONDITION = 3
 
 
@@ -53,8 +56,8 @@ def _color(one: Condition) -> str:
 
 STATES: Mapping[str, tuple[str, str]] = {
     "0": ("ok", "green"),
-    f"{BEHIND}": ("ok now, behind its promise", "yellow"),
-    f"{OVERSPENT}": ("ok now, budget overspent", "yellow"),
+    f"{BEHIND}": ("behind its promise", "yellow"),
+    f"{OVERSPENT}": ("budget overspent", "yellow"),
 } | {
     str(rank): (_SAID.get(one, str(one)), _color(one))
     for rank, one in enumerate(MILDEST_FIRST, start=FIRST_CONDITION)

@@ -109,8 +109,8 @@ def test_a_change_that_went_wrong_is_counted_once_even_the_first(about: str, tmp
 
 KEPT = {
     "has kept what was promised": ("0.995x20", "0.5x20", "ok"),
-    "has kept too little so far": ("0.75x20", "0.988x20", "ok now, behind its promise"),
-    "has overspent its budget": ("0.98x20", "-0.24x20", "ok now, budget overspent"),
+    "has kept too little so far": ("0.75x20", "0.988x20", "behind its promise"),
+    "has overspent its budget": ("0.98x20", "-0.24x20", "budget overspent"),
 }
 
 
