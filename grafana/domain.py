@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Direction
+from autoscaler.core.policy import Indicator
 from grafana.domain_now import NAME, domain_now
 from grafana.frame import annotation, board, filled, link
 from grafana.panels import levels, lines
@@ -24,6 +25,7 @@ from grafana.queries import (
     burn_rate,
     each,
     of_one,
+    promised_limit,
     stages,
     vcpus,
 )
@@ -144,17 +146,20 @@ def _promise() -> Sequence[AnyPanel]:
     return (
         lines(
             "Utilisation and steal",
-            "Busy share of its vCPUs, which at 100 % are all in use, and the share of their time that the "
-            "host withheld: above 10 % growth would not help, and stops. What is too busy for its promise, "
-            "the slices say.",
+            "Busy share of its vCPUs, at 100 % all of them, and below what it is promised to stay: slices "
+            "above that are bad, and tasks that wait count for them, too. No limit is drawn where the "
+            "promise is of pressure or of the run queue. Steal: the share of their time that the host "
+            "withheld; above 10 % growth would not help, and stops.",
             [
                 Ask(of_one("domain_utilization_ratio"), "utilisation"),
                 Ask(of_one("domain_steal_ratio"), "steal"),
+                Ask(promised_limit(Indicator.UTILIZATION, of_one), "promised: below"),
             ],
             see=_HOST,
             unit=PERCENT,
             width=6,
-            steps=((None, "green"), (1, "red")),
+            dashed=["promised: below"],
+            colors={"utilisation": "green", "steal": "yellow", "promised: below": "red"},
         ),
         lines(
             "Slices",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autoscaler.core.condition import Condition
+    from autoscaler.core.policy import Indicator
 
     Selected = Callable[[str, str], str]
     """Series of a metric, with more labels."""
@@ -78,6 +79,13 @@ def promised(by: str, of: Selected = of_domains) -> str:
     """What is promised to each domain, in the label `promise`, with further labels `by`."""
     promise = f"on (job, instance, policy) group_left (promise) {of_service('policy_info')}"
     return f"max by ({by}, promise) ({of('domain_info', '')} * {promise})"
+
+
+def promised_limit(indicator: Indicator, of: Selected = of_domains) -> str:
+    """Below what this indicator of the domains is to stay; nothing of those that are promised another."""
+    which = f', indicator="{indicator.removesuffix("_below")}"'
+    limit = f"on (job, instance, policy) group_left () {of_service('policy_limit_ratio', which)}"
+    return f"{of('domain_info', '')} * {limit}"
 
 
 def conditions(of: Selected = of_domains) -> str:

@@ -107,6 +107,21 @@ def test_a_change_that_went_wrong_is_counted_once_even_the_first(about: str, tmp
     assert values(tmp_path, failed["expr"], series, at, labels="") == ""
 
 
+def test_the_limit_that_is_drawn_is_that_of_the_policy_of_the_domain(tmp_path: Path) -> None:
+    story = {
+        f'vcpu_autoscaler_domain_info{{{WEB},policy="web"}}': "1x20",
+        f'vcpu_autoscaler_policy_limit_ratio{{{SERVICE},policy="web",indicator="utilization"}}': "0.8x20",
+        f'vcpu_autoscaler_policy_limit_ratio{{{SERVICE},policy="db",indicator="utilization"}}': "0.5x20",
+        f'vcpu_autoscaler_policy_limit_ratio{{{SERVICE},policy="slow",indicator="pressure"}}': "0.1x20",
+    }
+    (target,) = (
+        target
+        for target in panel("domain", "Utilisation and steal")["targets"]
+        if target["legendFormat"] == "promised: below"
+    )
+    assert values(tmp_path, target["expr"], story, {"5m": 0.8}, labels=f'{WEB},policy="web"') == ""
+
+
 KEPT = {
     "has kept what was promised": ("0.995x20", "0.5x20", "ok"),
     "has kept too little so far": ("0.75x20", "0.988x20", "behind its promise"),
