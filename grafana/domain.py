@@ -30,7 +30,7 @@ from grafana.queries import (
     vcpus,
 )
 from grafana.shared import changes_begun
-from grafana.states import REASONS
+from grafana.states import REASONS, REASONS_SAID
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,23 +91,25 @@ def _why() -> Sequence[AnyPanel]:
             width=24,
             height=11,
             stairs=["online", "target"],
-            dashed=["min", "max"],
+            dashed=["max"],
+            dotted=["min"],
             widths={"online": 7, "target": 4, "demand": 4, "busy": 2, "min": 2, "max": 2},
             colors={
                 "busy": "blue",
                 "demand": "purple",
                 "online": "green",
                 "target": "orange",
-                "min": GREY,
+                "min": "light-blue",
                 "max": GREY,
             },
         ),
         lines(
-            "What decided",
-            "Share of the decisions by their reason. Green: as its load needs. Purple: a change. Blue: a "
-            "wait or a limit of the policy. Yellow: an order, a job or a schedule. Orange: it may not have "
-            f"more (at-max), or something failed. Red: its host has no more. `autoscaler explain {NAME}` "
-            "says the last one in words.",
+            "What decided, minute by minute",
+            "Share of the decisions by their reason, in each bar's time, which is a minute or more. Green: "
+            "as its load needs. Purple: a change. Blue: a wait or a limit of the policy. Yellow: an order, a "
+            "job or a schedule. Orange: it is at its max, has no sample, or something failed. Red: its host "
+            "has no more. Grey: it waits for a second sample, as after each change. "
+            f"`autoscaler explain {NAME}` says the last one step by step.",
             [
                 Ask(
                     f"sum by (reason) (rate({of_one('decisions_total')}{RATE})) / ignoring "
@@ -120,24 +122,25 @@ def _why() -> Sequence[AnyPanel]:
             unit=PERCENT,
             counts=True,
             colors=REASONS,
+            words=REASONS_SAID,
         ),
         lines(
             "vCPUs by state",
-            "Plugged: vCPUs that there are in QEMU. Online: those of them that the guest runs. Proposed: "
-            "what the strategy asked for before any limit. Maximum: what the domain's definition allows "
-            "(`maxcpus`), which only a stop and a start can change.",
+            "Plugged: vCPUs that there are in QEMU. Online: those of them that the guest runs. Asked for: "
+            "what the strategy proposed, before min, max, hold and whatever else limits it. The definition's "
+            "maximum (`maxcpus`) only a stop and a start can change.",
             [
                 Ask(vcpus("plugged", of_one), "plugged"),
                 Ask(vcpus("online", of_one), "online"),
-                Ask(vcpus("proposed", of_one), "proposed"),
-                Ask(vcpus("maximum", of_one), "maximum"),
+                Ask(vcpus("proposed", of_one), "asked for, before limits"),
+                Ask(vcpus("maximum", of_one), "definition's maximum"),
             ],
             see=_HOST,
             unit=VCPUS,
-            stairs=["plugged", "online", "proposed"],
+            stairs=["plugged", "online", "limits"],
             dashed=["maximum"],
-            widths={"plugged": 8, "online": 5, "proposed": 2, "maximum": 2},
-            colors={"plugged": "purple", "online": "green", "proposed": "orange", "maximum": GREY},
+            widths={"plugged": 8, "online": 5, "limits": 2, "maximum": 2},
+            colors={"plugged": "purple", "online": "green", "limits": "orange", "maximum": GREY},
         ),
     )
 

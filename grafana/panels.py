@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from grafana_foundation_sdk.builders.dashboard import DashboardLink
+    from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
 _SPANNED_MS = 60_000.0
 """A load is not known for a moment after each change of the vCPUs; that is no gap to look at."""
@@ -59,17 +60,20 @@ def lines(
     steps: Steps = PLAIN,
     stairs: Sequence[str] = (),
     dashed: Sequence[str] = (),
+    dotted: Sequence[str] = (),
     widths: Mapping[str, int] | None = None,
     areas: Sequence[str] = (),
     colors: Mapping[str, str] | None = None,
+    words: Mapping[str, str] | None = None,
     counts: bool = False,
     far: bool = False,
 ) -> timeseries.Panel:
     """Series over time.
 
-    `stairs` and `dashed`: how legends end of those that jump and stay, and of those that are limits;
+    `stairs`: how legends end of those that jump and stay; `dashed` and `dotted`: of limits;
     `widths`: in pixels, of lines that would hide each other where they run together, the later above;
-    `areas`: of which the room below is filled; `colors`: of legends that end so; `counts`: as stacked bars,
+    `areas`: of which the room below is filled; `colors`: of legends that end so, and
+    `words`: what is said instead of them; `counts`: as stacked bars,
     a minute each at least, whose queries are over ``$__interval``. Steps with a value are drawn as lines,
     too; `far`: only where values come near, since what is usual is so far below them that it would be flat.
     """
@@ -107,16 +111,22 @@ def lines(
     for ending in stairs:
         panel = panel.override_by_regexp(_ending(ending), [_STAIRS])
     for ending in dashed:
-        panel = panel.override_by_regexp(_ending(ending), [_STAIRS, *_DASHED])
+        panel = panel.override_by_regexp(_ending(ending), [_STAIRS, _DASHED, _THIN])
+    for ending in dotted:
+        panel = panel.override_by_regexp(_ending(ending), [_STAIRS, _DOTTED, _THIN])
     for ending, pixels in (widths or {}).items():
         panel = panel.override_by_regexp(_ending(ending), [prop("custom.lineWidth", pixels)])
     for ending in areas:
         panel = panel.override_by_regexp(_ending(ending), [prop("custom.fillOpacity", 40)])
     for ending, color in (colors or {}).items():
-        panel = panel.override_by_regexp(
-            _ending(ending), [prop("color", {"mode": "fixed", "fixedColor": color})]
-        )
+        panel = panel.override_by_regexp(_ending(ending), _called(ending, color, words or {}))
     return asking(panel, asks)
+
+
+def _called(legend: str, color: str, words: Mapping[str, str]) -> list[DynamicConfigValue]:
+    """The colour of what has this legend, and what is said instead of it."""
+    found = [prop("color", {"mode": "fixed", "fixedColor": color})]
+    return [*found, prop("displayName", words[legend])] if legend in words else found
 
 
 def figure(
@@ -163,18 +173,28 @@ def _unless(expr: str, cases: Sequence[str]) -> str:
 
 
 def sentence(
-    title: str, text: str, ask: Ask, *, see: DashboardLink, width: int, height: int = 4
+    title: str,
+    text: str,
+    ask: Ask,
+    *,
+    see: DashboardLink,
+    width: int,
+    height: int = 4,
+    words: Mapping[str, str] | None = None,
+    colors: Mapping[str, str] | None = None,
 ) -> stat.Panel:
-    """What a label says, in words: the legend of the one series."""
+    """What a label says: the legend of the one series, or what `words` have instead, in its colour."""
     panel = framed(stat.Panel(), title, text, COUNT, (width, height), see)
     panel = (
         panel.thresholds(thresholds(PLAIN))
         .color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
-        .color_mode(BigValueColorMode.NONE)
+        .color_mode(BigValueColorMode.VALUE if colors else BigValueColorMode.NONE)
         .graph_mode(BigValueGraphMode.NONE)
         .text_mode(BigValueTextMode.NAME)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
     )
+    for legend, color in (colors or {}).items():
+        panel = panel.override_by_name(legend, _called(legend, color, words or {}))
     return asking(panel, [ask], instant=True)
 
 
@@ -235,7 +255,6 @@ def _ending(text: str) -> str:
 
 
 _STAIRS = prop("custom.lineInterpolation", LineInterpolation.STEP_AFTER)
-_DASHED = (
-    prop("custom.lineStyle", {"fill": "dash", "dash": [6, 6]}),
-    prop("custom.lineWidth", 1),
-)
+_DASHED = prop("custom.lineStyle", {"fill": "dash", "dash": [6, 6]})
+_DOTTED = prop("custom.lineStyle", {"fill": "dot", "dash": [0, 8]})
+_THIN = prop("custom.lineWidth", 1)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autoscaler.core.condition import Condition
 from autoscaler.core.operation import STAGES, Direction
+from autoscaler.core.reason import Reason
 from grafana.parts import Ask
-from grafana.states import BEHIND, FIRST_CONDITION, MILDEST_FIRST, NO_TROUBLE, OVERSPENT
+from grafana.states import BEHIND, FIRST_CONDITION, KEEPS_BACK, MILDEST_FIRST, NO_TROUBLE, OVERSPENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autoscaler.core.condition import Condition
     from autoscaler.core.policy import Indicator
 
     Selected = Callable[[str, str], str]
@@ -73,6 +74,27 @@ def domains_with(condition: Condition) -> str:
 def behind(of: Selected = of_domains) -> str:
     """The domains that have kept less of what was measured than is promised, each with the figure 1."""
     return f"({of('slo_attained_ratio', '')} < bool {of('slo_objective_ratio', '')}) == 1"
+
+
+def deciding(of: Selected = of_domains, more: str = "") -> str:
+    """What decides the size of each domain now, in the label `reason`, with more labels of its decisions.
+
+    That is what most decisions between the last two scrapes had. Under a pause a load may still need what
+    there is; but if it did not, nothing would be done.
+    """
+    paused = f'label_replace({in_force(Condition.PAUSED, of)}, "reason", "{Reason.PAUSED}", "", "")'
+    newest = f"topk by (job, instance, domain) (1, irate({of('decisions_total', more)}[3m]) > 0)"
+    return f"({paused} or on (job, instance, domain) {newest})"
+
+
+def kept_back(by: str, of: Selected = of_domains) -> str:
+    """The domains that want more vCPUs than they run and are kept from them, with further labels `by`.
+
+    The label `reason` says by what.
+    """
+    reasons = f', reason=~"{"|".join(KEEPS_BACK)}"'
+    wants_more = f"{vcpus('proposed', of)} > ignoring (state) {vcpus('online', of)}"
+    return f"max by ({by}, reason) ({deciding(of, reasons)} and on (job, instance, domain) ({wants_more}))"
 
 
 def promised(by: str, of: Selected = of_domains) -> str:

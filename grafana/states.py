@@ -28,6 +28,7 @@ _SAID = {
     Condition.BREAKING: "breaks its promise",
     Condition.AT_RISK: "promise at risk",
     Condition.NO_SAMPLE: "no-sample: load unread",
+    Condition.AGENT_LEFT_ALONE: "agent silent: asked now and then",
     Condition.UNCONFIRMED: "unconfirmed: only measured",
     Condition.NO_HEADROOM: "no-headroom: maximum too low",
     Condition.STUCK: "change stuck",
@@ -82,7 +83,12 @@ _FAMILIES = {
     "red": (Reason.HOST_FULL, Reason.HOST_PRESSED, Reason.STOLEN, Reason.TAKEN_BACK),
 }
 """Reasons by what they are: its load's, a move, a wait, an order, a bound or a failure, the host's."""
-_SHADES = ("", "semi-dark-", "light-", "dark-", "super-light-")
+KEEPS_BACK: Sequence[Reason] = tuple(
+    chain.from_iterable(_FAMILIES[family] for family in ("yellow", "orange", "red"))
+)
+"""What keeps a domain that wants more from it, and does not pass with the next ticks."""
+_SHADES = ("", "super-light-", "dark-", "light-", "semi-dark-")
+"""Neighbours are far apart."""
 REASONS: Mapping[str, str] = {str(Reason.WARMING_UP): GREY} | dict(
     chain.from_iterable(
         ((str(reason), f"{_SHADES[number % len(_SHADES)]}{family}") for number, reason in enumerate(reasons))
@@ -90,3 +96,40 @@ REASONS: Mapping[str, str] = {str(Reason.WARMING_UP): GREY} | dict(
     )
 )
 """The colour of every reason."""
+REASONS_SAID: Mapping[str, str] = {
+    Reason.STEADY: "its load needs it (steady)",
+    Reason.TOLERANCE: "its load hardly differs (tolerance)",
+    Reason.AT_MIN: "at its min (vcpus.min)",
+    Reason.DEMAND_HIGH: "its load needs more",
+    Reason.DEMAND_LOW: "its load needs fewer",
+    Reason.IN_PROGRESS: "a change is under way",
+    Reason.IDLE: "an idle vCPU goes back",
+    Reason.HOLD: "kept a while after a peak (hold)",
+    Reason.COOLDOWN: "changed a moment ago (cooldown)",
+    Reason.STEP: "goes there in steps (step)",
+    Reason.SATURATED: "all are busy: none is taken",
+    Reason.HOST_RATE: "its host changes others first",
+    Reason.DAILY_LIMIT: "shrunk often enough today",
+    Reason.UP_ONLY: "its policy only lets it grow",
+    Reason.PAUSED: "paused by hand",
+    Reason.ORDERED: "count ordered by hand",
+    Reason.BY_HAND: "vCPUs changed by hand",
+    Reason.HELD: "held by a job",
+    Reason.FROZEN: "its filesystems are frozen",
+    Reason.SCHEDULE: "a schedule's bound",
+    Reason.NOT_RUNNING: "it does not run",
+    Reason.AT_MAX: "at its max (vcpus.max)",
+    Reason.MISSING: "no sample",
+    Reason.DENIED: "change denied",
+    Reason.BACK_OFF: "change failed, tried again",
+    Reason.UNCONFIRMED: "only measured",
+    Reason.DOUBTED: "its load is not believed",
+    Reason.RAISED: "no sample: raised by its policy",
+    Reason.UNRECORDED: "nothing can be recorded",
+    Reason.HOST_FULL: "host is full",
+    Reason.HOST_PRESSED: "host is too busy",
+    Reason.STOLEN: "host withholds time",
+    Reason.TAKEN_BACK: "a higher priority needs it",
+    Reason.WARMING_UP: "waits for a second sample",
+}
+"""Every reason in a few words, the same wherever it is shown."""

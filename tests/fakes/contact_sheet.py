@@ -38,6 +38,7 @@ _COLUMN_PX = 85
 """Of a table's columns that have no width of their own."""
 PALETTE = ("#73bf69", "#f2cc0c", "#5794f2", "#ff9830", "#f2495c", "#b877d9", "#8ab8ff", "#c4162a")
 """The beginning of Grafana's classic palette."""
+_STYLES = {"solid": "-", "dash": "--", "dot": ":"}
 THEMES = {"light": ("#f4f5f5", "#ffffff", "#24292e"), "dark": ("#111217", "#181b1f", "#ccccdc")}
 """Of the page, of a panel, of its text."""
 
@@ -100,6 +101,7 @@ def _lines(axes: Axes, panel: Panel) -> None:
         for series in answer.series:
             legend = name_of(series, answer)
             wanted = overrides(panel, legend)
+            said_so = fitting(wanted.get("displayName", legend))
             color = color_of(wanted.get("color", {}).get("fixedColor", PALETTE[number % len(PALETTE)]))
             points = series.points if stacked else _with_gaps(series, custom.get("spanNulls", 0.0) / 1000)
             at, values = [_date(at_s) for at_s, _ in points], [value for _, value in points]
@@ -112,7 +114,7 @@ def _lines(axes: Axes, panel: Panel) -> None:
                     base,
                     color=color,
                     alpha=0.7,
-                    label=fitting(legend),
+                    label=said_so,
                 )
                 floor |= {at_s: base[row] + value for row, (at_s, value) in enumerate(series.points)}
             else:
@@ -121,13 +123,13 @@ def _lines(axes: Axes, panel: Panel) -> None:
                     values,
                     color=color,
                     lw=0.8 * wanted.get("custom.lineWidth", 2),
-                    ls="--" if "custom.lineStyle" in wanted else "-",
+                    ls=_STYLES[wanted.get("custom.lineStyle", {}).get("fill", "solid")],
                     drawstyle="steps-post" if "custom.lineInterpolation" in wanted else "default",
-                    label="" if "custom.fillOpacity" in wanted else fitting(legend),
+                    label="" if "custom.fillOpacity" in wanted else said_so,
                 )
                 if "custom.fillOpacity" in wanted:
                     share = wanted["custom.fillOpacity"] / 100
-                    axes.fill_between(at, values, color=color, alpha=share, lw=0, label=fitting(legend))
+                    axes.fill_between(at, values, color=color, alpha=share, lw=0, label=said_so)
             number += 1
     axes.yaxis.set_major_formatter(lambda value, _: shown(value, unit_of(panel)))
     axes.yaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
@@ -200,12 +202,12 @@ def _table(axes: Axes, panel: Panel) -> None:
 
 def _cell(panel: Panel, column: str, value: float | str) -> tuple[str, str]:
     """A cell's text and its colour, which is empty where it has none of its own."""
-    if isinstance(value, str):
-        return value, ""
     wanted = overrides(panel, column)
     word = worded(wanted.get("mappings", ()), value)
     if word is not None:
         return word
+    if isinstance(value, str):
+        return value, ""
     colored = "custom.cellOptions" in wanted
     return shown(value, wanted["unit"]), color_at(value, wanted["thresholds"]["steps"]) if colored else ""
 

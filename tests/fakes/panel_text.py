@@ -90,15 +90,17 @@ def figure(panel: Panel) -> tuple[str, str]:
     assert len(found) <= 1, panel.title
     for answer, series in found:
         if panel.plain["options"]["textMode"] == "name":
-            return name_of(series, answer), ""
+            name = name_of(series, answer)
+            wanted = overrides(panel, name)
+            return wanted.get("displayName", name), color_of(wanted.get("color", {}).get("fixedColor", ""))
         return said(panel, series.points[-1][1], answer.letter)
     return said(panel, float("nan"))
 
 
-def worded(mappings: Sequence[Mapping[str, Any]], value: float) -> tuple[str, str] | None:
+def worded(mappings: Sequence[Mapping[str, Any]], value: float | str) -> tuple[str, str] | None:
     """The word for a value and its colour; None: there is none."""
     for mapping in mappings:
-        word = mapping["options"].get(f"{value:g}")
+        word = mapping["options"].get(value if isinstance(value, str) else f"{value:g}")
         if word is not None:
             return word["text"], color_of(word["color"])
     return None

@@ -26,9 +26,12 @@ def values(
     at: Mapping[str, float],
     *,
     labels: str | None = None,
+    name: str = "",
 ) -> str:
     """What promtool finds wrong with the one value that a query is to have at each time; empty: nothing."""
-    label = "{" + (labels if labels is not None else HOST if "host_" in expr else 'domain="web-1"') + "}"
+    if labels is None:
+        labels = HOST if "host_" in expr else 'domain="web-1"'
+    label = f"{name}{{{labels}}}"
     told = {
         "evaluation_interval": "1m",
         "tests": [
@@ -143,19 +146,71 @@ def test_the_state_of_a_domain_without_a_condition_agrees_with_its_budget(about:
     assert values(tmp_path, target["expr"], story, {"5m": float(rank)}) == ""
 
 
-def test_guests_kept_from_growing_are_counted_and_not_their_decisions(tmp_path: Path) -> None:
-    reason = 'action="hold",reason="at-max"'
-    story = {
-        f"vcpu_autoscaler_tick_interval_seconds{{{SERVICE}}}": "5x20",
-        f"vcpu_autoscaler_decisions_total{{{WEB},{reason}}}": "0+12x20",
-        f'vcpu_autoscaler_decisions_total{{{SERVICE},domain="web-2",{reason}}}': "0+12x20",
+def runs(domain: str, online: int, proposed: int) -> dict[str, str]:
+    """How many vCPUs a guest runs and wants."""
+    of = f'{SERVICE},domain="{domain}"'
+    return {
+        f'vcpu_autoscaler_domain_vcpus{{{of},state="online"}}': f"{online}x20",
+        f'vcpu_autoscaler_domain_vcpus{{{of},state="proposed"}}': f"{proposed}x20",
     }
-    (target,) = (
-        target
-        for target in panel("fleet", "Guests kept from growing")["targets"]
-        if target["legendFormat"] == "at its max"
-    )
-    assert values(tmp_path, target["expr"], story, {"10m": 2}, labels="") == ""
+
+
+def decides(domain: str, reason: str, counts: str, action: str = "hold") -> dict[str, str]:
+    """How often a guest was decided for a reason."""
+    labels = f'{SERVICE},domain="{domain}",action="{action}",reason="{reason}"'
+    return {f"vcpu_autoscaler_decisions_total{{{labels}}}": counts}
+
+
+def test_guests_kept_from_growing_are_counted_and_not_their_decisions(tmp_path: Path) -> None:
+    story = {
+        **runs("web-1", 2, 3) | decides("web-1", "at-max", "0+12x20"),
+        **runs("web-2", 2, 4) | decides("web-2", "at-max", "0+12x20"),
+        **runs("web-3", 2, 2) | decides("web-3", "at-max", "0+12x20"),
+        **runs("web-4", 2, 3) | decides("web-4", "demand-high", "0+12x20", "grow"),
+    }
+    all_of_them, by_reason = panel("fleet", "Guests kept from growing")["targets"]
+    assert values(tmp_path, all_of_them["expr"], story, {"10m": 2}, labels="") == ""
+    assert values(tmp_path, by_reason["expr"], story, {"10m": 2}, labels='reason="at-max"') == ""
+    (now,) = panel("fleet", "Kept from growing")["targets"]
+    assert values(tmp_path, now["expr"], story, {"10m": 2}, labels="") == ""
+
+
+NEWEST = {
+    "what most of its newest decisions had": (
+        decides("web-1", "hold", "0+2x20") | decides("web-1", "steady", "0+10x20"),
+        'action="hold",reason="steady"',
+        10 / 60,
+    ),
+    "what came a moment ago, however long something else was so": (
+        decides("web-1", "steady", "0+12x9 108x20") | decides("web-1", "host-full", "_x9 0+12x20"),
+        'action="hold",reason="host-full"',
+        12 / 60,
+    ),
+    "the pause, though its load needs what there is": (
+        decides("web-1", "steady", "0+12x20")
+        | {f'vcpu_autoscaler_domain_condition{{{WEB},condition="paused"}}': "1x20"},
+        'condition="paused",reason="paused"',
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("about", NEWEST)
+def test_why_a_domain_has_its_size_is(about: str, tmp_path: Path) -> None:
+    story, labels, value = NEWEST[about]
+    (target,) = panel("domain", "Why this size")["targets"]
+    name = "vcpu_autoscaler_domain_condition" if "condition" in labels else ""
+    assert values(tmp_path, target["expr"], story, {"12m": value}, labels=f"{WEB},{labels}", name=name) == ""
+
+
+def test_a_guest_is_unread_for_as_long_as_its_last_sample_is_old(tmp_path: Path) -> None:
+    story = {
+        f"vcpu_autoscaler_domain_info{{{WEB}}}": "1x20",
+        f"vcpu_autoscaler_domain_last_sample_timestamp_seconds{{{WEB}}}": "0+60x5 300x20",
+        f'vcpu_autoscaler_domain_condition{{{WEB},condition="no-sample"}}': "_x6 1x20",
+    }
+    (target,) = panel("domain", "Unread for")["targets"]
+    assert values(tmp_path, target["expr"], story, {"3m": 0, "10m": 300}, labels="") == ""
 
 
 def test_a_guest_without_a_sample_is_counted_where_all_are_seen(tmp_path: Path) -> None:

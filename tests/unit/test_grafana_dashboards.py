@@ -20,7 +20,7 @@ from autoscaler.core.reason import Reason
 from grafana.boards import BOARDS, json_of
 from grafana.frame import UIDS
 from grafana.queries import conditions
-from grafana.states import BEHIND, FIRST_CONDITION, OVERSPENT, REASONS, STATES
+from grafana.states import BEHIND, FIRST_CONDITION, OVERSPENT, REASONS, REASONS_SAID, STATES
 from tests.fakes.dashboard_answers import FOLDER, NAMES, dashboard, panels
 
 PROVISIONING = FOLDER.parent / "provisioning"
@@ -240,6 +240,22 @@ def test_every_reason_has_a_colour_and_only_what_is_well_is_green() -> None:
     assert set(REASONS) == set(Reason)
     green = {reason for reason, color in REASONS.items() if color.endswith("green")}
     assert green == {Reason.STEADY, Reason.TOLERANCE, Reason.AT_MIN}
+
+
+def test_every_reason_has_words_of_its_own_that_are_not_its_name() -> None:
+    assert set(REASONS_SAID) == set(Reason)
+    assert len(set(REASONS_SAID.values())) == len(Reason)
+    assert not set(REASONS_SAID.values()) & set(Reason)
+
+
+def test_the_words_for_a_reason_end_as_no_other_reason_does() -> None:
+    mistaken = {
+        (said, other)
+        for one, said in REASONS_SAID.items()
+        for other in Reason
+        if other != one and said.endswith(other)
+    }
+    assert mistaken == set(), "Grafana would take it for the other one"
 
 
 def asked_conditions() -> dict[str, str]:
