@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from autoscaler.core.operation import Direction
 from autoscaler.core.policy import Indicator
 from grafana.domain_now import NAME, domain_now
-from grafana.frame import annotation, board, filled, link
+from grafana.frame import MARKED, annotation, board, filled, link
 from grafana.panels import levels, lines
 from grafana.parts import (
     BURNS,
@@ -24,6 +24,7 @@ from grafana.queries import (
     STAGE_STEPS,
     burn_rate,
     each,
+    each_even_the_first,
     of_one,
     promised_limit,
     stages,
@@ -61,7 +62,7 @@ def domain() -> Dashboard:
     return dashboard.annotation(
         annotation(
             "Changes begun",
-            f"increase({changes}{RATE}) > 0",
+            f"{each_even_the_first(changes, MARKED)} > 0",
             "{{direction}}",
             "a change began: {{direction}}",
             "blue",

@@ -152,14 +152,14 @@ def each(counter: str) -> str:
     return f"clamp_min({counter} - {counter} offset $__interval, 0)"
 
 
-def each_even_the_first(counter: str) -> str:
-    """The same of a counter that is not there before the first time: what is new counts from nought.
+def each_even_the_first(counter: str, span: str = "$__interval") -> str:
+    """The same of a counter that may not be there before the first time: what is new counts from nought.
 
     It is new where it was not there within an hour before the bar, while its service was seen; a scrape that
     failed, or a Prometheus that was just started, makes nothing new.
     """
-    before = f"last_over_time({counter}[1h] offset $__interval)"
-    seen = f"on (job, instance) {of_service('snapshot_timestamp_seconds')} offset $__interval"
+    before = f"last_over_time({counter}[1h] offset {span})"
+    seen = f"on (job, instance) {of_service('snapshot_timestamp_seconds')} offset {span}"
     return f"clamp_min({counter} - ({before} or 0 * {counter} and {seen}), 0)"
 
 

@@ -121,7 +121,7 @@ def test_no_panel_is_empty_for_a_domain_that_is_well(watched: Watched, name: str
 def test_every_mark_on_a_dashboard_has_an_answer(watched: Watched) -> None:
     for mark in dashboard("domain")["annotations"]["list"]:
         span = watched.span
-        expr = filled(mark["expr"], domain=".*", span=span)
+        expr = filled(mark["target"]["expr"], domain=".*", span=span)
         assert watched.prometheus.range(expr, span.from_s, span.to_s, span.step_s), mark["name"]
 
 

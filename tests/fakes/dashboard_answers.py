@@ -120,7 +120,7 @@ def sheet(server: RunningPrometheus, name: str, *, domain: str, span: Span) -> S
     plain = dashboard(name)
     marks = []
     for mark in plain["annotations"].get("list", ()):
-        expr = filled(mark["expr"], domain=domain, span=span)
+        expr = filled(mark["target"]["expr"], domain=domain, span=span)
         for series in server.range(expr, span.from_s, span.to_s, span.step_s):
             marks += [(at_s, str(mark["iconColor"])) for at_s in _beginnings(series, span.step_s)]
     return Sheet(

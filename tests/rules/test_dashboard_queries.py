@@ -11,7 +11,7 @@ import yaml
 
 from autoscaler.core.condition import Condition
 from grafana.states import STATES
-from tests.fakes.dashboard_answers import Span, filled, panels
+from tests.fakes.dashboard_answers import Span, dashboard, filled, panels
 from tests.fakes.promtool import promtool
 
 SERVICE = 'job="vcpu-autoscaler",instance="127.0.0.1"'
@@ -91,23 +91,46 @@ def test_the_state_of_a_domain_is_the_worst_of_what_is_wrong_with_it(tmp_path: P
 
 SEEN = f"vcpu_autoscaler_snapshot_timestamp_seconds{{{SERVICE}}}"
 FAILED = f'vcpu_autoscaler_scaling_failures_total{{{WEB},direction="up",outcome="stuck"}}'
-FAILURES = {
-    "the first one": ({SEEN: "1x20", FAILED: "_x8 1x12"}, {"7m": 0, "8m": 1, "9m": 0}),
-    "a later one": ({SEEN: "1x20", FAILED: "3x7 4x12"}, {"7m": 0, "8m": 1, "9m": 0}),
-    "a Prometheus that was just started": ({SEEN: "_x8 1x12", FAILED: "_x8 57x12"}, {"8m": 0, "9m": 0}),
+BEGUN = f'vcpu_autoscaler_scaling_operations_total{{{WEB},direction="up"}}'
+COUNTS = {
+    "the first one": ({SEEN: "1x20"}, "_x8 1x12", {"7m": 0, "8m": 1, "9m": 0}),
+    "a later one": ({SEEN: "1x20"}, "3x7 4x12", {"7m": 0, "8m": 1, "9m": 0}),
+    "a Prometheus that was just started": ({SEEN: "_x8 1x12"}, "_x8 57x12", {"8m": 0, "9m": 0}),
     "a scrape that failed": (
-        {SEEN: "1x6 stale 1x12", FAILED: "57x6 stale 57x12"},
+        {SEEN: "1x6 stale 1x12"},
+        "57x6 stale 57x12",
         {"6m": 0, "8m": 0, "9m": 0},
     ),
-    "a service that was restarted": ({SEEN: "1x20", FAILED: "57x7 1x12"}, {"8m": 0, "9m": 0}),
+    "a service that was restarted": ({SEEN: "1x20"}, "57x7 1x12", {"8m": 0, "9m": 0}),
 }
 
 
-@pytest.mark.parametrize("about", FAILURES)
+@pytest.mark.parametrize("about", COUNTS)
 def test_a_change_that_went_wrong_is_counted_once_even_the_first(about: str, tmp_path: Path) -> None:
-    series, at = FAILURES[about]
+    seen, counts, at = COUNTS[about]
     _, failed = panel("domain", "Changes")["targets"]
-    assert values(tmp_path, failed["expr"], series, at, labels="") == ""
+    assert values(tmp_path, failed["expr"], seen | {FAILED: counts}, at, labels="") == ""
+
+
+@pytest.mark.parametrize("name", ["domain", "host"])
+@pytest.mark.parametrize("about", COUNTS)
+def test_a_change_is_counted_once_even_one_of_a_guest_that_was_not_scraped_before(
+    about: str, name: str, tmp_path: Path
+) -> None:
+    seen, counts, at = COUNTS[about]
+    begun, _ = panel(name, "Changes")["targets"]
+    counted = f"sum({begun['expr']}) or vector(0)"
+    assert values(tmp_path, counted, seen | {BEGUN: counts}, at, labels="") == ""
+
+
+@pytest.mark.parametrize(
+    "counts", [pytest.param("_x8 1x12", id="the first"), pytest.param("3x7 4x12", id="a later one")]
+)
+def test_a_change_is_marked_once(counts: str, tmp_path: Path) -> None:
+    (mark,) = (one for one in dashboard("domain")["annotations"]["list"] if one["name"] == "Changes begun")
+    marks = f"count({mark['target']['expr']}) or vector(0)"
+    story = {SEEN: "1x20", BEGUN: counts}
+    assert values(tmp_path, marks, story, {"7m": 0, "8m": 1, "9m": 0}, labels="") == ""
 
 
 def test_the_limit_that_is_drawn_is_that_of_the_policy_of_the_domain(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def expressions(name: str) -> list[str]:
     """Every query of a dashboard, those of its marks too."""
     marks = dashboard(name)["annotations"].get("list", ())
     return [target["expr"] for panel in panels(name) for target in panel["targets"]] + [
-        mark["expr"] for mark in marks
+        mark["target"]["expr"] for mark in marks
     ]
 
 
