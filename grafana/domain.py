@@ -78,7 +78,8 @@ def _why() -> Sequence[AnyPanel]:
             "Demand against vCPUs",
             "Busy: vCPUs that the guest used. Demand: those that it wanted, by estimate, more than busy "
             "where all were in use. Online: those that it runs. Target: those that it should run, as was "
-            "decided. Min and max: between these bounds of policy, schedule and domain the target stays.",
+            "decided. Min and max: between these bounds of policy, schedule and domain the target stays. "
+            "Upright lines, here and below: blue where a change began, orange where a condition came.",
             [
                 Ask(vcpus("online", of_one), "online"),
                 Ask(vcpus("target", of_one), "target"),
@@ -188,9 +189,9 @@ def _promise() -> Sequence[AnyPanel]:
         ),
         lines(
             "Burn rate",
-            "How many times as fast as it may the budget is spent, over the last hour and the last 6: at 1 "
-            "it lasts just for the SLO window. Above 14.4 in an hour somebody is woken up, if three slices "
-            "or more were bad.",
+            "How many times as fast as it can bear the budget is spent, over the last hour and the last 6: "
+            "at 1 it lasts just for the SLO window. Above 14.4 in an hour somebody is woken up, if three "
+            "slices or more were bad.",
             [Ask(burn_rate("domain", f"{hours}h", of_one), f"over {hours} h") for hours in (6, 1)],
             see=_FLEET,
             unit=TIMES,

@@ -175,9 +175,9 @@ def domain_now() -> Sequence[AnyPanel]:
         ),
         figure(
             "Burn rate, 1 h",
-            "How many times as fast as it may the error budget was spent in the last hour. At 1 it lasts "
-            "just for the SLO window; few slices make high rates, and the state says whether that breaks "
-            "the promise. Grey as long as its load is not read.",
+            "How many times as fast as it can bear the error budget was spent in the last hour. At 1 it "
+            "lasts just for the SLO window; few slices make high rates, and the state says whether that "
+            "breaks the promise. Grey as long as its load is not read.",
             f"max({burn_rate('domain', '1h', of_one)})",
             see=_FLEET,
             unit=TIMES,

@@ -152,6 +152,7 @@ def _promises() -> Sequence[AnyPanel]:
             see=_DOMAIN,
             counts=True,
             steps=NONE_IS_GOOD,
+            shades="red",
         ),
     )
 

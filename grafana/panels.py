@@ -65,6 +65,7 @@ def lines(
     areas: Sequence[str] = (),
     colors: Mapping[str, str] | None = None,
     words: Mapping[str, str] | None = None,
+    shades: str | None = None,
     counts: bool = False,
     far: bool = False,
 ) -> timeseries.Panel:
@@ -73,13 +74,14 @@ def lines(
     `stairs`: how legends end of those that jump and stay; `dashed` and `dotted`: of limits;
     `widths`: in pixels, of lines that would hide each other where they run together, the later above;
     `areas`: of which the room below is filled; `colors`: of legends that end so, and
-    `words`: what is said instead of them; `counts`: as stacked bars,
-    a minute each at least, whose queries are over ``$__interval``. Steps with a value are drawn as lines,
-    too; `far`: only where values come near, since what is usual is so far below them that it would be flat.
+    `words`: what is said instead of them; `shades`: of which one colour all others are; `counts`: as
+    stacked bars, a minute each at least, whose queries are over ``$__interval``. Steps with a value are
+    drawn as lines, too; `far`: only where values come near, since what is usual is so far below them that
+    it would be flat.
     """
     panel = framed(timeseries.Panel(), title, text, unit, (width, height), see)
     panel = (
-        panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
+        panel.color_scheme(_palette(shades))
         .thresholds(thresholds(steps))
         .legend(
             common.VizLegendOptions()
@@ -100,6 +102,8 @@ def lines(
     top = next((value for value, _ in steps if value), 1 if counts else None)
     if top is not None and not far:
         panel = panel.axis_soft_max(top)
+    if unit == COUNT:
+        panel = panel.decimals(0)
     if counts:
         panel = (
             panel.interval("1m")
@@ -108,12 +112,9 @@ def lines(
             .line_width(0)
             .stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A"))
         )
-    for ending in stairs:
-        panel = panel.override_by_regexp(_ending(ending), [_STAIRS])
-    for ending in dashed:
-        panel = panel.override_by_regexp(_ending(ending), [_STAIRS, _DASHED, _THIN])
-    for ending in dotted:
-        panel = panel.override_by_regexp(_ending(ending), [_STAIRS, _DOTTED, _THIN])
+    looks = dict.fromkeys(stairs, _STAIRS) | dict.fromkeys(dashed, _DASHED) | dict.fromkeys(dotted, _DOTTED)
+    for ending, look in looks.items():
+        panel = panel.override_by_regexp(_ending(ending), [*look])
     for ending, pixels in (widths or {}).items():
         panel = panel.override_by_regexp(_ending(ending), [prop("custom.lineWidth", pixels)])
     for ending in areas:
@@ -121,6 +122,13 @@ def lines(
     for ending, color in (colors or {}).items():
         panel = panel.override_by_regexp(_ending(ending), _called(ending, color, words or {}))
     return asking(panel, asks)
+
+
+def _palette(shades: str | None) -> FieldColor:
+    """The colours of series that have none of their own."""
+    if shades is None:
+        return FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC)
+    return FieldColor().mode(FieldColorModeId.SHADES).fixed_color(shades)
 
 
 def _called(legend: str, color: str, words: Mapping[str, str]) -> list[DynamicConfigValue]:
@@ -254,7 +262,7 @@ def _ending(text: str) -> str:
     return f"/{text}$/"
 
 
-_STAIRS = prop("custom.lineInterpolation", LineInterpolation.STEP_AFTER)
-_DASHED = prop("custom.lineStyle", {"fill": "dash", "dash": [6, 6]})
-_DOTTED = prop("custom.lineStyle", {"fill": "dot", "dash": [0, 8]})
-_THIN = prop("custom.lineWidth", 1)
+_STAIRS = (prop("custom.lineInterpolation", LineInterpolation.STEP_AFTER),)
+_THIN = (*_STAIRS, prop("custom.lineWidth", 1))
+_DASHED = (*_THIN, prop("custom.lineStyle", {"fill": "dash", "dash": [6, 6]}))
+_DOTTED = (*_THIN, prop("custom.lineStyle", {"fill": "dot", "dash": [0, 8]}))

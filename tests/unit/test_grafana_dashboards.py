@@ -100,7 +100,7 @@ SIZES = {
     "Overcommitted now": "its limit is each host's own, and colours the share committed",
     "Overcommit allowed": "this is the limit itself",
     "Online vCPUs, by guest": "how many are right depends on the guest",
-    "After how long a change is stuck": "these are limits themselves",
+    "A change counts as stuck after": "these are limits themselves",
     "Decisions": "how many are right depends on the guests and the interval",
 }
 """Panels of what is neither good nor bad by itself, and why no figure can part the two."""
