@@ -87,8 +87,8 @@ KEEPS_BACK: Sequence[Reason] = tuple(
     chain.from_iterable(_FAMILIES[family] for family in ("yellow", "orange", "red"))
 )
 """What keeps a domain that wants more from it, and does not pass with the next ticks."""
-_SHADES = ("", "super-light-", "dark-", "light-", "semi-dark-")
-"""Neighbours are far apart."""
+_SHADES = ("", "dark-", "light-", "semi-dark-", "super-light-")
+"""Neighbours are far apart, and the first can be read on white and on black."""
 REASONS: Mapping[str, str] = {str(Reason.WARMING_UP): GREY} | dict(
     chain.from_iterable(
         ((str(reason), f"{_SHADES[number % len(_SHADES)]}{family}") for number, reason in enumerate(reasons))

@@ -174,7 +174,7 @@ FIGURES = [
     ("domain", PAUSED, "Why this size", "paused by hand", "yellow"),
     ("domain", HEALTHY, "Why this size", "its load needs it (steady)", "green"),
     ("domain", HEALTHY, "Unread for", "it is read", "green"),
-    ("domain", UNREAD, "Why this size", "no sample", None),
+    ("domain", UNREAD, "Why this size", "no sample", "dark-orange"),
     ("domain", UNREAD, "Promise kept so far", None, GREY),
     ("domain", UNREAD, "Budget left", None, GREY),
     ("domain", UNREAD, "Unread for", None, "orange"),
@@ -195,16 +195,16 @@ FIGURES = [
     ("fleet", PAUSED, "Least budget left", "100 %", "green"),
     ("fleet", PAUSED, "In trouble", "0", "green"),
 ]
-"""On which dashboard, of whom, which figure, what it says and in which colour (None: that depends)."""
+"""On which dashboard, of whom, which figure, what it says (None: that depends), and its colour."""
 
 
 @pytest.mark.parametrize(("name", "domain", "title", "text", "color"), FIGURES)
 def test_a_figure_says_how_a_guest_is(
-    watched: Watched, name: str, domain: str, title: str, text: str | None, color: str | None
+    watched: Watched, name: str, domain: str, title: str, text: str | None, color: str
 ) -> None:
     (panel,) = (panel for panel in watched.panels(name, domain) if panel.title == title)
     found, its_color = figure(panel)
-    assert (text or found, its_color if color is None else color_of(color)) == (found, its_color)
+    assert (text or found, color_of(color)) == (found, its_color)
 
 
 def test_a_full_host_says_that_it_is_full_and_whom_that_keeps_from_growing(hosts: dict[str, Watched]) -> None:
