@@ -110,7 +110,8 @@ def _why() -> Sequence[AnyPanel]:
             "Share of the decisions by their reason, in each bar's time, which is a minute or more. Green: "
             "as its load needs. Purple: a change. Blue: a wait or a limit of the policy. Yellow: an order, a "
             "job or a schedule. Orange: it is at its max, has no sample, or something failed. Red: its host "
-            "has no more. Grey: it waits for a second sample, as after each change. "
+            "has no more. Grey: it waits for a second sample, as after each change. Under a pause its load "
+            "may still fit: then that is said. "
             f"`autoscaler explain {NAME}` says the last one step by step.",
             [
                 Ask(

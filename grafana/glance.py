@@ -94,8 +94,8 @@ def glance() -> Sequence[AnyPanel]:
         ),
         figure(
             "Behind their promise",
-            "Guests that kept less of what was measured of their SLO window than was promised. Those that "
-            "do not break their promise now catch up as time goes on.",
+            "Guests that kept less of what was measured of their SLO window than was promised. Those whose "
+            "newest slices are good catch up as time goes on.",
             or_zero(f"count({behind()})"),
             see=_DOMAIN,
             width=3,
