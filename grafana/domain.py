@@ -14,7 +14,7 @@ from grafana.parts import (
     GREY,
     PERCENT,
     SECONDS,
-    TIMES,
+    TIMES_SHORT,
     VCPUS,
     Ask,
 )
@@ -195,7 +195,7 @@ def _promise() -> Sequence[AnyPanel]:
             "slices or more were bad.",
             [Ask(burn_rate("domain", f"{hours}h", of_one), f"over {hours} h") for hours in (6, 1)],
             see=_FLEET,
-            unit=TIMES,
+            unit=TIMES_SHORT,
             width=6,
             steps=BURNS,
             widths={"over 6 h": 7, "over 1 h": 2},

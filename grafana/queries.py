@@ -11,7 +11,7 @@ from grafana.parts import Ask
 from grafana.states import BEHIND, FIRST_CONDITION, KEEPS_BACK, MILDEST_FIRST, NO_TROUBLE, OVERSPENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from autoscaler.core.policy import Indicator
 
@@ -76,15 +76,22 @@ def behind(of: Selected = of_domains) -> str:
     return f"({of('slo_attained_ratio', '')} < bool {of('slo_objective_ratio', '')}) == 1"
 
 
-def deciding(of: Selected = of_domains, more: str = "") -> str:
-    """What decides the size of each domain now, in the label `reason`, with more labels of its decisions.
+def deciding(of: Selected = of_domains, among: Sequence[Reason] = tuple(Reason)) -> str:
+    """What decides the size of each domain now, in the label `reason`, where it is among some.
 
-    That is what most decisions between the last two scrapes had. Under a pause a load may still need what
-    there is; but if it did not, nothing would be done.
+    That is what most decisions between the last two scrapes had, or of the last 3 minutes where there was
+    none between them. Under a pause a load may still need what there is; but if it did not, nothing would
+    be done.
     """
+    one = "on (job, instance, domain)"
     paused = f'label_replace({in_force(Condition.PAUSED, of)}, "reason", "{Reason.PAUSED}", "", "")'
-    newest = f"topk by (job, instance, domain) (1, irate({of('decisions_total', more)}[3m]) > 0)"
-    return f"({paused} or on (job, instance, domain) {newest})"
+    decisions = of("decisions_total", "")
+    moving = f"irate({decisions}[3m]) > 0 or {one} rate({decisions}[3m]) > 0"
+    newest = f"topk by (job, instance, domain) (1, {moving})"
+    if len(among) < len(Reason):
+        which = of("decisions_total", f', reason=~"{"|".join(among)}"')
+        newest = f"{newest} and on (job, instance, domain, reason) {which}"
+    return f"({paused} or {one} {newest})"
 
 
 def kept_back(by: str, of: Selected = of_domains) -> str:
@@ -92,9 +99,8 @@ def kept_back(by: str, of: Selected = of_domains) -> str:
 
     The label `reason` says by what.
     """
-    reasons = f', reason=~"{"|".join(KEEPS_BACK)}"'
     wants_more = f"{vcpus('proposed', of)} > ignoring (state) {vcpus('online', of)}"
-    return f"max by ({by}, reason) ({deciding(of, reasons)} and on (job, instance, domain) ({wants_more}))"
+    return f"max by ({by}, reason) ({deciding(of, KEEPS_BACK)} and on (job, instance, domain) ({wants_more}))"
 
 
 def promised(by: str, of: Selected = of_domains) -> str:
