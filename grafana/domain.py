@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Direction
+from autoscaler.core.policy import Indicator
 from grafana.domain_now import NAME, domain_now
-from grafana.frame import annotation, board, filled, link
+from grafana.frame import MARKED, annotation, board, filled, link
 from grafana.panels import levels, lines
 from grafana.parts import (
     BURNS,
     GREY,
     PERCENT,
     SECONDS,
-    TIMES,
+    TIMES_SHORT,
     VCPUS,
     Ask,
 )
@@ -23,12 +24,14 @@ from grafana.queries import (
     STAGE_STEPS,
     burn_rate,
     each,
+    each_even_the_first,
     of_one,
+    promised_limit,
     stages,
     vcpus,
 )
 from grafana.shared import changes_begun
-from grafana.states import REASONS
+from grafana.states import REASONS, REASONS_SAID
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +62,7 @@ def domain() -> Dashboard:
     return dashboard.annotation(
         annotation(
             "Changes begun",
-            f"increase({changes}{RATE}) > 0",
+            f"{each_even_the_first(changes, MARKED)} > 0",
             "{{direction}}",
             "a change began: {{direction}}",
             "blue",
@@ -75,7 +78,8 @@ def _why() -> Sequence[AnyPanel]:
             "Demand against vCPUs",
             "Busy: vCPUs that the guest used. Demand: those that it wanted, by estimate, more than busy "
             "where all were in use. Online: those that it runs. Target: those that it should run, as was "
-            "decided. Min and max: between these bounds of policy, schedule and domain the target stays.",
+            "decided. Min and max: between these bounds of policy, schedule and domain the target stays. "
+            "Upright lines, here and below: blue where a change began, orange where a condition came.",
             [
                 Ask(vcpus("online", of_one), "online"),
                 Ask(vcpus("target", of_one), "target"),
@@ -89,23 +93,26 @@ def _why() -> Sequence[AnyPanel]:
             width=24,
             height=11,
             stairs=["online", "target"],
-            dashed=["min", "max"],
+            dashed=["max"],
+            dotted=["min"],
             widths={"online": 7, "target": 4, "demand": 4, "busy": 2, "min": 2, "max": 2},
             colors={
                 "busy": "blue",
                 "demand": "purple",
                 "online": "green",
                 "target": "orange",
-                "min": GREY,
+                "min": "light-blue",
                 "max": GREY,
             },
         ),
         lines(
-            "What decided",
-            "Share of the decisions by their reason. Green: as its load needs. Purple: a change. Blue: a "
-            "wait or a limit of the policy. Yellow: an order, a job or a schedule. Orange: it may not have "
-            f"more (at-max), or something failed. Red: its host has no more. `autoscaler explain {NAME}` "
-            "says the last one in words.",
+            "What decided, minute by minute",
+            "Share of the decisions by their reason, in each bar's time, which is a minute or more. Green: "
+            "as its load needs. Purple: a change. Blue: a wait or a limit of the policy. Yellow: an order, a "
+            "job or a schedule. Orange: it is at its max, has no sample, or something failed. Red: its host "
+            "has no more. Grey: it waits for a second sample, as after each change. Under a pause its load "
+            "may still fit: then that is said. "
+            f"`autoscaler explain {NAME}` says the last one step by step.",
             [
                 Ask(
                     f"sum by (reason) (rate({of_one('decisions_total')}{RATE})) / ignoring "
@@ -118,24 +125,25 @@ def _why() -> Sequence[AnyPanel]:
             unit=PERCENT,
             counts=True,
             colors=REASONS,
+            words=REASONS_SAID,
         ),
         lines(
             "vCPUs by state",
-            "Plugged: vCPUs that there are in QEMU. Online: those of them that the guest runs. Proposed: "
-            "what the strategy asked for before any limit. Maximum: what the domain's definition allows "
-            "(`maxcpus`), which only a stop and a start can change.",
+            "Plugged: vCPUs that there are in QEMU. Online: those of them that the guest runs. Asked for: "
+            "what the strategy proposed, before min, max, hold and whatever else limits it. The definition's "
+            "maximum (`maxcpus`) only a stop and a start can change.",
             [
                 Ask(vcpus("plugged", of_one), "plugged"),
                 Ask(vcpus("online", of_one), "online"),
-                Ask(vcpus("proposed", of_one), "proposed"),
-                Ask(vcpus("maximum", of_one), "maximum"),
+                Ask(vcpus("proposed", of_one), "asked for, before limits"),
+                Ask(vcpus("maximum", of_one), "definition's maximum"),
             ],
             see=_HOST,
             unit=VCPUS,
-            stairs=["plugged", "online", "proposed"],
+            stairs=["plugged", "online", "limits"],
             dashed=["maximum"],
-            widths={"plugged": 8, "online": 5, "proposed": 2, "maximum": 2},
-            colors={"plugged": "purple", "online": "green", "proposed": "orange", "maximum": GREY},
+            widths={"plugged": 8, "online": 5, "limits": 2, "maximum": 2},
+            colors={"plugged": "purple", "online": "green", "limits": "orange", "maximum": GREY},
         ),
     )
 
@@ -144,17 +152,20 @@ def _promise() -> Sequence[AnyPanel]:
     return (
         lines(
             "Utilisation and steal",
-            "Busy share of its vCPUs, which at 100 % are all in use, and the share of their time that the "
-            "host withheld: above 10 % growth would not help, and stops. What is too busy for its promise, "
-            "the slices say.",
+            "Busy share of its vCPUs, at 100 % all of them, and below what it is promised to stay: slices "
+            "above that are bad, and tasks that wait count for them, too. No limit is drawn where the "
+            "promise is of pressure or of the run queue. Steal: the share of their time that the host "
+            "withheld; above 10 % growth would not help, and stops.",
             [
                 Ask(of_one("domain_utilization_ratio"), "utilisation"),
                 Ask(of_one("domain_steal_ratio"), "steal"),
+                Ask(promised_limit(Indicator.UTILIZATION, of_one), "promised: below"),
             ],
             see=_HOST,
             unit=PERCENT,
             width=6,
-            steps=((None, "green"), (1, "red")),
+            dashed=["promised: below"],
+            colors={"utilisation": "green", "steal": "yellow", "promised: below": "red"},
         ),
         lines(
             "Slices",
@@ -179,12 +190,12 @@ def _promise() -> Sequence[AnyPanel]:
         ),
         lines(
             "Burn rate",
-            "How many times as fast as it may the budget is spent, over the last hour and the last 6: at 1 "
-            "it lasts just for the SLO window. Above 14.4 in an hour somebody is woken up, if three slices "
-            "or more were bad.",
+            "How many times as fast as it can bear the budget is spent, over the last hour and the last 6: "
+            "at 1 it lasts just for the SLO window. Above 14.4 in an hour somebody is woken up, if three "
+            "slices or more were bad.",
             [Ask(burn_rate("domain", f"{hours}h", of_one), f"over {hours} h") for hours in (6, 1)],
             see=_FLEET,
-            unit=TIMES,
+            unit=TIMES_SHORT,
             width=6,
             steps=BURNS,
             widths={"over 6 h": 7, "over 1 h": 2},

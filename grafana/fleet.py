@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoscaler.core.condition import Condition
-from autoscaler.core.reason import Reason
 from grafana.frame import board, filled, link, link_to
 from grafana.glance import glance
 from grafana.panels import lines, states
@@ -21,10 +20,10 @@ from grafana.parts import (
     Ask,
 )
 from grafana.queries import (
-    RATE,
     burn_rate,
     each,
     in_force,
+    kept_back,
     of_domains,
     of_service,
     or_zero,
@@ -33,8 +32,8 @@ from grafana.queries import (
     state_besides,
     vcpus,
 )
-from grafana.states import STATES
-from grafana.tables import Column, Label, rows
+from grafana.states import KEEPS_BACK, REASONS, REASONS_SAID, STATES
+from grafana.tables import Cause, Column, Label, rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,13 +53,8 @@ _ROW = link_to(
 """To the domain of a row, on the row's own host, whatever is in their names."""
 _COMMITTED, _CAPACITY = ', state="committed"', ', state="capacity"'
 _BAD_SLICES = of_domains("slo_slices_total", ', outcome="bad"')
-_KEPT_BACK = (
-    ("no vCPUs left on its host", (Reason.HOST_FULL, Reason.TAKEN_BACK), "red"),
-    ("its host withholds time", (Reason.HOST_PRESSED, Reason.STOLEN), "dark-red"),
-    ("at its max", (Reason.AT_MAX,), "orange"),
-    ("a change failed", (Reason.BACK_OFF, Reason.DENIED), "purple"),
-)
-"""What keeps guests from growing, the reasons that say so, and its colour."""
+_KEPT_BACK = kept_back("instance, domain")
+_CAUSES = {str(reason): (REASONS_SAID[reason], REASONS[reason]) for reason in KEEPS_BACK}
 
 
 def fleet() -> Dashboard:
@@ -85,13 +79,15 @@ def _guests() -> Sequence[AnyPanel]:
             "Those that break their promise first, then those in trouble. A promise counts slices: kept so "
             "far is the good share of those measured, over the time seen. What is left of the error budget "
             "is a share of the whole window's, those slices included that are still to come; it lasts at a "
-            "burn rate of up to 1. Unread: since when the load of a guest cannot be read. A row leads to "
-            "the guest's own dashboard, which has what to do.",
+            "burn rate of up to 1. Kept from more by: what keeps a guest that wants more vCPUs than it runs "
+            "from them. Unread: since when the load of a guest cannot be read. A row leads to the guest's "
+            "own dashboard, which has what to do.",
             promised("instance, domain, policy, mode"),
             [
                 Label("Domain", "domain", 110),
                 Column("State", state("instance, domain"), words=STATES, width=190),
-                Column("Also", state_besides("instance, domain"), words=STATES, width=170),
+                Column("Also", state_besides("instance, domain"), words=STATES, width=190),
+                Cause("Kept from more by", "reason", _KEPT_BACK, _CAUSES, 170),
                 Label("Promise", "promise", 400),
                 Column("Kept so far", f"max {of_one} ({of_domains('slo_attained_ratio')})", PERCENT),
                 Column("Time seen", f"max {of_one} ({of_domains('slo_measured_seconds')})", SECONDS),
@@ -106,7 +102,7 @@ def _guests() -> Sequence[AnyPanel]:
                     burn_rate("instance, domain", "1h"),
                     TIMES,
                     ((None, UNCOLORED), *TOO_FAST[1:]),
-                    width=100,
+                    width=120,
                 ),
                 Column("Online", f"max {of_one} ({vcpus('online')})"),
                 Column("Target", f"max {of_one} ({vcpus('target')})"),
@@ -116,7 +112,7 @@ def _guests() -> Sequence[AnyPanel]:
                     "Unread",
                     f"max {of_one} (time() - {of_domains('domain_last_sample_timestamp_seconds')} {unread})",
                     SECONDS,
-                    ((None, "red"),),
+                    ((None, "orange"),),
                 ),
                 Label("Policy", "policy"),
                 Label("Mode", "mode"),
@@ -156,6 +152,7 @@ def _promises() -> Sequence[AnyPanel]:
             see=_DOMAIN,
             counts=True,
             steps=NONE_IS_GOOD,
+            shades="red",
         ),
     )
 
@@ -196,18 +193,16 @@ def _vcpus() -> Sequence[AnyPanel]:
         ),
         lines(
             "Guests kept from growing",
-            "Guests that want more vCPUs than they may have, by what keeps them from more.",
-            [Ask(_guests_decided(reasons), legend) for legend, reasons, _ in _KEPT_BACK],
+            "Guests that want more vCPUs than they run, all and by what keeps them from more. The table "
+            "above says which.",
+            [
+                Ask(or_zero(f"count({_KEPT_BACK})"), "all"),
+                Ask(f"count by (reason) ({_KEPT_BACK})", "{{reason}}"),
+            ],
             see=_HOST,
             width=6,
             steps=NONE_IS_GOOD,
-            colors={legend: color for legend, _, color in _KEPT_BACK},
+            colors={"all": GREY, **REASONS},
+            words=REASONS_SAID,
         ),
     )
-
-
-def _guests_decided(reasons: Sequence[Reason]) -> str:
-    """How many guests are decided for one of these reasons: each is decided for once a tick."""
-    decisions = of_domains("decisions_total", f', reason=~"{"|".join(reasons)}"')
-    interval = f"on (job, instance) {of_service('tick_interval_seconds')}"
-    return or_zero(f"sum(sum by (job, instance) (rate({decisions}{RATE})) * {interval})")

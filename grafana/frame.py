@@ -12,6 +12,7 @@ from grafana_foundation_sdk.builders.dashboard import (
     QueryVariable,
     Row,
 )
+from grafana_foundation_sdk.builders.prometheus import Dataquery
 from grafana_foundation_sdk.models.common import DataSourceRef
 from grafana_foundation_sdk.models.dashboard import (
     DashboardCursorSync,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 PROMETHEUS = DataSourceRef(type_val="prometheus", uid="${datasource}")
 TAG = "vcpu-autoscaler"
+MARKED = "1m"
+"""How far marks are apart at least; the variables for that are not filled in where marks are asked for."""
 KEPT = "${datasource:queryparam}&${job:queryparam}&${instance:queryparam}&${__url_time_range}"
 """What a link to another dashboard takes along."""
 UIDS = {
@@ -80,14 +83,14 @@ def link_to(title: str, name: str, query: str) -> DashboardLink:
 
 
 def annotation(name: str, expr: str, title: str, text: str, color: str) -> AnnotationQuery:
-    """Marks at the times at which an expression has a value."""
+    """Marks at the times at which an expression has a value, which is asked for once in each `MARKED`."""
     return (
         AnnotationQuery()
         .name(name)
         .datasource(PROMETHEUS)
         .enable(True)
         .icon_color(color)
-        .expr(expr)
+        .target(Dataquery().ref_id("A").expr(expr).interval(MARKED))
         .title_format(title)
         .text_format(text)
     )

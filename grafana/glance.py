@@ -21,11 +21,11 @@ from grafana.queries import (
     burn_rate,
     domains_with,
     in_force,
+    kept_back,
     of_domains,
     of_service,
     or_zero,
     troubles,
-    vcpus,
 )
 
 if TYPE_CHECKING:
@@ -75,6 +75,15 @@ def glance() -> Sequence[AnyPanel]:
             otherwise=(While(_BREAKING, ZERO_IS_GOOD),),
         ),
         figure(
+            "Kept from growing",
+            "Guests that want more vCPUs than they run, and are kept from them: by a full or busy host, "
+            "their max, a change that failed, an order. The table below says which, and by what.",
+            or_zero(f"count({kept_back('instance, domain')})"),
+            see=_HOST,
+            width=3,
+            steps=((None, "green"), (1, "orange")),
+        ),
+        figure(
             "Paused or ordered",
             "Guests for which an administrator paused the autoscaler, or ordered a count. The guests run on. "
             "`autoscaler status` on their host says by whom and until when.",
@@ -85,8 +94,8 @@ def glance() -> Sequence[AnyPanel]:
         ),
         figure(
             "Behind their promise",
-            "Guests that kept less of what was measured of their SLO window than was promised. Those that "
-            "do not break their promise now catch up as time goes on.",
+            "Guests that kept less of what was measured of their SLO window than was promised. Those whose "
+            "newest slices are good catch up as time goes on.",
             or_zero(f"count({behind()})"),
             see=_DOMAIN,
             width=3,
@@ -118,15 +127,5 @@ def glance() -> Sequence[AnyPanel]:
                 While(_BREAKING, SPENT_IS_BROKEN),
                 While(f"max({burn_rate('instance, domain', '1h')}) > 1", ((None, "yellow"),)),
             ),
-        ),
-        figure(
-            "Online of max",
-            "vCPUs that all guests run (online), of the most that their policies allow at this hour (max). "
-            "Near 100 % hardly one can grow.",
-            f"sum({vcpus('online')}) / sum({vcpus('max')})",
-            see=_HOST,
-            width=3,
-            unit=PERCENT,
-            steps=((None, "green"), (0.9, "yellow")),
         ),
     )

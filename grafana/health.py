@@ -77,7 +77,8 @@ def _now() -> Sequence[AnyPanel]:
     return (
         figure(
             "Since the last tick",
-            "How long ago the last tick was over, of the service that is furthest behind.",
+            "How long ago the last tick was over, of the service that is furthest behind. A tick is one "
+            "round of it: every guest is looked at and decided, each 5 s unless configured otherwise.",
             f"max(time() - {of_service('snapshot_timestamp_seconds')})",
             see=_HOST,
             unit=SECONDS,

@@ -35,7 +35,7 @@ _MAY_GROW = {
     "2": ("no, host is too busy", "red"),
     "3": ("no, host is too busy", "red"),
 }
-_PER_CPU = "suffix:vCPUs a CPU"
+_PER_CPU = "suffix:vCPUs per CPU"
 _FULL = ((None, "green"), (0.8, "yellow"), (1, "red"))
 
 
@@ -229,9 +229,9 @@ def _changes() -> Sequence[AnyPanel]:
             words=NONE,
         ),
         levels(
-            "After how long a change is stuck",
-            "When a change counts as stuck that did not come to its end, learned from how long changes take "
-            "on the host.",
+            "A change counts as stuck after",
+            "How long a change may take to its end before somebody has to look, learned from how long "
+            "changes take on the host.",
             [
                 Ask(f"max({of_service('host_stage_deadline_seconds', _stage(stage))})", said)
                 for stage, said in (
@@ -251,8 +251,9 @@ def _ticks() -> Sequence[AnyPanel]:
         lines(
             "How late ticks start",
             (
-                "99 of 100 ticks started at most so long after their time. Late ticks are a host without "
-                "CPU to spare."
+                "A tick is one round of the service: every guest is looked at and decided, each 5 s unless "
+                "configured otherwise. 99 of 100 started at most so long after their time. Late ticks are a "
+                "host without CPU to spare."
             ),
             [Ask(quantile(0.99, "tick_lateness_seconds", "instance"), "{{instance}}")],
             see=_SERVICE,

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from grafana_foundation_sdk.builders.dashboard import DashboardLink
+    from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
 _SPANNED_MS = 60_000.0
 """A load is not known for a moment after each change of the vCPUs; that is no gap to look at."""
@@ -59,23 +60,28 @@ def lines(
     steps: Steps = PLAIN,
     stairs: Sequence[str] = (),
     dashed: Sequence[str] = (),
+    dotted: Sequence[str] = (),
     widths: Mapping[str, int] | None = None,
     areas: Sequence[str] = (),
     colors: Mapping[str, str] | None = None,
+    words: Mapping[str, str] | None = None,
+    shades: str | None = None,
     counts: bool = False,
     far: bool = False,
 ) -> timeseries.Panel:
     """Series over time.
 
-    `stairs` and `dashed`: how legends end of those that jump and stay, and of those that are limits;
+    `stairs`: how legends end of those that jump and stay; `dashed` and `dotted`: of limits;
     `widths`: in pixels, of lines that would hide each other where they run together, the later above;
-    `areas`: of which the room below is filled; `colors`: of legends that end so; `counts`: as stacked bars,
-    a minute each at least, whose queries are over ``$__interval``. Steps with a value are drawn as lines,
-    too; `far`: only where values come near, since what is usual is so far below them that it would be flat.
+    `areas`: of which the room below is filled; `colors`: of legends that end so, and
+    `words`: what is said instead of them; `shades`: of which one colour all others are; `counts`: as
+    stacked bars, a minute each at least, whose queries are over ``$__interval``. Steps with a value are
+    drawn as lines, too; `far`: only where values come near, since what is usual is so far below them that
+    it would be flat.
     """
     panel = framed(timeseries.Panel(), title, text, unit, (width, height), see)
     panel = (
-        panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
+        panel.color_scheme(_palette(shades))
         .thresholds(thresholds(steps))
         .legend(
             common.VizLegendOptions()
@@ -96,6 +102,8 @@ def lines(
     top = next((value for value, _ in steps if value), 1 if counts else None)
     if top is not None and not far:
         panel = panel.axis_soft_max(top)
+    if unit == COUNT:
+        panel = panel.decimals(0)
     if counts:
         panel = (
             panel.interval("1m")
@@ -104,19 +112,29 @@ def lines(
             .line_width(0)
             .stacking(common.StackingConfig().mode(StackingMode.NORMAL).group("A"))
         )
-    for ending in stairs:
-        panel = panel.override_by_regexp(_ending(ending), [_STAIRS])
-    for ending in dashed:
-        panel = panel.override_by_regexp(_ending(ending), [_STAIRS, *_DASHED])
+    looks = dict.fromkeys(stairs, _STAIRS) | dict.fromkeys(dashed, _DASHED) | dict.fromkeys(dotted, _DOTTED)
+    for ending, look in looks.items():
+        panel = panel.override_by_regexp(_ending(ending), [*look])
     for ending, pixels in (widths or {}).items():
         panel = panel.override_by_regexp(_ending(ending), [prop("custom.lineWidth", pixels)])
     for ending in areas:
         panel = panel.override_by_regexp(_ending(ending), [prop("custom.fillOpacity", 40)])
     for ending, color in (colors or {}).items():
-        panel = panel.override_by_regexp(
-            _ending(ending), [prop("color", {"mode": "fixed", "fixedColor": color})]
-        )
+        panel = panel.override_by_regexp(_ending(ending), _called(ending, color, words or {}))
     return asking(panel, asks)
+
+
+def _palette(shades: str | None) -> FieldColor:
+    """The colours of series that have none of their own."""
+    if shades is None:
+        return FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC)
+    return FieldColor().mode(FieldColorModeId.SHADES).fixed_color(shades)
+
+
+def _called(legend: str, color: str, words: Mapping[str, str]) -> list[DynamicConfigValue]:
+    """The colour of what has this legend, and what is said instead of it."""
+    found = [prop("color", {"mode": "fixed", "fixedColor": color})]
+    return [*found, prop("displayName", words[legend])] if legend in words else found
 
 
 def figure(
@@ -163,18 +181,28 @@ def _unless(expr: str, cases: Sequence[str]) -> str:
 
 
 def sentence(
-    title: str, text: str, ask: Ask, *, see: DashboardLink, width: int, height: int = 4
+    title: str,
+    text: str,
+    ask: Ask,
+    *,
+    see: DashboardLink,
+    width: int,
+    height: int = 4,
+    words: Mapping[str, str] | None = None,
+    colors: Mapping[str, str] | None = None,
 ) -> stat.Panel:
-    """What a label says, in words: the legend of the one series."""
+    """What a label says: the legend of the one series, or what `words` have instead, in its colour."""
     panel = framed(stat.Panel(), title, text, COUNT, (width, height), see)
     panel = (
         panel.thresholds(thresholds(PLAIN))
         .color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
-        .color_mode(BigValueColorMode.NONE)
+        .color_mode(BigValueColorMode.VALUE if colors else BigValueColorMode.NONE)
         .graph_mode(BigValueGraphMode.NONE)
         .text_mode(BigValueTextMode.NAME)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
     )
+    for legend, color in (colors or {}).items():
+        panel = panel.override_by_name(legend, _called(legend, color, words or {}))
     return asking(panel, [ask], instant=True)
 
 
@@ -234,8 +262,7 @@ def _ending(text: str) -> str:
     return f"/{text}$/"
 
 
-_STAIRS = prop("custom.lineInterpolation", LineInterpolation.STEP_AFTER)
-_DASHED = (
-    prop("custom.lineStyle", {"fill": "dash", "dash": [6, 6]}),
-    prop("custom.lineWidth", 1),
-)
+_STAIRS = (prop("custom.lineInterpolation", LineInterpolation.STEP_AFTER),)
+_THIN = (*_STAIRS, prop("custom.lineWidth", 1))
+_DASHED = (*_THIN, prop("custom.lineStyle", {"fill": "dash", "dash": [6, 6]}))
+_DOTTED = (*_THIN, prop("custom.lineStyle", {"fill": "dot", "dash": [0, 8]}))

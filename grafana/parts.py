@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 
 PERCENT, SECONDS, COUNT, BYTES, PER_SECOND = "percentunit", "s", "none", "bytes", "cps"
 """Counts are written out: a thousand guests are 1000, and not 1 K."""
-VCPUS, TIMES = "suffix:vCPUs", "suffix:times"
-"""Grafana puts the space between."""
+VCPUS, TIMES, TIMES_SHORT = "suffix:vCPUs", "suffix:x bearable", "suffix:x"
+"""Grafana puts the space between; an axis has room for the short one.
+
+A budget that burns at 1 x bearable lasts just for its window.
+"""
 Steps = tuple[tuple[float | None, str], ...]
 """From which value on which colour; the first step has no value."""
 GREY = "#808080"

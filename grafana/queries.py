@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autoscaler.core.condition import Condition
 from autoscaler.core.operation import STAGES, Direction
+from autoscaler.core.reason import Reason
 from grafana.parts import Ask
-from grafana.states import BEHIND, FIRST_CONDITION, MILDEST_FIRST, NO_TROUBLE, OVERSPENT
+from grafana.states import BEHIND, FIRST_CONDITION, KEEPS_BACK, MILDEST_FIRST, NO_TROUBLE, OVERSPENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from autoscaler.core.condition import Condition
+    from autoscaler.core.policy import Indicator
 
     Selected = Callable[[str, str], str]
     """Series of a metric, with more labels."""
@@ -74,10 +76,44 @@ def behind(of: Selected = of_domains) -> str:
     return f"({of('slo_attained_ratio', '')} < bool {of('slo_objective_ratio', '')}) == 1"
 
 
+def deciding(of: Selected = of_domains, among: Sequence[Reason] = tuple(Reason)) -> str:
+    """What decides the size of each domain now, in the label `reason`, where it is among some.
+
+    That is what most decisions between the last two scrapes had, or of the last 3 minutes where there was
+    none between them. Under a pause a load may still need what there is; but if it did not, nothing would
+    be done.
+    """
+    one = "on (job, instance, domain)"
+    paused = f'label_replace({in_force(Condition.PAUSED, of)}, "reason", "{Reason.PAUSED}", "", "")'
+    decisions = of("decisions_total", "")
+    moving = f"irate({decisions}[3m]) > 0 or {one} rate({decisions}[3m]) > 0"
+    newest = f"topk by (job, instance, domain) (1, {moving})"
+    if len(among) < len(Reason):
+        which = of("decisions_total", f', reason=~"{"|".join(among)}"')
+        newest = f"{newest} and on (job, instance, domain, reason) {which}"
+    return f"({paused} or {one} {newest})"
+
+
+def kept_back(by: str, of: Selected = of_domains) -> str:
+    """The domains that want more vCPUs than they run and are kept from them, with further labels `by`.
+
+    The label `reason` says by what.
+    """
+    wants_more = f"{vcpus('proposed', of)} > ignoring (state) {vcpus('online', of)}"
+    return f"max by ({by}, reason) ({deciding(of, KEEPS_BACK)} and on (job, instance, domain) ({wants_more}))"
+
+
 def promised(by: str, of: Selected = of_domains) -> str:
     """What is promised to each domain, in the label `promise`, with further labels `by`."""
     promise = f"on (job, instance, policy) group_left (promise) {of_service('policy_info')}"
     return f"max by ({by}, promise) ({of('domain_info', '')} * {promise})"
+
+
+def promised_limit(indicator: Indicator, of: Selected = of_domains) -> str:
+    """Below what this indicator of the domains is to stay; nothing of those that are promised another."""
+    which = f', indicator="{indicator.removesuffix("_below")}"'
+    limit = f"on (job, instance, policy) group_left () {of_service('policy_limit_ratio', which)}"
+    return f"{of('domain_info', '')} * {limit}"
 
 
 def conditions(of: Selected = of_domains) -> str:
@@ -122,14 +158,14 @@ def each(counter: str) -> str:
     return f"clamp_min({counter} - {counter} offset $__interval, 0)"
 
 
-def each_even_the_first(counter: str) -> str:
-    """The same of a counter that is not there before the first time: what is new counts from nought.
+def each_even_the_first(counter: str, span: str = "$__interval") -> str:
+    """The same of a counter that may not be there before the first time: what is new counts from nought.
 
     It is new where it was not there within an hour before the bar, while its service was seen; a scrape that
     failed, or a Prometheus that was just started, makes nothing new.
     """
-    before = f"last_over_time({counter}[1h] offset $__interval)"
-    seen = f"on (job, instance) {of_service('snapshot_timestamp_seconds')} offset $__interval"
+    before = f"last_over_time({counter}[1h] offset {span})"
+    seen = f"on (job, instance) {of_service('snapshot_timestamp_seconds')} offset {span}"
     return f"clamp_min({counter} - ({before} or 0 * {counter} and {seen}), 0)"
 
 

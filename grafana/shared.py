@@ -10,7 +10,6 @@ from grafana.parts import ZERO_IS_GOOD, Ask
 from grafana.queries import (
     CHANGES,
     domains_with,
-    each,
     each_even_the_first,
     of_domains,
     of_service,
@@ -32,7 +31,7 @@ def changes_begun(see: DashboardLink, of: Selected = of_domains) -> timeseries.P
         "Changes begun, by direction: up brings vCPUs online, down takes them offline, unplug gives them "
         "back to the host. In red those that did not end well; `autoscaler events` says how each ended.",
         [
-            Ask(f"sum by (direction) ({each(begun)})", "{{direction}}"),
+            Ask(f"sum by (direction) ({each_even_the_first(begun)})", "{{direction}}"),
             Ask(or_zero(f"sum({each_even_the_first(failed)})"), "went wrong"),
         ],
         see=see,

@@ -28,6 +28,7 @@ _SAID = {
     Condition.BREAKING: "breaks its promise",
     Condition.AT_RISK: "promise at risk",
     Condition.NO_SAMPLE: "no-sample: load unread",
+    Condition.AGENT_LEFT_ALONE: "agent silent: asked now and then",
     Condition.UNCONFIRMED: "unconfirmed: only measured",
     Condition.NO_HEADROOM: "no-headroom: maximum too low",
     Condition.STUCK: "change stuck",
@@ -41,7 +42,10 @@ _SAID = {
 }
 """Where the name alone says too little to who is woken up; the others are said by their names."""
 BEHIND, OVERSPENT = 1, 2
-"""Ranks of a domain without a condition that has kept less than is promised, and whose budget is gone."""
+"""Ranks of a domain without a condition that has kept less than is promised, and whose budget is gone.
+
+Neither says how it is now: its newest slices may be bad, and not yet enough of them for a risk.
+"""
 FIRST_CONDITION = 3
 
 
@@ -53,8 +57,8 @@ def _color(one: Condition) -> str:
 
 STATES: Mapping[str, tuple[str, str]] = {
     "0": ("ok", "green"),
-    f"{BEHIND}": ("ok now, behind its promise", "yellow"),
-    f"{OVERSPENT}": ("ok now, budget overspent", "yellow"),
+    f"{BEHIND}": ("behind its promise", "yellow"),
+    f"{OVERSPENT}": ("budget overspent", "yellow"),
 } | {
     str(rank): (_SAID.get(one, str(one)), _color(one))
     for rank, one in enumerate(MILDEST_FIRST, start=FIRST_CONDITION)
@@ -79,7 +83,12 @@ _FAMILIES = {
     "red": (Reason.HOST_FULL, Reason.HOST_PRESSED, Reason.STOLEN, Reason.TAKEN_BACK),
 }
 """Reasons by what they are: its load's, a move, a wait, an order, a bound or a failure, the host's."""
-_SHADES = ("", "semi-dark-", "light-", "dark-", "super-light-")
+KEEPS_BACK: Sequence[Reason] = tuple(
+    chain.from_iterable(_FAMILIES[family] for family in ("yellow", "orange", "red"))
+)
+"""What keeps a domain that wants more from it, and does not pass with the next ticks."""
+_SHADES = ("", "dark-", "light-", "semi-dark-", "super-light-")
+"""Neighbours are far apart, and the first can be read on white and on black."""
 REASONS: Mapping[str, str] = {str(Reason.WARMING_UP): GREY} | dict(
     chain.from_iterable(
         ((str(reason), f"{_SHADES[number % len(_SHADES)]}{family}") for number, reason in enumerate(reasons))
@@ -87,3 +96,40 @@ REASONS: Mapping[str, str] = {str(Reason.WARMING_UP): GREY} | dict(
     )
 )
 """The colour of every reason."""
+REASONS_SAID: Mapping[str, str] = {
+    Reason.STEADY: "its load needs it (steady)",
+    Reason.TOLERANCE: "its load hardly differs (tolerance)",
+    Reason.AT_MIN: "at its min (vcpus.min)",
+    Reason.DEMAND_HIGH: "its load needs more",
+    Reason.DEMAND_LOW: "its load needs fewer",
+    Reason.IN_PROGRESS: "a change is under way",
+    Reason.IDLE: "an idle vCPU goes back",
+    Reason.HOLD: "kept a while after a peak (hold)",
+    Reason.COOLDOWN: "changed a moment ago (cooldown)",
+    Reason.STEP: "goes there in steps (step)",
+    Reason.SATURATED: "all are busy: none is taken",
+    Reason.HOST_RATE: "its host changes others first",
+    Reason.DAILY_LIMIT: "shrunk often enough today",
+    Reason.UP_ONLY: "its policy only lets it grow",
+    Reason.PAUSED: "paused by hand",
+    Reason.ORDERED: "count ordered by hand",
+    Reason.BY_HAND: "vCPUs changed by hand",
+    Reason.HELD: "held by a job",
+    Reason.FROZEN: "its filesystems are frozen",
+    Reason.SCHEDULE: "a schedule's bound",
+    Reason.NOT_RUNNING: "it does not run",
+    Reason.AT_MAX: "at its max (vcpus.max)",
+    Reason.MISSING: "no sample",
+    Reason.DENIED: "change denied",
+    Reason.BACK_OFF: "change failed, tried again",
+    Reason.UNCONFIRMED: "only measured",
+    Reason.DOUBTED: "its load is not believed",
+    Reason.RAISED: "no sample: raised by its policy",
+    Reason.UNRECORDED: "nothing can be recorded",
+    Reason.HOST_FULL: "host is full",
+    Reason.HOST_PRESSED: "host is too busy",
+    Reason.STOLEN: "host withholds time",
+    Reason.TAKEN_BACK: "a higher priority needs it",
+    Reason.WARMING_UP: "waits for a second sample",
+}
+"""Every reason in a few words, the same wherever it is shown."""

@@ -42,11 +42,24 @@ class Column:
     """In pixels; None: as Grafana finds room."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A column of a table whose cells are a label of a query that only some of the rows have an answer to."""
+
+    name: str
+    label: str
+    expr: str
+    words: Mapping[str, tuple[str, str]]
+    """What to say instead of the label's value, and in which colour."""
+    width: int
+    """In pixels."""
+
+
 def rows(
     title: str,
     text: str,
     there: str,
-    columns: Sequence[Label | Column],
+    columns: Sequence[Label | Column | Cause],
     *,
     see: DashboardLink,
     each: DashboardLink | None = None,
@@ -60,26 +73,25 @@ def rows(
     column by which they are sorted.
     """
     panel = framed(table.Panel(), title, text, COUNT, (width, height), see)
-    asked = [column for column in columns if isinstance(column, Column)]
+    asked = [column for column in columns if not isinstance(column, Label)]
     letters = dict(zip((column.name for column in asked), map(chr, range(ord("B"), ord("Z"))), strict=False))
+    values = {column.name: f"Value #{letters[column.name]}" for column in asked}
     names = {
-        column.label if isinstance(column, Label) else f"Value #{letters[column.name]}": column.name
-        for column in columns
+        values[column.name] if isinstance(column, Column) else column.label: column.name for column in columns
     }
+    hidden = ["Time", "Value #A", *(values[column.name] for column in columns if isinstance(column, Cause))]
     panel = panel.with_transformation(DataTransformerConfig(id_val="merge", options={})).with_transformation(
         DataTransformerConfig(
             id_val="organize",
             options={
-                "excludeByName": {"Time": True, "Value #A": True},
+                "excludeByName": dict.fromkeys(hidden, True),
                 "indexByName": {name: number for number, name in enumerate(names)},
                 "renameByName": names,
             },
         )
     )
     for column in columns:
-        properties = [] if column.width is None else [prop("custom.width", column.width)]
-        if isinstance(column, Column):
-            properties += _shown(column)
+        properties = _shown(column)
         if properties:
             panel = panel.override_by_name(column.name, properties)
     if most_first is not None:
@@ -92,11 +104,15 @@ def rows(
     return panel
 
 
-def _shown(column: Column) -> list[DynamicConfigValue]:
-    """How the values of a column are shown."""
-    found = [prop("unit", column.unit), prop("thresholds", thresholds(column.steps).build())]
+def _shown(column: Label | Column | Cause) -> list[DynamicConfigValue]:
+    """How the cells of a column are shown."""
+    found = [] if column.width is None else [prop("custom.width", column.width)]
+    if isinstance(column, Label):
+        return found
+    if isinstance(column, Column):
+        found += [prop("unit", column.unit), prop("thresholds", thresholds(column.steps).build())]
     if column.words:
         found.append(prop("mappings", [worded(column.words)]))
-    if column.steps is not PLAIN or column.words:
+    if isinstance(column, Cause) or column.words or column.steps is not PLAIN:
         found.append(prop("custom.cellOptions", {"type": "color-text"}))
     return found

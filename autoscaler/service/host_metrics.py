@@ -49,14 +49,18 @@ def service_families(snapshot: Snapshot) -> Iterator[Metric]:
         (),
         [((), float(snapshot.audit_line))],
     )
+    promises = {domain.policy.name: domain.policy.sla for domain in snapshot.domains}
     yield info(
         "policy",
         "What each policy promises that governs a domain.",
         ("policy", "promise"),
-        (
-            (name, f"{promise_of(sla)}, in slices of {span(sla.slice_s)}")
-            for name, sla in {domain.policy.name: domain.policy.sla for domain in snapshot.domains}.items()
-        ),
+        ((name, f"{promise_of(sla)}, in slices of {span(sla.slice_s)}") for name, sla in promises.items()),
+    )
+    yield gauge(
+        "policy_limit_ratio",
+        "Below what each policy keeps its indicator: a share of vCPUs or of time, or tasks a vCPU.",
+        ("indicator", "policy"),
+        (((sla.indicator.removesuffix("_below"), name), sla.below) for name, sla in promises.items()),
     )
 
 

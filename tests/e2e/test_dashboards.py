@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from grafana.parts import GREY
 from tests.fakes.attacks import ATTACKS
 from tests.fakes.contact_sheet import THEMES, draw
 from tests.fakes.dashboard_answers import NAMES, Panel, Span, dashboard, filled, sheet
@@ -120,7 +121,7 @@ def test_no_panel_is_empty_for_a_domain_that_is_well(watched: Watched, name: str
 def test_every_mark_on_a_dashboard_has_an_answer(watched: Watched) -> None:
     for mark in dashboard("domain")["annotations"]["list"]:
         span = watched.span
-        expr = filled(mark["expr"], domain=".*", span=span)
+        expr = filled(mark["target"]["expr"], domain=".*", span=span)
         assert watched.prometheus.range(expr, span.from_s, span.to_s, span.step_s), mark["name"]
 
 
@@ -168,6 +169,15 @@ FIGURES = [
         "",
     ),
     ("domain", BREAKING, "Utilisation", None, "yellow"),
+    ("domain", BREAKING, "Why this size", "at its max (vcpus.max)", "orange"),
+    ("domain", BREAKING, "Wants (proposed)", None, "orange"),
+    ("domain", PAUSED, "Why this size", "paused by hand", "yellow"),
+    ("domain", HEALTHY, "Why this size", "its load needs it (steady)", "green"),
+    ("domain", HEALTHY, "Unread for", "it is read", "green"),
+    ("domain", UNREAD, "Why this size", "no sample", "dark-orange"),
+    ("domain", UNREAD, "Promise kept so far", None, GREY),
+    ("domain", UNREAD, "Budget left", None, GREY),
+    ("domain", UNREAD, "Unread for", None, "orange"),
     ("domain", PAUSED, "State", "autoscaler paused by hand", "yellow"),
     ("domain", PAUSED, "Promise kept so far", "100 %", "green"),
     ("domain", PAUSED, "Budget left", "100 %", "green"),
@@ -177,6 +187,8 @@ FIGURES = [
     ("fleet", BREAKING, "In trouble", "1", "red"),
     ("fleet", UNREAD, "In trouble", "1", "orange"),
     ("fleet", BREAKING, "Break their promise", "1", "red"),
+    ("fleet", BREAKING, "Kept from growing", "1", "orange"),
+    ("fleet", HEALTHY, "Kept from growing", "0", "green"),
     ("fleet", HEALTHY, "Behind their promise", "0", "green"),
     ("host", ".*", "Guests without a sample", "1", "red"),
     ("autoscaler", ".*", "Guests without a sample", "1", "red"),
@@ -202,8 +214,10 @@ def test_a_full_host_says_that_it_is_full_and_whom_that_keeps_from_growing(hosts
     assert figure(capacity) == ("100 %", color_of("red"))
     (growth,) = (panel for panel in hosts["full"].panels("host", ".*") if panel.title == "Can guests grow?")
     assert figure(growth) == ("no, host is full", color_of("red"))
-    (decided,) = (panel for panel in hosts["full"].panels("domain", SHORT) if panel.title == "What decided")
-    assert "host-full" in {series.labels["reason"] for answer in decided.answers for series in answer.series}
+    (why,) = (panel for panel in hosts["full"].panels("domain", SHORT) if panel.title == "Why this size")
+    assert figure(why) == ("host is full", color_of("red"))
+    (kept,) = (panel for panel in hosts["full"].panels("fleet", ".*") if panel.title == "Kept from growing")
+    assert figure(kept) == ("1", color_of("orange"))
 
 
 def test_a_row_of_all_guests_has_what_each_is_promised(watched: Watched) -> None:
@@ -216,7 +230,7 @@ def test_a_row_of_all_guests_has_what_each_is_promised(watched: Watched) -> None
 
 STATES = {
     BREAKING: (("breaks its promise", "red"), None),
-    UNREAD: (("no-sample: load unread", "orange"), ("agent-left-alone", "orange")),
+    UNREAD: (("no-sample: load unread", "orange"), ("agent silent: asked now and then", "orange")),
     PAUSED: (("autoscaler paused by hand", "yellow"), None),
     HEALTHY: (("ok", "green"), None),
 }
@@ -239,6 +253,12 @@ def _cell(table: Panel, column: str, domain: str) -> tuple[str, str] | None:
     (answer,) = (answer for answer in table.answers if answer.letter == letter)
     values = [series.points[-1][1] for series in answer.series if series.labels["domain"] == domain]
     return worded(overrides(table, column)["mappings"], values[0]) if values else None
+
+
+def test_a_row_of_all_guests_says_what_keeps_a_guest_from_more(hosts: dict[str, Watched]) -> None:
+    (table,) = (panel for panel in hosts["full"].panels("fleet", ".*") if panel.plain["type"] == "table")
+    rows = [series.labels for answer in table.answers for series in answer.series]
+    assert {row["domain"]: row["reason"] for row in rows if "reason" in row} == {SHORT: "host-full"}
 
 
 @pytest.mark.parametrize("theme", THEMES)

@@ -38,6 +38,9 @@ _COLUMN_PX = 85
 """Of a table's columns that have no width of their own."""
 PALETTE = ("#73bf69", "#f2cc0c", "#5794f2", "#ff9830", "#f2495c", "#b877d9", "#8ab8ff", "#c4162a")
 """The beginning of Grafana's classic palette."""
+_STYLES = {"solid": "-", "dash": "--", "dot": ":"}
+_SHADES = ("#e02f44", "#f2495c", "#ad0317", "#ff7383", "#c4162a", "#ffa6b0")
+"""Of red, which is the one colour that a dashboard has shades of."""
 THEMES = {"light": ("#f4f5f5", "#ffffff", "#24292e"), "dark": ("#111217", "#181b1f", "#ccccdc")}
 """Of the page, of a panel, of its text."""
 
@@ -94,13 +97,15 @@ def _place(paper: Figure, panel: Panel, back: str, sheet: Sheet) -> None:
 
 def _lines(axes: Axes, panel: Panel) -> None:
     custom = panel.plain["fieldConfig"]["defaults"]["custom"]
+    palette = _SHADES if panel.plain["fieldConfig"]["defaults"]["color"]["mode"] == "shades" else PALETTE
     number, stacked = 0, custom.get("drawStyle") == "bars"
     floor: dict[float, float] = {}
     for answer in panel.answers:
         for series in answer.series:
             legend = name_of(series, answer)
             wanted = overrides(panel, legend)
-            color = color_of(wanted.get("color", {}).get("fixedColor", PALETTE[number % len(PALETTE)]))
+            said_so = fitting(wanted.get("displayName", legend))
+            color = color_of(wanted.get("color", {}).get("fixedColor", palette[number % len(palette)]))
             points = series.points if stacked else _with_gaps(series, custom.get("spanNulls", 0.0) / 1000)
             at, values = [_date(at_s) for at_s, _ in points], [value for _, value in points]
             if stacked:
@@ -112,7 +117,7 @@ def _lines(axes: Axes, panel: Panel) -> None:
                     base,
                     color=color,
                     alpha=0.7,
-                    label=fitting(legend),
+                    label=said_so,
                 )
                 floor |= {at_s: base[row] + value for row, (at_s, value) in enumerate(series.points)}
             else:
@@ -121,16 +126,17 @@ def _lines(axes: Axes, panel: Panel) -> None:
                     values,
                     color=color,
                     lw=0.8 * wanted.get("custom.lineWidth", 2),
-                    ls="--" if "custom.lineStyle" in wanted else "-",
+                    ls=_STYLES[wanted.get("custom.lineStyle", {}).get("fill", "solid")],
                     drawstyle="steps-post" if "custom.lineInterpolation" in wanted else "default",
-                    label="" if "custom.fillOpacity" in wanted else fitting(legend),
+                    label="" if "custom.fillOpacity" in wanted else said_so,
                 )
                 if "custom.fillOpacity" in wanted:
                     share = wanted["custom.fillOpacity"] / 100
-                    axes.fill_between(at, values, color=color, alpha=share, lw=0, label=fitting(legend))
+                    axes.fill_between(at, values, color=color, alpha=share, lw=0, label=said_so)
             number += 1
+    whole = panel.plain["fieldConfig"]["defaults"].get("decimals") == 0
     axes.yaxis.set_major_formatter(lambda value, _: shown(value, unit_of(panel)))
-    axes.yaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 5, 10], integer=whole))
     _times(axes)
     low, high = axes.get_ylim()
     points = [point for answer in panel.answers for series in answer.series for point in series.points]
@@ -200,12 +206,12 @@ def _table(axes: Axes, panel: Panel) -> None:
 
 def _cell(panel: Panel, column: str, value: float | str) -> tuple[str, str]:
     """A cell's text and its colour, which is empty where it has none of its own."""
-    if isinstance(value, str):
-        return value, ""
     wanted = overrides(panel, column)
     word = worded(wanted.get("mappings", ()), value)
     if word is not None:
         return word
+    if isinstance(value, str):
+        return value, ""
     colored = "custom.cellOptions" in wanted
     return shown(value, wanted["unit"]), color_at(value, wanted["thresholds"]["steps"]) if colored else ""
 

@@ -92,7 +92,7 @@ def filled(expr: str, *, domain: str, span: Span) -> str:
 
 
 _LEAST_STEP_S = 5.0
-"""For panels that look at a minute at least: what is watched here is shorter."""
+"""For panels and marks that look at a minute at least: what is watched here is shorter."""
 
 
 def answered(server: RunningPrometheus, name: str, *, domain: str, span: Span) -> Iterator[Panel]:
@@ -120,7 +120,9 @@ def sheet(server: RunningPrometheus, name: str, *, domain: str, span: Span) -> S
     plain = dashboard(name)
     marks = []
     for mark in plain["annotations"].get("list", ()):
-        expr = filled(mark["expr"], domain=domain, span=span)
+        target = mark["target"]
+        expr = target["expr"].replace(target["interval"], f"{_LEAST_STEP_S:.0f}s")
+        expr = filled(expr, domain=domain, span=span)
         for series in server.range(expr, span.from_s, span.to_s, span.step_s):
             marks += [(at_s, str(mark["iconColor"])) for at_s in _beginnings(series, span.step_s)]
     return Sheet(

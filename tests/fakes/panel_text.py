@@ -16,13 +16,15 @@ NAMED = {
     "yellow": "#d9a200",
     "blue": "#3274d9",
     "orange": "#ff780a",
-    "purple": "#8f3bb8",
+    "purple": "#a352cc",
     "super-light-green": "#96d98d",
     "light-green": "#73bf69",
     "semi-dark-green": "#37872d",
+    "dark-green": "#19730e",
     "light-purple": "#b877d9",
-    "semi-dark-purple": "#a352cc",
-    "dark-purple": "#6c279a",
+    "semi-dark-purple": "#8f3bb8",
+    "dark-purple": "#7c2ea3",
+    "super-light-purple": "#ca95e5",
     "light-blue": "#8ab8ff",
     "semi-dark-blue": "#1f60c4",
     "dark-blue": "#174ea6",
@@ -90,15 +92,17 @@ def figure(panel: Panel) -> tuple[str, str]:
     assert len(found) <= 1, panel.title
     for answer, series in found:
         if panel.plain["options"]["textMode"] == "name":
-            return name_of(series, answer), ""
+            name = name_of(series, answer)
+            wanted = overrides(panel, name)
+            return wanted.get("displayName", name), color_of(wanted.get("color", {}).get("fixedColor", ""))
         return said(panel, series.points[-1][1], answer.letter)
     return said(panel, float("nan"))
 
 
-def worded(mappings: Sequence[Mapping[str, Any]], value: float) -> tuple[str, str] | None:
+def worded(mappings: Sequence[Mapping[str, Any]], value: float | str) -> tuple[str, str] | None:
     """The word for a value and its colour; None: there is none."""
     for mapping in mappings:
-        word = mapping["options"].get(f"{value:g}")
+        word = mapping["options"].get(value if isinstance(value, str) else f"{value:g}")
         if word is not None:
             return word["text"], color_of(word["color"])
     return None

@@ -61,12 +61,12 @@ class RunningPrometheus:
         return [_series(entry["metric"], entry["values"]) for entry in found["result"]]
 
     def wait(self) -> None:
-        """Wait until it answers."""
+        """Wait until it answers, and has scraped the service."""
         end_s = time.monotonic() + PATIENCE_S
         while True:
             with contextlib.suppress(URLError, ConnectionError, QueryFailed):
-                self.get("query", query="1")
-                return
+                if self.instant('up{job="vcpu-autoscaler"} == 1', time.time()):
+                    return
             assert time.monotonic() < end_s, "prometheus did not start"
             time.sleep(0.1)
 

@@ -20,7 +20,7 @@ from autoscaler.core.reason import Reason
 from grafana.boards import BOARDS, json_of
 from grafana.frame import UIDS
 from grafana.queries import conditions
-from grafana.states import BEHIND, FIRST_CONDITION, OVERSPENT, REASONS, STATES
+from grafana.states import BEHIND, FIRST_CONDITION, OVERSPENT, REASONS, REASONS_SAID, STATES
 from tests.fakes.dashboard_answers import FOLDER, NAMES, dashboard, panels
 
 PROVISIONING = FOLDER.parent / "provisioning"
@@ -100,7 +100,7 @@ SIZES = {
     "Overcommitted now": "its limit is each host's own, and colours the share committed",
     "Overcommit allowed": "this is the limit itself",
     "Online vCPUs, by guest": "how many are right depends on the guest",
-    "After how long a change is stuck": "these are limits themselves",
+    "A change counts as stuck after": "these are limits themselves",
     "Decisions": "how many are right depends on the guests and the interval",
 }
 """Panels of what is neither good nor bad by itself, and why no figure can part the two."""
@@ -171,7 +171,7 @@ def expressions(name: str) -> list[str]:
     """Every query of a dashboard, those of its marks too."""
     marks = dashboard(name)["annotations"].get("list", ())
     return [target["expr"] for panel in panels(name) for target in panel["targets"]] + [
-        mark["expr"] for mark in marks
+        mark["target"]["expr"] for mark in marks
     ]
 
 
@@ -224,9 +224,9 @@ def test_every_condition_has_a_figure_that_rises_with_how_soon_it_has_to_be_look
 
 
 @pytest.mark.parametrize("rank", [BEHIND, OVERSPENT])
-def test_a_guest_without_a_condition_that_kept_too_little_is_not_simply_ok(rank: int) -> None:
+def test_a_guest_without_a_condition_that_kept_too_little_is_never_called_ok(rank: int) -> None:
     text, color = STATES[str(rank)]
-    assert text.startswith("ok now, ")
+    assert "ok" not in text.split()
     assert color == "yellow"
 
 
@@ -240,6 +240,22 @@ def test_every_reason_has_a_colour_and_only_what_is_well_is_green() -> None:
     assert set(REASONS) == set(Reason)
     green = {reason for reason, color in REASONS.items() if color.endswith("green")}
     assert green == {Reason.STEADY, Reason.TOLERANCE, Reason.AT_MIN}
+
+
+def test_every_reason_has_words_of_its_own_that_are_not_its_name() -> None:
+    assert set(REASONS_SAID) == set(Reason)
+    assert len(set(REASONS_SAID.values())) == len(Reason)
+    assert not set(REASONS_SAID.values()) & set(Reason)
+
+
+def test_the_words_for_a_reason_end_as_no_other_reason_does() -> None:
+    mistaken = {
+        (said, other)
+        for one, said in REASONS_SAID.items()
+        for other in Reason
+        if other != one and said.endswith(other)
+    }
+    assert mistaken == set(), "Grafana would take it for the other one"
 
 
 def asked_conditions() -> dict[str, str]:

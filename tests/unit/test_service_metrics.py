@@ -19,6 +19,7 @@ from autoscaler.core.deadlines import DeadlineSettings
 from autoscaler.core.decision import Verdict
 from autoscaler.core.model import DomainId
 from autoscaler.core.operation import Direction, Outcome
+from autoscaler.core.policy import Indicator, Sla
 from autoscaler.core.reason import Reason
 from autoscaler.core.slo import SliceOutcome
 from autoscaler.service.exposition import exposition, form_for
@@ -345,6 +346,24 @@ def test_each_policy_that_governs_a_domain_says_once_what_it_promises() -> None:
         "policy": "web",
         "promise": "utilization below 80% in 99% of 30 d, in slices of 1 min",
     }
+
+
+@pytest.mark.parametrize(
+    ("indicator", "below", "said"),
+    [
+        (Indicator.UTILIZATION, 0.8, "utilization"),
+        (Indicator.PRESSURE, 0.1, "pressure"),
+        (Indicator.RUN_QUEUE, 1.5, "run_queue"),
+    ],
+)
+def test_each_policy_that_governs_a_domain_says_once_below_what_it_keeps_what(
+    indicator: Indicator, below: float, said: str
+) -> None:
+    policy = replace(DOMAIN_SNAPSHOT.policy, sla=Sla(indicator=indicator, below=below))
+    twice = tuple(replace(DOMAIN_SNAPSHOT, label=label, policy=policy) for label in ("web-1", "web-2"))
+    (sample,) = families(replace(SNAPSHOT, domains=twice))["vcpu_autoscaler_policy_limit_ratio"].samples
+    assert sample.labels == {"policy": "web", "indicator": said}
+    assert sample.value == below
 
 
 def test_a_service_that_has_seen_nothing_yet_is_valid_too() -> None:
