@@ -1,8 +1,8 @@
 """The domains in two halves: one to tune on, the other to report on.
 
 Domains are put in order by a hash of seed and name and taken in turns, within strata of like size: the
-maximum's power of two. So both halves have about as many large domains, and neither the order nor the demand
-of traces decides.
+maximum's power of two. So both halves have about as many large domains, and neither the order of traces nor
+what their demand does meanwhile decides.
 
 Invariant: every domain is in one half; the same names, sizes and seed give the same halves.
 """
