@@ -80,7 +80,8 @@ def _cause(loser: Judged, winner: Judged, episodes: list[tuple[int, int]], *, wo
         had, has = _span(winner, begin_s, end_s), _span(loser, begin_s, end_s + _AFTER_S)
         level = had.max() - 0.5
         if has.max() < level:
-            short.append((_span(loser, begin_s, end_s).max(), had.max()))
+            # What it had where the other had them: before that it may have had more than ever after.
+            short.append((_span(loser, begin_s, end_s)[had >= level].max(), had.max()))
         else:
             late_s.append((int(np.argmax(has >= level)) - int(np.argmax(had >= level))) * loser.course.step_s)
     if len(short) > len(late_s):

@@ -89,6 +89,13 @@ def test_growth_that_does_not_come_is_told_with_the_counts() -> None:
     )
 
 
+def test_vcpus_that_were_gone_before_they_were_wanted_count_for_nothing() -> None:
+    wanted = steps((1.0, 9 * HOUR), (3.8, HOUR), (1.0, 38 * HOUR))
+    ready = judged(course(wanted, steps((2, 9 * HOUR), (5, HOUR), (2, 38 * HOUR))))
+    shrunk = judged(course(wanted, steps((3, 9 * HOUR - 1), (2, 39 * HOUR + 1))))
+    assert why(change_of(shrunk, ready)).startswith("has 2 instead of 5 vCPUs when they are wanted: ")
+
+
 def test_what_recurs_at_an_hour_of_the_day_is_told_by_that_hour() -> None:
     wanted = np.tile(steps((1.0, 9 * HOUR), (2.2, 20), (1.0, 15 * HOUR - 20)), 3)
     ready = np.tile(steps((2, 9 * HOUR), (3, 20), (2, 15 * HOUR - 20)), 3)
