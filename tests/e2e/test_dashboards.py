@@ -2,7 +2,8 @@
 
 The guests are scripted ones behind real sockets: two whose load comes and goes, one that is paused, one whose
 agent hangs after a while, and one that wants more vCPUs than it may have: so few of its slices may be bad
-that three of ten seconds break its promise. Another service has a host of four vCPUs, whose guests want more.
+that three of ten seconds break its promise. Another service has a host of four vCPUs, whose guests want more;
+a third one has a guest that nothing happens to.
 With DASHBOARD_SHEETS=FOLDER in the environment the sheets are left in that folder, to be looked at.
 """
 
@@ -12,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ GUESTS = {"batch-1": 0.0, "db-1": 0.0, "shop-1": 2.6, "web-1": 0.0, "web-2": 0.0
 HEALTHY, BREAKING, PAUSED, UNREAD = "web-1", "shop-1", "batch-1", "db-1"
 SHORT = "app-1"
 CROWD = {SHORT: 0.0, "app-2": 0.0, "app-3": 0.0}
+CALM = {"calm-1": 0.2}
 SHEETS = {
     **{name: ("roomy", name, ".*") for name in NAMES},
     "domain": ("roomy", "domain", HEALTHY),
@@ -51,13 +53,14 @@ SHEETS = {
 
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[dict[str, Watched]]:
-    """Two services that were watched while their guests changed: of a host with room, and of a full one."""
+    """Services that were watched while their guests changed: of a host with room, a full and a calm one."""
     folder = Path(tempfile.mkdtemp(prefix="vcpu-boards-"))
     full = f"overcommit: {FULL_VCPUS / (os.cpu_count() or 1)}, {UNHURRIED}"
     try:
         with (
             watching(folder / "r", GUESTS, host=ROOMY_HOST) as roomy,
             watching(folder / "f", CROWD, host=full) as crowded,
+            watching(folder / "c", CALM, host=ROOMY_HOST) as calm,
         ):
             from_s = time.time()
             roomy.service.ask("pause", PAUSED, "--config.file", str(roomy.service.config))
@@ -65,7 +68,7 @@ def hosts() -> Iterator[dict[str, Watched]]:
             span = Span(from_s=from_s, to_s=time.time(), step_s=STEP_S)
             yield {
                 name: Watched(house.prometheus, span, house.service.get("/metrics"))
-                for name, house in (("roomy", roomy), ("full", crowded))
+                for name, house in (("roomy", roomy), ("full", crowded), ("calm", calm))
             }
     finally:
         shutil.rmtree(folder)
@@ -110,12 +113,17 @@ def test_every_query_is_taken_and_has_an_answer_where_everything_happens(watched
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_panel_is_empty_for_a_domain_that_is_well(watched: Watched, name: str) -> None:
-    empty = [
-        panel.title
-        for panel in watched.panels(name, HEALTHY)
-        if all(answer.empty for answer in panel.answers)
-    ]
-    assert empty == []
+    assert _empty(watched.panels(name, HEALTHY)) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_panel_is_empty_where_nothing_ever_happened(hosts: dict[str, Watched], name: str) -> None:
+    assert _empty(hosts["calm"].panels(name, ".*")) == []
+
+
+def _empty(found: Iterable[Panel]) -> list[str]:
+    """The panels in which there is nothing to see, by their titles."""
+    return [panel.title for panel in found if all(answer.empty for answer in panel.answers)]
 
 
 def test_every_mark_on_a_dashboard_has_an_answer(watched: Watched) -> None:
