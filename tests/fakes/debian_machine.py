@@ -14,8 +14,16 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parents[2]
 PATIENCE_S = 120.0
+NEEDED = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="a root of a Debian release needs root"),
+    # The first run in a cache makes the root and downloads its packages.
+    pytest.mark.timeout(1200),
+]
+"""Marks of every module that has tests on it."""
 
 _BOOT = """\
 set -eu

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import time
@@ -16,7 +15,7 @@ from autoscaler.lab.accel import Accel
 from autoscaler.lab.domain_xml import domain_xml
 from autoscaler.lab.image import Image
 from autoscaler.lab.spec import GuestSpec
-from tests.fakes.debian_machine import DebianMachine
+from tests.fakes.debian_machine import NEEDED, DebianMachine
 from tests.fakes.packaged_service import (
     ACTUATOR,
     BOUNDS,
@@ -29,10 +28,7 @@ from tests.fakes.packaged_service import (
     shown,
 )
 
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="a root of a Debian release needs root"),
-    pytest.mark.timeout(1200),
-]
+pytestmark = NEEDED
 
 MANUAL = Path(__file__).parents[3] / "deploy" / "README.md"
 GUEST = "web-1"

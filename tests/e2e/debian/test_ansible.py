@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.ansible import Administrator
-from tests.fakes.debian_machine import DebianMachine
+from tests.fakes.debian_machine import NEEDED, DebianMachine
 from tests.fakes.packaged_service import (
     ACTUATOR,
     CONFIG,
@@ -21,10 +20,7 @@ from tests.fakes.packaged_service import (
     shown,
 )
 
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="a root of a Debian release needs root"),
-    pytest.mark.timeout(1200),
-]
+pytestmark = NEEDED
 
 HOST: dict[str, dict[str, object]] = {"kvm-1": {}}
 ETC = "/etc/vcpu-autoscaler"

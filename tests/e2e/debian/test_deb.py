@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from autoscaler.service.journal_schema import SCHEMA_VERSION
-from tests.fakes.debian_machine import DebianMachine
+from tests.fakes.debian_machine import NEEDED, DebianMachine
 from tests.fakes.packaged_service import (
     ACTUATOR,
     BOUNDS,
@@ -27,11 +26,7 @@ from tests.fakes.packaged_service import (
     wait_active,
 )
 
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="a root of a Debian release needs root"),
-    # The first run in a cache makes the root and downloads its packages.
-    pytest.mark.timeout(1200),
-]
+pytestmark = NEEDED
 
 NOTE = "# an administrator's line\n"
 
