@@ -69,6 +69,7 @@ for package; do
     esac
 done
 export DEBIAN_FRONTEND=noninteractive
+unset PYTHONPYCACHEPREFIX # a folder of the tests, which the machine's own Python would make in it
 chroot . apt-get -qq update
 chroot . sh -c "apt-get -qq -y --no-install-recommends install systemd-sysv $names /tmp/packages/*.deb"
 # systemd makes mount namespaces of its services, which it cannot in a root that is not that of its own one.

@@ -101,8 +101,12 @@ def sampled_ratio(service: RunningService, interval_s: float) -> Iterator[Callab
 
     def look() -> None:
         while not done.wait(interval_s / 5):
-            for domain in service.get("/api/v1/domains"):
-                name, at_s = domain["name"], domain["last_sample_wall_s"]
+            domains = []
+            # Another look follows where the service, beside so much other work, does not answer one.
+            with contextlib.suppress(OSError):
+                domains = service.get("/api/v1/domains")
+            for domain in domains:
+                name, at_s = domain["name"], domain["last_sample_wall_s"] or 0.0
                 # It is reckoned anew from the age, and so not to the last digit what it was.
                 if at_s - newest.setdefault(name, at_s) > interval_s / 2:
                     newest[name] = at_s

@@ -273,7 +273,8 @@ def test_a_change_while_the_one_before_is_told_is_noticed_though_the_folder_is_a
     with watching(folder) as watched:
         watched.then = exchange
         written(folder, "second")
-        eventually((folder / "third.yml").exists)
+        third = folder / "third.yml"
+        eventually(lambda: third.exists() and third.read_text() == "third")
         watched.wait()
 
 
