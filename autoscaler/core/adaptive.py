@@ -21,6 +21,7 @@ from autoscaler.core.learned_growth import LearnedGrowth
 from autoscaler.core.learned_hold import LearnedHolds
 from autoscaler.core.model import BOUNDLESS_VCPUS
 from autoscaler.core.policy import Indicator
+from autoscaler.core.rounding import ROUNDING
 from autoscaler.core.slo import SliceOutcome
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ _FULL_MARGIN: Final = 1.15
 _HOUR_S: Final = 3600.0
 _MOST_NEEDED: Final = 4096
 _MOST_SLICES: Final = 1 << 31
-_ROUNDING: Final = 1e-9
-"""Keeps a quotient that is whole but for its last bit from being rounded up to the next vCPU."""
 
 
 @dataclass(slots=True, init=False, unsafe_hash=True)
@@ -180,7 +179,7 @@ class Adaptive:
         if self._demand is None:
             return lower
         reckoned = self._growth.reckoned_vcpus
-        return min(max(ceil(reckoned * self._reckoned_growth() / self._limit - _ROUNDING), lower), upper)
+        return min(max(ceil(reckoned * self._reckoned_growth() / self._limit - ROUNDING), lower), upper)
 
     def _take_odds(self, odds: float) -> None:
         self._odds, self._risk_ratio = odds, _risk(odds)

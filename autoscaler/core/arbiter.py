@@ -17,6 +17,7 @@ from math import floor
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from autoscaler.core.reason import Reason
+from autoscaler.core.rounding import ROUNDING
 from autoscaler.core.serving import Claim, claims_of, serve, shortages
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_ROUNDING = 1e-9
-"""Keeps a product that is whole but for its last bit from losing a vCPU."""
 _NO_LIMIT = 1 << 40
 """More vCPUs than all hosts have."""
 
@@ -106,7 +105,7 @@ class Grant:
 
 def host_vcpus(cpus: int, *, overcommit: float, reserve: int) -> int:
     """The vCPUs that a host of so many CPUs can bear: CPUs times the overcommit ratio, less the reserve."""
-    return max(0, floor(cpus * overcommit + _ROUNDING) - reserve)
+    return max(0, floor(cpus * overcommit + ROUNDING) - reserve)
 
 
 def arbitrate(requests: Sequence[Request], capacity: Capacity) -> dict[DomainId, Grant]:

@@ -11,6 +11,8 @@ from math import floor
 from types import MappingProxyType
 from typing import Any
 
+from autoscaler.core.rounding import ROUNDING
+
 
 class _Portable:
     """Is pickled by its fields, which what is frozen and compiled cannot be as it is."""
@@ -137,11 +139,9 @@ class UpLimits(_Portable):
 
     def step_from(self, online: int) -> int:
         """Most vCPUs that one move adds to so many online; a share is rounded down."""
-        return max(STEP_FLOOR_VCPUS, floor(self.step_ratio * online + _ROUNDING))
+        return max(STEP_FLOOR_VCPUS, floor(self.step_ratio * online + ROUNDING))
 
 
-_ROUNDING = 1e-9
-"""Keeps a share that comes to whole vCPUs but for its last bit from being rounded down to one fewer."""
 STEP_FLOOR_VCPUS = 4
 """A step up may always add this many: doubling alone would climb too slowly from one vCPU."""
 
@@ -182,7 +182,7 @@ class DownLimits(_Portable):
 
     def step_from(self, online: int) -> int:
         """Most vCPUs that one move takes from so many online; a share is rounded down."""
-        return max(self.step_vcpus, floor(self.step_ratio * online + _ROUNDING))
+        return max(self.step_vcpus, floor(self.step_ratio * online + ROUNDING))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,14 +17,12 @@ from autoscaler.core.adaptive import Adaptive, AdaptiveTrace
 from autoscaler.core.model import BOUNDLESS_VCPUS
 from autoscaler.core.policy import TargetStrategy
 from autoscaler.core.reason import Reason
+from autoscaler.core.rounding import ROUNDING
 
 if TYPE_CHECKING:
     from autoscaler.core.demand import Load
     from autoscaler.core.policy import Policy
     from autoscaler.core.slo import SliceOutcome
-
-_ROUNDING: Final = 1e-9
-"""Keeps a quotient that is whole but for its last bit from being rounded up to the next vCPU."""
 
 
 @dataclass(slots=True, init=False, unsafe_hash=True)
@@ -201,7 +199,7 @@ def by_target(load: Load, strategy: TargetStrategy) -> tuple[int, Reason]:
     Inside the tolerance of the target the vCPUs online are right as they are; at saturation there is no
     tolerance for too few of them, for demand is only known to be at least so high.
     """
-    wanted = max(1, ceil(load.demand_vcpus / strategy.utilization_ratio - _ROUNDING))
+    wanted = max(1, ceil(load.demand_vcpus / strategy.utilization_ratio - ROUNDING))
     usage = load.demand_vcpus / (load.online * strategy.utilization_ratio)
     within = abs(usage - 1) <= strategy.tolerance_ratio
     if wanted != load.online and within and (wanted < load.online or not load.saturated):

@@ -13,12 +13,11 @@ from math import ceil, floor
 from typing import TYPE_CHECKING, Final
 
 from autoscaler.core.dumped import LONGEST_S, ago_s, number
+from autoscaler.core.rounding import ROUNDING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ROUNDING: Final = 1e-9
-"""Slices: keeps an end that is reached but for its last bit from being seen a whole tick later."""
 _MOST_TOTAL: Final = 1e300
 """Far above any, and still finite."""
 
@@ -61,7 +60,7 @@ class SliceCutter:
         """
         seen = (self._seen_s - self._start_s) / self._slice_s
         waited = (now_s - self._start_s) / self._slice_s - 1
-        over = floor(max(seen, waited) + _ROUNDING) - self._cut
+        over = floor(max(seen, waited) + ROUNDING) - self._cut
         if over <= 0:
             return [], 0
         means = [self._mean(*measured) for measured in self._open[:over]]
@@ -96,5 +95,5 @@ class SliceCutter:
         self._start_s = then_s - number(dumped, "open_s", 0.0, LONGEST_S)
         self._seen_s = then_s - number(dumped, "seen_s", 0.0, LONGEST_S)
         self._cut = 0
-        measured_s = number(dumped, "measured_s", 0.0, self._slice_s * (1 + _ROUNDING))
+        measured_s = number(dumped, "measured_s", 0.0, self._slice_s * (1 + ROUNDING))
         self._open = [(measured_s, number(dumped, "total", 0.0, _MOST_TOTAL))]
