@@ -77,6 +77,7 @@ class WebServer:
         config = uvicorn.Config(
             Gate(pages, self._rules, hosts if hosts or not exposed else None),
             http=cast("type[asyncio.Protocol]", doorway(self._rules)),
+            ws="none",
             log_config=None,
             log_level=logging.ERROR,  # its warnings are faults of clients, as many as these like
             access_log=False,

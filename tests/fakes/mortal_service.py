@@ -39,7 +39,6 @@ _LOADED_LATE = (
     "apscheduler.triggers.interval",
     "autoscaler.backends.qmp.hypervisor",
     "uvicorn.lifespan.off",
-    "uvicorn.protocols.websockets.auto",
 )
 """What a service loads in its first moments; lives that did so each would take half as long again."""
 

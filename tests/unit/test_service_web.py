@@ -276,6 +276,12 @@ def test_what_is_no_http_ends_its_connection_and_says_nothing_in_the_log(
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+def test_who_asks_for_a_web_socket_is_answered_as_anybody_else(site: Site) -> None:
+    asking = {"Connection": "upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    answer = site.client.get("/-/ready", headers=asking | {"Sec-WebSocket-Key": "bm90IGEgcmVhbCBrZXkhIQ=="})
+    assert (answer.status_code, answer.text) == (200, "READY\n")
+
+
 @pytest.mark.parametrize(("host", "written"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
 def test_an_address_is_told_as_a_browser_takes_it_and_so_is_one_that_is_taken(
     tmp_path: Path, host: str, written: str
