@@ -1,10 +1,14 @@
-"""A guest agent over a scripted guest, and each part of it that a test may want to change."""
+"""A guest agent over a scripted guest, part by part, and a place for a control socket: for several files."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from autoscaler.backends.agent.guest_agent import GuestAgent
+from tests.fakes.control_peers import short_folder
 from tests.fakes.guest_channel import GuestChannel, SteppedClock
 from tests.fakes.scripted_guest import ScriptedGuest
 
@@ -27,3 +31,15 @@ def channel(guest: ScriptedGuest) -> GuestChannel:
 @pytest.fixture
 def agent(channel: GuestChannel, clock: SteppedClock) -> GuestAgent:
     return GuestAgent(channel, clock, timeout_s=5)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Where a control socket may be; its name is short enough for one."""
+    with short_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def path(folder: Path) -> Path:
+    return folder / "control.sock"

@@ -19,18 +19,7 @@ from autoscaler.backends.local import server as line_server
 from autoscaler.backends.local.bound_socket import SocketUnavailable
 from autoscaler.service.control import ControlSocket
 from autoscaler.service.control_client import ControlUnreachable, ask_control
-from tests.fakes.control_peers import VERBS, eventually, serving, short_folder
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with short_folder() as folder:
-        yield folder
-
-
-@pytest.fixture
-def path(folder: Path) -> Path:
-    return folder / "control.sock"
+from tests.fakes.control_peers import VERBS, eventually, serving
 
 
 def test_the_file_is_never_open_to_others_and_the_mask_of_the_process_stays(path: Path) -> None:

@@ -23,21 +23,10 @@ from autoscaler.backends.local.peer import Peer, admits
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.control import ControlSocket
 from autoscaler.service.control_client import ControlRefused, ask_control
-from tests.fakes.control_peers import VERBS, connected, eventually, received, say, serving, short_folder
+from tests.fakes.control_peers import VERBS, connected, eventually, received, say, serving
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with short_folder() as folder:
-        yield folder
-
-
-@pytest.fixture
-def path(folder: Path) -> Path:
-    return folder / "control.sock"
 
 
 @pytest.fixture

@@ -5,25 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from autoscaler.service import control_client
 from autoscaler.service.control_client import ControlUnreachable, ask_control
-from tests.fakes.control_peers import short_folder
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with short_folder() as folder:
-        yield folder
-
-
-@pytest.fixture
-def path(folder: Path) -> Path:
-    return folder / "control.sock"
 
 
 @pytest.mark.parametrize(
