@@ -10,17 +10,15 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from autoscaler.core.condition import Condition, Urgency, urgency
+from autoscaler.core.condition import PASSING, Condition, Urgency, urgency
 from autoscaler.core.reason import Reason
 from grafana.parts import GREY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_PASSING = frozenset({Condition.HELD, Condition.BY_HAND})
-"""Trouble that ends by itself: a migration, or what somebody did on purpose."""
 MILDEST_FIRST: Sequence[Condition] = sorted(
-    Condition, key=lambda one: (urgency((one,)), one in _PASSING, list(Condition).index(one)), reverse=True
+    Condition, key=lambda one: (urgency((one,)), one in PASSING, list(Condition).index(one)), reverse=True
 )
 NO_TROUBLE = "|".join(sorted(one for one in Condition if urgency((one,)) > Urgency.TROUBLE))
 """A pattern of the conditions that nobody has to look at."""
@@ -52,7 +50,7 @@ FIRST_CONDITION = 3
 def _color(one: Condition) -> str:
     if urgency((one,)) is Urgency.BREAKING:
         return "red"
-    return "orange" if urgency((one,)) is Urgency.TROUBLE and one not in _PASSING else "yellow"
+    return "orange" if urgency((one,)) is Urgency.TROUBLE and one not in PASSING else "yellow"
 
 
 STATES: Mapping[str, tuple[str, str]] = {

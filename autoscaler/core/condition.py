@@ -64,6 +64,8 @@ AS_ORDERED = frozenset({Condition.PAUSED, Condition.ORDERED})
 """What is as an administrator wants it: to be shown, and no trouble."""
 NO_TROUBLE = AS_ORDERED | {Condition.AT_RISK}
 """What is shown and is no trouble: it wakes nobody and is not logged, for a risk comes and goes."""
+PASSING = frozenset({Condition.HELD, Condition.BY_HAND})
+"""Trouble that ends by itself: a migration, or what somebody did on purpose."""
 
 LAST_SLICE_BAD = "last slice bad"
 """Said of a domain that shows no condition after a first bad slice: one alone may be all of a burst."""

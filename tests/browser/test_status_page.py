@@ -157,7 +157,7 @@ def test_a_guest_whose_promise_breaks_moves_up_and_keeps_who_reads_on_by_the_key
             lambda: chromium.text("#rows > tr:first-child [data-f=state]") == "breaking-sla", "it stays below"
         )
         assert chromium.text("#rows > tr:first-child [data-f=name]") == "web-3"
-        assert chromium.run("return document.querySelector(arguments[0]).dataset.kind", row) == "trouble"
+        assert chromium.run("return document.querySelector(arguments[0]).dataset.kind", row) == "breaking"
         assert "of bad time left (of 7.2 h in 30 d); at this pace gone in " in chromium.text(row)
         told = chromium.all(f"{row} [data-f=told]")[0]
         assert told.is_displayed(), "who has no mouse is to read it, too"

@@ -10,6 +10,7 @@ from autoscaler.core.condition import Condition
 from autoscaler.core.reason import Reason
 from autoscaler.core.stabilize import Clamp
 from autoscaler.service.page.cells import row_of
+from grafana.states import FIRST_CONDITION, MILDEST_FIRST, STATES
 from tests.fakes.examples import DECISION, DOMAIN_SNAPSHOT
 
 
@@ -61,13 +62,27 @@ def test_what_is_not_whole_neither_reads_nor_looks_whole() -> None:
     assert (row["attained"], row["budget"], row["budget-bar@width"]) == ("98.99%", "99%", "59")
 
 
-def test_a_promise_at_risk_is_yellow_beside_others_that_are_in_trouble() -> None:
-    risk, held = {Condition.AT_RISK: "it may break"}, {Condition.HELD: "a backup goes on"}
-    kinds = [
-        row_of(replace(DOMAIN_SNAPSHOT, conditions=found), 0.0)["state@class"]
-        for found in (risk, risk | held)
-    ]
-    assert kinds == ["risk", "trouble"]
+COLORS = {"breaking": "red", "wrong": "orange", "passing": "yellow", "risk": "yellow", "ordered": "yellow"}
+"""In page.css."""
+
+
+def kind_of(*conditions: Condition) -> str:
+    return row_of(replace(DOMAIN_SNAPSHOT, conditions=dict.fromkeys(conditions, "x")), 0.0)["state@class"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "color"),
+    [(condition, STATES[str(rank)][1]) for rank, condition in enumerate(MILDEST_FIRST, FIRST_CONDITION)],
+)
+def test_a_condition_has_the_same_colour_here_and_on_the_boards(condition: Condition, color: str) -> None:
+    assert COLORS[kind_of(condition)] == color
+
+
+def test_of_several_conditions_the_worst_gives_the_colour() -> None:
+    held = (Condition.AT_RISK, Condition.HELD)
+    assert kind_of(*held) == "passing"
+    assert kind_of(*held, Condition.STUCK) == "wrong"
+    assert kind_of(*held, Condition.STUCK, Condition.BREAKING) == "breaking"
 
 
 def test_what_is_wrong_is_told_beneath_the_state_in_bounded_length() -> None:

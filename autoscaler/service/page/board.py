@@ -171,12 +171,18 @@ class Board:
             "at": clock_time(snapshot.wall_s) if snapshot.tick else "not yet looked",
             "count": f"{counted(count, 'domain')} governed",
             "trouble": f"{wrong} in trouble" if wrong else "none in trouble",
-            "trouble@class": "trouble" if wrong else "" if at_risk else "ok",
+            "trouble@class": _worst(ranks),
             "risk": f"· {at_risk} at risk" if at_risk else "",
             "service": printable("; ".join(service)),
             "news": self._news or "none since the service looks",
             "others": _others(snapshot),
         }
+
+
+def _worst(ranks: Sequence[Urgency]) -> str:
+    if Urgency.BREAKING in ranks:
+        return "breaking"
+    return "wrong" if Urgency.TROUBLE in ranks else "" if Urgency.AT_RISK in ranks else "ok"
 
 
 def _row(key: str, cells: Cells) -> str:

@@ -15,7 +15,7 @@ from math import floor
 from typing import TYPE_CHECKING
 
 from autoscaler.core.binding import sentence_of
-from autoscaler.core.condition import LAST_SLICE_BAD, Urgency
+from autoscaler.core.condition import LAST_SLICE_BAD, NO_TROUBLE, PASSING, Urgency
 from autoscaler.core.percent import percent
 from autoscaler.core.policy import Indicator
 from autoscaler.core.printable import printable
@@ -166,19 +166,30 @@ def _budget(domain: DomainSnapshot) -> Cells:
 
 def _state(domain: DomainSnapshot) -> Cells:
     """Its conditions, their sentences, and how soon somebody has to look at them."""
-    rank, reason = domain.urgency, domain.decision.reason if domain.decision else None
+    reason = domain.decision.reason if domain.decision else None
     almost = LAST_SLICE_BAD if domain.slo.last_slice_bad else reason if reason in HOST_SHORT else None
     if not domain.conditions and almost:
         return {"state": f"ok: {almost}", "state@class": "ordered", "told": ""}
     if not domain.conditions:
         return {"state": "ok", "state@class": "ok", "told": ""}
-    kind = "trouble" if rank.troubled else "risk" if rank is Urgency.AT_RISK else "ordered"
     told = "; ".join(printable(sentence) for sentence in domain.conditions.values())
     return {
         "state": " ".join(domain.conditions),
-        "state@class": kind,
+        "state@class": _kind(domain),
         "told": told if len(told) <= _MOST_TOLD else f"{told[: _MOST_TOLD - 1]}…",
     }
+
+
+def _kind(domain: DomainSnapshot) -> str:
+    """What its worst condition is; the page's colours for that are those of the boards."""
+    match domain.urgency:
+        case Urgency.BREAKING:
+            return "breaking"
+        case Urgency.TROUBLE:
+            return "passing" if domain.conditions.keys() <= NO_TROUBLE | PASSING else "wrong"
+        case Urgency.AT_RISK:
+            return "risk"
+    return "ordered"
 
 
 def _why(domain: DomainSnapshot, wall_s: float) -> Cells:

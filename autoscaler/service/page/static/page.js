@@ -3,7 +3,7 @@
 "use strict";
 
 const ATTRIBUTES = new Set(["class", "d", "width", "x", "y"]);
-const LOOKED_AT = new Set(["trouble", "risk"]);
+const LOOKED_AT = new Set(["breaking", "wrong", "passing", "risk"]);
 const live = document.getElementById("live");
 const everyS = Number(document.body.dataset.everyS);
 let feed = document.body.dataset.feed;
