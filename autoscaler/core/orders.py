@@ -120,4 +120,5 @@ class Orders:
 
 
 def _time(wall_s: float) -> str:
+    """In UTC, for it goes on record: the same decision made again elsewhere is to be told the same."""
     return f"{datetime.fromtimestamp(wall_s, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -259,4 +259,5 @@ def _outcome(record: Mapping[str, Any]) -> Iterator[Step]:
 
 
 def _time(wall_s: float) -> str:
-    return f"{datetime.fromtimestamp(wall_s, UTC).astimezone():%Y-%m-%d %H:%M}"
+    """In the service's own time zone, which it names: who reads it may be in another."""
+    return f"{datetime.fromtimestamp(wall_s, UTC).astimezone():%Y-%m-%d %H:%M %Z}"

@@ -9,7 +9,7 @@ import pytest
 from autoscaler.core.condition import Condition
 from autoscaler.core.reason import Reason
 from autoscaler.core.stabilize import Clamp
-from autoscaler.service.page.cells import row_of
+from autoscaler.service.page.cells import as_of, row_of
 from grafana.states import FIRST_CONDITION, MILDEST_FIRST, STATES
 from tests.fakes.examples import DECISION, DOMAIN_SNAPSHOT
 
@@ -83,6 +83,11 @@ def test_of_several_conditions_the_worst_gives_the_colour() -> None:
     assert kind_of(*held) == "passing"
     assert kind_of(*held, Condition.STUCK) == "wrong"
     assert kind_of(*held, Condition.STUCK, Condition.BREAKING) == "breaking"
+
+
+@pytest.mark.usefixtures("in_kathmandu")
+def test_the_page_says_in_which_time_zone_its_times_are() -> None:
+    assert as_of(1_800_000_000.0) == "13:45:00 +0545"
 
 
 def test_what_is_wrong_is_told_beneath_the_state_in_bounded_length() -> None:

@@ -102,6 +102,13 @@ def test_a_learned_target_tells_the_risk_taken_and_what_cut_and_raised_it() -> N
     assert text.endswith(") called for more, 22 h of good ones since the last bad one allow less.")
 
 
+@pytest.mark.usefixtures("in_kathmandu")
+def test_a_moment_is_told_in_local_time_with_the_zone() -> None:
+    trace = RECORD["inputs"]["trace"] | {"last_bad_ago_s": 0.0}
+    found = told(until_wall_s=1_800_000_000.0, inputs={"trace": trace})
+    assert "(the last at 2027-01-15 13:45 +0545)" in found["target"]
+
+
 def test_a_new_guests_room_is_told_as_that() -> None:
     trace = RECORD["inputs"]["trace"] | {"bad_slices": 0, "last_bad_ago_s": None, "clean_s": 0.0}
     assert told(inputs={"trace": trace})["target"].endswith("of which nothing is known yet.")

@@ -16,7 +16,7 @@ from autoscaler.core.condition import Urgency
 from autoscaler.core.counted import counted
 from autoscaler.core.printable import printable
 from autoscaler.service.describe import status_of
-from autoscaler.service.page.cells import Cells, clock_time, host_of, named, row_of, sparks_of
+from autoscaler.service.page.cells import Cells, as_of, clock_time, host_of, named, row_of, sparks_of
 from autoscaler.service.page.recent import STEPS, Recent
 from autoscaler.service.page.templating import markup, render, rendered
 from autoscaler.service.portions import Portions
@@ -168,7 +168,7 @@ class Board:
         service += [f"{name}: {why}" for host in snapshot.hosts for name, why in host.unseen.items()]
         service += [order.sentence for order in snapshot.orders if not order.domain.uuid]
         return {
-            "at": clock_time(snapshot.wall_s) if snapshot.tick else "not yet looked",
+            "at": as_of(snapshot.wall_s) if snapshot.tick else "not yet looked",
             "count": f"{counted(count, 'domain')} governed",
             "trouble": f"{wrong} in trouble" if wrong else "none in trouble",
             "trouble@class": _worst(ranks),

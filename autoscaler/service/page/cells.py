@@ -101,6 +101,11 @@ def named(label: str) -> str:
     return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
 
 
+def as_of(wall_s: float) -> str:
+    """A moment with the time zone that all times of the page are in."""
+    return clock_time(wall_s, "%H:%M:%S %Z")
+
+
 def clock_time(wall_s: float, form: str = "%H:%M:%S") -> str:
     """A moment in the service's own time zone."""
     return f"{datetime.fromtimestamp(wall_s, UTC).astimezone():{form}}"

@@ -13,7 +13,7 @@ from autoscaler.core.reason import SENTENCES, Reason
 from autoscaler.errors import JournalUnavailable
 from autoscaler.service.journal_reader import moves
 from autoscaler.service.lookup import explained
-from autoscaler.service.page.cells import clock_time, named, row_of
+from autoscaler.service.page.cells import as_of, clock_time, named, row_of
 from autoscaler.service.page.chart import chart_of
 from autoscaler.service.page.templating import markup, render
 from autoscaler.service.page.timeline import SPANS_S, Point, points_of, thinned
@@ -80,7 +80,7 @@ class DomainPage:
             "facts": render("part_facts.html", **self._facts()),
             "why": render("part_why.html", **self._why()),
             **self._course(),
-            "as-of": clock_time(self._snapshot.wall_s),
+            "as-of": as_of(self._snapshot.wall_s),
         }
 
     def _facts(self) -> dict[str, object]:
