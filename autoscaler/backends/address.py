@@ -12,7 +12,7 @@ from dataclasses import dataclass
 UNIX_PATH_BYTES = 107
 """Longest path a unix socket can be reached at: ``sun_path`` has 108 bytes, the last one a NUL."""
 
-_LAST_PORT = 65535
+LAST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,24 @@ class TcpAddress:
     port: int
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"tcp:{host}:{self.port}"
+        return f"tcp:{host_with_port(self.host, self.port)}"
 
 
 Address = UnixAddress | TcpAddress
+
+
+def host_with_port(host: str, port: int) -> str:
+    """``host:port``, an IPv6 host in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def read_host_with_port(text: str) -> tuple[str | None, int | None]:
+    """Host and port of what `host_with_port` writes; None stands for one that is not as it should be."""
+    host, _, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if bracketed else host
+    fits = port.isascii() and port.isdigit() and 0 < int(port) <= LAST_PORT
+    return host if host and (":" in host) is bracketed else None, int(port) if fits else None
 
 
 def parse_address(text: str) -> Address:
@@ -64,12 +77,9 @@ def parse_address(text: str) -> Address:
 
 
 def _tcp(text: str) -> TcpAddress:
-    host, separator, port = text.removeprefix("tcp:").rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if bracketed:
-        host = host[1:-1]
-    if not separator or not host or (":" in host and not bracketed):
+    host, port = read_host_with_port(text.removeprefix("tcp:"))
+    if host is None:
         raise ValueError(f"{text!r} is no socket address: write tcp:host:port, an IPv6 host in brackets")
-    if not (port.isascii() and port.isdigit() and 0 < int(port) <= _LAST_PORT):
-        raise ValueError(f"{text!r} has no usable port: write tcp:host:port with a port of 1 to {_LAST_PORT}")
-    return TcpAddress(host, int(port))
+    if port is None:
+        raise ValueError(f"{text!r} has no usable port: write tcp:host:port with a port of 1 to {LAST_PORT}")
+    return TcpAddress(host, port)

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from autoscaler.backends.address import host_with_port
 from autoscaler.backends.connection import (
     Connection,
     LibvirtConnection,
@@ -60,8 +61,7 @@ class Listen:
     port: int
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return host_with_port(self.host, self.port)
 
     @property
     def is_loopback(self) -> bool:

@@ -4,26 +4,21 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from autoscaler.backends.address import LAST_PORT, read_host_with_port
 from autoscaler.policyfile.typed import Section
 from autoscaler.policyfile.values import matching, no_longer_than, read_text, wrong
 from autoscaler.service.connection_keys import Located
 from autoscaler.service.settings import Config, Listen
 
-_LAST_PORT = 65535
 _MOST_HOSTS = 100
 _DEFAULT = Config(connections=())
 
 
 def _read_listen(value: object) -> Listen:
-    rule = f"write HOST:PORT with a port of 1 to {_LAST_PORT}, an IPv6 host in brackets"
-    host, _, port = read_text(value).rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    host = host[1:-1] if bracketed else host
-    if not host or (":" in host) is not bracketed:
-        raise wrong(rule)
-    if not (port.isascii() and port.isdigit() and 0 < int(port) <= _LAST_PORT):
-        raise wrong(rule)
-    return Listen(host, int(port))
+    host, port = read_host_with_port(read_text(value))
+    if host is None or port is None:
+        raise wrong(f"write HOST:PORT with a port of 1 to {LAST_PORT}, an IPv6 host in brackets")
+    return Listen(host, port)
 
 
 class WebKeys(Section):

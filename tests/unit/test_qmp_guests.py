@@ -38,6 +38,7 @@ def test_an_address_is_read_and_printed(text: str, expected: Address, printed: s
         pytest.param("tcp:kvm1", "no socket address", id="no port"),
         pytest.param("tcp::4444", "no socket address", id="no host"),
         pytest.param("tcp:::1:4444", "no socket address", id="IPv6 without brackets"),
+        pytest.param("tcp:[kvm1]:4444", "no socket address", id="brackets around a name"),
         pytest.param("tcp:kvm1:0", "no usable port", id="port zero"),
         pytest.param("tcp:kvm1:65536", "no usable port", id="port too high"),
         pytest.param("tcp:kvm1:٤٤", "no usable port", id="port in other digits"),
