@@ -5,7 +5,7 @@ Invariant: a damaged entry costs only itself.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from autoscaler.core.operation import Direction, Operation, Outcome
@@ -43,7 +43,9 @@ def changes(
         " WHERE d.uuid = ? ORDER BY d.id DESC",
         (domain.uuid,),
     )
-    return list(_changes(rows, domain.host, now_s, wall_s, within_s))[::-1]
+    # One that a damaged entry left open would stand in the way of what is written next.
+    with closing(rows):
+        return list(_changes(rows, domain.host, now_s, wall_s, within_s))[::-1]
 
 
 def _changes(

@@ -13,7 +13,7 @@ present() {
         qemu) command -v qemu-system-x86_64 ;;
         libvirt_driver) libvirt_qemu_driver ;;
         package_lists) ls "$cache"/packages-*/vmlinuz || apt-get indextargets 'Created-By: Packages' | grep . ;;
-        libvirtd | virsh | shellcheck | zstd | zsh | fish | debootstrap | chromium) command -v "$1" ;;
+        libvirtd | virsh | shellcheck | zstd | zsh | fish | debootstrap | mke2fs | chromium) command -v "$1" ;;
         chromedriver) command -v chromedriver || command -v chromium.chromedriver ;; # the latter is the snap's
         systemd) command -v systemd-analyze ;;
         dpkg_deb) command -v dpkg-deb ;;
@@ -59,6 +59,7 @@ about() {
         fish) what="fish, in which they do too" deb=fish rpm=fish ;;
         chromium) what="chromium, in which the tests look at the status page" deb=chromium rpm=chromium ;;
         chromedriver) what="chromedriver, by which they do" deb=chromium-driver rpm=chromedriver ;;
+        mke2fs) what="mke2fs, with which the tests make a disk" deb=e2fsprogs rpm=e2fsprogs ;;
         debootstrap) what="debootstrap, which makes roots of Debian releases" \
             deb="debootstrap debian-archive-keyring" rpm=debootstrap ;;
         systemd) what="systemd-analyze, which reads the service's unit" deb=systemd rpm=systemd ;;

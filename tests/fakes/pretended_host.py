@@ -153,7 +153,7 @@ class PretendedHost:
             "amtool",
         ):
             self.program(name)
-        for name in ("systemd-analyze", "debootstrap", "dpkg-deb"):
+        for name in ("systemd-analyze", "debootstrap", "dpkg-deb", "mke2fs"):
             self.program(name)
         for name in ("ruff", "mypy", "ansible-lint"):
             self.program(name, f'echo "{name} $*"')
