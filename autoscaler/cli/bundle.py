@@ -42,7 +42,7 @@ config.yaml      the configuration
 policies/        the policy files
 decisions.json   the newest decisions and changes in the journal
 metrics.txt      the metrics of the service, where it runs
-log.txt          the end of the service's log, where journalctl may show it
+log.txt          the end of the log, of the service and its actuator, where journalctl may show it
 
 Comments are left out of YAML. REDACTED stands for what was taken for a password, a token, credentials, or the
 path of a web address. Names of hosts, guests, policies and users stay: look it over before handing it on.
@@ -123,6 +123,7 @@ def _metrics(config: Config) -> str:
 
 
 def _log() -> str:
-    command = ("journalctl", "--unit=vcpu-autoscaler", f"--lines={_LOG_LINES}", "--no-pager", "--quiet")
+    units = ("--unit=vcpu-autoscaler", "--unit=vcpu-autoscaler-actuator")
+    command = ("journalctl", *units, f"--lines={_LOG_LINES}", "--no-pager", "--quiet")
     ran = subprocess.run(command, capture_output=True, timeout=30, check=True)  # noqa: S603 - fixed words
     return ran.stdout.decode(errors="replace") or "nothing\n"

@@ -26,8 +26,14 @@ DEFAULT_SERVER = "http://127.0.0.1:9752"
 def _checked(server: str) -> str:
     try:
         scheme, host = urlsplit(server).scheme, urlsplit(server).hostname
+        named = "@" in urlsplit(server).netloc
     except ValueError:
-        scheme, host = "", None
+        scheme, host, named = "", None, False
+    if named:
+        # What stands there may be a password, and is not shown.
+        raise typer.BadParameter(
+            f"no user and password go into the address: write them to a file, and name that by {HTTP_CONFIG}"
+        )
     if scheme not in {"http", "https"} or not host:
         raise typer.BadParameter(f"{server!r} is no address such as {DEFAULT_SERVER}")
     return server

@@ -22,8 +22,8 @@ def _group() -> None:
 def show(config_file: ConfigOption = DEFAULT_CONFIG, *, output: OutputOption = Output.TEXT) -> None:
     """Print every setting that the service would go by, defaults too, and where each comes from.
 
-    Paths are those that are used. What may be a secret is hidden: the address of the webhook behind its host,
-    and a password in a URI. Exit code 2 where the configuration has errors.
+    Paths are those that are used. What may be a secret is hidden: the address of the webhook behind its
+    host. Exit code 2 where the configuration has errors.
     """
     settings = loaded_config(config_file, command="config show").settings
     if output is Output.JSON:

@@ -87,7 +87,7 @@ def doctor(  # noqa: PLR0913 - each is an option of the command
         policies=policies_of(config),
         limits=config.host,
         agent_timeout_s=config.agent_timeout_s,
-        actuated=config.actuator is not None,
+        actuator=config.actuator,
     )
     looked_at = [examined(connection, request) for connection in config.connections]
     codes: list[int] = []

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from autoscaler.backends.actuator.client import ActuatorClient
+from autoscaler.backends.actuator.protocol import Reading
 from autoscaler.backends.agent.inspection import AgentInspector
 from autoscaler.core.model import RunState
 from autoscaler.errors import AutoscalerError, DomainBusy
@@ -13,6 +17,7 @@ from autoscaler.service.settings import HostLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from autoscaler.backends.agent.inspection import AgentInspection
     from autoscaler.core.model import DomainId, DomainView
@@ -21,6 +26,10 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 8
 """Agents that are asked at the same time."""
+_ACTUATOR_S = 10.0
+"""How long the actuator's answer is waited for: it may have to look at every domain."""
+SERVICE, ACTUATOR = "vcpu-autoscaler", "vcpu-autoscaler-actuator"
+"""Users whom the installation makes (sysusers.d)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +42,8 @@ class Request:
     """None: not known."""
     limits: HostLimits = field(default_factory=HostLimits)
     agent_timeout_s: float = 2.0
-    actuated: bool = False
-    """Whether another process than the service changes guests."""
+    actuator: Path | None = None
+    """Socket of the process that changes guests; None: the service does."""
 
     def wants(self, name: str, uuid: str) -> bool:
         """Whether this domain is to be looked at."""
@@ -55,6 +64,29 @@ class Told:
     trouble: str = ""
     busy: bool = False
     """That passes."""
+
+
+def installed(user: str) -> int | None:
+    """The number of one of the installation's users; None: there is none here."""
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return None
+
+
+def ask_actuator(request: Request, label: str) -> str | None:
+    """Why the process that changes guests does not serve a connection; empty: it does.
+
+    None: there is no such process, or it answers others than this user.
+    """
+    if request.actuator is None or os.geteuid() not in {0, installed(SERVICE)}:
+        return None
+    client = ActuatorClient(request.actuator, asked=lambda *_: None, refused=lambda _: None)
+    try:
+        client.read(Reading.DOMAINS, host=label, patience_s=_ACTUATOR_S)
+    except AutoscalerError as error:
+        return str(error)
+    return ""
 
 
 def ask_agents(

@@ -161,6 +161,9 @@ class HostFacts:
     limits: HostLimits = field(default_factory=HostLimits)
     speaks_to_qemu: str = ""
     """With QMP: the user who does for the installed service; empty: none is installed here."""
+    actuator: str | None = None
+    """Why the process that changes guests does not serve this connection, in a sentence; empty: it does;
+    None: there is none, or it was not asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

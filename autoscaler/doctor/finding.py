@@ -10,7 +10,7 @@ from enum import StrEnum
 
 CHECKS = frozenset(
     {
-        *("connection", "rights", "libvirt", "qemu", "capacity", "pressure"),
+        *("connection", "rights", "actuator", "libvirt", "qemu", "capacity", "pressure"),
         *("seen", "definition", "job", "policy", "sockets", "ports", "maximum", "slots", "topology"),
         *("agent-channel", "agent", "agent-version", "agent-load", "agent-onlining", "self-onlining"),
         *("guest-os", "guest-vcpus", "clock", "machine", "emulation", "hypervisor", "descriptors"),

@@ -13,7 +13,7 @@ from autoscaler.backends.host import LocalHostProbe, is_local
 from autoscaler.backends.libvirt.agent import LibvirtAgentChannel
 from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
 from autoscaler.backends.libvirt.inspection import LibvirtInspector
-from autoscaler.doctor.asking import Told, ask_agents
+from autoscaler.doctor.asking import Told, ask_actuator, ask_agents
 from autoscaler.doctor.facts import Build, DomainFacts, HostFacts, Way
 from autoscaler.doctor.from_libvirt import build_of, vcpus_of
 from autoscaler.errors import BackendUnavailable
@@ -82,6 +82,7 @@ def _host(
         plugged_vcpus=sum(view.plugged for view in views),
         maximum_vcpus=sum(view.maximum for view in views),
         limits=request.limits,
+        actuator=ask_actuator(request, connection.label),
     )
 
 

@@ -5,8 +5,7 @@ Invariant: no guest is changed.
 
 from __future__ import annotations
 
-import pwd
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.agent.channel import SocketAgentChannel
@@ -14,7 +13,7 @@ from autoscaler.backends.host import LocalHostProbe, numa_nodes
 from autoscaler.backends.qmp.exposure import on_tcp, socket_modes
 from autoscaler.backends.qmp.guests import GuestFolder, GuestList
 from autoscaler.backends.qmp.hypervisor import QmpHypervisor
-from autoscaler.doctor.asking import Told, ask_agents
+from autoscaler.doctor.asking import ACTUATOR, SERVICE, Told, ask_actuator, ask_agents, installed
 from autoscaler.doctor.facts import Build, DomainFacts, HostFacts, Way
 from autoscaler.doctor.from_qmp import build_of
 from autoscaler.errors import (
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from autoscaler.ports import Clock
     from autoscaler.service.settings import QmpListConnection
 
-_SERVICE, _ACTUATOR = "vcpu-autoscaler", "vcpu-autoscaler-actuator"
-"""Users whom the installation makes (sysusers.d)."""
 _SWEEP_S = 5.0
 """How long slow guests are waited for."""
 
@@ -111,14 +108,14 @@ def _host(label: str, views: Sequence[DomainView], request: Request, clock: Cloc
         plugged_vcpus=sum(view.plugged for view in views),
         maximum_vcpus=sum(view.maximum for view in views),
         limits=request.limits,
-        speaks_to_qemu=_installed(_ACTUATOR if request.actuated else _SERVICE),
+        speaks_to_qemu=_speaks_to_qemu(request),
+        actuator=ask_actuator(request, label),
     )
 
 
-def _installed(user: str) -> str:
-    with suppress(KeyError):
-        return pwd.getpwnam(user).pw_name
-    return ""
+def _speaks_to_qemu(request: Request) -> str:
+    user = SERVICE if request.actuator is None else ACTUATOR
+    return "" if installed(user) is None else user
 
 
 def _build(hypervisor: QmpHypervisor, view: DomainView, cpus: frozenset[int]) -> Build | str:

@@ -41,6 +41,9 @@ setpriv --pdeathsig KILL {polkitd} --no-debug &
 exec "$@"
 """
 
+NAMED = ("web-1", "shop.1")
+UNNAMED = ("db-1", "old-web-1", "shop.12", "shopx1")
+"""Some are like one that is named: with something before it, behind it, and in the place of its point."""
 INFO = '{"execute": "guest-info"}'
 
 DOMAIN = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>64</memory>
@@ -98,7 +101,9 @@ def libvirt() -> Iterator[Libvirt]:
         (home / name).mkdir(parents=True)
     rule = RULE.read_text()
     assert '"vcpu-autoscaler-actuator"' in rule
-    (home / "rules" / RULE.name).write_text(rule.replace('"vcpu-autoscaler-actuator"', f'"{ACTUATOR}"'))
+    assert '["web-*"]' in rule
+    rule = rule.replace('"vcpu-autoscaler-actuator"', f'"{ACTUATOR}"')
+    (home / "rules" / RULE.name).write_text(rule.replace('["web-*"]', '["web-*", "shop.1"]'))
     (home / "actions" / "org.libvirt.api.policy").write_text(actions())
     socket, bus, script = home / "bus.sock", home / "bus.conf", home / "start.sh"
     bus.write_text(BUS.format(socket=socket))
@@ -116,7 +121,7 @@ def libvirt() -> Iterator[Libvirt]:
     try:
         with running(daemon):
             found = Libvirt(daemon)
-            for name in ("web-1", "db-1"):
+            for name in (*NAMED, *UNNAMED):
                 described = folder / f"{name}.xml"
                 described.write_text(DOMAIN.format(name=name))
                 said = found.asked("root", "create", str(described))
@@ -127,15 +132,16 @@ def libvirt() -> Iterator[Libvirt]:
 
 
 def test_the_actuator_sees_every_domain(libvirt: Libvirt) -> None:
-    assert libvirt.asked(ACTUATOR, "list", "--name").stdout.split() == ["web-1", "db-1"]
-    assert libvirt.asked(ACTUATOR, "domstats", "--vcpu", "db-1").returncode == 0
+    assert set(libvirt.asked(ACTUATOR, "list", "--name").stdout.split()) == {*NAMED, *UNNAMED}
+    assert "vcpu.maximum=4" in libvirt.asked(ACTUATOR, "domstats", "--vcpu", "db-1").stdout
 
 
-def test_the_actuator_plugs_a_vcpu_of_a_named_domain(libvirt: Libvirt) -> None:
-    said = libvirt.asked(ACTUATOR, "setvcpus", "web-1", "2", "--live")
+@pytest.mark.parametrize("name", NAMED)
+def test_the_actuator_plugs_a_vcpu_of_a_named_domain(libvirt: Libvirt, name: str) -> None:
+    said = libvirt.asked(ACTUATOR, "setvcpus", name, "2", "--live")
 
     assert (said.returncode, said.stderr) == (0, "")
-    assert libvirt.plugged("web-1") == 2
+    assert libvirt.plugged(name) == 2
 
 
 def test_the_actuator_asks_the_agent_of_a_named_domain(libvirt: Libvirt) -> None:
@@ -147,19 +153,13 @@ def test_the_actuator_asks_the_agent_of_a_named_domain(libvirt: Libvirt) -> None
     assert "denied" not in said.stderr
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("setvcpus", "db-1", "2", "--live"),
-        ("qemu-agent-command", "db-1", INFO),
-    ],
-    ids=["plug", "ask the agent"],
-)
+@pytest.mark.parametrize("name", UNNAMED)
 def test_the_actuator_is_refused_what_it_needs_on_a_domain_that_is_not_named(
-    libvirt: Libvirt, words: tuple[str, ...]
+    libvirt: Libvirt, name: str
 ) -> None:
-    assert libvirt.denied(ACTUATOR, *words)
-    assert libvirt.plugged("db-1") == 1
+    assert libvirt.denied(ACTUATOR, "setvcpus", name, "2", "--live")
+    assert libvirt.denied(ACTUATOR, "qemu-agent-command", name, INFO)
+    assert libvirt.plugged(name) == 1
 
 
 @pytest.mark.parametrize(
@@ -174,6 +174,9 @@ def test_the_actuator_is_refused_what_it_needs_on_a_domain_that_is_not_named(
         ("migrate", "web-1", "qemu+ssh://elsewhere/system", "--p2p", "--live"),
         ("qemu-monitor-event", "web-1", "--timeout", "1"),
         ("define", "{folder}/web-1.xml"),
+        ("create", "{folder}/web-1.xml"),
+        ("undefine", "web-1"),
+        ("snapshot-create", "web-1"),
         ("dumpxml", "web-1", "--security-info"),
         ("setvcpus", "web-1", "2", "--live", "--config"),
     ],

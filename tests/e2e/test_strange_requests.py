@@ -37,12 +37,13 @@ MOST_GROWTH_KIB = 2048
 """What the second barrage may add: far less than its connections would, were they kept."""
 MOST_LINES = 50
 """Of a log: what was asked is none of its business."""
-DRAWN = settings(deadline=None, database=None, max_examples=200)
+DRAWN = settings(deadline=None, database=None, max_examples=600)
 UUID = str(uuid4())
 
 WORDS = st.text(max_size=12)
 NAMES = st.just("web") | st.sampled_from([UUID, "%00", "..", "a" * 5000]) | WORDS.map(quote)
-NUMBERS = st.integers(-(1 << 70), 1 << 70).map(str) | st.floats().map(str) | st.just("9" * 5000)
+EDGES = st.sampled_from(["1", "-1", "1000", f"{1 << 63}", f"{1 << 64}", "9" * 5000])
+NUMBERS = EDGES | EDGES | st.integers(-(1 << 70), 1 << 70).map(str) | st.floats().map(str)
 TEXTS = st.sampled_from(["web", "1h", "' OR 1 --", "%ff%fe"]) | WORDS.map(quote)
 QUERIES = {
     "/": {"sort": TEXTS},
@@ -57,7 +58,7 @@ QUERIES = {
     "/api/v1/domains": {},
     "/api/v1/domains/{}": {},
     "/api/v1/domains/{}/explain": {"at": NUMBERS},
-    "/api/v1/decisions": {"after": NUMBERS, "limit": NUMBERS, "domain": TEXTS},
+    "/api/v1/decisions": {"after": NUMBERS, "limit": st.just("10") | NUMBERS, "domain": TEXTS},
     "/{}": {"{}": TEXTS},
 }
 """By page: what may be asked of it."""
@@ -114,10 +115,15 @@ FIELDS: dict[str, st.SearchStrategy[object]] = {
     "pressure": st.booleans(),
 }
 FORMS = [(Verb.READ, keys) for keys in KEYS_OF_READING.values()] + list(KEYS.items())
-ORDERS = st.sampled_from(FORMS).flatmap(
+KEYS_OF_ORDERS = st.sampled_from(["verb", *FIELDS])
+WRONG = st.one_of(*FIELDS.values(), st.none(), WORDS, st.integers(), st.floats(), st.lists(WORDS, max_size=2))
+RIGHT = st.sampled_from(FORMS).flatmap(
     lambda form: st.fixed_dictionaries({"verb": st.just(form[0]), **{key: FIELDS[key] for key in form[1]}})
-) | st.dictionaries(
-    st.sampled_from(["verb", *FIELDS]) | WORDS, st.one_of(*FIELDS.values(), st.none(), WORDS, st.floats())
+)
+ORDERS = (
+    RIGHT
+    | st.builds(lambda order, key, value: {**order, key: value}, RIGHT, KEYS_OF_ORDERS, WRONG)
+    | st.dictionaries(KEYS_OF_ORDERS | WORDS, WRONG)
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -52,6 +54,22 @@ def test_any_byte_that_is_another_is_found(lines: list[bytes], data: st.DataObje
 
 
 @given(logs(), st.data())
+def test_a_line_that_says_the_same_in_other_bytes_is_found(lines: list[bytes], data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(lines) - 1))
+    entry = json.loads(lines[at])
+    forms = {
+        "with spaces": json.dumps(entry, sort_keys=True).encode() + b"\n",
+        "in another order": json.dumps(dict(reversed(entry.items())), separators=(",", ":")).encode() + b"\n",
+        "with a key twice": lines[at].replace(b"{", b'{"seq":0,', 1),
+        "with an escape": lines[at].replace(b'"said"', b'"s\\u0061id"', 1),
+        "with another end": lines[at].replace(b"\n", b"\r\n"),
+    }
+    lines[at] = data.draw(st.sampled_from(sorted(forms.items())))[1]
+    assert json.loads(lines[at]) == entry
+    assert {finding.fault for finding in look(b"".join(lines)).findings} >= {Fault.EDITED}
+
+
+@given(logs(), st.data())
 def test_any_bytes_that_are_put_in_or_taken_out_are_found(lines: list[bytes], data: st.DataObject) -> None:
     content = b"".join(lines)
     first = data.draw(st.integers(0, len(content)))
@@ -86,6 +104,16 @@ def test_any_line_that_stands_there_twice_is_found(lines: list[bytes], data: st.
     at, to = (data.draw(st.integers(0, len(lines) - 1)) for _ in range(2))
     lines.insert(to, lines[at])
     assert look(b"".join(lines)).findings
+
+
+@given(logs(), _ENTRIES, st.data())
+def test_a_line_that_is_edited_and_given_the_hash_of_what_it_says_now_is_found_by_the_line_after_it(
+    lines: list[bytes], entry: dict[str, object], data: st.DataObject
+) -> None:
+    at = data.draw(st.integers(0, len(lines) - 2))
+    before = NOTHING if at == 0 else head_of(lines[at - 1])
+    lines[at], _ = line_of({"what": "said", "says": entry | {"is": "forged"}}, before)
+    assert [finding.fault for finding in look(b"".join(lines)).findings] == [Fault.REWRITTEN]
 
 
 @given(logs(), _ENTRIES, st.data())

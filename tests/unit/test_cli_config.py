@@ -17,7 +17,7 @@ SECRET = "s3cr3t-token"
 CONFIG = f"""\
 version: 1
 connections:
-  - libvirt: qemu+ssh://root:{SECRET}@hv1/system
+  - libvirt: qemu+ssh://root@hv1/system
     adopt: [nova]
   - qmp: guests
   - qmp: [{{name: db-1, qmp: "unix:/run/db.sock", labels: {{tier: gold}}}}]
@@ -85,7 +85,7 @@ def test_without_a_webhook_there_is_none(file: Path) -> None:
 def test_no_secret_is_shown(file: Path) -> None:
     found = settings(file)
     assert found["webhook.url"][0] == "https://example.net/[hidden]"
-    assert found["connections[0].libvirt"][0] == "qemu+ssh://root:[hidden]@hv1/system"
+    assert found["connections[0].libvirt"][0] == "qemu+ssh://root@hv1/system"
     for output in ("text", "json"):
         assert SECRET not in show(file, "--output", output).stdout
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -16,7 +17,9 @@ from typer.testing import CliRunner, Result
 
 from autoscaler.cli.answers import answer_schema
 from autoscaler.cli.main import app, main
+from autoscaler.service.settings import LibvirtConnection
 from tests.fakes.libvirt_domains import pretend_domain
+from tests.fakes.running_actuator import running_actuator
 from tests.fakes.scripted_agent import ANY, Fault
 from tests.fakes.scripted_folder import FolderGuest
 
@@ -206,6 +209,25 @@ def test_a_connection_that_is_down_is_a_finding_with_the_way_to_mend_it(folder: 
     result = run("web", "-c", uri, "--output", "json")
     assert result.exit_code == 1
     assert "is libvirtd (or virtqemud) running?" in found(result, "connection")["fix"]["advice"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the actuator answers root and the service's user only")
+def test_whether_the_actuator_answers_and_has_the_connection_is_a_finding(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+
+    def finding(connection: str, socket: Path) -> dict[str, Any]:
+        connections = f"connections: [{{libvirt: '{connection}'}}]"
+        path.write_text(f"version: 1\n{connections}\nactuator: {socket}\n{LIMITS}")
+        return found(run("--config.file", path, "--output", "json"), "actuator")
+
+    with running_actuator(LibvirtConnection("test:///default")) as actuator:
+        assert finding("test:///default", actuator.socket)["severity"] == "ok"
+        other = finding("test:///default?another", actuator.socket)
+        assert other["severity"] == "error"
+        assert "holds no connection" in other["fix"]["advice"]
+    away = finding("test:///default", actuator.socket)
+    assert away["severity"] == "error"
+    assert "systemctl status vcpu-autoscaler-actuator" in away["fix"]["advice"]
 
 
 def test_a_folder_that_is_not_there_is_a_finding(folder: Path) -> None:

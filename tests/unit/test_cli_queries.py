@@ -176,6 +176,13 @@ def test_following_a_service_that_is_not_there_fails_at_once(answers: list[Any])
     assert isinstance(ran.exception, ServiceUnreachable)
 
 
+def test_a_password_in_the_services_address_is_refused_and_not_shown() -> None:
+    ran = CliRunner().invoke(app, ["status", "--server", "http://joe:s3cret@127.0.0.1:9752"])
+    assert ran.exit_code == 2
+    assert "VCPU_AUTOSCALER_HTTP_CONFIG" in re.sub(r"[\s│]+", "", ran.stderr)
+    assert "s3cret" not in ran.output
+
+
 def test_show_prints_a_table_of_the_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     report = {"source": 0x103, "status": 0x82, "meaning": "removal: refused: busy", "ago_s": 12.3}
     slots = [

@@ -148,6 +148,22 @@ def test_connections_have_labels_that_tell_them_apart(tmp_path: Path) -> None:
             "2:25: 'libvirt' cannot be 'system'; write a URI, such as qemu:///system",
             id="URI",
         ),
+        *(
+            pytest.param(
+                f"version: 1\nconnections: [{{libvirt: {uri!r}}}]\n",
+                # It is not shown, as a URI is otherwise.
+                "2:25: 'libvirt' has a password or a token in it, which libvirt takes from no URI;"
+                " leave it out: ssh has keys for that, TLS has certificates, and SASL libvirt's auth.conf",
+                id=f"a secret in {uri}",
+            )
+            for uri in (
+                "qemu+ssh://root:s3cret@kvm-1/system",
+                "qemu+ssh://root:s3@cret@kvm-1/system",
+                "qemu+tls://:s3cret@kvm-1:16514/system",
+                "qemu+tls://kvm-1/system?socket=/a&Password=s3cret",
+                "qemu+tls://kvm-1/system?access_token=s3cret",
+            )
+        ),
         pytest.param(
             "version: 1\nconnections: [{libvirt: a://b}, {libvirt: a://b}]\n",
             "2:33: the connection 'a://b' is given twice; merge the two",

@@ -424,6 +424,8 @@ def test_a_monitor_on_tcp_is_warned_of_with_what_to_do() -> None:
         pytest.param(HOST, [], id="well"),
         pytest.param(replace(HOST, trouble="it is down"), [("connection", "error")], id="down"),
         pytest.param(replace(HOST, refusal="it denies"), [("rights", "error")], id="no rights"),
+        pytest.param(replace(HOST, actuator="it is away"), [("actuator", "error")], id="no actuator"),
+        pytest.param(replace(HOST, actuator=""), [], id="an actuator"),
         pytest.param(replace(HOST, libvirt=(9, 0, 0)), [("libvirt", "note")], id="libvirt 9.0"),
         pytest.param(replace(HOST, libvirt=(11, 3, 0)), [("libvirt", "note")], id="libvirt 11.3"),
         pytest.param(replace(HOST, libvirt=(8, 0, 0)), [("libvirt", "warning")], id="older than tried"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -280,6 +281,32 @@ def test_who_asks_for_a_web_socket_is_answered_as_anybody_else(site: Site) -> No
     asking = {"Connection": "upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
     answer = site.client.get("/-/ready", headers=asking | {"Sec-WebSocket-Key": "bm90IGEgcmVhbCBrZXkhIQ=="})
     assert (answer.status_code, answer.text) == (200, "READY\n")
+
+
+@pytest.mark.parametrize(
+    "head", [b"GET /", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "], ids=["line", "header"]
+)
+def test_a_head_without_end_is_refused_before_it_is_large(site: Site, head: bytes) -> None:
+    with closing(socket.create_connection(site.server.address, timeout=10)) as client:
+        client.sendall(head)
+        sent = 0
+        with suppress(ConnectionError):
+            while sent < 64 << 20:
+                sent += client.send(b"a" * 65536)
+        assert sent < 16 << 20, "it takes whatever comes"
+    assert site.get("/-/ready").status_code == 200
+
+
+def test_a_body_is_not_kept_however_large_it_is(site: Site) -> None:
+    piece, pieces = b"a" * (1 << 20), 64
+    head = f"GET /-/ready HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(piece) * pieces}\r\n\r\n"
+    with closing(socket.create_connection(site.server.address, timeout=10)) as client:
+        before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        client.sendall(head.encode())
+        for _ in range(pieces):
+            client.sendall(piece)
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 200")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before_kib + 16 * 1024
 
 
 @pytest.mark.parametrize(("host", "written"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])

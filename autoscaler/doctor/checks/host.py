@@ -26,6 +26,7 @@ def check(host: HostFacts) -> Iterator[Finding]:
         yield error("connection", "it is down", "none of its domains is seen", Fix(advice=f"{host.trouble}."))
         return
     yield from _rights(host)
+    yield from _actuator(host)
     if host.libvirt is not None:
         yield _libvirt(host.libvirt)
     if host.qemu is not None:
@@ -44,6 +45,18 @@ def _rights(host: HostFacts) -> Iterator[Finding]:
         )
     elif host.way is Way.LIBVIRT:
         yield ok("rights", "this user may open a connection that changes domains")
+
+
+def _actuator(host: HostFacts) -> Iterator[Finding]:
+    if host.actuator:
+        yield error(
+            "actuator",
+            "the process that changes guests does not serve this connection",
+            "no domain of it is resized",
+            Fix(advice=f"{host.actuator}."),
+        )
+    elif host.actuator is not None:
+        yield ok("actuator", "the process that changes guests answers, and has this connection")
 
 
 def _libvirt(version: Version) -> Finding:

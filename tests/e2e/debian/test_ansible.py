@@ -98,8 +98,14 @@ def test_edited_policies_are_reloaded_and_an_edited_configuration_is_a_restart(
     assert active(installed, ACTUATOR)
     assert "policies: 2" in installed.say("autoscaler", "status", check=False)
 
-    config = {"version": 1, "connections": [{"libvirt": "qemu:///system"}], "interval": "2s"}
+    config = {
+        "version": 1,
+        "connections": [{"libvirt": "qemu:///system"}],
+        "interval": "2s",
+        "webhook": {"url": "https://hooks.invalid/s3cret"},
+    }
     assert administrator.roll_out({"kvm-1": {"vcpu_autoscaler_config": config}}).code == 0
+    assert installed.path(CONFIG).stat().st_mode & 0o777 == 0o640, "the address is for the service only"
     assert shown(installed, "MainPID") != process
     assert shown(installed, "StatusText") == "watching qemu:///system every 2 s"
     assert not active(installed, ACTUATOR)
