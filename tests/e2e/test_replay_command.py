@@ -74,7 +74,7 @@ def test_a_newly_broken_promise_ends_with_2_and_its_report_is_harmless(folder: P
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        pytest.param(("absent.csv",), 2, id="no such trace"),
+        pytest.param(("absent.csv",), 1, id="no such trace"),
         pytest.param(("good.yaml",), 1, id="no demand in it"),
         pytest.param((), 2, id="nothing to replay"),
     ],
