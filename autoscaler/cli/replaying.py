@@ -173,7 +173,7 @@ def _print(replayed: Replayed, output: Output) -> None:
         print_json(document(replayed))
         return
     labels = {standing.name: standing.label for standing in replayed.standings}
-    for name, value in facts(replayed.terms):
+    for name, value in facts(replayed):
         typer.echo(f"{name}: {printable(value)}")
     typer.echo()
     print_grid(standings_table(replayed.standings))

@@ -186,9 +186,7 @@ def test_a_folder_that_holds_something_else_is_refused_before_anything_is_read(f
         pytest.param(("bad.csv",), 1, "bad.csv:3: ", id="bad demand"),
         pytest.param(("header.csv",), 1, "header.csv:1: a header and no row", id="no row"),
         pytest.param(("one.csv", "--half", "report"), 1, "is in the half report; read more", id="empty half"),
-        pytest.param(
-            ("--from-prometheus", "http://127.0.0.1:1"), 1, "nothing listens there", id="no answer"
-        ),
+        pytest.param(("--from-prometheus", "http://127.0.0.1:1"), 1, "nothing listens there", id="no answer"),
         pytest.param(("--from-journal", "absent.sqlite"), 1, "cannot be read", id="no journal"),
     ],
 )
