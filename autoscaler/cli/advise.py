@@ -55,7 +55,8 @@ def advise(  # noqa: PLR0913 - each is an option of the command
     thirds of it choose, the last third verifies. A domain is to be left as it is where a change would save
     less than 5 %, where nothing kept its promise, or where the last third does not confirm the choice.
 
-    Exit code 0: done; 1: the demand or the policies have errors; 2: used wrongly; 130: interrupted.
+    Exit code 0: done; 1: no demand or no policies to go by, or errors in them; 2: used wrongly;
+    130: interrupted.
     """
     with needs_extra("advise"):
         # What follows needs the extra, and the service is not to load it.

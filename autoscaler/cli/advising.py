@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from autoscaler import __version__
+from autoscaler.cli.advice_view import print_advices
 from autoscaler.cli.demand import Sources, read_demand
 from autoscaler.cli.everywhere import on_every_domain
-from autoscaler.cli.output import Output, print_grid, print_json
+from autoscaler.cli.output import Output, print_json
 from autoscaler.cli.tried_policies import read_policies, unmatched
 from autoscaler.cli.world import circumstances_of
 from autoscaler.core.policy import Match, Mode, Policy
 from autoscaler.policyfile.problem import printable
-from autoscaler.policyfile.values import write_ratio
 from autoscaler.policyfile.written import pattern_of, written
 from autoscaler.replay.advise import CHOOSING_RATIO, GAIN_RATIO
-from autoscaler.replay.report.blocks import Grid
 from autoscaler.replay.report.sections import named
-from autoscaler.replay.report.tables import percent
 from autoscaler.replay.simulated_guest import policy_of
 from autoscaler.service.advice import AdvicePart
 
@@ -68,9 +66,8 @@ def run_advise(asked: Asked, output: Output) -> None:
     if output is Output.JSON:
         print_json(_document(advices, notes))
     else:
-        print_grid(_table(advices))
-        for advice in advices:
-            typer.echo(f"\n{printable(advice.domain)}: {advice.why}")
+        promised = {name: (base or _START).sla.objective_ratio for name, base in bases.items()}
+        print_advices(advices, promised)
 
 
 def _made_up(interpolated: Sequence[str]) -> Iterator[str]:
@@ -97,30 +94,6 @@ def _advise(traces: Sequence[Trace], bases: Mapping[str, Policy | None], asked: 
 
     return on_every_domain(
         "rehearsing", traces, circumstances, part, jobs=asked.jobs, scheduler=asked.scheduler
-    )
-
-
-def _table(advices: Sequence[Advice]) -> Grid:
-    headings = ("Domain", "Advice", "Min", "Max", "Objective", "Prices", "Attained", "As it is", "Saved")
-    return Grid(headings=headings, rows=tuple(map(_row, advices)), words=frozenset({0, 1, 5}))
-
-
-def _row(advice: Advice) -> tuple[str, ...]:
-    best, before = advice.best, advice.as_it_is
-    if best is None or best.proposal is None or before is None:
-        attained = "-" if before is None else percent(before.verifying.attained_ratio, 2)
-        return advice.domain, "leave it", "-", "-", "-", "-", "-", attained, "-"
-    proposal = best.proposal
-    return (
-        advice.domain,
-        "change it",
-        str(proposal.min_vcpus),
-        str(proposal.max_vcpus),
-        write_ratio(proposal.objective_ratio),
-        f"{proposal.prices.vcpu_minute:g}/{proposal.prices.add:g}/{proposal.prices.remove:g}",
-        percent(best.verifying.attained_ratio, 2),
-        percent(before.verifying.attained_ratio, 2),
-        percent(1 - best.verifying.j / before.verifying.j, 1),
     )
 
 

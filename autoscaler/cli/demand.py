@@ -100,9 +100,9 @@ def read_demand(sources: Sources, half: str = _ALL) -> Demand:
     to_tune, to_report = halves(reading.traces, sources.seed)
     traces = {_ALL: reading.traces, "tune": to_tune, "report": to_report}[half]
     if not traces:
-        raise typer.BadParameter(
-            f"none of the {len(reading.traces)} domains is in the half {half}", param_hint="--half"
-        )
+        message = f"none of the {len(reading.traces)} domains is in the half {half}"
+        typer.echo(f"autoscaler: {message}; read more domains, or --half {_ALL}", err=True)
+        raise typer.Exit(1)
     return Demand(traces=tuple(traces), sources=(_told(sources),), notes=reading.repairs)
 
 
@@ -126,7 +126,7 @@ def _read(sources: Sources, step_s: float) -> Reading:
     for path in absent:
         typer.echo(f"autoscaler: there is no {printable(str(path))}; name a file or a folder", err=True)
     if absent:
-        raise typer.Exit(2)
+        raise typer.Exit(1)
     with progress("reading") as told:
         return read_traces(
             sources.paths,

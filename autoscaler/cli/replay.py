@@ -87,9 +87,10 @@ def replay(  # noqa: PLR0913 - each is an option of the command
 
     With --strict it is shown instead that this version decides as the one did that ran.
 
-    Exit code 0: done, and no promise newly broken; 1: the demand or the policies have errors, or with
-    --strict a decision came out otherwise; 2: the new policy breaks an SLA that the one given by --against
-    kept, or the command was used wrongly; 130: interrupted.
+    Exit code 0: done, and no promise newly broken; 1: no demand or no policies to go by, or errors in them,
+    or with --strict a decision came out otherwise; 2: the new policy breaks an SLA that the one given by
+    --against kept; 130: interrupted. Options that are wrong or do not fit together also end with 2, with
+    "Error:" as the last line of what is said, and without any result.
     """
     if strict:
         from autoscaler.cli.strict import run_strict  # noqa: PLC0415 - as below

@@ -77,7 +77,7 @@ def run_replay(asked: Asked, output: Output) -> int:
     traces = [trace for trace in demand.traces if all(found.governs(trace.domain) for found in sets.values())]
     if not traces:
         typer.echo("autoscaler replay: no domain is left that the policies govern", err=True)
-        return 2
+        return 1
     trial = Trial(
         policies={name: found.policies for name, found in sets.items()},
         circumstances=asked.world.circumstances(),
@@ -173,7 +173,7 @@ def _print(replayed: Replayed, output: Output) -> None:
         print_json(document(replayed))
         return
     labels = {standing.name: standing.label for standing in replayed.standings}
-    for name, value in facts(replayed.terms):
+    for name, value in facts(replayed):
         typer.echo(f"{name}: {printable(value)}")
     typer.echo()
     print_grid(standings_table(replayed.standings))

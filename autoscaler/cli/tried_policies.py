@@ -46,7 +46,7 @@ def read_policies(path: Path | None, option: str, *, command: str) -> TriedPolic
     if not path.exists():
         message = f"there is no {printable(str(path))}: give {option} a policy file or a folder"
         typer.echo(f"autoscaler {command}: {message}", err=True)
-        raise typer.Exit(2)
+        raise typer.Exit(1)
     loaded = load_policies([path])
     for problem in loaded.errors:
         typer.echo(f"{problem.place}: error: {problem.message}", err=True)

@@ -24,6 +24,7 @@ def gather(
     return Replayed(
         terms=terms,
         standings=tuple(_standing(name, tried, labels) for name in names),
+        least_j={one.domain: one.least_j for one in tried},
         changes=worst_first(changes) if AGAINST in names else None,
         lags=tuple(_lag(name, lag_s, tried) for name, lag_s in tried[0].at_lags),
         drawn=tuple(drawn),

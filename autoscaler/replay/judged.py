@@ -49,6 +49,8 @@ class Tried:
     domain: str
     scores: Mapping[str, DomainScore]
     """By the strategy's name: the policies first, the optimum last."""
+    least_j: float
+    """What is proven: a course that keeps the promise costs at least so much; the optimum may cost more."""
     at_lags: Mapping[tuple[str, float], DomainScore]
     """By the strategy's name and the lag."""
     change: Change | None

@@ -51,11 +51,6 @@ class Optimum:
     costs: tuple[float, ...]
     """What the courses cost."""
 
-    @property
-    def gap_ratio(self) -> float:
-        """How far the costs, all together, can be from the least ones; 0: they are the least."""
-        return sum(self.costs) / sum(self.bounds) - 1.0
-
 
 def every_slice_kept(traces: Sequence[Trace], sla: Sla, prices: Prices) -> Optimum:
     """The cheapest courses that leave no slice bad: exact but for what slices leave undone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -108,12 +109,22 @@ class Replayed:
     terms: Terms
     standings: tuple[Standing, ...]
     """The policy first, then what it is held against, the baselines, and the optimum."""
+    least_j: Mapping[str, float]
+    """By domain, what is proven: a course that keeps the promise costs at least so much."""
     changes: tuple[Change, ...] | None = None
     """Who loses most first; None: held against no other policy."""
     lags: tuple[LagRow, ...] = ()
     drawn: tuple[Drawn, ...] = ()
     spent: Mapping[str, tuple[Spending, ...]] = field(default_factory=dict)
     """By name of the policies, one for each domain."""
+
+    @property
+    def gap_ratio(self) -> float:
+        """How far the optimum's cost of all domains can be above the least one; 0: it is the least."""
+        optimum = next(standing for standing in self.standings if standing.kind is Kind.OPTIMUM)
+        found = math.fsum(row.j for row in optimum.score.domains)
+        # Both are sums of the same terms in another order where they are the same.
+        return max(found / math.fsum(self.least_j.values()) - 1, 0.0)
 
     @property
     def broken(self) -> tuple[Change, ...]:

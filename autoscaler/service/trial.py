@@ -102,6 +102,7 @@ def try_domains(traces: Sequence[Trace], trial: Trial, progress: Callable[[int],
         Tried(
             domain=trace.domain,
             scores={name: found[number] for name, found in scores.items()},
+            least_j=judge.least_j[number],
             at_lags={place: found[number] for place, found in at_lags.items()},
             change=_change({name: found[number] for name, found in by_policy.items()}),
             spent={
@@ -122,7 +123,7 @@ class Judge:
         self._groups: dict[tuple[Sla, Prices], list[int]] = {}
         for number, trace in enumerate(traces):
             self._groups.setdefault(trial.judging(trace.domain), []).append(number)
-        self.optimum = self._optimum()
+        self.optimum, self.least_j = self._optimum()
         self._yardsticks = [Yardstick.of(one, *trial.judging(one.domain)) for one in self.optimum]
 
     def policy(self, name: str, progress: Callable[[int], None]) -> list[Judged]:
@@ -176,12 +177,14 @@ class Judge:
     def _score(self, number: int, course: Course) -> DomainScore:
         return domain_score(course, self._yardsticks[number], *self._trial.judging(course.domain))
 
-    def _optimum(self) -> list[Course]:
-        found: dict[int, Course] = {}
+    def _optimum(self) -> tuple[list[Course], list[float]]:
+        """The cheapest courses, and what is proven of their costs, in the traces' order."""
+        found: dict[int, tuple[Course, float]] = {}
         for (sla, prices), numbers in self._groups.items():
-            courses = every_slice_kept([self._traces[number] for number in numbers], sla, prices).courses
-            found |= dict(zip(numbers, courses, strict=True))
-        return [found[number] for number in range(len(self._traces))]
+            best = every_slice_kept([self._traces[number] for number in numbers], sla, prices)
+            found |= dict(zip(numbers, zip(best.courses, best.bounds, strict=True), strict=True))
+        inorder = [found[number] for number in range(len(self._traces))]
+        return [course for course, _ in inorder], [least_j for _, least_j in inorder]
 
 
 def _change(judged: Mapping[str, Judged]) -> Change | None:

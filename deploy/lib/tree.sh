@@ -27,7 +27,7 @@ make_home() {
         sed -i 's/^include-system-site-packages = .*/include-system-site-packages = true/' "$tree$home/pyvenv.cfg"
     cat >"$tree$home/bin/autoscaler" <<END
 #!$home/bin/python -I
-from autoscaler.cli.main import main
+from autoscaler.cli.entry import main
 
 main()
 END

@@ -28,6 +28,7 @@ def tried(domain: str, *, late_minutes: int) -> tuple[Tried, dict[str, Judged]]:
     found = Tried(
         domain=domain,
         scores=scores,
+        least_j=scores[OPTIMUM].j / 1.25,
         at_lags={(POLICY, lag_s): by_policy[POLICY].score for lag_s in (10.0, 300.0)},
         change=change_of(by_policy[POLICY], by_policy[AGAINST]),
         spent={name: Spending(sla=one.sla, slices=one.slices) for name, one in by_policy.items()},

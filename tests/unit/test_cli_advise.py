@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,31 @@ def test_the_table_says_what_to_leave_and_what_is_kept_as_it_is() -> None:
     (row,) = (line for line in result.stdout.splitlines() if line.startswith("flat  "))
     assert row.split() == ["flat", "leave", "it", "-", "-", "-", "-", "-", "100.00", "%", "-"]
     assert "flat: leave it: the best candidate saves" in result.stdout
+
+
+def test_what_each_candidate_would_have_cost_and_kept_is_told_beneath_its_domain() -> None:
+    result = autoscaler("advise", "shop.csv", *LITTLE)
+    assert result.exit_code == 0, result.output
+    _, _, told = result.stdout.partition("\nshop [1]*: ")
+    why, headings, _, *rows = told.splitlines()
+    assert "chosen on the first" in why
+    assert headings.split("  ")[0] == "Tried"
+    cells = [re.split(r"  +", row) for row in rows]
+    # Half the day it idles, a quarter it wants 2 of 3 vCPUs, and a slice that it spends below 0.8 is good.
+    assert cells[0] == [
+        "3 vCPUs throughout",
+        "99%",
+        *["72 -> 72", "4320 -> 4320"],
+        *["100.00 % -> 100.00 %", "yes -> yes"],
+    ]
+    assert [row[0].removeprefix("proposed: ") for row in cells[1:]] == [
+        "min 1",
+        "moves dear",
+        "99.5 %",
+        "99.9 %",
+    ]
+    assert sum(row[0].startswith("proposed: ") for row in cells) == 1
+    assert max(map(len, (headings, *rows))) <= 100
 
 
 def test_a_policy_that_does_well_is_to_be_left(folder: Path) -> None:

@@ -22,6 +22,7 @@ STANDS = "version: 1\npolicies:\n  - {name: all, match: {name: ['*']}, vcpus: {m
 MEAN = STANDS.replace("min: 4, max: 8", "max: 1")
 QUIET = STANDS.replace("vcpus:", "mode: recommend, vcpus:")
 WEB = STANDS.replace("'*'", "'web-*'")
+HEADER = "domain,timestamp_s,demand_vcpus\n"
 LABELS = STANDS + "  - {name: gold, match: {metadata: {tier: gold}}}\n"
 
 
@@ -175,31 +176,38 @@ def test_a_folder_that_holds_something_else_is_refused_before_anything_is_read(f
             ("demand.csv", "--since", "3d"), 2, "--since: it is for --from-journal", id="since when"
         ),
         pytest.param(("--generate", "bursty", "--full-scale", "8"), 2, "not for --generate", id="a scale"),
-        pytest.param(("absent.csv",), 2, "there is no absent.csv", id="no such file"),
-        pytest.param(("demand.csv", "--policy", "absent.yaml"), 2, "there is no absent.yaml", id="no policy"),
+        pytest.param(("absent.csv",), 1, "there is no absent.csv", id="no such file"),
+        pytest.param(("demand.csv", "--policy", "absent.yaml"), 1, "there is no absent.yaml", id="no policy"),
         pytest.param(("demand.csv", "--lags", "ten"), 2, "--lags", id="a lag in words"),
         pytest.param(("demand.csv", "--half", "best"), 2, "--half", id="no such half"),
         pytest.param(("demand.csv", "--step", "10"), 2, "--step", id="a step without unit"),
         pytest.param(("--generate", "tidal"), 2, "--generate", id="no such kind"),
         pytest.param(("demand.csv", "--policy", "bad.yaml"), 1, "bad.yaml:1:1: error:", id="bad policy"),
         pytest.param(("bad.csv",), 1, "bad.csv:3: ", id="bad demand"),
+        pytest.param(("header.csv",), 1, "header.csv:1: a header and no row", id="no row"),
+        pytest.param(("one.csv", "--half", "report"), 1, "is in the half report; read more", id="empty half"),
+        pytest.param(("--from-prometheus", "http://127.0.0.1:1"), 1, "nothing listens there", id="no answer"),
+        pytest.param(("--from-journal", "absent.sqlite"), 1, "cannot be read", id="no journal"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(
     folder: Path, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
     (folder / "bad.yaml").write_text("policies: []\n")
-    (folder / "bad.csv").write_text("domain,timestamp_s,demand_vcpus\na,0,1\na,10,much\n")
+    (folder / "bad.csv").write_text(f"{HEADER}a,0,1\na,10,much\n")
+    (folder / "header.csv").write_text(HEADER)
+    (folder / "one.csv").write_text(f"{HEADER}a,0,1\na,10,1\n")
     result = replay(*arguments)
     assert result.exit_code == code, result.output
     assert said in result.stderr
     assert result.stdout == ""
+    assert result.stderr.splitlines()[-1].startswith("Error: ") == (code == 2)
 
 
 def test_policies_that_govern_none_of_the_domains_are_a_mistake(folder: Path) -> None:
     (folder / "other.yaml").write_text(STANDS.replace("'*'", "other"))
     result = replay("demand.csv", "--policy", "other.yaml")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "no domain is left that the policies govern" in result.stderr
 
 

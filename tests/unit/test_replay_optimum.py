@@ -95,4 +95,4 @@ def test_traces_of_any_length_and_size_come_back_in_their_order() -> None:
     assert [course.domain for course in optimum.courses] == [trace.domain for trace in traces]
     alone = [every_slice_kept([trace], SLA, PRICES).costs[0] for trace in traces]
     assert list(optimum.costs) == alone
-    assert optimum.gap_ratio == pytest.approx(0.0)
+    assert optimum.costs == pytest.approx(optimum.bounds)

@@ -352,7 +352,7 @@ GOOD = "web,0,1\nweb,10,1\n"
     [
         pytest.param("", ":1: the file is empty", id="empty"),
         pytest.param("\n\n", ":1: there is no header", id="blank"),
-        pytest.param(HEADER, ": there is a header and no row", id="header alone"),
+        pytest.param(HEADER, ":1: a header and no row of demand", id="header alone"),
         pytest.param(HEADER + "web,0,1\n", ":2: web has a single row", id="one row"),
         pytest.param(
             "a,b\n1,2\n", ":1: no known format has the header 'a,b'; these are known: ", id="unknown"

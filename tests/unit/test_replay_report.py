@@ -15,8 +15,9 @@ import pytest
 
 from autoscaler.replay.report.document import document
 from autoscaler.replay.report.folder import FolderTaken, look_at, write_report
+from autoscaler.replay.report.sections import facts
 from autoscaler.replay.report.tables import amount
-from autoscaler.replay.result import Replayed
+from autoscaler.replay.result import Kind, Replayed
 from tests.fakes.replays import HOSTILE, replayed
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -124,6 +125,7 @@ def test_every_form_states_on_what_terms_the_figures_were_got(folder: Path, file
         "which flatters every strategy that reacts",
         "1 % of the samples are missing",
         "the fewest priced cost with no slice bad",
+        "exact but for 25.00 %: a course that keeps every slice costs at least 80.00 % of what it costs",
         "vcpu-autoscaler 1.2.3",
         "a gap",
     ):
@@ -147,10 +149,20 @@ def test_the_json_has_the_documented_fields_and_only_numbers_that_json_knows(fol
     assert set(found["policies"]) == {"policy", "against", "static peak", "optimum"}
     assert all(set(row) >= FIGURES for row in found["policies"].values())
     assert found["policies"]["optimum"]["j_over_optimum"] == 1
+    assert found["policies"]["optimum"]["gap_ratio"] == pytest.approx(0.25)
+    assert [row["j"] / row["least_j"] for row in found["per_domain"]["optimum"]] == pytest.approx([1.25] * 2)
     assert (found["domains"], found["domain_days"]) == (2, 2.0)
     assert (found["lag_s"], found["objective"]) == (30.0, 0.99)
     assert [change["breaks_sla"] for change in found["comparison"]] == [True, False]
     assert {row["domain"] for row in found["per_domain"]["policy"]} == {HOSTILE, "web-2"}
+
+
+def test_an_optimum_that_is_proven_to_be_the_least_has_no_gap() -> None:
+    found = replayed("web-1")
+    (standing,) = (standing for standing in found.standings if standing.kind is Kind.OPTIMUM)
+    exact = replace(found, least_j={row.domain: row.j for row in standing.score.domains})
+    assert dict(facts(exact))["Optimum's gap"] == "none: no course that keeps every slice costs less"
+    assert document(exact)["policies"]["optimum"]["gap_ratio"] == 0
 
 
 def test_a_figure_that_is_no_number_is_null_in_the_json() -> None:

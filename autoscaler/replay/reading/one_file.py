@@ -48,8 +48,10 @@ class FileReader:
             progress: Told now and then how many bytes of the file, as it lies on the disk, were read.
         """
         gathered: Gathered | None = None
+        header_line: int | None = None
         try:
             with opened(path) as (first, file):
+                header_line = None if first == MAGIC else 1
                 table = self._table(path, first, file)
                 shape = table and self._shape(path, table.header)
                 if table and shape:
@@ -65,7 +67,7 @@ class FileReader:
         if gathered is None or self.problems.spoil(str(path)):
             return []
         if not gathered.rows:
-            self.problems.add(str(path), None, "there is a header and no row")
+            self.problems.add(str(path), header_line, "a header and no row of demand")
             return []
         return gathered.recordings(_stem(path), self.repairs)
 

@@ -16,6 +16,7 @@ from autoscaler.replay.result import Kind
 if TYPE_CHECKING:
     from autoscaler.replay.compare import Change
     from autoscaler.replay.result import Replayed, Standing
+    from autoscaler.replay.score import DomainScore
 
 FORMAT = "vcpu-autoscaler-replay/1"
 """By this a folder is known to hold a report."""
@@ -30,7 +31,7 @@ def document(replayed: Replayed) -> dict[str, Any]:
     terms = replayed.terms
     found: dict[str, Any] = {
         "format": FORMAT,
-        "policies": {standing.name: _standing(standing) for standing in replayed.standings},
+        "policies": {standing.name: _standing(standing, replayed) for standing in replayed.standings},
         "domains": terms.domains,
         "domain_days": terms.domain_days,
         "lag_s": terms.lag_s,
@@ -39,20 +40,28 @@ def document(replayed: Replayed) -> dict[str, Any]:
         "comparison": None if replayed.changes is None else [_change(change) for change in replayed.changes],
         "lags": [asdict(row) for row in replayed.lags],
         "per_domain": {
-            standing.name: [asdict(row) for row in standing.score.domains] for standing in replayed.standings
+            standing.name: [_row(row, standing, replayed) for row in standing.score.domains]
+            for standing in replayed.standings
         },
     }
     plain: dict[str, Any] = _finite(found)
     return plain
 
 
-def _standing(standing: Standing) -> dict[str, Any]:
+def _standing(standing: Standing, replayed: Replayed) -> dict[str, Any]:
+    gap = {"gap_ratio": replayed.gap_ratio} if standing.kind is Kind.OPTIMUM else {}
     figures = {name: getattr(standing.score, name) for name in _FIGURES}
     return figures | {
         "label": standing.label,
         "kind": str(Kind(standing.kind)),
         "every_domain_in_slo": standing.compliant,
+        **gap,
     }
+
+
+def _row(row: DomainScore, standing: Standing, replayed: Replayed) -> dict[str, Any]:
+    least = {"least_j": replayed.least_j[row.domain]} if standing.kind is Kind.OPTIMUM else {}
+    return asdict(row) | least
 
 
 def _change(change: Change) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from autoscaler.replay.report.canvas import BLACK, BLUE, GREEN, ORANGE, RED, picture
+from autoscaler.replay.report.labels import Labels
 from autoscaler.replay.result import AGAINST, Kind
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
-    from matplotlib.transforms import Bbox
 
     from autoscaler.replay.result import Standing, Terms
 
@@ -37,32 +36,50 @@ _OFFSETS = [
 
 def scatter_picture(standings: Sequence[Standing], terms: Terms) -> bytes:
     """A PNG; hollow marks do not keep every domain inside its SLO."""
+    return picture(9, 5.6, lambda figure: draw_scatter(figure, standings, terms))
 
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        for standing in standings:
-            _mark(axes, standing)
-        _scales(axes, standings)
-        if terms.objective_ratio is not None:
-            limit = 100 * (1 - terms.objective_ratio)
-            axes.axhline(limit, color=RED, linewidth=1, linestyle=(0, (5, 4)), zorder=1)
-            axes.annotate(
-                f"objective: {100 * terms.objective_ratio:g} % good",
-                (1, limit),
-                xycoords=("axes fraction", "data"),
-                xytext=(0, 4),
-                textcoords="offset points",
-                ha="right",
-                color=RED,
-                fontsize=10,
-            )
-        axes.set_xlabel("priced cost over the optimum's (vCPU-minutes and moves); left is cheaper")
-        axes.set_ylabel("bad slices in all, %; lower is better")
-        title = "Cost against violation (hollow: some domain is outside its SLO)"
-        axes.set_title(title, loc="left", fontsize=12)
-        _label_all(axes, figure, standings)
 
-    return picture(9, 5.6, draw)
+def draw_scatter(figure: Figure, standings: Sequence[Standing], terms: Terms) -> None:
+    """The same on a sheet."""
+    axes = figure.subplots()
+    for standing in standings:
+        _mark(axes, standing)
+    limit = None if terms.objective_ratio is None else 100 * (1 - terms.objective_ratio)
+    _scales(axes, standings, limit or 0.0)
+    axes.set_xlabel("priced cost over the optimum's (vCPU-minutes and moves); left is cheaper")
+    axes.set_ylabel("bad slices in all, %; lower is better")
+    title = "Cost against violation (hollow: some domain is outside its SLO)"
+    axes.set_title(title, loc="left", fontsize=12)
+    labels = Labels(axes, figure)
+    for standing in standings:
+        labels.keep_mark(_at(standing))
+    if limit is not None:
+        _objective(axes, labels, limit)
+    for standing in sorted(standings, key=lambda standing: standing.kind is not Kind.POLICY):
+        labels.place(partial(_label, axes, standing), _OFFSETS)
+
+
+def _objective(axes: Axes, labels: Labels, limit: float) -> None:
+    """A line at what is promised, named at one of its ends."""
+    axes.axhline(limit, color=RED, linewidth=1, linestyle=(0, (5, 4)), zorder=1)
+
+    def name(place: tuple[int, int]) -> Annotation:
+        end, up = place
+        return axes.annotate(
+            f"objective: {100 - limit:g} % good",
+            (end, limit),
+            xycoords=("axes fraction", "data"),
+            xytext=(0 if end else 6, up),
+            textcoords="offset points",
+            ha="right" if end else "left",
+            va="center",
+            color=RED,
+            fontsize=10,
+            in_layout=False,
+        )
+
+    labels.place(name, [(end, up) for end in (1, 0) for up in (9, -9)])
+    labels.keep_level(limit)
 
 
 def _mark(axes: Axes, standing: Standing) -> None:
@@ -83,8 +100,8 @@ def _at(standing: Standing) -> tuple[float, float]:
     return standing.score.j_over_optimum, 100 * standing.score.bad_ratio
 
 
-def _scales(axes: Axes, standings: Sequence[Standing]) -> None:
-    most = max(100 * standing.score.bad_ratio for standing in standings)
+def _scales(axes: Axes, standings: Sequence[Standing], limit: float) -> None:
+    most = max(limit, *(100 * standing.score.bad_ratio for standing in standings))
     costs = [standing.score.j_over_optimum for standing in standings]
     axes.set_xscale("log")
     axes.set_xlim(min(costs) / 1.06, max(costs) * 1.25)
@@ -100,34 +117,6 @@ def _scales(axes: Axes, standings: Sequence[Standing]) -> None:
     axes.set_yscale("symlog", linthresh=_SMALLEST_PERCENT)
     axes.set_ylim(-_SMALLEST_PERCENT * 0.6, max(most * 1.6, 4 * _SMALLEST_PERCENT))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def _label_all(axes: Axes, figure: Figure, standings: Sequence[Standing]) -> None:
-    """Write each label where it hides no mark and no other label, trying a few places around its mark."""
-    # Labels take no part in the layout: it has to stand before they are placed.
-    figure.draw_without_rendering()
-    canvas = figure.canvas
-    assert isinstance(canvas, FigureCanvasAgg)
-    taken = [_around(axes, standing) for standing in standings]
-    for standing in sorted(standings, key=lambda standing: standing.kind is not Kind.POLICY):
-        candidates = (_label(axes, standing, offset) for offset in _OFFSETS)
-        for text in candidates:
-            text.update_positions(canvas.get_renderer())  # type: ignore[no-untyped-call]
-            # Without the line to the mark, which may cross others.
-            box = Text.get_window_extent(text)
-            if axes.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 and not any(map(box.overlaps, taken)):
-                taken.append(box)
-                break
-            text.remove()
-        else:
-            _label(axes, standing, _OFFSETS[0])
-
-
-def _around(axes: Axes, standing: Standing) -> Bbox:
-    from matplotlib.transforms import Bbox  # noqa: PLC0415 - named above for its type alone
-
-    x, y = axes.transData.transform(_at(standing))
-    return Bbox.from_bounds(x - 9, y - 9, 18, 18)
 
 
 def _label(axes: Axes, standing: Standing, offset: tuple[float, float]) -> Annotation:

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from autoscaler.replay.compare import Change
-    from autoscaler.replay.result import Replayed, Terms
+    from autoscaler.replay.result import Replayed
 
 _MOST_NAMED = 5
+_NO_GAP_RATIO = 0.00005
+"""Below this two digits of a percentage show none."""
 _MEANINGS = (
     "J is the priced cost: vCPU-minutes, and each vCPU added or removed at its price.",
     (
@@ -41,9 +43,7 @@ def sections(replayed: Replayed, pictures: Sequence[Shown]) -> tuple[Section, ..
     labels = {standing.name: standing.label for standing in replayed.standings}
     found = [
         Section("What came of it", tuple(outcome(replayed))),
-        Section(
-            "On what terms", (Grid(headings=("What", "Value"), rows=facts(replayed.terms), words=_BOTH),)
-        ),
+        Section("On what terms", (Grid(headings=("What", "Value"), rows=facts(replayed), words=_BOTH),)),
         Section("Every strategy", (standings_table(replayed.standings), *_of(by_file, "scatter.png"))),
     ]
     if replayed.changes is not None:
@@ -71,8 +71,9 @@ def _of(by_file: dict[str, Shown], *files: str) -> tuple[Shown, ...]:
     return tuple(by_file[file] for file in files if file in by_file)
 
 
-def facts(terms: Terms) -> tuple[tuple[str, str], ...]:
+def facts(replayed: Replayed) -> tuple[tuple[str, str], ...]:
     """On what terms the figures were got, as pairs of words."""
+    terms = replayed.terms
     objective = "differs by domain" if terms.objective_ratio is None else f"{100 * terms.objective_ratio:g} %"
     made_up = (
         f"{percent(terms.interpolated_ratio, 0)} of the domain-days were recorded more coarsely than a step "
@@ -91,7 +92,18 @@ def facts(terms: Terms) -> tuple[tuple[str, str], ...]:
         ("Circumstances", "; ".join(terms.circumstances) or "none besides"),
         ("Seed", str(terms.seed)),
         ("Optimum", terms.optimum),
+        ("Optimum's gap", _gap(replayed.gap_ratio)),
         ("Made by", f"vcpu-autoscaler {terms.version}"),
+    )
+
+
+def _gap(gap_ratio: float) -> str:
+    """How far the optimum is from what nothing can be below, in words."""
+    if gap_ratio < _NO_GAP_RATIO:
+        return "none: no course that keeps every slice costs less"
+    return (
+        f"the optimum is exact but for {percent(gap_ratio, 2)}: a course that keeps every slice costs "
+        f"at least {percent(1 / (1 + gap_ratio), 2)} of what it costs"
     )
 
 
