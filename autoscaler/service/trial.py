@@ -92,7 +92,7 @@ def try_domains(traces: Sequence[Trace], trial: Trial, progress: Callable[[int],
     by_policy = {name: judge.policy(name, progress) for name in trial.policies}
     scores = {name: [one.score for one in judged] for name, judged in by_policy.items()}
     scores |= dict(judge.baselines(trial.circumstances, progress))
-    scores[OPTIMUM] = judge.scores(judge.optimum)
+    scores[OPTIMUM] = judge.optimum
     at_lags = {
         (name, lag_s): found
         for lag_s in trial.lags
@@ -123,8 +123,10 @@ class Judge:
         self._groups: dict[tuple[Sla, Prices], list[int]] = {}
         for number, trace in enumerate(traces):
             self._groups.setdefault(trial.judging(trace.domain), []).append(number)
-        self.optimum, self.least_j = self._optimum()
-        self._yardsticks = [Yardstick.of(one, *trial.judging(one.domain)) for one in self.optimum]
+        optimum, self.least_j = self._optimum()
+        self._yardsticks = [Yardstick.of(one, *trial.judging(one.domain)) for one in optimum]
+        self.optimum = self.scores(optimum)
+        """The optimum's scores; its courses, as large as a policy's, are not held while policies run."""
 
     def policy(self, name: str, progress: Callable[[int], None]) -> list[Judged]:
         """What becomes of each domain under one of the policies."""

@@ -27,7 +27,7 @@ from tests.bench.figures import Figure, figure
 from tests.bench.loop import CALM_VCPUS, HIGH_VCPUS, NEEDED, NO_BRAKE, calm_guest, load_step, watched
 from tests.fakes.quick_policy import QUICK_POLICY
 
-GUESTS, STEPS = 3, 4
+GUESTS, STEPS = 10, 4
 SIMULATED = 50
 CALM_S, HIGH_S = 40, 10
 TOLERANCE_S = 0.5
@@ -65,8 +65,13 @@ def _on_real_guests(say: Callable[[str], None]) -> Taken:
                     time.sleep(1 + phase.random())
                     taken["warm" if step else "plugged"].append(load_step(at_work, guest)["online"])
                     guest.load(CALM_VCPUS)
-            say(f"agreement: guest {number + 1} of {GUESTS}")
+            say(f"agreement: guest {number + 1} of {GUESTS}: {_seconds(taken)}")
     return taken
+
+
+def _seconds(taken: Taken) -> str:
+    """What was measured up to now, least to most."""
+    return ", ".join(f"{kind} {min(found):.2f} to {max(found):.2f} s" for kind, found in taken.items())
 
 
 def _on_simulated_guests() -> Taken:

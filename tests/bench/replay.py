@@ -1,8 +1,8 @@
 """How fast a replay is: the real controller over simulated guests, and the optimum, on all CPUs.
 
-The demand is made here, so that no recording is needed: a daily wave, steps of some minutes, and noise.
-A week of it runs by the source as it is and by the compiled one, each in a process of its own; both have to
-come to the same courses.
+The demand is made here, so that no recording is needed: a daily wave, steps of some minutes, and noise. A day
+of it is run for 10, 100 and 1,000 domains by the compiled source, a week for a hundred by that and by the
+source as it is: both have to come to the same courses. Each replay has processes of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ import numpy as np
 
 from autoscaler.core.policy import Match, Policy, PolicySet
 from autoscaler.replay.circumstances import Circumstances, Contention
+from autoscaler.replay.judged import Tried
 from autoscaler.replay.result import POLICY
 from autoscaler.replay.trace import Trace
 from autoscaler.service.rehearsal import rehearse
@@ -36,8 +36,9 @@ from tests.bench.figures import Figure, figure
 DAY_S = 86400.0
 STEP_S = 10.0
 DOMAINS, DAYS = 100, 7.0
-SIZES = ((10, 1.0), (100, 0.1), (1000, 0.01))
-"""Domains and days of each: as many domain-days in all."""
+SIZES, SIZED_DAYS = (10, 100, 1000), 1.0
+NOTHING = (10, 0.01)
+"""Domains and days of next to nothing: what it takes is what every replay takes, to start its processes."""
 ADAPTIVE = PolicySet(policies=(Policy(name="adaptive", match=Match(name=("*",))),), digest="bench")
 
 
@@ -52,48 +53,65 @@ MISHAPS = Circumstances(
 
 
 def replay(say: Callable[[str], None]) -> list[Figure]:
-    """What a domain-day costs, by how many there are; and a week of a hundred domains, in time and memory."""
-    found = []
-    for domains, days in SIZES:
-        spent_s = _spent_s(_demand(domains, days), say)
-        found.append(figure(f"replay.{domains}.domain-day", "s", [spent_s / (domains * days)]))
-    weeks = {"replay.week": _week_from(REPO), "replay.compiled.week": _week_from(compiled(say))}
+    """What a domain-day takes, by how many domains there are; and what a week of a hundred takes."""
+    quick = compiled(say)
+    start = _run_from(quick, *NOTHING)
+    found = [
+        figure("replay.start", "s", [start.spent_s]),
+        figure("replay.start.memory", "MiB", [start.peak_mib]),
+    ]
+    for domains in SIZES:
+        run = _run_from(quick, domains, SIZED_DAYS)
+        found += _figures(f"replay.{domains}", run, start, domains * SIZED_DAYS)
+    trees = {"replay.week": REPO, "replay.compiled.week": quick}
+    weeks = {name: _run_from(tree, DOMAINS, DAYS) for name, tree in trees.items()}
     assert len({week.courses for week in weeks.values()}) == 1, "compiled, it decides otherwise than as it is"
     for name, week in weeks.items():
         step_us = 1e6 * week.spent_s * STEP_S / (DOMAINS * DAYS * DAY_S)
-        found += [
-            figure(name, "s", [week.spent_s]),
-            figure(f"{name}.step", "us of wall time", [step_us]),
-            figure(f"{name}.memory", "MiB", [week.peak_mib]),
-        ]
+        found += _figures(name, week, start, DOMAINS * DAYS)
+        found.append(figure(f"{name}.step", "us of wall time", [step_us]))
     return found
 
 
-class Week(NamedTuple):
+def _figures(name: str, run: Run, start: Run, domain_days: float) -> list[Figure]:
+    """All that a replay took, and what a domain-day took of it, besides the start."""
+    each_s, each_mib = (
+        (whole - once) / domain_days
+        for whole, once in ((run.spent_s, start.spent_s), (run.peak_mib, start.peak_mib))
+    )
+    return [
+        figure(name, "s", [run.spent_s]),
+        figure(f"{name}.domain-day", "s", [each_s]),
+        figure(f"{name}.memory", "MiB", [run.peak_mib]),
+        figure(f"{name}.domain-day.memory", "MiB", [each_mib]),
+    ]
+
+
+class Run(NamedTuple):
     """What `main` prints."""
 
     spent_s: float
     peak_mib: float
+    """The most memory of each of its processes, together."""
     courses: str
     """A digest of what came of a short replay with mishaps, to the last digit."""
 
 
-def _week_from(tree: Path) -> Week:
-    """A week by the `autoscaler` that is in this folder."""
+def _run_from(tree: Path, domains: int, days: float) -> Run:
+    """A replay by the `autoscaler` that is in this folder."""
     found = subprocess.run(
-        [sys.executable, "-P", "-m", "tests.bench.replay", str(DOMAINS), str(DAYS)],
+        [sys.executable, "-P", "-m", "tests.bench.replay", str(domains), str(days)],
         env=os.environ | {"PYTHONPATH": f"{tree}{os.pathsep}{REPO}"},
         stdout=subprocess.PIPE,
         check=True,
     )
-    return Week(*json.loads(found.stdout))
+    return Run(*json.loads(found.stdout))
 
 
 def main(domains: int, days: float) -> None:
     """Replay that much here and now."""
     courses = _courses_digest()
-    spent_s = _spent_s(_demand(domains, days), _to_stderr)
-    print(json.dumps(Week(spent_s, _peak_mib(), courses)))  # noqa: T201 - the answer
+    print(json.dumps(_replayed(_demand(domains, days), courses)))  # noqa: T201 - the answer
 
 
 def _to_stderr(text: str) -> None:
@@ -109,14 +127,41 @@ def _courses_digest() -> str:
     return digest.hexdigest()
 
 
-def _spent_s(traces: list[Trace], say: Callable[[str], None]) -> float:
-    """Seconds of a replay of one policy against the optimum."""
-    progress = _Progress(say, sum(len(trace.demand_vcpus) for trace in traces))
+def _replayed(traces: list[Trace], courses: str) -> Run:
+    """A replay of one policy against the optimum."""
+    progress = _Progress(_to_stderr, sum(len(trace.demand_vcpus) for trace in traces))
     trial = Trial(policies={POLICY: ADAPTIVE}, circumstances=Circumstances(), baselines=False)
     started_s = time.perf_counter()
     groups = share_out(traces, trial.circumstances, workers=cpus(None))
-    on_all_cpus([TrialPart(group, trial) for group in groups], progress=progress)
-    return time.perf_counter() - started_s
+    found = on_all_cpus([_Weighed(TrialPart(group, trial)) for group in groups], progress=progress)
+    spent_s = time.perf_counter() - started_s
+    # Of a process that did several parts the last says most. Alone, it is this one.
+    peaks_mib = {weight.process: weight.peak_mib for weight in found} | {os.getpid(): _peak_mib()}
+    return Run(spent_s, sum(peaks_mib.values()), courses)
+
+
+@dataclass(frozen=True, slots=True)
+class _Weight:
+    """What came of a part, and the memory of the process that did it."""
+
+    tried: list[Tried]
+    process: int
+    peak_mib: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """A part whose process says what memory it took."""
+
+    part: TrialPart
+
+    @property
+    def domain_steps(self) -> int:
+        return self.part.domain_steps
+
+    def run(self, progress: Callable[[int], None] | None = None) -> _Weight:
+        tried = self.part.run(progress)
+        return _Weight(tried, os.getpid(), _peak_mib())
 
 
 @dataclass(slots=True)
@@ -154,11 +199,9 @@ def _trace(number: int, steps: int) -> Trace:
 
 
 def _peak_mib() -> float:
-    """Most memory that this process had, and its workers, if each had as much as the largest of them."""
-    own, largest = (
-        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    return (own + cpus(None) * largest) / 1024
+    """Most memory that this process had; what `getrusage` says includes whoever began it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
 if __name__ == "__main__":
