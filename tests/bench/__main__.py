@@ -14,6 +14,7 @@ from tests.bench.loop import overhead, reaction, warm
 from tests.bench.page import page
 from tests.bench.policies import check
 from tests.bench.recorded import lags, table
+from tests.bench.regimes import regimes
 from tests.bench.replay import replay
 from tests.bench.scrape import scrape
 from tests.bench.tick import tick
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "replay": replay,
     "table": table,
     "lags": lags,
+    "regimes": regimes,
     "isolation": isolation,
     "recovery": recovery,
     "crash": crash,
