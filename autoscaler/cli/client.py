@@ -87,7 +87,8 @@ def ask_within(timeout_s: float, server: str, *path: str, **query: str | int) ->
         with opener.open(request, timeout=timeout_s) as answer:
             return json.loads(answer.read(_LONGEST_ANSWER))
     except HTTPError as error:
-        raise ServiceUnreachable(_sentence(error)) from error
+        with error:
+            raise ServiceUnreachable(_sentence(error)) from error
     except (URLError, OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise ServiceUnreachable(

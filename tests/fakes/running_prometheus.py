@@ -48,7 +48,8 @@ class RunningPrometheus:
             with opener.open(f"{self.url}/api/v1/{path}?{urlencode(query)}", timeout=20) as answer:
                 return json.load(answer)["data"]
         except HTTPError as error:
-            raise QueryFailed(error.read().decode()) from error
+            with error:
+                raise QueryFailed(error.read().decode()) from error
 
     def instant(self, expr: str, at_s: float) -> list[Series]:
         found = self.get("query", query=expr, time=at_s)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
 from tests.fakes.quick_policy import QUICK_POLICY
@@ -89,8 +89,12 @@ class RunningService:
         return self.process.wait(timeout=20)
 
     def get(self, path: str) -> Any:  # noqa: ANN401 - JSON
-        with build_opener(ProxyHandler({})).open(f"{self.server}{path}", timeout=10) as answer:
-            text = answer.read().decode()
+        try:
+            with build_opener(ProxyHandler({})).open(f"{self.server}{path}", timeout=10) as answer:
+                text = answer.read().decode()
+        except HTTPError as error:
+            error.close()
+            raise
         return json.loads(text) if "/api/" in path else text
 
     def wait_for_tick(self, *, timeout_s: float = 20) -> None:

@@ -16,8 +16,11 @@ RULES = SHIPPED / "vcpu-autoscaler.rules.yaml"
 
 def said(rules: Path, folder: Path, case: Case) -> list[str]:
     """What promtool has the alert say at the time; nothing: it does not fire."""
+    groups = yaml.safe_load(rules.read_text())["groups"]
     test = {
         "rule_files": [str(rules)],
+        # In any other order, as promtool 3 takes them unasked, alerts see recordings of a step before.
+        "group_eval_order": [group["name"] for group in groups],
         "evaluation_interval": case.step,
         "tests": [
             {

@@ -12,6 +12,7 @@ import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
@@ -93,7 +94,11 @@ class Crowd:
         idle = [socket.create_connection((host, int(port))) for _ in range(20)]
         for page in ("/metrics", "/api/v1/domains", "/api/v1/decisions", "/no/such/page"):
             with contextlib.suppress(OSError):
-                self.looks += len(build_opener(ProxyHandler({})).open(self._server + page).read()) > 0
+                try:
+                    with build_opener(ProxyHandler({})).open(self._server + page) as answer:
+                        self.looks += len(answer.read()) > 0
+                except HTTPError as refused:
+                    refused.close()
         for connection in idle:
             connection.close()
 
