@@ -27,7 +27,7 @@ from tests.bench.figures import Figure, figure
 from tests.bench.loop import CALM_VCPUS, HIGH_VCPUS, NEEDED, NO_BRAKE, calm_guest, load_step, watched
 from tests.fakes.quick_policy import QUICK_POLICY
 
-GUESTS, STEPS = 10, 4
+GUESTS, STEPS = 6, 4
 SIMULATED = 50
 CALM_S, HIGH_S = 40, 10
 TOLERANCE_S = 0.5
