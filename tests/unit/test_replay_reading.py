@@ -491,6 +491,13 @@ def test_a_folder_full_of_faults_ends_at_200(tmp_path: Path) -> None:
     assert len(error_of(tmp_path).splitlines()) == 201
 
 
+def test_a_last_line_without_an_end_is_taken_and_said(tmp_path: Path) -> None:
+    path = written(tmp_path, HEADER + GOOD.removesuffix("\n"))
+    found = read(path)
+    assert found.traces[0].demand_vcpus.tolist() == [1, 1]
+    assert found.repairs == (f"{path}: line 3, the last one, has no end, as of a file that was cut off",)
+
+
 def test_a_line_without_end_is_given_up_early(tmp_path: Path) -> None:
     path = written(tmp_path, packed(HEADER + GOOD + "9" * (8 << 20)))
 

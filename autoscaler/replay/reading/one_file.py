@@ -74,7 +74,7 @@ class FileReader:
     def _table(self, path: Path, first: bytes, file: BufferedIOBase) -> Table | None:
         if first == MAGIC:
             return read_parquet_table(path, self.problems)
-        return read_text_table(file, str(path), self.problems)
+        return read_text_table(file, str(path), self.problems, self.repairs)
 
     def _shape(self, path: Path, header: tuple[str, ...]) -> Shape | None:
         shape = recognise(header, str(path), self.forced, self.problems)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import BufferedIOBase
 
-    from autoscaler.replay.findings import Problems
+    from autoscaler.replay.findings import Problems, Repairs
 
 BLOCK_BYTES = 256 * 1024
 _CR_ALONE = "a line ends in a carriage return alone; end lines in LF, or in CR and LF"
@@ -26,9 +26,9 @@ _BOM = "\ufeff"
 _LINE_TOO_LONG = f"the line is longer than {BLOCK_BYTES} bytes, which no row is"
 
 
-def read_text_table(file: BufferedIOBase, place: str, problems: Problems) -> Table | None:
+def read_text_table(file: BufferedIOBase, place: str, problems: Problems, repairs: Repairs) -> Table | None:
     """Read a file's first line as its header, and the others when asked for; None: there is no header."""
-    blocks = _blocks(file, place, problems)
+    blocks = _blocks(file, place, problems, repairs)
     line, text = next(blocks, (1, ""))
     head, _, rest = text.partition("\n")
     header = _fields(place, line, [head.removeprefix(_BOM)], problems)
@@ -58,7 +58,9 @@ def _again(line: int, text: str, blocks: Iterator[tuple[int, str]]) -> Iterator[
     yield from blocks
 
 
-def _blocks(file: BufferedIOBase, place: str, problems: Problems) -> Iterator[tuple[int, str]]:
+def _blocks(
+    file: BufferedIOBase, place: str, problems: Problems, repairs: Repairs
+) -> Iterator[tuple[int, str]]:
     """Whole lines as text, with the number of the first; ends early where something is wrong."""
     line, rest = 1, b""
     while True:
@@ -80,6 +82,8 @@ def _blocks(file: BufferedIOBase, place: str, problems: Problems) -> Iterator[tu
             yield line, text
             line += whole.count(b"\n")
         if not read:
+            if whole:
+                repairs.note(place, f"line {line}, the last one, has no end, as of a file that was cut off")
             return
 
 
