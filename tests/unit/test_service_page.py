@@ -188,7 +188,9 @@ def test_a_page_that_is_fetched_between_two_looks_keeps_nothing_from_those_who_l
     with listening(site, f"/live?after={version}") as events:
         site.tick(domains=(replace(DOMAIN_SNAPSHOT, online=2),))
         site.client.get("/")
-        assert json.loads(next(events)[1])["cells"][f"d-{DOMAIN.uuid}"]["online"] == "2"
+        # Before it there may be a look that has the small pictures of the journal.
+        told = (json.loads(data)["cells"].get(f"d-{DOMAIN.uuid}", {}) for _, data in events)
+        assert next(cells["online"] for cells in told if "online" in cells) == "2"
 
 
 def test_the_page_of_a_domain_is_told_its_parts_and_that_it_is_gone(site: Site) -> None:
