@@ -20,7 +20,7 @@ import numpy as np
 
 from autoscaler.replay.ladder import Ladder, Runs
 from autoscaler.replay.prescribed import prescribed
-from autoscaler.replay.score import cost, slices_of
+from autoscaler.replay.score import slices_of
 from autoscaler.replay.slices import BAD, by_slice, left_undone, needed_vcpus, steps_of_slice
 
 if TYPE_CHECKING:
@@ -48,8 +48,6 @@ class Optimum:
     courses: tuple[Course, ...]
     bounds: tuple[float, ...]
     """What is proven of each domain: a course that keeps the promise costs at least so much."""
-    costs: tuple[float, ...]
-    """What the courses cost."""
 
 
 def every_slice_kept(traces: Sequence[Trace], sla: Sla, prices: Prices) -> Optimum:
@@ -88,9 +86,7 @@ class _Search:
         for _ in range(_MENDS):
             rows = [row for row in rows if self._mend(row, needs, found[row])]
             found |= self._find(rows, needs)
-        courses = tuple(found[row].course for row in range(len(self.traces)))
-        costs = tuple(cost(course, self.prices) for course in courses)
-        return Optimum(courses=courses, bounds=bounds, costs=costs)
+        return Optimum(courses=tuple(found[row].course for row in range(len(self.traces))), bounds=bounds)
 
     def _find(self, rows: Iterable[int], needs: Sequence[Levels]) -> dict[int, _Found]:
         traces, sla = self.traces, self.sla

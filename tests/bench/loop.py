@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import tempfile
 import threading
@@ -21,6 +20,7 @@ from autoscaler.service.daemon import Service
 from autoscaler.service.journal_reader import events
 from autoscaler.service.settings import HostLimits
 from tests.bench.figures import Figure, figure
+from tests.fakes.footprint import cpu_s, memory_mib
 from tests.fakes.quick_policy import QUICK_POLICY
 from tests.fakes.running_service import running_service
 
@@ -120,10 +120,10 @@ def overhead(say: Say) -> list[Figure]:
         process = service.process
         time.sleep(5)
         for run in range(OVERHEAD_RUNS):
-            before_s, started_s = _cpu_s(process.pid), time.monotonic()
+            before_s, started_s = cpu_s(process.pid), time.monotonic()
             time.sleep(OVERHEAD_RUN_S)
-            cpu_ratio.append((_cpu_s(process.pid) - before_s) / (time.monotonic() - started_s))
-            rss_mib.append(_rss_mib(process.pid))
+            cpu_ratio.append((cpu_s(process.pid) - before_s) / (time.monotonic() - started_s))
+            rss_mib.append(memory_mib(process.pid))
             say(
                 f"overhead {run + 1} of {OVERHEAD_RUNS}: {cpu_ratio[-1]:.2%} of a core, {rss_mib[-1]:.0f} MiB"
             )
@@ -181,13 +181,3 @@ def calm_guest(spec: GuestSpec, image: Image, folder: Path) -> Iterator[QemuGues
         guest.wait_up()
         guest.load(CALM_VCPUS)
         yield guest
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _rss_mib(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024

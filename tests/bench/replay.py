@@ -32,6 +32,7 @@ from autoscaler.service.rehearsal_processes import cpus, on_all_cpus
 from autoscaler.service.trial import Trial, TrialPart
 from tests.bench.compiled import REPO, compiled
 from tests.bench.figures import Figure, figure
+from tests.fakes.footprint import memory_mib
 
 DAY_S = 86400.0
 STEP_S = 10.0
@@ -136,7 +137,7 @@ def _replayed(traces: list[Trace], courses: str) -> Run:
     found = on_all_cpus([_Weighed(TrialPart(group, trial)) for group in groups], progress=progress)
     spent_s = time.perf_counter() - started_s
     # Of a process that did several parts the last says most. Alone, it is this one.
-    peaks_mib = {weight.process: weight.peak_mib for weight in found} | {os.getpid(): _peak_mib()}
+    peaks_mib = {weight.process: weight.peak_mib for weight in (*found, _weight([]))}
     return Run(spent_s, sum(peaks_mib.values()), courses)
 
 
@@ -160,8 +161,12 @@ class _Weighed:
         return self.part.domain_steps
 
     def run(self, progress: Callable[[int], None] | None = None) -> _Weight:
-        tried = self.part.run(progress)
-        return _Weight(tried, os.getpid(), _peak_mib())
+        return _weight(self.part.run(progress))
+
+
+def _weight(tried: list[Tried]) -> _Weight:
+    """Of this process; what `getrusage` says of its peak includes whoever began it."""
+    return _Weight(tried, os.getpid(), memory_mib(os.getpid(), "VmHWM"))
 
 
 @dataclass(slots=True)
@@ -196,12 +201,6 @@ def _trace(number: int, steps: int) -> Trace:
         maximum=max(2, ceil(2 * demand_vcpus.max())),
         recorded_s=STEP_S,
     )
-
-
-def _peak_mib() -> float:
-    """Most memory that this process had; what `getrusage` says includes whoever began it."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
 if __name__ == "__main__":

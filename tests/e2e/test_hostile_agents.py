@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.attacks import ATTACKS, SILENT
+from tests.fakes.footprint import memory_mib
 from tests.fakes.running_service import RunningService, running_service
 from tests.fakes.scripted_agent import ANY, Fault
 from tests.fakes.scripted_folder import FolderGuest
@@ -54,14 +55,10 @@ class Site:
             assert time.monotonic() < end_s, f"{name}: {self.errors(name)}\n{self.service.log.read_text()}"
             time.sleep(0.1)
 
-    def memory_mib(self, line: str) -> float:
-        status = Path(f"/proc/{self.service.process.pid}/status").read_text().splitlines()
-        return next(int(found.split()[1]) for found in status if found.startswith(f"{line}:")) / 1024
-
     def forget_peak(self) -> float:
         """Have the kernel note the highest memory use from now on; returns the use now, in MiB."""
         Path(f"/proc/{self.service.process.pid}/clear_refs").write_text("5")
-        return self.memory_mib("VmRSS")
+        return memory_mib(self.service.process.pid)
 
     def latest_s(self, since_s: float) -> float:
         """The longest that any honest guest was not sampled since then."""
@@ -106,7 +103,7 @@ def test_an_attack_costs_nobody_else_anything(site: Site, attack: str) -> None:
         site.wait_for_error(name, error)
         time.sleep(max(0.0, since_s + ATTACK_S - time.monotonic()))
 
-        assert site.memory_mib("VmHWM") - before_mib < MOST_MIB
+        assert memory_mib(site.service.process.pid, "VmHWM") - before_mib < MOST_MIB
         assert site.latest_s(since_s) < LATEST_S
         assert all(site.errors(guest.name) == {} for guest in site.honest)
     site.service.wait_gone(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from dataclasses import dataclass
@@ -29,6 +30,18 @@ def footprint(pid: int) -> Footprint:
         threads=int(found["Threads"]),
         descriptors=sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()),
     )
+
+
+def memory_mib(pid: int, line: str = "VmRSS") -> float:
+    """Resident memory of a process, or what another line of its status says, as VmHWM its peak; in MiB."""
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(found.split()[1]) for found in status if found.startswith(f"{line}:")) / 1024
+
+
+def cpu_s(pid: int) -> float:
+    """CPU time that a process has used, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def settled(pid: int, *, threads: int, descriptors: int, patience_s: float = 10.0) -> Footprint:

@@ -6,14 +6,13 @@ import cmath
 import contextlib
 import itertools
 import math
-import os
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from tests.fakes.footprint import cpu_s, memory_mib
 from tests.fakes.running_service import RunningService
 from tests.load.crowd import Crowd
 from tests.load.installed import Installed
@@ -59,14 +58,14 @@ def watch(at_work: Installed, crowd: Crowd, *, interval_s: float, ticks: int) ->
         pids["actuator"] = at_work.actuator.process.pid
     crowd.take_samplings()
     lateness_s = own_lateness(at_work.service)
-    before_s, began_s = {name: cpu_s_of(pid) for name, pid in pids.items()}, time.monotonic()
+    before_s, began_s = {name: cpu_s(pid) for name, pid in pids.items()}, time.monotonic()
     end_s = began_s + ticks * interval_s
     while (left_s := end_s - time.monotonic()) > 0:
         time.sleep(min(left_s, SCRAPE_EVERY_S))
         late_s = lateness_s()
     took_s = time.monotonic() - began_s
     costs = {
-        name: Cost(cpu_ratio=(cpu_s_of(pid) - before_s[name]) / took_s, memory_mib=memory_mib_of(pid))
+        name: Cost(cpu_ratio=(cpu_s(pid) - before_s[name]) / took_s, memory_mib=memory_mib(pid))
         for name, pid in pids.items()
     }
     in_time_ratio, seen_lateness_s, read_within_s = punctuality(
@@ -122,18 +121,6 @@ def sampled_ratio(service: RunningService, interval_s: float) -> Iterator[Callab
     finally:
         done.set()
         looking.join()
-
-
-def cpu_s_of(pid: int) -> float:
-    """CPU time that a process has used, in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_mib_of(pid: int) -> float:
-    """Resident memory of a process, in MiB."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 
 
 def _lateness(service: RunningService) -> dict[float, float]:

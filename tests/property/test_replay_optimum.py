@@ -89,4 +89,4 @@ def test_the_course_that_keeps_every_slice_keeps_it_with_what_the_others_leave_u
     trace = trace_of(demand, maximum=12)
     optimum = every_slice_kept([trace], SLA, cost_of)
     assert BAD not in slices_of(optimum.courses[0], SLA)
-    assert optimum.costs[0] >= optimum.bounds[0] - 1e-6
+    assert cost(optimum.courses[0], cost_of) >= optimum.bounds[0] - 1e-6

@@ -21,9 +21,6 @@ Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Vcpus = npt.NDArray[np.int64]
 
-ROUNDING = 1e-9
-"""Keeps a quotient that is whole but for its last bit from being rounded up to the next vCPU."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:

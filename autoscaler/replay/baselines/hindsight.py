@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from autoscaler.replay.baselines.baseline import ROUNDING
+from autoscaler.core.rounding import ROUNDING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

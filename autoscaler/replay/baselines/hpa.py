@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from autoscaler.replay.baselines.baseline import ROUNDING, Poll
+from autoscaler.core.rounding import ROUNDING
+from autoscaler.replay.baselines.baseline import Poll
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
