@@ -270,10 +270,10 @@ def test_a_daemon_that_stops_answering_leaves_a_write_unknown_and_a_read_unavail
 
 @contextlib.contextmanager
 def saved_slowly(daemon: LibvirtDaemon, guest: Guest) -> Iterator[None]:
-    """Have a guest's memory dumped while it runs, by a reader that takes nothing yet."""
+    """Have a guest's memory dumped, to a reader that takes nothing yet."""
     pipe = daemon.folder / "lib" / f"{guest.name}.dump"
     os.mkfifo(pipe)
-    command = ("virsh", "-c", daemon.uri, "dump", "--live", guest.name, f"/var/lib/libvirt/{pipe.name}")
+    command = ("virsh", "-c", daemon.uri, "dump", guest.name, f"/var/lib/libvirt/{pipe.name}")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as dump:
         reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
         try:

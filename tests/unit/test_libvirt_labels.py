@@ -35,6 +35,8 @@ class Domain:
         self.others = ""
         """What others wrote into its description."""
         self.undescribed: libvirt.libvirtError | None = None
+        self.describes = threading.Event()
+        self.describes.set()
         self.answers = threading.Event()
         self.answers.set()
         self.error: libvirt.libvirtError | None = None
@@ -55,6 +57,7 @@ class Domain:
     def XMLDesc(self, flags: int) -> str:  # noqa: N802 - libvirt's name
         assert flags == 0
         self.described += 1
+        self.describes.wait(10)
         if self.undescribed is not None:
             raise self.undescribed
         return f"<domain><name>{self._name}</name>{self.others}</domain>"
@@ -63,12 +66,13 @@ class Domain:
         assert (kind, uri) == (libvirt.VIR_DOMAIN_METADATA_ELEMENT, "urn:vcpu-autoscaler:1")
         assert flags == libvirt.VIR_DOMAIN_AFFECT_LIVE
         self.asked += 1
+        text = self.text
         self.answers.wait(10)
         if self.error is not None:
             raise self.error
-        if self.text is None:
+        if text is None:
             raise failure(libvirt.VIR_ERR_NO_DOMAIN_METADATA)
-        return self.text
+        return text
 
 
 def failure(code: int, text: str = "as libvirt words it") -> libvirt.libvirtError:
@@ -95,6 +99,7 @@ def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[Domain]:
     domain.answers.clear()
     yield domain
     domain.answers.set()
+    domain.describes.set()
 
 
 def seen(labels: DomainLabels, *domains: Domain, now_s: float = 0.0) -> dict[str, dict[str, str]]:
@@ -186,6 +191,23 @@ def test_a_domain_that_does_not_answer_holds_up_one_sweep_for_its_patience_and_i
     hung.answers.set()
     soon(labels, hung, GOLD_LABELS)
     assert labels.troubles == {}
+
+
+def test_a_description_that_is_waited_for_keeps_no_other_domain_from_being_shown_or_changed(
+    labels: DomainLabels, hung: Domain
+) -> None:
+    hung.answers.set()
+    hung.describes.clear()
+    other = Domain("other", GOLD)
+    assert seen(labels, hung, other) == {}
+    assert list(labels.troubles) == ["hung", "other"]
+    assert seen(labels, hung, other) == {"other": GOLD_LABELS}
+    other.text = None
+    labels.changed()
+    assert seen(labels, hung, other) == {"other": {}}
+    assert (hung.described, other.described) == (1, 2)
+    hung.describes.set()
+    soon(labels, hung, GOLD_LABELS)
 
 
 def test_what_was_known_stands_while_a_domain_does_not_answer(labels: DomainLabels, hung: Domain) -> None:

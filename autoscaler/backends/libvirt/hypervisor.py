@@ -12,7 +12,7 @@ libvirt would ask for the right to edit the stored configuration as well.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from autoscaler.backends.libvirt.acpi_feed import AcpiFeed
 from autoscaler.backends.libvirt.binding import libvirt
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from autoscaler.core.model import DomainEvent, DomainId, DomainView
     from autoscaler.core.owner import Owner
     from autoscaler.ports import Clock
+
+_T = TypeVar("_T")
 
 _GROUPS = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_VCPU
 _FLAGS = (
@@ -94,7 +96,7 @@ class LibvirtHypervisor:
         return self._label
 
     def domains(self) -> Sequence[DomainView]:
-        """Every active domain, in one call to libvirt, and calls for the jobs of all and labels that are due.
+        """Every active domain, in two calls to libvirt, and calls for all jobs and for labels that are due.
 
         Raises:
             BackendUnavailable: the connection is down; it is tried anew at a later call, within 1 s.
@@ -105,9 +107,10 @@ class LibvirtHypervisor:
         try:
             # Before they are counted: what is newer than these views may not be in them.
             at_s = self._clock.monotonic_s()
-            records = self._statistics()
+            # And before the statistics: these wait for a QEMU that hangs, and its description for them.
+            labels = self._labels.of(self._soon(self._list), now_s=at_s)
+            records = self._soon(self._ask)
             domains = [domain for domain, _ in records]
-            labels = self._labels.of(domains, now_s=at_s)
             # A domain whose QEMU hangs would be waited for once more, and the connection may be in use.
             waits = self._late.out or self._labels.waits
             views = self._views.sweep(
@@ -220,10 +223,11 @@ class LibvirtHypervisor:
         self._writers.close()
         self._asides.close()
 
-    def _statistics(self) -> Sequence[tuple[libvirt.virDomain, Mapping[str, int]]]:
+    def _soon(self, call: Callable[[], _T]) -> _T:
+        """Call on the reader's connection, and once more on another where that takes too long."""
         for patience_s in SWEEP_PATIENCE_S:
             try:
-                return self._late.run(self._ask, patience_s=patience_s)
+                return self._late.run(call, patience_s=patience_s)
             except TimeoutError:
                 self._reader.leave()
         raise BackendUnavailable(
@@ -231,6 +235,11 @@ class LibvirtHypervisor:
             f"either its daemon is stuck, or the QEMU of several domains is; "
             f"`{virsh(self._uri, 'domstats', '--vcpu', 'DOMAIN', '--nowait')}` tells which"
         )
+
+    def _list(self) -> Sequence[libvirt.virDomain]:
+        domains: Sequence[libvirt.virDomain]
+        domains = self._reader.connection().listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+        return domains
 
     def _ask(self) -> Sequence[tuple[libvirt.virDomain, Mapping[str, int]]]:
         records: Sequence[tuple[libvirt.virDomain, Mapping[str, int]]]

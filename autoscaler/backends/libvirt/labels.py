@@ -4,12 +4,13 @@ A domain's are asked for when it is first seen, when libvirt tells that its meta
 about once in `REREAD_S`, since an event can be lost. Each sweep asks for those that are due, and waits for
 them no longer than `PATIENCE_S`; what was not answered is due at the next. Who runs a domain is written when
 it is made: its description is asked for when it is first seen and when libvirt tells that its metadata
-changed.
+changed. libvirt reads labels at once; for a description it waits until no other call asks the domain's QEMU,
+from some release on (seen in 11.3, not in 9.0), which is for ever where that hangs.
 
 Invariants: a domain whose labels or description were never heard is not shown, since nobody may have to
 govern it; one whose labels are late keeps those it had; one whose labels are unfit is taken to have opted
 out, and the log says so once.
-No more than one call is out, beside those of the sweeps themselves.
+No more than one call for labels is out, and `_PLACES` for descriptions.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from autoscaler.core.named import Named
 from autoscaler.core.policy import OPT_OUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from autoscaler.backends.libvirt.description import Described
 
@@ -43,6 +44,8 @@ REREAD_S = 60.0
 PATIENCE_S = 0.5
 _OPTED_OUT: Mapping[str, str] = MappingProxyType(dict([OPT_OUT]))
 """What stands for labels that cannot be read: an opt-out may be among them."""
+_PLACES = 4
+"""Descriptions that may be awaited at once; each is that of another domain."""
 _MOST_TOLD = 4
 """Different faults of one domain that are logged; whoever can write labels must not be able to fill a log."""
 
@@ -60,6 +63,8 @@ class _Known:
     described: Described | None = None
     """What its description says; None: never heard."""
     description_due: bool = True
+    description_awaited: bool = False
+    """Whether a call for it is out."""
     failure: str = ""
     """What libvirt said when it was asked last and could not tell."""
     told: set[str] = field(default_factory=set)
@@ -81,7 +86,8 @@ class DomainLabels:
     def __init__(self, uri: str) -> None:
         """Start with no domain seen."""
         self._uri = uri
-        self._late = LateCalls(1)
+        self._labelling = LateCalls(1)
+        self._describing = LateCalls(_PLACES)
         self._sweeping = threading.Lock()
         self._known: Mapping[str, _Known] = MappingProxyType({})
         """By UUID; replaced whole."""
@@ -103,9 +109,13 @@ class DomainLabels:
         with self._sweeping:
             followed = self._follow(domains)
             self._give_turns(now_s)
-            due = [(domain, known) for domain, known in followed if known.due]
-            if due:
-                self._read(due)
+            _ask(self._labelling, _label, [(domain, known) for domain, known in followed if known.due])
+            undescribed = [
+                (domain, known)
+                for domain, known in followed
+                if known.description_due and not known.description_awaited
+            ]
+            _ask(self._describing, _describe, undescribed)
             return {
                 uuid: known.labels
                 for uuid, known in self._known.items()
@@ -120,7 +130,7 @@ class DomainLabels:
     @property
     def waits(self) -> bool:
         """Whether a call is out that has not come back in time."""
-        return self._late.out > 0
+        return self._labelling.out > 0 or self._describing.out > 0
 
     @property
     def troubles(self) -> Mapping[str, str]:
@@ -162,32 +172,58 @@ class DomainLabels:
         while True:
             yield from tuple(self._known.values())
 
-    def _read(self, due: Sequence[tuple[libvirt.virDomain, _Known]]) -> None:
-        given_up = threading.Event()
-        try:
-            self._late.run(partial(_read_each, due, given_up), patience_s=PATIENCE_S)
-        except TimeoutError:
-            given_up.set()
+
+def _ask(
+    late: LateCalls,
+    ask: Callable[[libvirt.virDomain, _Known], None],
+    due: Sequence[tuple[libvirt.virDomain, _Known]],
+) -> None:
+    if not due:
+        return
+    given_up = threading.Event()
+    try:
+        late.run(partial(_ask_each, ask, due, given_up), patience_s=PATIENCE_S)
+    except TimeoutError:
+        given_up.set()
 
 
-def _read_each(due: Sequence[tuple[libvirt.virDomain, _Known]], given_up: threading.Event) -> None:
+def _ask_each(
+    ask: Callable[[libvirt.virDomain, _Known], None],
+    due: Sequence[tuple[libvirt.virDomain, _Known]],
+    given_up: threading.Event,
+) -> None:
     for domain, known in due:
         if given_up.is_set():
             return
-        # Before it is read: a change meanwhile makes it due again.
-        known.due = False
         try:
-            known.labels = _labels(domain, known)
-            if known.description_due:
-                known.description_due = False
-                known.described = read_description(domain)
-        except ValueError as fault:
-            known.failure, known.description_due = str(fault), True
+            ask(domain, known)
         except libvirt.libvirtError as error:
             known.failure = said(error)
-            known.changed()
             if not is_alive(domain.connect()):
                 return
+
+
+def _label(domain: libvirt.virDomain, known: _Known) -> None:
+    # Before it is read: a change meanwhile makes it due again.
+    known.due = False
+    try:
+        known.labels = _labels(domain, known)
+    except libvirt.libvirtError:
+        known.due = True
+        raise
+
+
+def _describe(domain: libvirt.virDomain, known: _Known) -> None:
+    known.description_due, known.description_awaited = False, True
+    try:
+        known.described = read_description(domain)
+    except ValueError as fault:
+        known.failure, known.description_due = str(fault), True
+    except libvirt.libvirtError:
+        known.description_due = True
+        raise
+    finally:
+        known.description_awaited = False
 
 
 def _labels(domain: libvirt.virDomain, known: _Known) -> Mapping[str, str]:
