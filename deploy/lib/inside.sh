@@ -36,9 +36,8 @@ for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
 done
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 export VCPU_AUTOSCALER_CACHE=/var/cache/vcpu-autoscaler
-# Not by chroot: to enter the namespaces of a process is to have the root of its mount namespace, and the tests enter
-# those of machines that they boot in here.
+# Moved, not only entered: to enter the namespaces of a process is to have the root of its mount namespace, and the
+# tests enter those of machines that they boot in here.
 cd "$root"
-pivot_root . mnt
-umount -l /mnt
-exec sh "/srv/checkout/$script" "$@"
+mount --move . /
+exec chroot . sh "/srv/checkout/$script" "$@"

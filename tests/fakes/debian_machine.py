@@ -73,9 +73,8 @@ unset PYTHONPYCACHEPREFIX # a folder of the tests, which the machine's own Pytho
 chroot . apt-get -qq update
 chroot . sh -c "apt-get -qq -y --no-install-recommends install systemd-sysv $names /tmp/packages/*.deb"
 # systemd makes mount namespaces of its services, which it cannot in a root that is not that of its own one.
-pivot_root . mnt
-umount -l /mnt
-exec unshare --net env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+mount --move . /
+exec unshare --net chroot . env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     /lib/systemd/systemd --log-target=journal
 """
 
