@@ -69,7 +69,6 @@ for package; do
     esac
 done
 export DEBIAN_FRONTEND=noninteractive
-unset PYTHONPYCACHEPREFIX # a folder of the tests, which the machine's own Python would make in it
 chroot . apt-get -qq update
 chroot . sh -c "apt-get -qq -y --no-install-recommends install systemd-sysv $names /tmp/packages/*.deb"
 # systemd makes mount namespaces of its services, which it cannot in a root that is not that of its own one.
@@ -98,7 +97,8 @@ class DebianMachine:
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 ("sh", "-c", _BOOT, "machine.sh", PROJECT, release, self._group, over, *packages),
-                env={**os.environ, "inside": _INSIDE},
+                env=_handed_on("PATH", "HOME", "VCPU_AUTOSCALER_CACHE", "XDG_CACHE_HOME")
+                | {"inside": _INSIDE},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -121,12 +121,7 @@ class DebianMachine:
     def run_online(self, *command: str) -> None:
         """The same in the host's network, with what the host's pip goes by."""
         enter = ("nsenter", f"--target={self._first}", *(word for word in _ALL if word != "--net"), "--")
-        known = {
-            name: value
-            for name, value in os.environ.items()
-            if name.startswith("PIP_") or name.lower().endswith("_proxy")
-        }
-        _done((*enter, *command), known, 5 * PATIENCE_S, check=True)
+        _done((*enter, *command), _handed_on(), 5 * PATIENCE_S, check=True)
 
     def say(self, *command: str, check: bool = True) -> str:
         """What a command prints."""
@@ -173,6 +168,15 @@ class DebianMachine:
                     if state in {"running", "degraded"}:
                         return int(child)
             time.sleep(0.1)
+
+
+def _handed_on(*names: str) -> dict[str, str]:
+    """These variables of the tests, and those by which apt and pip find the network."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in names or name.startswith("PIP_") or name.lower().endswith("_proxy")
+    }
 
 
 def _done(
