@@ -109,6 +109,8 @@ class LibvirtHypervisor:
             at_s = self._clock.monotonic_s()
             # And before the statistics: these wait for a QEMU that hangs, and its description for them.
             labels = self._labels.of(self._soon(self._list), now_s=at_s)
+            if self._labels.waits:
+                self._reader.leave()
             records = self._soon(self._ask)
             domains = [domain for domain, _ in records]
             # A domain whose QEMU hangs would be waited for once more, and the connection may be in use.

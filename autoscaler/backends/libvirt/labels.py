@@ -109,13 +109,15 @@ class DomainLabels:
         with self._sweeping:
             followed = self._follow(domains)
             self._give_turns(now_s)
-            _ask(self._labelling, _label, [(domain, known) for domain, known in followed if known.due])
-            undescribed = [
-                (domain, known)
-                for domain, known in followed
-                if known.description_due and not known.description_awaited
-            ]
-            _ask(self._describing, _describe, undescribed)
+            due = [(domain, known) for domain, known in followed if known.due]
+            # Else the connection that these domains are of is in use.
+            if _ask(self._labelling, _label, due):
+                undescribed = [
+                    (domain, known)
+                    for domain, known in followed
+                    if known.description_due and not known.description_awaited
+                ]
+                _ask(self._describing, _describe, undescribed)
             return {
                 uuid: known.labels
                 for uuid, known in self._known.items()
@@ -177,14 +179,17 @@ def _ask(
     late: LateCalls,
     ask: Callable[[libvirt.virDomain, _Known], None],
     due: Sequence[tuple[libvirt.virDomain, _Known]],
-) -> None:
+) -> bool:
+    """Ask for what is due, and tell whether no call is left out."""
     if not due:
-        return
+        return late.out == 0
     given_up = threading.Event()
     try:
         late.run(partial(_ask_each, ask, due, given_up), patience_s=PATIENCE_S)
     except TimeoutError:
         given_up.set()
+        return False
+    return True
 
 
 def _ask_each(
