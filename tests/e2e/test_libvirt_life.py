@@ -162,6 +162,7 @@ def test_a_domain_whose_qemu_dies_is_gone_and_one_that_is_started_again_is_serve
     hypervisor.subscribe(heard.append)
     domain, id_ = started(administrator, "killed")
     hypervisor.plug(id_, expect=1, target=2)
+    assert view_of(hypervisor, id_).plugged == 2  # events are heard from the first look on
     daemon.end_guest("killed")
     until(lambda: id_ not in {view.id for view in hypervisor.domains()})
     until(lambda: any(event.domain == id_ and event.kind is DomainEventKind.STOPPED for event in heard))
