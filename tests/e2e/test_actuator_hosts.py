@@ -29,6 +29,8 @@ from tests.fakes.scripted_qmp import ScriptedQmp
 
 pytest.importorskip("libvirt")
 
+MOST_OF_A_SERVICE = 193
+"""Requests that a service has out at most."""
 MORE_THAN_ITS_SHARE = MOST_AT_ONCE + 100
 SOON_S = 2.0
 END_S = 6.0
@@ -41,6 +43,15 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture
+def actuator(folder: Path) -> Iterator[RunningActuator]:
+    """One that does not run yet."""
+    actuator = RunningActuator(folder)
+    yield actuator
+    if actuator.runs:
+        actuator.stop(signal.SIGKILL)
+
+
 def client_of(actuator: RunningActuator, refusals: list[Refusal]) -> ActuatorClient:
     return ActuatorClient(actuator.socket, asked=lambda *_: None, refused=refusals.append)
 
@@ -51,11 +62,12 @@ def ask_for_ever(client: ActuatorClient, host: str) -> None:
         client.read(Reading.VCPUS, host=host, uuid=str(uuid4()))
 
 
-def test_requests_without_end_for_a_hung_host_delay_no_change_of_another(folder: Path) -> None:
+def test_requests_without_end_for_a_hung_host_delay_no_change_of_another(
+    actuator: RunningActuator, folder: Path
+) -> None:
     home = folder / "guests" / "web"
     home.mkdir(parents=True)
     connection, refusals = QmpFolderConnection(folder / "guests"), list[Refusal]()
-    actuator = RunningActuator(folder)
     with (
         hung_daemon(folder / "hung.sock") as uri,
         ScriptedQmp(path=home / "qmp.sock", uuid=str(uuid4()), plugged_at_boot=2, maximum=8) as qemu,
@@ -87,10 +99,30 @@ def test_requests_without_end_for_a_hung_host_delay_no_change_of_another(folder:
         assert actuator.stop() == 0
 
 
-def test_an_actuator_that_is_stopped_while_it_opens_connections_to_hung_hosts_ends_in_a_few_seconds(
-    folder: Path,
+def test_requests_that_come_while_the_actuator_gets_no_cpu_are_answered_once_it_does(
+    actuator: RunningActuator, folder: Path
 ) -> None:
-    actuator = RunningActuator(folder)
+    connection, answers = QmpFolderConnection(folder), list[object]()
+    actuator.allow(EVERYTHING, connections=[connection])
+    actuator.start()
+    client = client_of(actuator, [])
+    threads = [
+        threading.Thread(target=lambda: answers.append(client.read(Reading.DOMAINS, host=connection.label)))
+        for _ in range(MOST_OF_A_SERVICE)
+    ]
+    actuator.process.send_signal(signal.SIGSTOP)
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    actuator.process.send_signal(signal.SIGCONT)
+    for thread in threads:
+        thread.join()
+    assert len(answers) == MOST_OF_A_SERVICE
+
+
+def test_an_actuator_that_is_stopped_while_it_opens_connections_to_hung_hosts_ends_in_a_few_seconds(
+    actuator: RunningActuator, folder: Path
+) -> None:
     with hung_daemon(folder / "one.sock") as one, hung_daemon(folder / "other.sock") as other:
         actuator.allow(EVERYTHING, connections=[LibvirtConnection(one), LibvirtConnection(other)])
         actuator.start()
@@ -109,8 +141,9 @@ def test_an_actuator_that_is_stopped_while_it_opens_connections_to_hung_hosts_en
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a private libvirtd needs root")
-def test_an_actuator_that_is_stopped_while_its_libvirtd_hangs_ends_in_a_few_seconds(folder: Path) -> None:
-    actuator = RunningActuator(folder)
+def test_an_actuator_that_is_stopped_while_its_libvirtd_hangs_ends_in_a_few_seconds(
+    actuator: RunningActuator,
+) -> None:
     with passing_libvirt_daemon() as daemon:
         actuator.allow(EVERYTHING, connections=[LibvirtConnection(daemon.uri)])
         actuator.start()
