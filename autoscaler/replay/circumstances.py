@@ -181,15 +181,15 @@ class Chances:
         """Which samples do not come, of those at the ends of so many steps: runs of geometric length."""
         ratio, in_a_row = self._circumstances.missing_ratio, self._circumstances.missing_in_a_row
         missing = np.zeros(steps, dtype=np.bool_)
-        if not ratio:
+        begins = 1 / (in_a_row * (1 - ratio) / ratio) if ratio else 0.0
+        if not begins:  # or so rare that no number tells it from never
             return missing
         generator = self._generator("missing")
-        between = in_a_row * (1 - ratio) / ratio
-        step = int(generator.geometric(1 / between)) - 1
+        step = int(generator.geometric(begins)) - 1
         while step < steps:
             length = int(generator.geometric(1 / in_a_row))
             missing[step : step + length] = True
-            step += length + int(generator.geometric(1 / between))
+            step += length + int(generator.geometric(begins))
         return missing
 
     def _happens(self, stream: str, ratio: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from autoscaler.core.policy import Match, Policy, PolicySet
@@ -84,6 +84,7 @@ def test_no_guest_feels_another(
 
 
 @settings(max_examples=25)
+@example(levels=[(1.0, 9)], lag_s=0.0, missing_ratio=5e-324, seed=0)
 @given(
     st.lists(
         st.tuples(st.one_of(st.floats(0.0, 8.0), st.just(float("nan"))), st.integers(1, 30)),
