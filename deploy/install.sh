@@ -76,7 +76,8 @@ install_service() {
     mv "$work$home" "$destdir$home"
     rm -rf "$destdir$home.old"
     mkdir -p "$destdir$prefix"
-    cp -R --remove-destination "$work$prefix/." "$destdir$prefix"
+    remove_files # what only the other version has would stay
+    cp -R "$work$prefix/." "$destdir$prefix"
     close_cache
     trap - INT TERM
     if [ -n "$destdir" ] || ! command -v systemd-sysusers >/dev/null; then
@@ -122,14 +123,8 @@ uninstall_service() {
         systemctl disable --now $units
         rm -rf /run/vcpu-autoscaler-bounds # which outlives the unit that made it
     fi
-    rm -rf "$destdir$home" "$destdir$prefix/share/vcpu-autoscaler" "$destdir$prefix/share/doc/vcpu-autoscaler"
-    for file in bin/autoscaler bin/autoscaler-actuator lib/systemd/system/vcpu-autoscaler.service lib/systemd/system/autoscaler.slice \
-        lib/systemd/system/vcpu-autoscaler-actuator.service lib/systemd/system/vcpu-autoscaler-bounds.service \
-        lib/systemd/system/vcpu-autoscaler-bounds.path \
-        lib/sysusers.d/vcpu-autoscaler.conf lib/tmpfiles.d/vcpu-autoscaler.conf \
-        share/man/man8/autoscaler.8 share/man/man8/vcpu-autoscaler.8 share/man/man5/vcpu-autoscaler.yaml.5; do
-        rm -f "$destdir$prefix/$file"
-    done
+    rm -rf "$destdir$home"
+    remove_files
     if runs_systemd; then
         systemctl daemon-reload
     fi
@@ -139,6 +134,22 @@ uninstall_service() {
         if [ -z "$destdir" ] && getent passwd "$user" >/dev/null; then
             userdel "$user"
         fi
+        # Which outlives its user where an administrator added somebody.
+        if [ -z "$destdir" ] && getent group "$user" >/dev/null; then
+            groupdel "$user"
+        fi
+    done
+}
+
+# Of any version, all that was laid out beside its Python environment.
+remove_files() {
+    rm -rf "$destdir$prefix/share/vcpu-autoscaler" "$destdir$prefix/share/doc/vcpu-autoscaler"
+    for file in bin/autoscaler bin/autoscaler-actuator lib/systemd/system/vcpu-autoscaler.service lib/systemd/system/autoscaler.slice \
+        lib/systemd/system/vcpu-autoscaler-actuator.service lib/systemd/system/vcpu-autoscaler-bounds.service \
+        lib/systemd/system/vcpu-autoscaler-bounds.path \
+        lib/sysusers.d/vcpu-autoscaler.conf lib/tmpfiles.d/vcpu-autoscaler.conf \
+        share/man/man8/autoscaler.8 share/man/man8/vcpu-autoscaler.8 share/man/man5/vcpu-autoscaler.yaml.5; do
+        rm -f "$destdir$prefix/$file"
     done
 }
 

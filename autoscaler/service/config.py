@@ -4,6 +4,7 @@ Read by the same strict reader as policies, with the same guarantee: every fault
 line and column.
 """
 
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -223,5 +224,9 @@ def _unasked(config: Config, document: Document) -> Iterator[Problem]:
 def _readable(path: Path, config: Config, document: Document) -> Iterator[Problem]:
     with suppress(OSError):
         if config.webhook is not None and path.stat().st_mode & stat.S_IROTH:
-            message = "everybody on this host can read this address, and a secret in it: `chmod o-r` the file"
+            file = shlex.quote(str(path))
+            message = (
+                "everybody on this host can read this address, and a secret in it: "
+                f"`chgrp vcpu-autoscaler {file} && chmod 640 {file}` leaves it to the service as installed"
+            )
             yield document.problem(("webhook", "url"), message)

@@ -83,11 +83,15 @@ def test_configuration_and_state_outlive_another_version_and_removal_and_only_pu
     (system / OBSERVE).unlink()
     (system / STATE).mkdir(parents=True)
     (system / STATE / "journal.sqlite").touch()
-    stale = system / "opt/vcpu-autoscaler/lib/left-by-an-older-version"
-    stale.touch()
+    stale = [
+        system / folder / "of-another-version"
+        for folder in ("opt/vcpu-autoscaler/lib", "usr/local/share/doc/vcpu-autoscaler/policies")
+    ]
+    for file in stale:
+        file.touch()
     install(system, "--without-libvirt")
     assert asked(system, "--version").startswith("autoscaler ")
-    assert not stale.exists()
+    assert not [file for file in stale if file.exists()]
     assert (system / CONFIG).read_text().endswith(NOTE)
     assert NOTE not in (system / f"{CONFIG}.new").read_text()
     assert not (system / OBSERVE).exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -11,7 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from autoscaler.backends.actuator.client import ActuatorClient
+from autoscaler.backends.actuator.guests import ActuatedGuests
+from autoscaler.backends.actuator.hypervisor import ActuatedLibvirt
+from autoscaler.backends.connection import LibvirtConnection
+from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
+from autoscaler.errors import AgentAbsent, Denied, DomainBusy
 from tests.fakes.libvirt_daemon import LibvirtDaemon, running
+from tests.fakes.libvirt_domains import RealClock
+from tests.fakes.running_actuator import EVERYTHING, RunningActuator
 
 RULE = Path(__file__).parents[2] / "deploy" / "polkit" / "50-vcpu-autoscaler.rules"
 ACTUATOR, OTHER = "nobody", "daemon"
@@ -52,13 +61,7 @@ DOMAIN = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>64</memory
 <devices><channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
 <memballoon model='none'/></devices></domain>"""
 
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="a libvirtd of its own needs root"),
-    pytest.mark.skipif(
-        not POLKITD or not shutil.which("dbus-daemon") or not shutil.which("qemu-system-x86_64"),
-        reason="needs polkitd, dbus-daemon and QEMU: apt install polkitd dbus-daemon qemu-system-x86",
-    ),
-]
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a libvirtd of its own needs root")
 
 
 def actions() -> str:
@@ -79,6 +82,10 @@ class Libvirt:
     def __init__(self, daemon: LibvirtDaemon) -> None:
         self._daemon = daemon
 
+    @property
+    def uri(self) -> str:
+        return self._daemon.uri
+
     def asked(self, user: str, *words: str) -> subprocess.CompletedProcess[str]:
         become = () if user == "root" else ("setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups")
         command = (*become, "env", "HOME=/nonexistent", "virsh", "-q", "-c", self._daemon.uri, *words)
@@ -94,6 +101,7 @@ class Libvirt:
 
 @pytest.fixture(scope="module")
 def libvirt() -> Iterator[Libvirt]:
+    assert POLKITD, "polkitd is not installed: sh deploy/test.sh gets it"
     folder = Path(tempfile.mkdtemp(prefix="pk-"))
     folder.chmod(0o755)
     home = folder / "polkit"
@@ -196,6 +204,43 @@ def test_what_the_rule_allows_reaches_qemus_own_monitor(libvirt: Libvirt) -> Non
 
     assert (said.returncode, "running" in said.stdout) == (0, True), "libvirt has no smaller right for a vCPU"
     assert libvirt.denied(ACTUATOR, "qemu-monitor-command", "db-1", "--hmp", "info status")
+
+
+@pytest.fixture
+def actuator(libvirt: Libvirt) -> Iterator[RunningActuator]:
+    """The actuator as that user, with bounds that allow all; the right to read is for the tests' Python."""
+    folder = Path(tempfile.mkdtemp(prefix="act-"))
+    shutil.chown(folder, ACTUATOR, "nogroup")
+    rights = ("--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search")
+    become = ("setpriv", f"--reuid={ACTUATOR}", "--regid=nogroup", "--clear-groups", *rights)
+    actuator = RunningActuator(folder, prefix=become)
+    actuator.allow(EVERYTHING, connections=[LibvirtConnection(libvirt.uri)])
+    actuator.start()
+    yield actuator
+    actuator.stop()
+    shutil.rmtree(folder)
+
+
+def test_the_actuator_itself_needs_no_more_than_the_rule_allows(
+    libvirt: Libvirt, actuator: RunningActuator
+) -> None:
+    client = ActuatorClient(actuator.socket, asked=lambda *_: None, refused=lambda _: None)
+    reader = LibvirtHypervisor(libvirt.uri, clock=RealClock())
+    with contextlib.closing(ActuatedLibvirt(reader, client)) as hypervisor:
+        views = {view.name: view for view in hypervisor.domains()}
+        named, other = views["shop.1"], views["db-1"]
+
+        hypervisor.plug(named.id, expect=named.plugged, target=named.plugged + 1)
+        assert libvirt.plugged("shop.1") == named.plugged + 1
+        with pytest.raises(DomainBusy, match="does not listen to ACPI"):  # it has no system
+            hypervisor.unplug(named.id, expect=named.plugged + 1, target=named.plugged)
+        with pytest.raises(AgentAbsent):
+            ActuatedGuests(client).vcpus(named.id)
+
+        with pytest.raises(Denied, match="access denied"):
+            hypervisor.plug(other.id, expect=1, target=2)
+        assert libvirt.plugged("db-1") == 1
+    assert "Traceback" not in actuator.said()
 
 
 def test_another_user_is_refused_what_the_actuator_may(libvirt: Libvirt) -> None:

@@ -37,13 +37,17 @@ def shown(machine: DebianMachine, name: str, unit: str = UNIT) -> str:
 
 def left_of_it(machine: DebianMachine) -> set[str]:
     """Every file with the service's name, but what dpkg keeps for itself, libvirt of a guest of the lab that
-    runs, and the root for its next run.
+    runs, and the root for its next run; and every user and group.
     """
     kept = ("/var/lib/dpkg/", "/var/lib/libvirt/", "/var/cache/")
     found = machine.say(
         *("find", "/", "/run", "-xdev", "-path", "/proc", "-prune", "-o", "-name", "*autoscaler*", "-print")
     )
-    return {path for path in found.splitlines() if not path.startswith(kept)}
+    known = machine.say("cat", "/etc/passwd", "/etc/group").splitlines()
+    names = {entry.partition(":")[0] for entry in known}
+    return {path for path in found.splitlines() if not path.startswith(kept)} | {
+        name for name in names if "autoscaler" in name
+    }
 
 
 def wait_active(machine: DebianMachine, *, but_process: str = "0", patience_s: float = 60) -> None:

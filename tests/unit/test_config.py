@@ -379,7 +379,7 @@ def test_an_address_that_everybody_on_the_host_can_read_is_warned_of(tmp_path: P
     path.chmod(0o644)
     (warning,) = load_config(path).warnings
     assert (warning.line, warning.column) == (3, 16)
-    assert "chmod o-r" in warning.message
+    assert f"`chgrp vcpu-autoscaler {path} && chmod 640 {path}`" in warning.message
     path.chmod(0o640)
     assert load_config(path).warnings == ()
 

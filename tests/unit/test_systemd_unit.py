@@ -57,6 +57,18 @@ def test_the_exposure_is_as_low_as_promised(security: str) -> None:
     assert float(found[1]) <= MOST_EXPOSURE
 
 
+def test_the_slice_guarantees_what_its_services_are_guaranteed_and_all_of_them_are_in_it() -> None:
+    guaranteed = 0
+    for name in SERVICES:
+        text = (UNITS / name).read_text()
+        assert "\nSlice=autoscaler.slice\n" in text
+        assert "\nOOMScoreAdjust=-900\n" in text
+        guaranteed += sum(map(int, re.findall(r"(?m)^MemoryMin=(\d+)M$", text)))
+    whole = (UNITS / "autoscaler.slice").read_text()
+    assert re.findall(r"(?m)^MemoryMin=(.+)$", whole) == [f"{guaranteed}M"]
+    assert "\nCPUWeight=10000\n" in whole
+
+
 def test_whatever_is_looser_than_it_could_be_has_its_reason_in_the_unit(unit: Path, security: str) -> None:
     loose = {
         name

@@ -173,6 +173,7 @@ def test_removal_keeps_configuration_and_state_and_purge_leaves_nothing(
     install(machine, package)
     assert active(machine)
     assert machine.path(OWN).read_text() == POLICY
+    machine.run("usermod", "--append", "--groups", "vcpu-autoscaler", "nobody")
     machine.run("dpkg", "--purge", "vcpu-autoscaler")
     assert left_of_it(machine) == set()
     for user in ("vcpu-autoscaler", "vcpu-autoscaler-actuator"):
