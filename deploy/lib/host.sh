@@ -16,8 +16,6 @@ present() {
         libvirtd | virsh | shellcheck | zstd | zsh | fish | debootstrap | mke2fs | chromium) command -v "$1" ;;
         chromedriver) command -v chromedriver || command -v chromium.chromedriver ;; # the latter is the snap's
         systemd) command -v systemd-analyze ;;
-        polkitd) ls /usr/lib/polkit-1/polkitd || ls /usr/libexec/polkitd ;;
-        dbus_daemon) command -v dbus-daemon ;;
         dpkg_deb) command -v dpkg-deb ;;
         python) [ -n "$python" ] ;;
         venv) [ -n "$python" ] && "$python" -I -c 'import ensurepip, venv' ;;
@@ -65,8 +63,6 @@ about() {
         debootstrap) what="debootstrap, which makes roots of Debian releases" \
             deb="debootstrap debian-archive-keyring" rpm=debootstrap ;;
         systemd) what="systemd-analyze, which reads the service's unit" deb=systemd rpm=systemd ;;
-        polkitd) what="polkitd, which the tests ask about libvirt's rights" deb=polkitd rpm=polkit ;;
-        dbus_daemon) what="dbus-daemon, by which they do" deb=dbus-daemon rpm=dbus-daemon ;;
         dpkg_deb) what="dpkg-deb, which makes the package" deb=dpkg rpm=dpkg ;;
         python) what="Python 3.11 or newer" deb=python3 rpm=python3 ;;
         venv) what="Python's venv module" deb=$(python_package)-venv rpm=python3 ;;

@@ -34,7 +34,7 @@ set_up() {
                 ;;
             dev)
                 to_run="$to_run libvirtd virsh shellcheck zstd zsh fish chromium chromedriver"
-                to_run="$to_run systemd polkitd dbus_daemon debootstrap dpkg_deb mke2fs"
+                to_run="$to_run systemd debootstrap dpkg_deb mke2fs"
                 ;;
         esac
     done
