@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+
+from autoscaler.lab.image import Image
 
 PROJECT = Path(__file__).parents[2]
 PATIENCE_S = 120.0
@@ -139,6 +142,15 @@ class DebianMachine:
         """Copy a file into it, and return where it is there."""
         self.path(f"/tmp/{file.name}").write_bytes(file.read_bytes())
         return f"/tmp/{file.name}"
+
+    def copied_image(self, image: Image, home: str) -> Image:
+        """Copy what a guest boots from into a new folder of it, and return it as it is named there."""
+        self.path(home).mkdir()
+        for file in (image.kernel, image.initrd):
+            copy = self.path(f"{home}/{file.name}")
+            shutil.copyfile(file, copy)
+            copy.chmod(0o644)
+        return Image(kernel=Path(home, image.kernel.name), initrd=Path(home, image.initrd.name))
 
     def close(self) -> None:
         """End it and all that runs in it."""

@@ -46,19 +46,13 @@ def machine(booted: DebianMachine, package: Path, lab_image: Image) -> Iterator[
     """The machine, with the package as a first installation leaves it, and an emulated guest of one vCPU."""
     if not active(booted):
         install(booted, package)
-    home = booted.path(HOME)
-    home.mkdir()
-    for file in (lab_image.kernel, lab_image.initrd):
-        shutil.copyfile(file, home / file.name)
-        (home / file.name).chmod(0o644)
-    image = Image(kernel=home / lab_image.kernel.name, initrd=home / lab_image.initrd.name)
-    described = domain_xml(GuestSpec(name=GUEST), image, Accel.TCG).replace(str(home), HOME)
-    booted.write(f"{HOME}/domain.xml", described)
+    image = booted.copied_image(lab_image, HOME)
+    booted.write(f"{HOME}/domain.xml", domain_xml(GuestSpec(name=GUEST), image, Accel.TCG))
     booted.run("virsh", "create", f"{HOME}/domain.xml")
     yield booted
     booted.run("virsh", "destroy", GUEST)
     booted.run("dpkg", "--purge", "vcpu-autoscaler")
-    shutil.rmtree(home)
+    shutil.rmtree(booted.path(HOME))
 
 
 def want(machine: DebianMachine, vcpus: int) -> None:

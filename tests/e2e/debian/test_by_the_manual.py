@@ -25,6 +25,9 @@ pytestmark = NEEDED
 PROJECT = Path(__file__).parents[3]
 GUEST = "web-1"
 HOME = "/var/tmp/guest-without-room"
+CHECKOUT = "/root/checkout"
+KEPT_BY_FIX = "/root/.local/state/vcpu-autoscaler"
+"""Definitions that the doctor has changed are the administrator's, and outlive a purge."""
 ENDLESS = ("--follow", "autoscaler top")
 ORDERS = ("autoscaler pause", "autoscaler set")
 PATIENCE_S = 90.0
@@ -35,19 +38,15 @@ PATIENCE_S = 90.0
 def machine(booted: DebianMachine, lab_image: Image) -> Iterator[DebianMachine]:
     """A host on which the package never was, with a guest of one vCPU without room or the agent's channel."""
     booted.run("dpkg", "--purge", "vcpu-autoscaler")
-    home = booted.path(HOME)
-    home.mkdir()
-    for file in (lab_image.kernel, lab_image.initrd):
-        shutil.copyfile(file, home / file.name)
-        (home / file.name).chmod(0o644)
-    booted.write(f"{HOME}/domain.xml", without_room(lab_image).replace(str(lab_image.kernel.parent), HOME))
+    booted.write(f"{HOME}/domain.xml", without_room(booted.copied_image(lab_image, HOME)))
     booted.run("virsh", "define", f"{HOME}/domain.xml")
     booted.run("virsh", "start", GUEST)
     yield booted
     booted.run("virsh", "destroy", GUEST, check=False)
     booted.run("virsh", "undefine", GUEST)
     booted.run("dpkg", "--purge", "vcpu-autoscaler")
-    shutil.rmtree(home)
+    for left in (HOME, CHECKOUT, KEPT_BY_FIX):
+        shutil.rmtree(booted.path(left))
 
 
 def without_room(image: Image) -> str:
@@ -76,7 +75,7 @@ def enter(machine: DebianMachine, commands: str) -> None:
     for line in commands.splitlines():
         if not any(word in line for word in ENDLESS):
             # A plan says by its exit code, as diff does, that something would change.
-            machine.run("sh", "-c", f"cd /root/checkout && {line}", check="autoscaler plan" not in line)
+            machine.run("sh", "-c", f"cd {CHECKOUT} && {line}", check="autoscaler plan" not in line)
 
 
 def save(machine: DebianMachine, text: str) -> None:
@@ -101,8 +100,8 @@ def test_a_newcomer_gets_from_a_fresh_host_to_a_guest_that_its_policy_changes(
     machine: DebianMachine, package: Path
 ) -> None:
     build_and_install, room, policy, check, config, ask = blocks("README.md", "Use it")
-    machine.run("mkdir", "--parents", "/root/checkout/dist")
-    shutil.copyfile(package, machine.path(f"/root/checkout/dist/{package.name}"))
+    machine.run("mkdir", "--parents", f"{CHECKOUT}/dist")
+    shutil.copyfile(package, machine.path(f"{CHECKOUT}/dist/{package.name}"))
     built, install = build_and_install.splitlines()
     assert built == "sh deploy/build-deb.sh"
 
