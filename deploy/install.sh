@@ -130,12 +130,13 @@ uninstall_service() {
     fi
     [ -n "$purge" ] || return 0
     rm -rf "$destdir$etc" "$destdir$state"
+    [ -z "$destdir" ] || return 0
     for user in vcpu-autoscaler-actuator vcpu-autoscaler; do
-        if [ -z "$destdir" ] && getent passwd "$user" >/dev/null; then
+        if getent passwd "$user" >/dev/null; then
             userdel "$user"
         fi
         # Which outlives its user where an administrator added somebody.
-        if [ -z "$destdir" ] && getent group "$user" >/dev/null; then
+        if getent group "$user" >/dev/null; then
             groupdel "$user"
         fi
     done

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
-import struct
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.agent.deadline import Deadline
-from autoscaler.backends.local.wire import encoded, receive, send
+from autoscaler.backends.local.wire import connect, encoded, receive, send
 from autoscaler.errors import AutoscalerError
 
 if TYPE_CHECKING:
@@ -39,7 +37,7 @@ def ask_control(path: Path, verb: str, **arguments: object) -> dict[str, object]
     request = encoded({**arguments, "verb": verb})  # before there is somebody who waits for it
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            _connect(connection, path)
+            connect(connection, path, patience_s=_PATIENCE_S)
             # A service that has heard enough answers and hangs up, though there is more to say.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 send(connection, request, until=until)
@@ -51,20 +49,6 @@ def ask_control(path: Path, verb: str, **arguments: object) -> dict[str, object]
     if answer.pop("ok", None) is not True:
         raise ControlUnreachable(_sentence(path, ValueError("an answer of another kind")))
     return answer
-
-
-def _connect(connection: socket.socket, path: Path) -> None:
-    """Connect, and stand in line where many wait to be let in.
-
-    Python's own timeout would make the socket one that fails at once where the line is full; this one is the
-    kernel's.
-
-    Raises:
-        OSError: nobody listens there, or the line did not get shorter in time.
-    """
-    patience = struct.pack("@ll", int(_PATIENCE_S), 0)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
-    connection.connect(os.fsencode(path))
 
 
 def _sentence(path: Path, error: Exception) -> str:

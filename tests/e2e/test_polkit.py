@@ -20,7 +20,7 @@ from autoscaler.backends.libvirt.hypervisor import LibvirtHypervisor
 from autoscaler.errors import AgentAbsent, Denied, DomainBusy
 from tests.fakes.libvirt_daemon import LibvirtDaemon, running
 from tests.fakes.libvirt_domains import RealClock
-from tests.fakes.running_actuator import EVERYTHING, RunningActuator
+from tests.fakes.running_actuator import RunningActuator, running_actuator
 
 RULE = Path(__file__).parents[2] / "deploy" / "polkit" / "50-vcpu-autoscaler.rules"
 ACTUATOR, OTHER = "nobody", "daemon"
@@ -82,6 +82,11 @@ def actions() -> str:
     return f"<?xml version='1.0' encoding='UTF-8'?><policyconfig>{found}</policyconfig>"
 
 
+def become(user: str) -> tuple[str, ...]:
+    """The words that go before a command, to run it as that user in none of his groups."""
+    return ("setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups")
+
+
 class Libvirt:
     """The daemon, asked by different users."""
 
@@ -93,8 +98,8 @@ class Libvirt:
         return self._daemon.uri
 
     def asked(self, user: str, *words: str) -> subprocess.CompletedProcess[str]:
-        become = () if user == "root" else ("setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups")
-        command = (*become, "env", "HOME=/nonexistent", "virsh", "-q", "-c", self._daemon.uri, *words)
+        as_user = () if user == "root" else become(user)
+        command = (*as_user, "env", "HOME=/nonexistent", "virsh", "-q", "-c", self._daemon.uri, *words)
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     def denied(self, user: str, *words: str) -> bool:
@@ -214,16 +219,10 @@ def test_what_the_rule_allows_reaches_qemus_own_monitor(libvirt: Libvirt) -> Non
 @pytest.fixture
 def actuator(libvirt: Libvirt) -> Iterator[RunningActuator]:
     """The actuator as that user, with bounds that allow all; the right to read is for the tests' Python."""
-    folder = Path(tempfile.mkdtemp(prefix="act-"))
-    shutil.chown(folder, ACTUATOR, "nogroup")
     rights = ("--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search")
-    become = ("setpriv", f"--reuid={ACTUATOR}", "--regid=nogroup", "--clear-groups", *rights)
-    actuator = RunningActuator(folder, prefix=become)
-    actuator.allow(EVERYTHING, connections=[LibvirtConnection(libvirt.uri)])
-    actuator.start()
-    yield actuator
-    actuator.stop()
-    shutil.rmtree(folder)
+    connection = LibvirtConnection(libvirt.uri)
+    with running_actuator(connection, user=ACTUATOR, prefix=(*become(ACTUATOR), *rights)) as actuator:
+        yield actuator
 
 
 def test_the_actuator_itself_needs_no_more_than_the_rule_allows(

@@ -96,10 +96,14 @@ class RunningActuator:
 
 
 @contextlib.contextmanager
-def running_actuator(*connections: Connection, timeout_s: float = 2.0) -> Iterator[RunningActuator]:
-    """An actuator that may do whatever its backends allow."""
+def running_actuator(
+    *connections: Connection, timeout_s: float = 2.0, user: str = "", prefix: Sequence[str] = ()
+) -> Iterator[RunningActuator]:
+    """An actuator that may do whatever its backends allow; as that user where `prefix` makes it his."""
     folder = Path(tempfile.mkdtemp(prefix="act-"))
-    actuator = RunningActuator(folder)
+    if user:
+        shutil.chown(folder, user)
+    actuator = RunningActuator(folder, prefix=prefix)
     actuator.allow(EVERYTHING, connections=connections, timeout_s=timeout_s)
     actuator.start()
     try:

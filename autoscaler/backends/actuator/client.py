@@ -6,14 +6,13 @@ The kernel tells which: it resets a connection whose other end is closed over a 
 
 from __future__ import annotations
 
-import os
 import socket
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from autoscaler.backends.actuator.protocol import ERRORS, MOST_ANSWER_BYTES, VALUES, Refusal, Verb
 from autoscaler.backends.agent.deadline import Deadline
-from autoscaler.backends.local.wire import encoded, receive, send
+from autoscaler.backends.local.wire import connect, encoded, receive, send
 from autoscaler.errors import AutoscalerError, BackendUnavailable, OutcomeUnknown
 
 if TYPE_CHECKING:
@@ -79,9 +78,9 @@ class ActuatorClient:
         if self._closed:
             raise BackendUnavailable("the way to the actuator is closed: the service is stopping")
         until = Deadline.after(patience_s)
-        with self._connection(patience_s) as connection:
+        with self._connection() as connection:
             try:
-                connection.connect(os.fsencode(self._path))
+                connect(connection, self._path, patience_s=patience_s)
             except OSError as error:
                 raise BackendUnavailable(self._unreachable(error)) from error
             try:
@@ -106,9 +105,8 @@ class ActuatorClient:
                 ) from error
 
     @contextmanager
-    def _connection(self, patience_s: float) -> Iterator[socket.socket]:
+    def _connection(self) -> Iterator[socket.socket]:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(patience_s)
             self._out.add(connection)
             try:
                 yield connection

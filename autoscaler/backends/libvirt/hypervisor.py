@@ -105,12 +105,12 @@ class LibvirtHypervisor:
         if self._late.out or self._labels.waits or self._jobs.waits:
             self._reader.leave()
         try:
-            # Before they are counted: what is newer than these views may not be in them.
-            at_s = self._clock.monotonic_s()
-            # And before the statistics: these wait for a QEMU that hangs, and its description for them.
-            labels = self._labels.of(self._soon(self._list), now_s=at_s)
+            # Before the statistics: these wait for a QEMU that hangs, and its description for them.
+            labels = self._labels.of(self._soon(self._list), now_s=self._clock.monotonic_s())
             if self._labels.waits:
                 self._reader.leave()
+            # Before they are counted: what is newer than these views may not be in them.
+            at_s = self._clock.monotonic_s()
             records = self._soon(self._ask)
             domains = [domain for domain, _ in records]
             # A domain whose QEMU hangs would be waited for once more, and the connection may be in use.

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("autoscaler")
 
-_BACKLOG = 1024
-"""More than a service has requests out at once: whoever finds it full is refused, and does not wait."""
+_BACKLOG = 128
 _REQUEST_S = 5.0
 """From the connection until the request is whole."""
 _ANSWER_S = 5.0

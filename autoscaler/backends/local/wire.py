@@ -8,11 +8,14 @@ Invariant: neither side reads more than it allowed, or waits longer, whatever th
 from __future__ import annotations
 
 import json
+import os
+import socket
+import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Mapping
+    from pathlib import Path
 
     from autoscaler.backends.agent.deadline import Deadline
 
@@ -23,6 +26,20 @@ _NOW_S = 0.001
 
 class _TwiceError(ValueError):
     """Which of the two is meant nobody knows."""
+
+
+def connect(connection: socket.socket, path: Path, *, patience_s: float) -> None:
+    """Connect a fresh unix socket, and stand in line where many wait to be let in.
+
+    Python's own timeout would make the socket one that fails at once where the line is full; this one is the
+    kernel's.
+
+    Raises:
+        OSError: nobody listens there, or the line did not get shorter in time.
+    """
+    patience = struct.pack("@ll", int(patience_s), int(patience_s % 1 * 1e6))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
+    connection.connect(os.fsencode(path))
 
 
 def receive(connection: socket.socket, *, most_bytes: int, until: Deadline) -> dict[str, object]:
