@@ -13,8 +13,10 @@ present() {
         qemu) command -v qemu-system-x86_64 ;;
         libvirt_driver) libvirt_qemu_driver ;;
         package_lists) ls "$cache"/packages-*/vmlinuz || apt-get indextargets 'Created-By: Packages' | grep . ;;
-        libvirtd | virsh | shellcheck | zstd | zsh | fish | debootstrap | mke2fs | chromium) command -v "$1" ;;
+        libvirtd | virsh | shellcheck | zstd | zsh | fish | man | debootstrap | mke2fs | chromium) command -v "$1" ;;
         chromedriver) command -v chromedriver || command -v chromium.chromedriver ;; # the latter is the snap's
+        polkitd) PATH=$PATH:/usr/lib/polkit-1:/usr/libexec command -v polkitd ;;
+        dbus_daemon) command -v dbus-daemon ;;
         systemd) command -v systemd-analyze ;;
         dpkg_deb) command -v dpkg-deb ;;
         python) [ -n "$python" ] ;;
@@ -57,11 +59,14 @@ about() {
         zstd) what="zstd, with which the tests pack" deb=zstd rpm=zstd ;;
         zsh) what="zsh, in which the tests complete the command" deb=zsh rpm=zsh ;;
         fish) what="fish, in which they do too" deb=fish rpm=fish ;;
+        man) what="man, in which they read the manual pages" deb=man-db rpm=man-db ;;
         chromium) what="chromium, in which the tests look at the status page" deb=chromium rpm=chromium ;;
         chromedriver) what="chromedriver, by which they do" deb=chromium-driver rpm=chromedriver ;;
         mke2fs) what="mke2fs, with which the tests make a disk" deb=e2fsprogs rpm=e2fsprogs ;;
         debootstrap) what="debootstrap, which makes roots of Debian releases" \
             deb="debootstrap debian-archive-keyring" rpm=debootstrap ;;
+        polkitd) what="polkitd, which the tests' libvirtd asks" deb=polkitd rpm=polkit ;;
+        dbus_daemon) what="dbus-daemon, over which it does" deb=dbus-daemon rpm=dbus-daemon ;;
         systemd) what="systemd-analyze, which reads the service's unit" deb=systemd rpm=systemd ;;
         dpkg_deb) what="dpkg-deb, which makes the package" deb=dpkg rpm=dpkg ;;
         python) what="Python 3.11 or newer" deb=python3 rpm=python3 ;;

@@ -33,8 +33,8 @@ set_up() {
                 to_build="$to_build python_headers compiler libvirt_headers"
                 ;;
             dev)
-                to_run="$to_run libvirtd virsh shellcheck zstd zsh fish chromium chromedriver"
-                to_run="$to_run systemd debootstrap dpkg_deb mke2fs"
+                to_run="$to_run libvirtd virsh shellcheck zstd zsh fish man chromium chromedriver"
+                to_run="$to_run polkitd dbus_daemon systemd debootstrap dpkg_deb mke2fs"
                 ;;
         esac
     done

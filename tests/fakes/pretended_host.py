@@ -146,6 +146,7 @@ class PretendedHost:
             "zstd",
             "zsh",
             "fish",
+            "man",
             "chromium",
             "chromedriver",
             "prometheus",
@@ -153,7 +154,7 @@ class PretendedHost:
             "amtool",
         ):
             self.program(name)
-        for name in ("systemd-analyze", "debootstrap", "dpkg-deb", "mke2fs"):
+        for name in ("systemd-analyze", "debootstrap", "dpkg-deb", "mke2fs", "polkitd", "dbus-daemon"):
             self.program(name)
         for name in ("ruff", "mypy", "ansible-lint"):
             self.program(name, f'echo "{name} $*"')

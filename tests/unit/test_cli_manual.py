@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +16,6 @@ from autoscaler.cli.manual import _commands, pages
 from autoscaler.cli.roff import Page, escaped
 
 PAGES = pages()
-needs_man = pytest.mark.skipif(shutil.which("man") is None, reason="man is not installed")
 
 
 def set_page(text: str, folder: Path) -> str:
@@ -36,7 +34,6 @@ def set_page(text: str, folder: Path) -> str:
     return re.sub("\x1b\\[[0-9;]*m|.\b", "", ran.stdout)
 
 
-@needs_man
 @pytest.mark.parametrize("name", PAGES)
 def test_man_warns_of_nothing_and_finds_the_page_by_its_name(name: str, tmp_path: Path) -> None:
     shown = set_page(PAGES[name], tmp_path)
@@ -44,7 +41,6 @@ def test_man_warns_of_nothing_and_finds_the_page_by_its_name(name: str, tmp_path
     assert PAGES[name].isascii()
 
 
-@needs_man
 def test_every_command_is_there_with_every_option_and_its_help(tmp_path: Path) -> None:
     shown = " ".join(set_page(PAGES["autoscaler.8"], tmp_path).split())
     commands = list(_commands(typer.main.get_command(app)))
@@ -58,7 +54,6 @@ def test_every_command_is_there_with_every_option_and_its_help(tmp_path: Path) -
                 assert f"{record[0]} {' '.join(record[1].replace('`', '').split())}" in shown
 
 
-@needs_man
 def test_every_key_is_there_with_what_it_takes_and_its_default(tmp_path: Path) -> None:
     shown = " ".join(set_page(PAGES["vcpu-autoscaler.yaml.5"], tmp_path).split())
     for key in (
@@ -74,7 +69,6 @@ def test_every_key_is_there_with_what_it_takes_and_its_default(tmp_path: Path) -
     assert "From 16 to 1048576. Default: 4096." in shown
 
 
-@needs_man
 def test_no_character_of_a_text_is_taken_for_a_request_or_shown_as_another(tmp_path: Path) -> None:
     hostile = "--option 'a' \"b\" `c d\\fBe\\n ~f^g \u00e9\u2026"
     page = Page("hostile", 8, title="t", version="1")
