@@ -20,6 +20,30 @@ STATE = "/var/lib/vcpu-autoscaler"
 POLICY = 'version: 1\npolicies:\n  - {name: web, match: {name: ["web-*"]}}\n'
 
 
+NEXT = "9.0.0"
+"""The version of what `make_next` makes."""
+
+
+def make_next(code: Path, config: Path) -> None:
+    """Make the package `autoscaler` at `code` and the configuration that comes with it a next release's,
+    which adds to the journal.
+    """
+    (code / "__init__.py").write_text(f'"""A next release."""\n\n__version__ = "{NEXT}"\n')
+    config.write_text(f"{config.read_text()}# what a next release says\n")
+    schema = code / "service" / "journal_schema.py"
+    step = '_STEPS = (*_STEPS, "CREATE TABLE of_the_next (id INTEGER) STRICT;")\n'
+    schema.write_text(schema.read_text().replace("SCHEMA_VERSION = ", f"{step}SCHEMA_VERSION = ", 1))
+    for changed in (code / "__init__.py", schema):
+        for compiled in changed.parent.glob(f"__pycache__/{changed.stem}.*"):
+            compiled.unlink()
+
+
+def schema_of(machine: DebianMachine) -> int:
+    """The schema that the journal has."""
+    asked = f"sqlite3.connect('{STATE}/journal.sqlite').execute('PRAGMA user_version').fetchone()[0]"
+    return int(machine.say("python3", "-c", f"import sqlite3; print({asked})"))
+
+
 def install(machine: DebianMachine, package: Path) -> None:
     """Install or upgrade as apt does where nobody is there to ask."""
     machine.run("dpkg", "--force-confdef", "--force-confold", "--install", machine.copied(package))

@@ -368,6 +368,30 @@ def test_a_connection_that_could_not_be_opened_says_what_to_do(
     assert advice in str(told)
 
 
+@pytest.mark.parametrize(
+    ("uri", "text", "advice"),
+    [
+        (
+            "qemu+tls://kvm-1/system",
+            "Cannot read CA certificate '/etc/pki/CA/cacert.pem'",
+            "/etc/pki/libvirt",
+        ),
+        ("qemu://kvm-1/system", "Cannot read CA certificate '/etc/pki/CA/cacert.pem'", "/etc/pki/libvirt"),
+        ("qemu+ssh://kvm-1/system", "Cannot recv data: Permission denied (publickey)", "?keyfile=PATH"),
+        ("qemu+tcp://kvm-1/system", "unable to connect to server", "virtproxyd-tcp.socket"),
+    ],
+)
+def test_another_host_that_could_not_be_reached_is_not_taken_for_this_one(
+    uri: str, text: str, advice: str
+) -> None:
+    told = str(opening_failed(failure(SYSTEM_ERROR, text, number=errno.ENOENT), uri))
+
+    assert f"{text}): " in told
+    assert advice in told
+    assert "usermod" not in told
+    assert "start libvirtd`" not in told
+
+
 def test_an_embedded_driver_that_misses_its_user_names_the_package_that_makes_it() -> None:
     error = failure(INVALID_ARG, "invalid argument: Failed to parse user 'libvirt-qemu'")
 

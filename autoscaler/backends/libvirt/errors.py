@@ -47,6 +47,16 @@ _UNPLUG = "unplug"
 _NO_DAEMON = frozenset({errno.ENOENT, errno.ECONNREFUSED})
 _NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM})
 _LONGEST_TEXT = 300
+_REACH_ADVICE = {
+    "unix": "is libvirtd (or virtqemud) running? `systemctl start virtqemud.socket` or "
+    "`systemctl start libvirtd`",
+    "tls": "user {user} needs libvirt's certificates in /etc/pki/CA and /etc/pki/libvirt, and that host a "
+    "`systemctl start virtproxyd-tls.socket` (or libvirtd-tls.socket)",
+    "ssh": "user {user} needs a key that asks for no password, `?keyfile=PATH` in the URI, and that host's "
+    "own in /etc/ssh/ssh_known_hosts",
+    "tcp": "that host needs a `systemctl start virtproxyd-tcp.socket` (or libvirtd-tcp.socket)",
+}
+"""What to do where a daemon could not be reached, by libvirt's transport."""
 
 
 def said(error: libvirt.libvirtError) -> str:
@@ -62,11 +72,10 @@ def opening_failed(error: libvirt.libvirtError, uri: str) -> BackendUnavailable:
     where = f"libvirt at {uri}"
     if "/embed" in uri:
         return BackendUnavailable(f"{where} cannot start its embedded driver: {text}{_embed_advice(text)}")
-    if number in _NO_DAEMON:
-        return BackendUnavailable(
-            f"{where} cannot be reached ({text}): is libvirtd (or virtqemud) running? "
-            f"`systemctl start virtqemud.socket` or `systemctl start libvirtd`"
-        )
+    transport = _transport(uri)
+    if transport in _REACH_ADVICE and (number in _NO_DAEMON or (number is not None and transport != "unix")):
+        advice = _REACH_ADVICE[transport].format(user=_user())
+        return BackendUnavailable(f"{where} cannot be reached ({text}): {advice}")
     if number in _NO_PERMISSION or code in DENIED or "polkit" in text:
         return BackendUnavailable(
             f"{where} does not let user {_user()} in ({text}): as root, `usermod -aG libvirt {_user()}`, "
@@ -204,6 +213,12 @@ def is_held(error: libvirt.libvirtError) -> bool:
     code = error.get_error_code()
     waited = code == libvirt.VIR_ERR_OPERATION_TIMEOUT and "state change lock" in said(error)
     return waited or code == libvirt.VIR_ERR_RESOURCE_BUSY
+
+
+def _transport(uri: str) -> str:
+    """By what libvirt reaches the daemon: as the URI says or, where it says nothing, as libvirt chooses."""
+    scheme, _, rest = uri.partition("://")
+    return scheme.partition("+")[2] or ("tls" if rest.partition("/")[0] else "unix")
 
 
 def _embed_advice(text: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.debian_machine import DebianMachine
-from tests.fakes.packaged_service import CONFIG
+from tests.fakes.packaged_service import CONFIG, NEXT, make_next
 
 PROJECT = Path(__file__).parents[3]
 RELEASE = "bookworm"
@@ -47,17 +47,12 @@ def package(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def newer(package: Path, folder: Path) -> Path:
     """The same as a next release: another version, with another config.yaml, that adds to the journal."""
-    tree, file = folder / "newer", folder / "vcpu-autoscaler_9.0.0-1_amd64.deb"
+    tree, file = folder / "newer", folder / f"vcpu-autoscaler_{NEXT}-1_amd64.deb"
     subprocess.run(("dpkg-deb", "--raw-extract", package, tree), check=True)
     control = tree / "DEBIAN" / "control"
-    control.write_text(re.sub(r"(?m)^Version: .*$", "Version: 9.0.0-1", control.read_text()))
-    config = tree / CONFIG[1:]
-    config.write_text(f"{config.read_text()}# what a next release says\n")
-    (schema,) = tree.rglob("journal_schema.py")
-    step = '_STEPS = (*_STEPS, "CREATE TABLE of_the_next (id INTEGER) STRICT;")\n'
-    schema.write_text(schema.read_text().replace("SCHEMA_VERSION = ", f"{step}SCHEMA_VERSION = ", 1))
-    for compiled in schema.parent.glob("__pycache__/journal_schema.*"):
-        compiled.unlink()
+    control.write_text(re.sub(r"(?m)^Version: .*$", f"Version: {NEXT}-1", control.read_text()))
+    (code,) = tree.rglob("site-packages/autoscaler")
+    make_next(code, tree / CONFIG[1:])
     subprocess.run(("dpkg-deb", "-Zzstd", "--root-owner-group", "--build", tree, file), check=True)
     return file
 

@@ -14,6 +14,7 @@ from tests.fakes.packaged_service import (
     ACTUATOR,
     BOUNDS,
     CONFIG,
+    NEXT,
     OBSERVE,
     OWN,
     POLICY,
@@ -22,6 +23,7 @@ from tests.fakes.packaged_service import (
     active,
     install,
     left_of_it,
+    schema_of,
     shown,
     wait_active,
 )
@@ -123,12 +125,6 @@ def test_a_service_that_hangs_is_ended_by_the_watchdog_and_started_again(machine
     machine.run("rm", "--recursive", f"/run/systemd/system/{UNIT}.d")
 
 
-def schema_of(machine: DebianMachine) -> int:
-    """The schema that the journal has."""
-    asked = f"sqlite3.connect('{STATE}/journal.sqlite').execute('PRAGMA user_version').fetchone()[0]"
-    return int(machine.say("python3", "-c", f"import sqlite3; print({asked})"))
-
-
 def test_edits_and_state_outlive_an_upgrade_and_a_downgrade_and_what_is_disabled_stays_so(
     machine: DebianMachine, package: Path, newer: Path
 ) -> None:
@@ -138,7 +134,7 @@ def test_edits_and_state_outlive_an_upgrade_and_a_downgrade_and_what_is_disabled
     machine.path(OBSERVE).unlink()
     machine.write(f"{STATE}/kept", "")
     machine.run("autoscaler", "pause", "--all")
-    for file, version in ((newer, "9.0.0-1"), (package, "0.")):
+    for file, version in ((newer, f"{NEXT}-1"), (package, "0.")):
         before = shown(machine, "MainPID")
         install(machine, file)
         assert machine.say("dpkg-query", "--show", "--showformat=${Version}", "vcpu-autoscaler").startswith(

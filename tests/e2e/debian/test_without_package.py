@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from autoscaler import __version__
+from autoscaler.service.journal_schema import SCHEMA_VERSION
 from tests.fakes.debian_machine import NEEDED, DebianMachine
 from tests.fakes.packaged_service import (
     ACTUATOR,
     BOUNDS,
     CONFIG,
+    NEXT,
     OBSERVE,
     OWN,
     POLICY,
@@ -22,6 +25,8 @@ from tests.fakes.packaged_service import (
     active,
     install,
     left_of_it,
+    make_next,
+    schema_of,
     shown,
 )
 
@@ -79,7 +84,7 @@ def test_it_runs_confined_and_observes_and_the_package_is_refused_beside_it(
     assert active(machine)
 
 
-def test_edits_and_state_outlive_another_version_and_what_is_disabled_stays_so(
+def test_edits_and_state_outlive_an_upgrade_and_a_downgrade_and_what_is_disabled_stays_so(
     machine: DebianMachine,
 ) -> None:
     with machine.path(CONFIG).open("a") as config:
@@ -88,15 +93,23 @@ def test_edits_and_state_outlive_another_version_and_what_is_disabled_stays_so(
     machine.path(OBSERVE).unlink()
     machine.run("autoscaler", "pause", "--all")
     machine.run("systemctl", "disable", "--now", ACTUATOR, BOUNDS)
-    before = shown(machine, "MainPID")
-    machine.run_online(*SCRIPT)
-    assert shown(machine, "MainPID") != before
-    assert [active(machine, unit) for unit in UNITS] == [True, False, False]
-    assert machine.say("systemctl", "is-enabled", ACTUATOR, check=False) == "disabled"
-    assert machine.path(CONFIG).read_text().endswith(NOTE)
-    assert machine.path(OWN).read_text() == POLICY
-    assert not machine.path(OBSERVE).exists()
-    assert "paused" in machine.say("autoscaler", "status", check=False)
+    this, following = machine.path(CHECKOUT), machine.path(f"{CHECKOUT}.next")
+    shutil.copytree(this, following)
+    make_next(following / "autoscaler", following / "deploy" / "etc" / "config.yaml")
+    for checkout, version in ((f"{CHECKOUT}.next", NEXT), (CHECKOUT, __version__)):
+        before = shown(machine, "MainPID")
+        machine.run_online("sh", f"{checkout}/deploy/install.sh")
+        assert machine.say("autoscaler", "--version") == f"autoscaler {version}"
+        assert shown(machine, "MainPID") != before
+        assert [active(machine, unit) for unit in UNITS] == [True, False, False]
+        assert machine.say("systemctl", "is-enabled", ACTUATOR, check=False) == "disabled"
+        assert machine.path(CONFIG).read_text().endswith(NOTE)
+        assert ("a next release" in machine.path(f"{CONFIG}.new").read_text()) == (version == NEXT)
+        assert machine.path(OWN).read_text() == POLICY
+        assert not machine.path(OBSERVE).exists()
+        assert "paused" in machine.say("autoscaler", "status", check=False)
+        assert schema_of(machine) == SCHEMA_VERSION + 1
+    shutil.rmtree(following)
 
 
 def test_removal_keeps_configuration_and_state_and_purge_leaves_nothing(machine: DebianMachine) -> None:
