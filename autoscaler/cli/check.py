@@ -50,6 +50,7 @@ def check(
         typer.Option(
             "--config.file",
             metavar="FILE",
+            readable=False,  # reading it says more than typer does
             help="Check this configuration, and the policies that it names, too.",
         ),
     ] = None,

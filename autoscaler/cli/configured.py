@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 DEFAULT_CONFIG = Path("/etc/vcpu-autoscaler/config.yaml")
 
 ConfigOption = Annotated[
-    Path, typer.Option("--config.file", metavar="FILE", help="The service's configuration.")
+    Path,
+    typer.Option(
+        "--config.file",
+        metavar="FILE",
+        help="The service's configuration.",
+        readable=False,  # reading it says more than typer does
+    ),
 ]
 SocketOption = Annotated[
     Path | None,

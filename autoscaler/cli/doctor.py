@@ -49,6 +49,7 @@ def doctor(  # noqa: PLR0913 - each is an option of the command
         typer.Option(
             "--config.file",
             metavar="FILE",
+            readable=False,  # reading it says more than typer does
             help=f"A configuration with connections and policies; {DEFAULT_CONFIG} where that is there.",
         ),
     ] = None,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -45,6 +46,8 @@ def read_text_file(path: Path) -> TextFile:
         content = _read_bytes(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, PermissionError):
+            reason += f"; `namei -l {shlex.quote(name)}` shows who may, this was user {os.geteuid()}"
         return _unreadable(name, b"", f"the file cannot be read: {reason}")
     if len(content) > MAX_BYTES:
         return _unreadable(name, content, f"the file has over {MAX_BYTES} bytes; split it into several")

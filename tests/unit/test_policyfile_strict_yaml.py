@@ -12,6 +12,7 @@ from autoscaler.policyfile import strict_yaml
 from autoscaler.policyfile.strict_yaml import MAX_VALUES, Document, Scalar, read_document
 from autoscaler.policyfile.syntax import MAX_DEPTH, TOO_DEEP
 from autoscaler.policyfile.text_file import MAX_BYTES, decode, read_text_file
+from tests.fakes.as_nobody import as_nobody
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -229,6 +230,17 @@ def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     assert [problem.message for problem in fifo.problems] == [
         "the file cannot be read: it is not a regular file"
     ]
+
+
+def test_a_file_that_may_not_be_read_is_a_problem_that_says_how_to_see_who_may(tmp_path: Path) -> None:
+    path = tmp_path / "its own.yaml"
+    path.touch(mode=0)
+    with as_nobody():
+        (problem,) = read_text_file(path).problems
+        user = os.geteuid()
+    assert "cannot be read: Permission denied" in problem.message
+    assert f"`namei -l '{path}'`" in problem.message
+    assert problem.message.endswith(f"user {user}")
 
 
 def test_a_file_over_the_limit_is_refused_and_one_at_it_is_read(tmp_path: Path) -> None:

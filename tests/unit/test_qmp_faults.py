@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import statistics
 import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,7 @@ from autoscaler.backends.qmp.guests import GuestFolder, GuestList, QmpGuest
 from autoscaler.backends.qmp.links import _GLANCE_S
 from autoscaler.core.model import DomainEvent, DomainEventKind
 from autoscaler.errors import BackendUnavailable, DomainBusy, DomainGone, OutcomeUnknown
+from tests.fakes.as_nobody import as_nobody
 from tests.fakes.qmp_room import TIMEOUT_S, Listener, QmpRoom, guest_of, names, only, sweep_until
 from tests.fakes.scripted_qmp import Fault
 
@@ -92,19 +91,6 @@ def test_a_tcp_port_that_is_closed_is_explained(room: QmpRoom) -> None:
 
     guest = QmpGuest(name="web", qmp=TcpAddress("127.0.0.1", port))
     assert trouble_with(room, guest).startswith(f"nobody listens at tcp:127.0.0.1:{port}")
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Without root's right to open everything."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.mark.parametrize(
