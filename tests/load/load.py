@@ -50,7 +50,7 @@ COURSES = (
     Course(100, 5.0, 12),
     Course(500, 5.0, 12),
     Course(1000, 5.0, 24, real=6, hangs=True),
-    Course(200, 1.0, 60),
+    Course(200, 1.0, 60, hangs=True),
     Course(1000, 5.0, 24, alone=True),
 )
 SETTLING_TICKS = 4

@@ -19,7 +19,7 @@ from tests.load.installed import Installed
 
 IN_TIME_RATIO = 0.9
 """Of the interval: so late after its tick a sample is missing for the service, too."""
-_BEFORE_RATIO = 0.02
+_BEFORE_RATIO = 0.05
 """Of the interval: how long before the first readings their round is taken to begin."""
 SCRAPE_EVERY_S = 15.0
 _BUCKETS = re.compile(r'^vcpu_autoscaler_tick_lateness_seconds_bucket\{le="([^"]+)"\} (\S+)$', re.MULTILINE)

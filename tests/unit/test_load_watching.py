@@ -30,3 +30,11 @@ def test_a_sample_after_nine_tenths_of_the_interval_is_not_in_time() -> None:
     guests[4][5] += 0.93
     in_time_ratio, _, _ = punctuality(guests, interval_s=1.0, span_s=(0.0, 10.0))
     assert in_time_ratio == pytest.approx(1 - 1 / (30 * 9))
+
+
+def test_a_tick_that_is_earlier_than_most_is_no_sample_that_lacks() -> None:
+    guests = [[1.0 * tick + 0.2 + 0.001 * guest for tick in range(60)] for guest in range(200)]
+    for moments in guests:
+        moments[50] -= 0.04
+    in_time_ratio, _, _ = punctuality(guests, interval_s=1.0, span_s=(0.0, 60.0))
+    assert in_time_ratio == 1.0
