@@ -10,7 +10,6 @@ import contextlib
 import re
 import socket
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
@@ -20,6 +19,7 @@ import pytest
 from autoscaler.errors import AutoscalerError
 from autoscaler.service.control_client import ask_control
 from tests.fakes.crash_lab import LOADS, CrashLab
+from tests.fakes.footprint import Footprint, footprint
 
 ROUNDS = 36
 WARM_ROUNDS = 24
@@ -30,33 +30,17 @@ QUIET_S = 4.0
 LOOKS = 30
 
 
-@dataclass(frozen=True)
-class Held:
-    """What a process holds."""
-
-    files: int
-    threads: int
-    memory_mib: float
-
-
-def held_by(pid: int) -> Held:
+def held_by(pid: int) -> Footprint:
     """The least of what it holds within some ticks, so that what is held for a moment does not count."""
     looks = []
     for _ in range(LOOKS):
         time.sleep(QUIET_S / LOOKS)
-        looks.append(held_now(pid))
-    return Held(
-        files=min(look.files for look in looks),
+        looks.append(footprint(pid))
+    return Footprint(
+        resident_kib=min(look.resident_kib for look in looks),
         threads=min(look.threads for look in looks),
-        memory_mib=min(look.memory_mib for look in looks),
+        descriptors=min(look.descriptors for look in looks),
     )
-
-
-def held_now(pid: int) -> Held:
-    status = Path(f"/proc/{pid}/status").read_text()
-    figures = {name: int(figure) for name, figure in re.findall(r"^(\w+):\s+(\d+)", status, re.MULTILINE)}
-    files = sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
-    return Held(files, figures["Threads"], figures["VmRSS"] / 1024)
 
 
 def _address(log: Path) -> str:
@@ -117,9 +101,9 @@ def test_hundreds_of_busy_ticks_leave_nothing_behind(tmp_path: Path) -> None:
         time.sleep(QUIET_S)
         last = held_by(lab.service.pid)
         assert halfway is not None
-        assert last.files <= halfway.files
+        assert last.descriptors <= halfway.descriptors
         assert last.threads <= halfway.threads
-        assert last.memory_mib < halfway.memory_mib + 4
+        assert last.resident_kib < halfway.resident_kib + 4096
         assert crowd.looks > ROUNDS
         assert crowd.orders > ROUNDS / 2
         assert not lab.service.is_over
