@@ -13,8 +13,10 @@ from dataclasses import dataclass
 BARE = "qmp"
 """What the hosts of guests begin with whose QEMU runs without libvirt; other hosts are libvirt URIs."""
 
-_MEANS_ANOTHER = re.compile(r"-|[0-9]+$|[0-9a-fA-F-]{32,}$")
-"""Names that virsh takes for an option, a domain's number or a UUID."""
+_MEANS_ANOTHER = re.compile(r"[^\w].*|[0-9]+|[0-9a-fA-F -]{32,}")
+"""Names that virsh takes for an option, a domain's number, with a sign or a space before it too, or a UUID,
+between whose figures it passes over spaces and dashes.
+"""
 
 
 def virsh(uri: str, *words: str) -> str:
@@ -46,9 +48,10 @@ class Named:
         """What to call it in a command: its name, unless that could be taken for something else.
 
         virsh takes what it is told for a number first, then for a UUID, and only then for a name; and whoever
-        names a guest may do so after another one.
+        names a guest may do so after another one. One that cannot be printed is shown as something else.
         """
-        return self.uuid if self.uuid and _MEANS_ANOTHER.match(self.name) else self.name
+        is_clear = self.name.isprintable() and not _MEANS_ANOTHER.fullmatch(self.name)
+        return self.name if is_clear or not self.uuid else self.uuid
 
     def virsh(self, command: str, *words: str, first: tuple[str, ...] = ()) -> str:
         """A command line about it; `first` are options that stand before it."""
