@@ -29,7 +29,7 @@ END
 
 home=/opt/vcpu-autoscaler prefix=/usr/local
 etc=/etc/vcpu-autoscaler state=/var/lib/vcpu-autoscaler
-units='vcpu-autoscaler-bounds.path vcpu-autoscaler-actuator.service vcpu-autoscaler.service'
+units='vcpu-autoscaler-bounds.service vcpu-autoscaler-actuator.service vcpu-autoscaler.service'
 
 # Whether the system that is worked on runs with systemd.
 runs_systemd() {
@@ -129,7 +129,10 @@ uninstall_service() {
         systemctl daemon-reload
     fi
     [ -n "$purge" ] || return 0
-    rm -rf "$destdir$etc" "$destdir$state"
+    # Where one is a file system of its own, its folder is busy and stays, empty.
+    for folder in "$destdir$etc" "$destdir$state"; do
+        rm -rf "$folder" || [ -z "$(ls -A "$folder")" ]
+    done
     [ -z "$destdir" ] || return 0
     for user in vcpu-autoscaler-actuator vcpu-autoscaler; do
         if getent passwd "$user" >/dev/null; then
@@ -147,7 +150,6 @@ remove_files() {
     rm -rf "$destdir$prefix/share/vcpu-autoscaler" "$destdir$prefix/share/doc/vcpu-autoscaler"
     for file in bin/autoscaler bin/autoscaler-actuator lib/systemd/system/vcpu-autoscaler.service lib/systemd/system/autoscaler.slice \
         lib/systemd/system/vcpu-autoscaler-actuator.service lib/systemd/system/vcpu-autoscaler-bounds.service \
-        lib/systemd/system/vcpu-autoscaler-bounds.path \
         lib/sysusers.d/vcpu-autoscaler.conf lib/tmpfiles.d/vcpu-autoscaler.conf \
         share/man/man8/autoscaler.8 share/man/man8/vcpu-autoscaler.8 share/man/man5/vcpu-autoscaler.yaml.5; do
         rm -f "$destdir$prefix/$file"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -15,7 +16,12 @@ from autoscaler.actuator.bounds_file import written
 from autoscaler.cli.configured import DEFAULT_CONFIG, ConfigOption, read_config
 from autoscaler.errors import AutoscalerError
 from autoscaler.policyfile import load_policies
-from autoscaler.policyfile.load import policy_files
+from autoscaler.policyfile.load import fingerprint, policy_files
+from autoscaler.service.config import load_config
+from autoscaler.service.policy_watch import PolicyWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MODE = 0o644
 
@@ -32,12 +38,63 @@ def bounds(
             "--output", metavar="FILE", help="Write this file, whole or not at all; without it, print."
         ),
     ] = None,
+    *,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", help="Write it again whenever the configuration or the policies change, until Ctrl-C."
+        ),
+    ] = False,
 ) -> None:
     """Print what the policies allow at most, and the connections, for `autoscaler-actuator`.
 
     Exit code 0: printed or written; 1: the policies have errors, or the file could not be written, and what
-    was there before is as it was; 2: the configuration has errors.
+    was there before is as it was; 2: the configuration has errors, or wrong usage. With --follow, what has
+    errors is told, and awaited until it is mended.
     """
+    if follow:
+        if output is None:
+            typer.echo(
+                "autoscaler bounds: --follow writes a file again and again: add --output FILE", err=True
+            )
+            raise typer.Exit(2)
+        _follow(config_file, output)
+    text = _text(config_file)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        _write(output, text)
+
+
+def _follow(config_file: Path, output: Path) -> NoReturn:
+    while True:
+        paths = _read_from(config_file)
+        # Before they are read: what is edited meanwhile is another than this.
+        seen = fingerprint(paths)
+        if _read_from(config_file) != paths:
+            continue
+        with suppress(typer.Exit):
+            _write(output, _text(config_file))
+        _await_change(paths, seen)
+
+
+def _read_from(config_file: Path) -> Sequence[Path]:
+    """All that the bounds are made from; while the configuration has errors, itself alone."""
+    config = load_config(config_file).config
+    return (config_file, *(() if config is None else config.policies))
+
+
+def _await_change(paths: Sequence[Path], seen: str) -> None:
+    changed = threading.Event()
+    watch = PolicyWatch(paths, seen=lambda: seen, changed=changed.set)
+    watch.start()
+    try:
+        changed.wait()
+    finally:
+        watch.close()
+
+
+def _text(config_file: Path) -> str:
     config = read_config(config_file, command="bounds")
     files, errors = policy_files(config.policies)
     loaded = load_policies(files)
@@ -45,17 +102,13 @@ def bounds(
         typer.echo(f"{problem.place}: error: {problem.message}", err=True)
     if errors or loaded.errors or loaded.policy_set is None:
         raise typer.Exit(1)
-    text = written(
+    return written(
         Charter(
             connections=config.connections,
             agent_timeout_s=config.agent_timeout_s,
             bounds=tuple(bounds_of(policy) for policy in loaded.policy_set.policies),
         )
     )
-    if output is None:
-        typer.echo(text, nl=False)
-    else:
-        _write(output, text)
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,10 +2,9 @@
 
 Decisions are looked through in the order of their ids, which is nearly that of their times, some at each
 step; at the first that is not old the next step begins at the oldest again. A second walk goes round all of
-them, for the order of ids is not that of times where the clock was wrong, or where a decision stands for long.
-Where the journal has more bytes than it may, the oldest go although they are not old. What that leaves free
-goes back to the file system, also little by little: a file that was begun with `make_shrinkable` becomes
-smaller.
+them, for the order of ids is not that of times where the clock was wrong or a decision stands for long. Where
+the journal has more bytes than it may, the oldest go although they are not old. What that leaves free goes
+back to the file system, also little by little: a file that was begun with `make_shrinkable` becomes smaller.
 
 Invariants: a decision goes together with the operation that it began; what a start needs to know stays,
 whatever the bytes.

@@ -50,7 +50,7 @@ make_files() {
     ln -sfn "$home/bin/autoscaler" "$tree$prefix/bin/autoscaler"
     ln -sfn "$home/bin/autoscaler-actuator" "$tree$prefix/bin/autoscaler-actuator"
     for unit in vcpu-autoscaler.service autoscaler.slice vcpu-autoscaler-actuator.service \
-        vcpu-autoscaler-bounds.service vcpu-autoscaler-bounds.path; do
+        vcpu-autoscaler-bounds.service; do
         sed "s#/usr/bin/#$prefix/bin/#; s#/usr/share/#$prefix/share/#" "$repo/deploy/systemd/$unit" \
             >"$tree$prefix/lib/systemd/system/$unit"
     done

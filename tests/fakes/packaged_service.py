@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 UNIT = "vcpu-autoscaler.service"
 ACTUATOR = "vcpu-autoscaler-actuator.service"
-BOUNDS = "vcpu-autoscaler-bounds.path"
+BOUNDS = "vcpu-autoscaler-bounds.service"
 CONFIG = "/etc/vcpu-autoscaler/config.yaml"
 OBSERVE = "/etc/vcpu-autoscaler/policies/zz-observe.yaml"
 OWN = "/etc/vcpu-autoscaler/policies/web.yaml"

@@ -17,7 +17,7 @@ from autoscaler.service.journal import SqliteJournal
 
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
 SERVICES = ["vcpu-autoscaler.service", "vcpu-autoscaler-actuator.service", "vcpu-autoscaler-bounds.service"]
-OTHERS = ["autoscaler.slice", "vcpu-autoscaler-bounds.path"]
+OTHERS = ["autoscaler.slice"]
 MOST_EXPOSURE = 2.0
 LOOSENED = re.compile(r"^# ([\w ]+) (?:is|are) left out: \S+", re.MULTILINE)
 

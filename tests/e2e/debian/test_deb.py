@@ -170,7 +170,11 @@ def test_removal_keeps_configuration_and_state_and_purge_leaves_nothing(
     assert active(machine)
     assert machine.path(OWN).read_text() == POLICY
     machine.run("usermod", "--append", "--groups", "vcpu-autoscaler", "nobody")
+    machine.run("mount", "--bind", STATE, STATE)
     machine.run("dpkg", "--purge", "vcpu-autoscaler")
+    assert list(machine.path(STATE).iterdir()) == []
+    machine.run("umount", STATE)
+    machine.path(STATE).rmdir()
     assert left_of_it(machine) == set()
     for user in ("vcpu-autoscaler", "vcpu-autoscaler-actuator"):
         assert machine.run("id", user, check=False).returncode

@@ -119,7 +119,11 @@ def test_removal_keeps_configuration_and_state_and_purge_leaves_nothing(machine:
     assert machine.path(OWN).read_text() == POLICY
     assert machine.path(f"{STATE}/journal.sqlite").exists()
     machine.run("usermod", "--append", "--groups", "vcpu-autoscaler", "nobody")
+    machine.run("mount", "--bind", STATE, STATE)
     machine.run(*SCRIPT, "--uninstall", "--purge")
+    assert list(machine.path(STATE).iterdir()) == []
+    machine.run("umount", STATE)
+    machine.path(STATE).rmdir()
     # The checkout and what its set-ups keep are the administrator's.
     ours = {path for path in left_of_it(machine) if not path.startswith((CHECKOUT, SET_UP))}
     assert ours == set()
