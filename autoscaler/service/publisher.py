@@ -75,7 +75,7 @@ class Publisher:
             label=label,
             libvirt=self._fleet.hosts[label].libvirt,
             trouble=self._sampling.trouble(label),
-            unseen=self._fleet.hosts[label].hypervisor.troubles(),
+            unseen={**self._fleet.hosts[label].hypervisor.troubles(), **self._sampling.twins(label)},
             heard=self._sampling.heard(label),
             shares=self._fleet.host_shares(label),
         )

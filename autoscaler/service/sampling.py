@@ -26,9 +26,10 @@ from autoscaler.errors import (
     DomainGone,
 )
 from autoscaler.service.lanes import Lane
+from autoscaler.service.twins import Twins
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from autoscaler.core.model import DomainId
     from autoscaler.ports import Clock
@@ -120,7 +121,11 @@ class Sampling:
         self._wants_pressure = wants_pressure
         self._takes_back = takes_back
         self._grace_s = grace_s
+        self._twins = Twins(hosts)
+        self._found: dict[str, dict[DomainId, DomainView]] = {}
+        """All that the last good sweeps found, by host."""
         self._views: dict[str, dict[DomainId, DomainView]] = {}
+        """The same without domains that are left to another connection."""
         self._machines: dict[str, HostView] = {}
         self._troubles: dict[str, str] = {}
         self._observed: dict[DomainId, Observation] = {}
@@ -184,6 +189,10 @@ class Sampling:
         """The domains of the host's last good sweep."""
         return self._views.get(label, {}).values()
 
+    def twins(self, label: str) -> Mapping[str, str]:
+        """Name -> why, of the host's domains that are left to another connection to the same machine."""
+        return self._twins.left(label)
+
     def machine(self, label: str) -> HostView | None:
         """The host itself as last seen; None: it never was."""
         return self._machines.get(label)
@@ -244,15 +253,12 @@ class Sampling:
         self._troubles.pop(label, None)
         if result.machine is not None:
             self._machines[label] = result.machine
-        before = self._views.get(label, {})
-        self._views[label] = now = {view.id: view for view in result.domains}
-        for domain in before.keys() - now.keys():
-            self._observed.pop(domain, None)
-            self._failed.pop(domain, None)
-            self._errors.pop(domain, None)
-            host.forget(domain)
+        self._found[label] = {view.id: view for view in result.domains}
+        twins = self._twins.among(self._found)
+        for other in self._found if twins else (label,):
+            self._show(other, twins)
         now_s = self._clock.monotonic_s()
-        for domain, view in now.items():
+        for domain, view in self._views[label].items():
             if view.state is RunState.RUNNING and domain not in self._probing and self._governs(view):
                 self._probing[domain] = now_s
                 if waited_for:
@@ -261,6 +267,16 @@ class Sampling:
                 if self._wants_pressure(domain):
                     sample = partial(host.probe.sample, view, pressure=True)
                 self._submit(Lane.PROBE, sample, partial(self._probed, domain), host=label)
+
+    def _show(self, label: str, twins: Collection[DomainId]) -> None:
+        """Take what was found of a host for what is there of it, without those that are another's."""
+        before, found = self._views.get(label, {}), self._found[label]
+        self._views[label] = now = {domain: found[domain] for domain in found if domain not in twins}
+        for domain in before.keys() - now.keys():
+            self._observed.pop(domain, None)
+            self._failed.pop(domain, None)
+            self._errors.pop(domain, None)
+            self._hosts[label].forget(domain)
 
     def _probed(self, domain: DomainId, result: Sample | AutoscalerError) -> None:
         self._probing.pop(domain, None)

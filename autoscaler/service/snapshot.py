@@ -95,7 +95,7 @@ class HostSnapshot:
     trouble: str | None
     """Why it cannot be used; None: it answered the last sweep."""
     unseen: Mapping[str, str] = field(default_factory=dict)
-    """Domains that are configured but cannot be seen: name to a sentence."""
+    """Domains that are configured but cannot be seen, or are another connection's: name to a sentence."""
     libvirt: bool = False
     """Whether it is reached through libvirt."""
     heard: bool = True

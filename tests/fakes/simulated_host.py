@@ -30,6 +30,8 @@ class SimulatedHost:
         self, clock: SimulatedClock, guests: Sequence[SimulatedGuest] = (), *, label: str = "sim"
     ) -> None:
         self.label = label
+        self.place = "here"
+        """The machine that it is a connection to."""
         self.clock = clock
         self.guests = {guest.id: guest for guest in guests}
         self.cpus = 64
@@ -130,7 +132,7 @@ class SimulatedHost:
             probe=self,
             cpus=self,
             machine=self,
-            place="here",
+            place=self.place,
             forget=self.forgotten.append,
             versions=lambda _: Versions(qemu=None, libvirt=None, agent=None),
         )

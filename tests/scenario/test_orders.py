@@ -508,12 +508,9 @@ def test_a_name_on_several_hosts_picks_nobody_and_is_told_with_the_candidates(tm
     clock = SimulatedClock()
     here = SimulatedGuest("web-1", clock)
     there = SimulatedGuest("web-1", clock, connection="other")
-    simulation = Simulation(
-        SimulatedHost(clock, [here]),
-        [POLICY],
-        folder=tmp_path,
-        beside=[SimulatedHost(clock, [there], label="other")],
-    )
+    other = SimulatedHost(clock, [there], label="other")
+    other.place = "there"
+    simulation = Simulation(SimulatedHost(clock, [here]), [POLICY], folder=tmp_path, beside=[other])
     simulation.run(2)
     controller = simulation.controller
     verbs = OrderVerbs(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from autoscaler.core.condition import Condition
+from autoscaler.core.model import DomainId, DomainView
 from autoscaler.core.policy import DownLimits, HostShare, Match, Mode, Policy, Reclaim, TargetStrategy
 from autoscaler.core.reason import Reason
 from autoscaler.service.moving_counts import AGAIN_S
@@ -227,6 +228,42 @@ def test_two_connections_to_one_machine_share_its_cpus(tmp_path: Path) -> None:
         assert len(here.online) + len(there.online) <= 6
     assert len(here.online) + len(there.online) == 6
     assert [host.shares.committed_vcpus for host in simulation.snapshot.hosts if host.shares] == [6, 6]
+
+
+class SecondLook(SimulatedHost):
+    """Another connection to the same libvirt: it shows the same domains as the first."""
+
+    def __init__(self, first: SimulatedHost) -> None:
+        super().__init__(first.clock, label="again")
+        self.first = first
+        self.changes = 0
+
+    def domains(self) -> Sequence[DomainView]:
+        return [replace(view, id=DomainId("again", view.id.uuid)) for view in self.first.domains()]
+
+    def plug(self, domain: DomainId, *, expect: int, target: int) -> None:
+        self.changes += 1
+        self.first.plug(DomainId(self.first.label, domain.uuid), expect=expect, target=target)
+
+
+def test_one_libvirt_by_two_names_has_each_of_its_guests_once(tmp_path: Path) -> None:
+    clock = SimulatedClock()
+    guest = SimulatedGuest("shop-1", clock, maximum=8)
+    first = SimulatedHost(clock, [guest])
+    second = SecondLook(first)
+    simulation = Simulation(first, [HIGH], folder=tmp_path, limits=TIGHT, beside=[second])
+    simulation.run(2)
+    guest.set(demand=2.0)
+    simulation.run(20)
+    assert len(guest.online) == 3
+    assert second.changes == 0
+    assert [domain.view.id.host for domain in simulation.snapshot.domains] == ["sim"]
+    assert simulation.snapshot.ungoverned == ()
+    shown, again = simulation.snapshot.hosts
+    assert shown.shares is not None
+    assert shown.shares.committed_vcpus == 3
+    assert shown.unseen == {}
+    assert "connection sim once more" in again.unseen["shop-1"]
 
 
 @pytest.mark.parametrize("most", [1, 3])
