@@ -52,7 +52,7 @@ def understood(request: Mapping[str, object]) -> Request:
     if request.keys() != keys | {"verb"}:
         raise NotUnderstood(f"a {verb} has the keys {', '.join(sorted(keys | {'verb'}))}, and no other")
     host = _text(request["host"], "host")
-    return Request(
+    found = Request(
         verb=verb,
         what=what,
         host=host,
@@ -61,6 +61,9 @@ def understood(request: Mapping[str, object]) -> Request:
         target=_count(request["target"], "target") if "target" in keys else None,
         pressure=_flag(request["pressure"], "pressure") if "pressure" in keys else False,
     )
+    if verb is Verb.PLUG and found.target is not None and found.target < found.expect:
+        raise NotUnderstood(f"a plug only adds vCPUs, and the target {found.target} is below {found.expect}")
+    return found
 
 
 def _one_of(kind: type[T], value: object, key: str) -> T:

@@ -16,14 +16,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
-from uuid import uuid4
 
 import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from autoscaler.backends.actuator.protocol import KEYS, KEYS_OF_READING, Reading, Verb
-from autoscaler.backends.connection import QmpFolderConnection
+from autoscaler.backends.connection import Connection, LibvirtConnection, QmpFolderConnection
 from tests.fakes.footprint import footprint, settled
 from tests.fakes.running_actuator import running_actuator
 from tests.fakes.running_service import running_service
@@ -39,7 +38,8 @@ MOST_GROWTH_KIB = 2048
 MOST_LINES = 50
 """Of a log: what was asked is none of its business."""
 DRAWN = settings(deadline=None, database=None, max_examples=600)
-UUID = str(uuid4())
+UUID = "6695eb01-f6a4-8304-79aa-97f2502e193f"
+"""That of the one domain of libvirt's test driver, and of the guest that stands for a QEMU."""
 
 WORDS = st.text(max_size=12)
 NAMES = st.just("web") | st.sampled_from([UUID, "%00", "..", "a" * 5000]) | WORDS.map(quote)
@@ -212,9 +212,12 @@ def test_no_request_makes_the_web_server_fail_or_grow(guests: Path, tmp_path: Pa
     assert log.count("\n") < MOST_LINES
 
 
-def test_no_request_makes_the_actuator_fail_or_grow(guests: Path) -> None:
+@pytest.mark.parametrize("over", ["qmp", "libvirt"])
+def test_no_request_makes_the_actuator_fail_or_grow(guests: Path, over: str) -> None:
     kinds: set[object] = set()
-    connection = QmpFolderConnection(guests)
+    connection: Connection = QmpFolderConnection(guests)
+    if over == "libvirt":
+        connection = LibvirtConnection("test:///default")
     with running_actuator(connection, timeout_s=0.5) as actuator:
         orders = ORDERS.map(
             lambda order: json.dumps(order).replace('"here"', json.dumps(connection.label)).encode() + b"\n"

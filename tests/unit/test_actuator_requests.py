@@ -28,6 +28,12 @@ def test_a_request_of_the_right_form_is_understood() -> None:
     assert understood({"verb": "read", "what": "domains", "host": "h"}).domain is None
 
 
+@pytest.mark.parametrize("expect", [1, 2])
+def test_a_request_for_what_may_be_there_already_is_understood(expect: int) -> None:
+    assert understood({**PLUG, "expect": expect}).target == 2
+    assert understood({**PLUG, "verb": "unplug", "expect": expect}).target == 2
+
+
 @pytest.mark.parametrize(
     "request_",
     [
@@ -40,6 +46,7 @@ def test_a_request_of_the_right_form_is_understood() -> None:
         pytest.param({**PLUG, "target": 2.0}, id="a fraction"),
         pytest.param({**PLUG, "target": -1}, id="a negative count"),
         pytest.param({**PLUG, "target": 10**5000}, id="a count of 5,000 digits"),
+        pytest.param({**PLUG, "expect": 3}, id="a plug that would take away"),
         pytest.param({**PLUG, "uuid": UUID.upper()}, id="a UUID in another form"),
         pytest.param({**PLUG, "uuid": UUID + "\n"}, id="a UUID and a line"),
         pytest.param({**PLUG, "uuid": {"a": []}}, id="something deep"),
@@ -76,3 +83,4 @@ def test_whatever_comes_is_either_understood_whole_or_refused(request_: dict[str
     assert found.verb in Verb
     assert (found.what is None) is (found.verb is not Verb.READ)
     assert (found.target is None) is (found.verb is Verb.READ)
+    assert found.verb is not Verb.PLUG or found.target is None or found.target >= found.expect

@@ -74,7 +74,10 @@ KEYS: dict[Verb, frozenset[str]] = {
     Verb.ONLINE: OF_DOMAIN | {"target"},
     Verb.OFFLINE: OF_DOMAIN | {"target"},
 }
-"""The keys of a request beside ``verb``: all of them, and no other."""
+"""The keys of a request beside ``verb``: all of them, and no other.
+
+A plug whose ``target`` is below its ``expect`` is refused: it would take vCPUs away.
+"""
 KEYS_OF_READING: dict[Reading, frozenset[str]] = {
     Reading.SAMPLE: OF_DOMAIN | {"what", "pressure"},
     Reading.VCPUS: OF_DOMAIN | {"what"},
