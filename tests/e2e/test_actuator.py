@@ -216,6 +216,15 @@ def test_whatever_is_no_request_is_answered_and_forgotten(house: House, line: by
     assert house.view("web").plugged == 2
 
 
+def test_a_request_has_at_most_2_kib(house: House) -> None:
+    request = json.dumps({"verb": "read", "what": "domains", "host": house.connection.label}).encode()
+
+    assert "ok" in say(house.actuator.socket, request.ljust(2048) + b"\n")
+    for length in (2049, 65_000):
+        answer = say(house.actuator.socket, request.ljust(length) + b"\n")
+        assert "a line of more than 2048 bytes" in str(answer["error"])
+
+
 @as_root
 def test_nobody_but_root_and_the_services_user_is_answered(house: House) -> None:
     house.actuator.stop()

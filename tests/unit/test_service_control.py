@@ -18,8 +18,10 @@ from pathlib import Path
 
 import pytest
 
+from autoscaler.backends.agent.deadline import Deadline
 from autoscaler.backends.local import server as line_server
 from autoscaler.backends.local.peer import Peer, admits
+from autoscaler.backends.local.wire import receive
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.control import ControlSocket
 from autoscaler.service.control_client import ControlRefused, ask_control
@@ -90,6 +92,24 @@ def test_a_verb_is_told_who_asks_whatever_the_request_says(served: Path) -> None
 def test_a_request_of_nearly_the_most_bytes_is_heard(served: Path) -> None:
     text = "x" * (4 * 1024 * 1024 - 100)
     assert ask_control(served, "echo", text=text) == {"heard": {"text": text}}
+
+
+def received_of(sent: bytes, *, most_bytes: int) -> dict[str, object]:
+    """What is made of all that somebody sends before he hangs up."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(sent)
+        theirs.shutdown(socket.SHUT_WR)
+        return receive(ours, most_bytes=most_bytes, until=Deadline.after(20))
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"], ids=["open", "whole"])
+@pytest.mark.parametrize("most_bytes", [100, 100_000])
+def test_a_line_has_as_many_bytes_as_it_may_and_not_one_more(most_bytes: int, end: bytes) -> None:
+    line = b'{"verb": "echo"}'.ljust(most_bytes)
+    assert received_of(line + end, most_bytes=most_bytes) == {"verb": "echo"}
+    with pytest.raises(ValueError, match=f"^a line of more than {most_bytes} bytes$"):
+        received_of(line + b" " + end, most_bytes=most_bytes)
 
 
 def test_a_peer_that_says_nothing_is_told_so_in_time(served: Path, monkeypatch: pytest.MonkeyPatch) -> None:

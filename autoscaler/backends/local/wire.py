@@ -53,9 +53,7 @@ def receive(connection: socket.socket, *, most_bytes: int, until: Deadline) -> d
         OSError: the connection broke.
     """
     received = bytearray()
-    while b"\n" not in received:
-        if len(received) > most_bytes:
-            raise ValueError(f"a line of more than {most_bytes} bytes")
+    while b"\n" not in received and len(received) <= most_bytes:
         connection.settimeout(max(until.left_s(), _NOW_S))
         chunk = connection.recv(_CHUNK)
         if not chunk:
@@ -64,6 +62,8 @@ def receive(connection: socket.socket, *, most_bytes: int, until: Deadline) -> d
     line = received.partition(b"\n")[0]
     if not line:
         raise EOFError
+    if len(line) > most_bytes:
+        raise ValueError(f"a line of more than {most_bytes} bytes")
     try:
         message = json.loads(line, object_pairs_hook=each_key_once)
     except _TwiceError:
