@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from autoscaler.actuator.bounds import OutOfBounds, Unnamed
@@ -12,6 +11,7 @@ from autoscaler.actuator.held import HeldHost, TooManyOfHost
 from autoscaler.actuator.requests import NotUnderstood, understood
 from autoscaler.actuator.turns import TooMany, TooOften, Turns
 from autoscaler.backends.actuator.protocol import ERRORS, VALUES, Reading, Refusal, Verb
+from autoscaler.backends.local.thinned import Thinned
 from autoscaler.errors import AutoscalerError, BackendUnavailable
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ class Verbs:
         self._clock = clock
         self._asked = asked
         self._follow_s = follow_s
-        self._refused: Counter[Refusal] = Counter()
-        self._counting = threading.Lock()
+        self._refused = Thinned()
 
     def answer(self, request: Mapping[str, object], peer: Peer) -> Mapping[str, object]:
         """What is answered to a request; see `autoscaler.backends.actuator.protocol`."""
@@ -99,17 +98,14 @@ class Verbs:
             cause = _CAUSES.get(type(error))
             if cause is None:
                 return told
-            self._count(cause, error, peer)
+            self._tell(cause, error, peer)
             return {**told, "refused": cause}
         return {"ok": found, "asked": commands}
 
-    def _count(self, cause: Refusal, error: AutoscalerError, peer: Peer) -> None:
-        with self._counting:
-            self._refused[cause] += 1
-            count = self._refused[cause]
-        # The first of each cause, and then ever more seldom: a flood of them is no flood of the log.
-        if count & (count - 1) == 0:
-            _log.warning("refused (%s, %d so far), asked by %s: %s", cause, count, peer, error)
+    def _tell(self, cause: Refusal, error: AutoscalerError, peer: Peer) -> None:
+        so_far = self._refused.count(cause)
+        if so_far is not None:
+            _log.warning("refused (%s, %d so far), asked by %s: %s", cause, so_far, peer, error)
 
     def _carried_out(self, request: Request) -> object:
         host = self._hosts.get(request.host)

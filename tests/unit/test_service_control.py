@@ -366,6 +366,45 @@ def test_a_stranger_is_refused_and_logged_though_the_mode_was_widened(
     assert f"uid {NOBODY} (process " in caplog.text
 
 
+KNOCK_AS = """
+import contextlib, os, socket, sys
+path, first, last, times = sys.argv[1], *map(int, sys.argv[2:])
+os.setgroups([])
+os.setgid(first)
+for user in [*range(first, last + 1)] * times:
+    os.seteuid(user)
+    with socket.socket(socket.AF_UNIX) as knocking, contextlib.suppress(ConnectionResetError):
+        knocking.connect(path)
+        knocking.recv(1000)
+    os.seteuid(0)
+"""
+
+
+def knock_as(path: Path, first: int, last: int, *, times: int) -> None:
+    """Connect so often, as each of these users, and hear what is said."""
+    command = [sys.executable, "-c", KNOCK_AS, str(path), str(first), str(last), str(times)]
+    subprocess.run(command, check=True, timeout=120)
+
+
+@as_root
+def test_each_stranger_is_logged_ever_more_seldom(served: Path, caplog: pytest.LogCaptureFixture) -> None:
+    served.chmod(0o666)
+    knock_as(served, 54321, 54322, times=300)
+    for user in (54321, 54322):
+        told = [record.getMessage() for record in caplog.records if f"uid {user} " in record.getMessage()]
+        assert len(told) == 9
+        assert told[-1].endswith("may not ask and was refused (256 so far)")
+    assert ask_control(served, "echo") == {"heard": {}}
+
+
+@as_root
+def test_strangers_of_many_users_fill_the_log_no_more(served: Path, caplog: pytest.LogCaptureFixture) -> None:
+    served.chmod(0o666)
+    knock_as(served, 54321, 54820, times=2)
+    assert len(caplog.records) < 250
+    assert ask_control(served, "echo") == {"heard": {}}
+
+
 @as_root
 def test_a_member_of_the_group_is_let_in_and_logged(served: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="autoscaler")

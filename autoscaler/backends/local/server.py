@@ -2,7 +2,8 @@
 
 Invariants: a peer that is slow, silent or endless costs one thread for a bounded time, and nothing else;
 there are never more than `most_at_once` of them, and where others wait for a place they have it for a moment
-only; where the socket's file was removed or replaced, another is made as soon as that takes it from nobody.
+only; those who are refused do not fill the log; where the socket's file was removed or replaced, another is
+made as soon as that takes it from nobody.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from autoscaler.backends.agent.deadline import Deadline
 from autoscaler.backends.local.bound_socket import BoundSocket, SocketUnavailable
 from autoscaler.backends.local.conversation import Conversation
 from autoscaler.backends.local.peer import peer_of
+from autoscaler.backends.local.thinned import Thinned
 from autoscaler.backends.local.wire import encoded, receive, send
 from autoscaler.errors import AutoscalerError
 
@@ -82,6 +84,7 @@ class LineServer:
         self._name = name
         self._admits = admits
         self._refusal = refusal
+        self._refused = Thinned()
         self._most_request_bytes = most_request_bytes
         self._bind = partial(BoundSocket, path, name=name, set_by=set_by)
         self._bound = self._bind()
@@ -216,8 +219,7 @@ class LineServer:
         try:
             peer = peer_of(connection)
             if not self._admits(peer):
-                _log.warning("%s: %s may not ask and was refused", self._name, peer)
-                return _error(self._refusal)
+                return self._turned_away(peer)
             request = receive(
                 connection, most_bytes=self._most_request_bytes, until=Deadline.after(_REQUEST_S)
             )
@@ -229,6 +231,13 @@ class LineServer:
         except (EOFError, OSError):
             return b""
         return self._answer_to(request, peer)
+
+    def _turned_away(self, peer: Peer) -> bytes:
+        """The line for one who is not let in, whatever he asks."""
+        so_far = self._refused.count(peer.uid)
+        if so_far is not None:
+            _log.warning("%s: %s may not ask and was refused (%d so far)", self._name, peer, so_far)
+        return _error(self._refusal)
 
     def _answer_to(self, request: Mapping[str, object], peer: Peer) -> bytes:
         try:
