@@ -10,6 +10,7 @@ import os
 import re
 import stat
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -64,10 +65,14 @@ def lines_of(folder: Path) -> Iterator[tuple[bytes, str]]:
 
 
 def first_entry(path: Path) -> Entry | None:
-    """What the first line of a file says; None: that is no line, or there is no such file."""
+    """What the first line of a file says; None: no line is in it, or there is no such file.
+
+    A write that was cut short may stand in front of it.
+    """
     try:
         with _opened(path) as file:
-            return read_line(file.readline(MOST_LINE_BYTES))
+            entries = map(read_line, iter(partial(file.readline, MOST_LINE_BYTES), b""))
+            return next((entry for entry in entries if entry is not None), None)
     except OSError:
         return None
 

@@ -253,7 +253,7 @@ class AuditLog:
             self._folder, before_wall_s=self._clock.wall_s() - self._keep_s, most_bytes=self._most_bytes
         )
         after = first_entry(staying[0]) if going else None
-        if after is None:  # what is no line says nothing of what is forgotten: a person is to look
+        if after is None:  # where no line is left, none says what is forgotten: a person is to look
             return
         last = int(str(after["seq"])) - 1
         if last > self._forgotten:

@@ -196,6 +196,41 @@ def test_old_files_are_forgotten_whole_and_the_log_says_from_where_it_begins(fol
     assert len(audit_files(folder)) <= 8
 
 
+@pytest.mark.parametrize("first", [b'{"at_wall_s":1600', b"\0" * 300], ids=["half a line", "zeros"])
+def test_a_file_whose_first_line_was_cut_short_keeps_no_file_from_being_forgotten(
+    folder: Path, first: bytes
+) -> None:
+    clock = SimulatedClock()
+    written(folder)
+    (folder / "000000000004.jsonl").write_bytes(first)
+    with audit_log(folder, clock, file_s=DAY_S, keep_s=10 * DAY_S) as log:
+        for _ in range(20):
+            write(log, 2)
+            clock.now_s += 2 * DAY_S
+            log.look_after()
+            assert faults(folder) == []
+    assert len(audit_files(folder)) <= 8
+    assert audit_files(folder)[0].name > "000000000020.jsonl"
+
+
+def test_a_first_line_that_somebody_edited_is_found_though_what_came_before_is_forgotten(
+    folder: Path,
+) -> None:
+    clock = SimulatedClock()
+    with audit_log(folder, clock, file_s=DAY_S, keep_s=10 * DAY_S) as log:
+        for _ in range(2):
+            write(log, 2)
+            clock.now_s += 2 * DAY_S
+            log.look_after()
+        second = audit_files(folder)[1]
+        second.write_bytes(second.read_bytes().replace(b'"began"', b'"ended"', 1))
+        write(log, 1)
+        clock.now_s += 9 * DAY_S
+        log.look_after()
+    assert audit_files(folder)[0] == second
+    assert faults(folder) == [Fault.EDITED]
+
+
 def test_all_files_together_stay_within_their_bytes(folder: Path) -> None:
     with audit_log(folder, most_bytes=8000) as log:
         for _ in range(50):
