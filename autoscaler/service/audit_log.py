@@ -5,6 +5,10 @@ is on the disk soon after (`audit_disk`), as with the journal's commits. What is
 kill or a full disk, stays where it is and is marked by the next line: nothing is ever taken away from a file,
 and the chain goes from the last whole line to that mark.
 
+A file is ended and forgotten by its age only once the wall clock has gone on evenly for some hours: one that
+is years ahead until NTP sets it right would cost nearly all files, and a file that began in the future would
+keep those before it for years.
+
 Invariants: one thread writes; each line follows the one that is in front of it in the file; a file that is
 forgotten was told of before, so that what is missing at the beginning can be told from what somebody removed.
 """
@@ -15,6 +19,7 @@ import logging
 import os
 from collections import deque
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING
 
 from autoscaler.errors import AuditUnavailable
@@ -22,6 +27,7 @@ from autoscaler.service.audit_chain import MOST_LINE_BYTES, follows, line_of, re
 from autoscaler.service.audit_disk import DiskSync
 from autoscaler.service.audit_files import audit_files, file_of, first_entry, make_folder, outdated
 from autoscaler.service.audit_tail import Tail, tail_of
+from autoscaler.service.even_clock import EvenClock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +45,8 @@ _MOST_WAITING = 1000
 _MOST_TEXT = 500
 """Characters of a text; more tell nothing more."""
 _DAY_S = 86400.0
+_EVEN_S = 6 * 3600.0
+"""So long the wall clock has gone on evenly before it tells how old a file is."""
 
 
 class AuditLog:
@@ -67,7 +75,7 @@ class AuditLog:
         Raises:
             AuditUnavailable: it cannot be read or written.
         """
-        self._folder, self._clock = folder, clock
+        self._folder, self._clock, self._even = folder, clock, EvenClock(clock)
         self._keep_s, self._most_bytes = keep_s, most_bytes
         self._file_s, self._file_bytes = file_s, min(file_bytes, max(most_bytes // 4, 1))
         self._waiting: deque[Entry] = deque()
@@ -124,15 +132,18 @@ class AuditLog:
 
     def look_after(self) -> None:
         """Write what waits, begin a file where the newest is old, forget files; to be called now and then."""
+        by_age = self._even.even_s() >= _EVEN_S
         with suppress(AuditUnavailable, OSError):
             if not self._is_as_left():
                 before = self.head
                 self._go_on()
                 self.expect(before)
             self._settle()
-            if self._tail.size and self._clock.wall_s() - self._tail.begun_wall_s > self._file_s:
+            # Either way: a file that was begun by a clock that was ahead is ended too.
+            age_s = abs(self._clock.wall_s() - self._tail.begun_wall_s)
+            if by_age and self._tail.size and age_s > self._file_s:
                 self._end_file()
-            self._forget()
+            self._forget(by_age=by_age)
 
     def close(self) -> None:
         """Bring what was written to the disk, and end."""
@@ -247,11 +258,10 @@ class AuditLog:
         _log.error("audit: %s", why)
         self.note({"what": "lost", "who": "unknown", "why": why})
 
-    def _forget(self) -> None:
+    def _forget(self, *, by_age: bool) -> None:
         """Remove files that are too old or too many, whole; the log says before that they are gone."""
-        going, staying = outdated(
-            self._folder, before_wall_s=self._clock.wall_s() - self._keep_s, most_bytes=self._most_bytes
-        )
+        before_wall_s = self._clock.wall_s() - self._keep_s if by_age else -inf
+        going, staying = outdated(self._folder, before_wall_s=before_wall_s, most_bytes=self._most_bytes)
         after = first_entry(staying[0]) if going else None
         if after is None:  # where no line is left, none says what is forgotten: a person is to look
             return

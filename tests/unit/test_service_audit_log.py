@@ -19,7 +19,9 @@ from autoscaler.service.audit_verify import Fault
 from tests.fakes.audited import audit_log, content, entries, verdict_on, whats
 from tests.fakes.simulated_guest import SimulatedClock
 
+HOUR_S = 3600.0
 DAY_S = 86400.0
+YEARS_S = 3 * 365 * DAY_S
 
 
 @pytest.fixture
@@ -229,6 +231,60 @@ def test_a_first_line_that_somebody_edited_is_found_though_what_came_before_is_f
         log.look_after()
     assert audit_files(folder)[0] == second
     assert faults(folder) == [Fault.EDITED]
+
+
+def look_for(seconds: float, log: AuditLog, clock: SimulatedClock, *, every_s: float = 600) -> None:
+    """Let time go by, with a look and a line now and then."""
+    for _ in range(int(seconds / every_s)):
+        clock.now_s += every_s
+        log.look_after()
+        write(log, 1)
+
+
+@pytest.mark.parametrize("begins", ["before it", "with it"])
+def test_a_clock_that_is_years_ahead_until_it_is_set_right_costs_no_file(folder: Path, begins: str) -> None:
+    clock = SimulatedClock()
+    limits = {"file_s": DAY_S, "keep_s": 30 * DAY_S}
+    with audit_log(folder, clock, **limits) as log:
+        look_for(20 * DAY_S, log, clock, every_s=2 * DAY_S)
+        before = audit_files(folder)
+        clock.wall_offset_s += YEARS_S
+        if begins == "before it":
+            look_for(5 * HOUR_S, log, clock)
+    with audit_log(folder, clock, **limits) as log:
+        look_for(5 * HOUR_S, log, clock)
+        clock.wall_offset_s -= YEARS_S
+        look_for(5 * HOUR_S, log, clock)
+        assert audit_files(folder) == before
+        # Nothing of that keeps them from being forgotten once they are old.
+        look_for(40 * DAY_S, log, clock, every_s=2 * DAY_S)
+    assert not set(before) & set(audit_files(folder))
+    assert verdict_on(folder).findings == ()
+
+
+def test_a_log_begun_by_a_clock_that_was_years_ahead_has_a_new_file_when_it_is_set_right(
+    folder: Path,
+) -> None:
+    clock = SimulatedClock()
+    clock.wall_offset_s += YEARS_S
+    with audit_log(folder, clock, file_s=30 * DAY_S) as log:
+        write(log, 1)
+        clock.wall_offset_s -= YEARS_S
+        look_for(7 * HOUR_S, log, clock)
+    assert len(audit_files(folder)) == 2
+
+
+def test_a_clock_that_was_set_is_believed_once_it_has_gone_on_evenly_for_6_hours(folder: Path) -> None:
+    clock = SimulatedClock()
+    with audit_log(folder, clock, file_s=DAY_S, keep_s=30 * DAY_S) as log:
+        look_for(20 * DAY_S, log, clock, every_s=2 * DAY_S)
+        before = audit_files(folder)
+        clock.wall_offset_s += YEARS_S
+        look_for(6 * HOUR_S, log, clock)
+        assert audit_files(folder) == before
+        look_for(HOUR_S, log, clock)
+        assert audit_files(folder)[0] == before[-1]
+    assert verdict_on(folder).findings == ()
 
 
 def test_all_files_together_stay_within_their_bytes(folder: Path) -> None:
