@@ -35,7 +35,7 @@ from autoscaler.cli.schema_words import (
 )
 from autoscaler.core.decision import Verdict
 from autoscaler.core.operation import Direction, Outcome
-from autoscaler.doctor.finding import CHECKS, Severity
+from autoscaler.doctor.finding import CHECKS, Part, Severity
 from autoscaler.service.audit_entries import WHATS
 from autoscaler.service.audit_verify import Fault
 from autoscaler.service.settings import Occasion
@@ -88,6 +88,14 @@ _FINDINGS = list_of(
             advice=text("in words; empty: nothing beyond the rest"),
             xml=text("lines for the domain's XML; empty: none"),
             commands=list_of(text("a command line"), "what to type"),
+            mend=maybe(
+                object_of(
+                    "the same as a change of the domain's definition, as --fix makes it",
+                    part=one_of(Part, "what of it"),
+                    maximum=maybe(whole("vCPUs that it may then have"), "as many as now"),
+                ),
+                "such a change is not what is advised",
+            ),
         ),
     ),
     "in the order of the checks",

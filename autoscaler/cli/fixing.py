@@ -37,7 +37,7 @@ def fix(domain: DomainFacts, report: DomainReport, *, yes: bool) -> bool:
     with closing(LibvirtDefinitions(domain.host.label, clock=SystemClock())) as definitions:
         try:
             before = definitions.read(named)
-            after = mended(before, domain, report.findings)
+            after = mended(before, report.findings)
             if after == before:
                 _say("nothing to fix in its definition: what is left to do is said above")
                 return True

@@ -204,6 +204,11 @@ class DomainFacts:
         return self.host.way is Way.LIBVIRT
 
     @property
+    def is_mendable(self) -> bool:
+        """Whether its definition can be mended: libvirt keeps one, of a machine that takes what is added."""
+        return self.by_libvirt and not self.build.transient and self.build.hotplug
+
+    @property
     def restart(self) -> tuple[str, ...]:
         """Command lines that stop it and start it again, where it runs."""
         if self.view is None or not self.by_libvirt or self.build.transient:

@@ -37,6 +37,27 @@ class Severity(StrEnum):
         return list(Severity).index(self)
 
 
+class Part(StrEnum):
+    """What of a domain's definition can be mended."""
+
+    MAXIMUM = "maximum"
+    """How many vCPUs it may have, and a topology that holds them."""
+    SLOTS = "slots"
+    """Which vCPUs can be unplugged."""
+    CHANNEL = "channel"
+    """The agent's."""
+    ACPI = "acpi"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mend:
+    """What a change of a domain's definition would mend."""
+
+    part: Part
+    maximum: int | None = None
+    """vCPUs that it may then have; None: as many as now."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fix:
     """What to do: in words, with what to write, and what to type after that."""
@@ -46,6 +67,8 @@ class Fix:
     """Lines for the domain's XML."""
     commands: tuple[str, ...] = ()
     """For a shell of the host unless the advice says otherwise."""
+    mend: Mend | None = None
+    """The same as a change of its definition; None: such a change is not what is advised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,22 +11,20 @@ from xml.dom import minidom
 from xml.dom.minidom import Element
 
 from autoscaler.doctor.checks.agent import CHANNEL_XML
-from autoscaler.doctor.checks.room import wanted_maximum
-from autoscaler.doctor.finding import Severity
+from autoscaler.doctor.finding import Part, Severity
 from autoscaler.doctor.from_libvirt import topology_of
 from autoscaler.doctor.redacted import redacted_xml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from autoscaler.doctor.facts import DomainFacts
-    from autoscaler.doctor.finding import Finding
+    from autoscaler.doctor.finding import Finding, Mend
 
 _AGENT = "org.qemu.guest_agent.0"
 
 
-def mended(definition: str, domain: DomainFacts, findings: Iterable[Finding]) -> str:
-    """The definition with what these findings warn of mended, as far as its XML is what is wrong.
+def mended(definition: str, findings: Iterable[Finding]) -> str:
+    """The definition with what these findings warn of mended, as far as they say that it mends them.
 
     It comes back as it was where there is nothing to do.
     """
@@ -34,9 +32,9 @@ def mended(definition: str, domain: DomainFacts, findings: Iterable[Finding]) ->
     root = _root(document)
     before = root.toxml()
     for finding in findings:
-        mend = _MENDS.get(finding.check)
+        mend = finding.fix.mend
         if mend is not None and finding.severity.rank >= Severity.WARNING.rank:
-            mend(root, domain)
+            _MENDS[mend.part](root, mend)
     after = root.toxml()
     return definition if after == before else after
 
@@ -47,8 +45,8 @@ def difference(before: str, after: str) -> str:
     return redacted_xml("\n".join(unified_diff(old, new, "its definition", "mended", lineterm="")))
 
 
-def _raise_maximum(root: Element, domain: DomainFacts) -> None:
-    vcpu, wanted = _child(root, "vcpu"), wanted_maximum(domain)
+def _raise_maximum(root: Element, mend: Mend) -> None:
+    vcpu, wanted = _child(root, "vcpu"), mend.maximum or 0
     if vcpu is None or _number(vcpu) >= wanted:
         return
     had = _number(vcpu)
@@ -66,7 +64,7 @@ def _raise_maximum(root: Element, domain: DomainFacts) -> None:
         _append(listed, _vcpu(root, number, enabled=False))
 
 
-def _make_removable(root: Element, _: DomainFacts) -> None:
+def _make_removable(root: Element, _: Mend) -> None:
     vcpu, listed = _child(root, "vcpu"), _child(root, "vcpus")
     if vcpu is None:
         return
@@ -84,7 +82,7 @@ def _make_removable(root: Element, _: DomainFacts) -> None:
             one.setAttribute("hotpluggable", "yes")
 
 
-def _add_channel(root: Element, _: DomainFacts) -> None:
+def _add_channel(root: Element, _: Mend) -> None:
     devices = _child(root, "devices")
     targets = [] if devices is None else devices.getElementsByTagName("target")
     if devices is not None and not any(target.getAttribute("name") == _AGENT for target in targets):
@@ -92,7 +90,7 @@ def _add_channel(root: Element, _: DomainFacts) -> None:
         _append(devices, _root(minidom.parseString(indented)))  # noqa: S318 - our own
 
 
-def _add_acpi(root: Element, _: DomainFacts) -> None:
+def _add_acpi(root: Element, _: Mend) -> None:
     features = _child(root, "features")
     if features is None:
         features = _new(root, "features")
@@ -102,11 +100,11 @@ def _add_acpi(root: Element, _: DomainFacts) -> None:
         _append(features, _new(root, "acpi"))
 
 
-_MENDS: dict[str, Callable[[Element, DomainFacts], None]] = {
-    "maximum": _raise_maximum,
-    "slots": _make_removable,
-    "agent-channel": _add_channel,
-    "machine": _add_acpi,
+_MENDS: dict[Part, Callable[[Element, Mend], None]] = {
+    Part.MAXIMUM: _raise_maximum,
+    Part.SLOTS: _make_removable,
+    Part.CHANNEL: _add_channel,
+    Part.ACPI: _add_acpi,
 }
 
 

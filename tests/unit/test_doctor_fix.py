@@ -12,26 +12,24 @@ import libvirt
 import pytest
 from typer.testing import CliRunner, Result
 
+from autoscaler.backends.libvirt.inspection import LibvirtDomain
 from autoscaler.cli.main import app
-from autoscaler.doctor.facts import Build, DomainFacts, HostFacts, Way
-from autoscaler.doctor.finding import Finding, Fix, Severity
+from autoscaler.doctor.facts import DomainFacts, HostFacts, Way
+from autoscaler.doctor.finding import Finding, Fix, Mend, Part, Severity
+from autoscaler.doctor.from_libvirt import build_of, vcpus_of
 from autoscaler.doctor.mending import difference, mended
-from tests.fakes.examples import VIEW
+from autoscaler.doctor.report import report_of
 
 URI = "test:///default"
 DEFINED = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
-FACTS = DomainFacts(
-    host=HostFacts(label="qemu:///system", way=Way.LIBVIRT),
-    name="web",
-    uuid=VIEW.id.uuid,
-    view=VIEW,
-    plugged=4,
-    maximum=4,
-    build=Build(starts_with=4, next_maximum=4),
-)
 TROUBLES = tuple(
-    Finding(check=name, severity=Severity.ERROR, seen="", fix=Fix(advice="mend it"))
-    for name in ("maximum", "slots", "agent-channel", "machine")
+    Finding(check=name, severity=Severity.ERROR, seen="", fix=Fix(advice="mend it", mend=mend))
+    for name, mend in (
+        ("maximum", Mend(part=Part.MAXIMUM, maximum=8)),
+        ("slots", Mend(part=Part.SLOTS)),
+        ("agent-channel", Mend(part=Part.CHANNEL)),
+        ("machine", Mend(part=Part.ACPI)),
+    )
 )
 DEFINITION = """\
 <domain xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0" type="kvm">
@@ -130,7 +128,7 @@ def test_options_that_do_not_go_together_are_refused(options: list[str], said: s
 
 
 def test_each_trouble_is_mended_where_it_lies_and_all_else_stays() -> None:
-    after = mended(DEFINITION, FACTS, TROUBLES)
+    after = mended(DEFINITION, TROUBLES)
     root = ET.fromstring(after)
     vcpu, topology = root.find("vcpu"), root.find("cpu/topology")
     assert vcpu is not None
@@ -147,12 +145,82 @@ def test_each_trouble_is_mended_where_it_lies_and_all_else_stays() -> None:
     for kept in ("<!-- kept -->", '<a:labels xmlns:a="urn:vcpu-autoscaler:1" tier="gold"/>', "Planted-1"):
         assert kept in after
     assert '<qemu:arg value="-foo"/>' in after
-    assert mended(after, FACTS, TROUBLES) == after
+    assert mended(after, TROUBLES) == after
 
 
 def test_a_note_is_no_reason_to_change_anything() -> None:
     notes = [replace(trouble, severity=Severity.NOTE) for trouble in TROUBLES]
-    assert mended(DEFINITION, FACTS, notes) == DEFINITION
+    assert mended(DEFINITION, notes) == DEFINITION
+
+
+def test_a_trouble_that_no_change_of_the_definition_is_advised_for_changes_nothing() -> None:
+    advised = [replace(trouble, fix=Fix(advice="do something else")) for trouble in TROUBLES]
+    assert mended(DEFINITION, advised) == DEFINITION
+
+
+UUID = "4075f59a-2fbe-43fd-a06b-6ca476df5105"
+CHANNEL = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+
+
+def asleep(*, arch: str, machine: str, vcpus: str, devices: str = "") -> str:
+    """A definition without ACPI."""
+    return (
+        f"<domain type='kvm'><name>web</name><uuid>{UUID}</uuid><memory>65536</memory>{vcpus}"
+        f"<os><type arch='{arch}' machine='{machine}'>hvm</type></os><devices>{devices}</devices></domain>"
+    )
+
+
+def findings_of(definition: str) -> tuple[Finding, ...]:
+    """What the doctor finds in a domain that does not run."""
+    record = LibvirtDomain(uuid=UUID, name="web", active=False, description=definition, definition=definition)
+    host = HostFacts(label="qemu:///system", way=Way.LIBVIRT)
+    plugged, maximum = vcpus_of(record)
+    facts = DomainFacts(
+        host=host,
+        name="web",
+        uuid=UUID,
+        view=None,
+        plugged=plugged,
+        maximum=maximum,
+        build=build_of(record),
+    )
+    (report,) = report_of(host, [facts]).domains
+    return report.findings
+
+
+def test_of_a_domain_of_an_architecture_that_was_never_tried_only_what_is_named_is_mended() -> None:
+    arm = asleep(arch="aarch64", machine="virt-7.2", vcpus="<vcpu current='1'>2</vcpu>", devices=CHANNEL)
+    findings = findings_of(arm)
+    assert [it.check for it in findings if it.severity is Severity.WARNING] == ["machine"]
+    assert mended(arm, findings) == arm
+
+
+@pytest.mark.parametrize("machine", ["microvm", "isapc"])
+def test_to_a_machine_that_has_to_be_another_one_nothing_is_added(machine: str) -> None:
+    bare = asleep(arch="x86_64", machine=machine, vcpus="<vcpu>2</vcpu>")
+    findings = findings_of(bare)
+    worse = {it.check for it in findings if it.severity.rank > Severity.NOTE.rank}
+    assert worse == {"maximum", "slots", "agent-channel", "machine"}
+    assert mended(bare, findings) == bare
+
+
+def test_of_a_machine_that_takes_them_channel_maximum_and_acpi_are_mended() -> None:
+    bare = asleep(arch="x86_64", machine="q35", vcpus="<vcpu>2</vcpu>")
+    root = ET.fromstring(mended(bare, findings_of(bare)))
+    assert (root.findtext("vcpu"), root.find("vcpus")) == ("4", None)
+    assert root.find("devices/channel") is not None
+    assert root.find("features/acpi") is not None
+
+
+def test_a_higher_maximum_that_only_waits_for_a_restart_stays_as_it_was_defined(
+    domain: libvirt.virDomain,
+) -> None:
+    domain.setVcpusFlags(3, libvirt.VIR_DOMAIN_AFFECT_CONFIG | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
+    before = domain.XMLDesc(DEFINED)
+    shown = " ".join(run("--yes").stdout.split())
+    assert "Its definition has a maximum of 3: stop it and start it." in shown
+    assert "nothing to fix in its definition" in shown
+    assert domain.XMLDesc(DEFINED) == before
 
 
 def test_vcpus_that_are_listed_one_by_one_are_listed_up_to_the_new_maximum() -> None:
@@ -162,13 +230,13 @@ def test_vcpus_that_are_listed_one_by_one_are_listed_up_to_the_new_maximum() -> 
         + "".join(f'    <vcpu id="{it}" enabled="yes" hotpluggable="no"/>\n' for it in range(4))
         + "  </vcpus>\n  <os>",
     )
-    root = ET.fromstring(mended(listed, FACTS, TROUBLES))
+    root = ET.fromstring(mended(listed, TROUBLES))
     assert [it.get("id") for it in root.iterfind("vcpus/vcpu")] == [str(it) for it in range(8)]
     assert [it.get("hotpluggable") for it in root.iterfind("vcpus/vcpu")] == ["no"] + ["yes"] * 7
 
 
 def test_a_difference_shows_no_password() -> None:
-    shown = difference(DEFINITION, mended(DEFINITION, FACTS, TROUBLES[2:3]))
+    shown = difference(DEFINITION, mended(DEFINITION, TROUBLES[2:3]))
     assert "+    <channel" in shown
     assert "passwd" in shown
     assert "Planted-1" not in shown

@@ -9,7 +9,7 @@ from autoscaler.backends.agent.files import READ, WRITE
 from autoscaler.backends.agent.inspection import OWN_RULE
 from autoscaler.core.model import CpuSource
 from autoscaler.doctor.checks.guest import WINDOWS
-from autoscaler.doctor.finding import Fix, error, note, ok, warning
+from autoscaler.doctor.finding import Fix, Mend, Part, error, note, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +89,7 @@ def _no_channel(domain: DomainFacts) -> Finding:
             "the guest.",
             xml=CHANNEL_XML,
             commands=(attaching, *domain.restart),
+            mend=Mend(part=Part.CHANNEL) if domain.is_mendable else None,
         ),
     )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.core.removal import FULL_RATIO
 from autoscaler.doctor.facts import dotted
-from autoscaler.doctor.finding import Fix, error, note, ok, warning
+from autoscaler.doctor.finding import Fix, Mend, Part, error, note, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,12 @@ def _with_acpi(domain: DomainFacts) -> Fix:
     if domain.build.next_acpi:
         return Fix(advice="Its definition has it: stop it and start it.", commands=domain.restart)
     editing = domain.named.virsh("edit")
-    return Fix(advice="Add this to <features>.", xml="<acpi/>", commands=(editing, *domain.restart))
+    return Fix(
+        advice="Add this to <features>.",
+        xml="<acpi/>",
+        commands=(editing, *domain.restart),
+        mend=Mend(part=Part.ACPI) if domain.is_mendable else None,
+    )
 
 
 def _by_hand(domain: DomainFacts) -> str:

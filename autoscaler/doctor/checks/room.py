@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
 from autoscaler.core.policy import Reclaim
-from autoscaler.doctor.finding import Fix, error, note, ok, warning
+from autoscaler.doctor.finding import Fix, Mend, Part, error, note, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ def check(domain: DomainFacts) -> Iterator[Finding]:
     yield from _topology(domain)
 
 
-def wanted_maximum(domain: DomainFacts) -> int:
+def _wanted_maximum(domain: DomainFacts) -> int:
     """The maximum that it should have, where it has too little: what a policy allows, else twice as much."""
     wanted = _allowed(domain)
     return wanted if wanted > domain.maximum else 2 * domain.maximum
@@ -40,7 +40,7 @@ def _allowed(domain: DomainFacts) -> int:
 
 
 def _maximum(domain: DomainFacts) -> Finding:
-    policy, wanted = domain.policy, wanted_maximum(domain)
+    policy, wanted = domain.policy, _wanted_maximum(domain)
     if policy is not None and _allowed(domain) > domain.maximum:
         means = f"policy {policy.name!r} allows {wanted}, which it cannot get"
         return warning(_MAXIMUM, _counts(domain), means, _up_to(domain, wanted))
@@ -54,7 +54,7 @@ def _at_maximum(domain: DomainFacts) -> Finding:
     policy, starts_with = domain.policy, domain.build.starts_with
     if policy is not None and policy.max_vcpus is not None:
         return ok(_MAXIMUM, f"{_counts(domain)}, which is all that policy {policy.name!r} allows")
-    further = _up_to(domain, wanted_maximum(domain))
+    further = _up_to(domain, _wanted_maximum(domain))
     if starts_with is not None and starts_with < domain.maximum:
         return note(
             _MAXIMUM, _counts(domain), "it has grown to its maximum, and can grow no further", further
@@ -84,9 +84,10 @@ def raise_to(domain: DomainFacts, wanted: int) -> Fix:
         return Fix(advice=f"Start its QEMU with maxcpus={wanted} in -smp, or more.")
     choose = f"{wanted}, or as many as it may ever need, take effect when it starts next."
     topology = domain.build.topology
+    mend = Mend(part=Part.MAXIMUM, maximum=wanted) if domain.is_mendable else None
     if topology is None:
         raising = domain.named.virsh("setvcpus", str(wanted), "--maximum", "--config")
-        return Fix(advice=choose, commands=(raising, *domain.restart))
+        return Fix(advice=choose, commands=(raising, *domain.restart), mend=mend)
     # libvirt takes no maximum that the topology does not hold, so both are changed in one edit.
     grown = topology.with_vcpus(wanted)
     current = domain.build.starts_with or domain.plugged
@@ -95,6 +96,7 @@ def raise_to(domain: DomainFacts, wanted: int) -> Fix:
         advice=f"Write both, for the topology has to hold the maximum: {choose}",
         xml=f"<vcpu {kept}current='{current}'>{grown.vcpus}</vcpu>\n{grown.xml}",
         commands=(domain.named.virsh("edit"), *domain.restart),
+        mend=mend,
     )
 
 
@@ -149,6 +151,7 @@ def _make_removable(domain: DomainFacts) -> Fix:
             f"{setting} {current} --config --hotpluggable",
             *domain.restart,
         ),
+        mend=Mend(part=Part.SLOTS) if domain.is_mendable else None,
     )
 
 
