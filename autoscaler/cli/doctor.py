@@ -90,7 +90,7 @@ def doctor(  # noqa: PLR0913 - each is an option of the command
         agent_timeout_s=config.agent_timeout_s,
         actuator=config.actuator,
     )
-    looked_at = [examined(connection, request) for connection in config.connections]
+    looked_at = examined(config.connections, request)
     codes: list[int] = []
     if exercise:
         looked_at = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -43,8 +44,13 @@ class Examined:
         return replace(self, report=replace(self.report, domains=tuple(change(*pair) for pair in pairs)))
 
 
-def examined(connection: Connection, request: Request) -> Examined:
-    """Look at one connection."""
+def examined(connections: Sequence[Connection], request: Request) -> list[Examined]:
+    """Look at all of them at once, so that one that hangs holds up no other; in their order."""
+    with ThreadPoolExecutor(len(connections)) as pool:
+        return list(pool.map(lambda connection: _examined(connection, request), connections))
+
+
+def _examined(connection: Connection, request: Request) -> Examined:
     host, domains = _gather(connection, request)
     return Examined(connection=connection, domains=domains, report=report_of(host, domains))
 

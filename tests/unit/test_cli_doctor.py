@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,36 @@ def test_a_folder_that_no_guest_can_have_is_told_of_beside_the_guests(folder: Pa
     assert first["severity"] == "error"
     assert "rename it" in first["fix"]["advice"]
     assert {domain["name"] for domain in host["domains"]} == {"web 1", "c"}
+
+
+def test_all_connections_are_looked_at_at_once_and_told_in_their_order(tmp_path: Path, folder: Path) -> None:
+    homes = [folder / "b", folder / "a"]
+    for home in homes:
+        home.mkdir()
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        f"version: 1\nconnections: [{{qmp: {homes[0]}}}, {{qmp: {homes[1]}}}]\npolicies: [none]\n"
+    )
+    asked = [threading.Event(), threading.Event()]
+    met = []
+
+    def meet(own: int) -> int:
+        """Keep one waiting until the other is asked, too."""
+        asked[own].set()
+        met.append(asked[1 - own].wait(3))
+        return 0
+
+    with FolderGuest(homes[0], "first") as first, FolderGuest(homes[1], "second") as second:
+        first.qemu.thread_id = lambda _: meet(0)
+        second.qemu.thread_id = lambda _: meet(1)
+        result = run("--config.file", path, "--output", "json")
+    assert met
+    assert all(met)
+    hosts = json.loads(result.stdout)["hosts"]
+    assert [(host["label"], host["domains"][0]["name"]) for host in hosts] == [
+        (f"qmp:{homes[0]}", "first"),
+        (f"qmp:{homes[1]}", "second"),
+    ]
 
 
 def test_every_line_for_people_fits_80_columns_but_what_is_to_be_copied(folder: Path) -> None:
