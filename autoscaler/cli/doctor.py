@@ -12,7 +12,7 @@ from autoscaler.cli.arguments import complete_domain
 from autoscaler.cli.bundle import write_bundle
 from autoscaler.cli.configured import DEFAULT_CONFIG
 from autoscaler.cli.doctor_view import print_reports
-from autoscaler.cli.examining import chosen_config, examined, policies_of
+from autoscaler.cli.examining import Examined, chosen_config, examined, policies_of
 from autoscaler.cli.fixing import fix as mend
 from autoscaler.cli.interruptible import interruptible
 from autoscaler.cli.output import Output, OutputOption, print_json
@@ -91,6 +91,10 @@ def doctor(  # noqa: PLR0913 - each is an option of the command
         actuator=config.actuator,
     )
     looked_at = examined(config.connections, request)
+    several = _several(domain, looked_at) if exercise or fix else ""
+    if several:
+        typer.echo(printable(f"autoscaler doctor: {several}"), err=True)
+        raise typer.Exit(2)
     codes: list[int] = []
     if exercise:
         looked_at = [
@@ -154,6 +158,21 @@ def _misused(domain: str | None, output: Output, *, exercise: bool, fix: bool, y
     if fix and output is Output.JSON:
         return "--fix shows a difference to people; without it, `fix` in the JSON says what to do"
     return "--yes goes with --fix" if yes and not fix else ""
+
+
+def _several(called: str | None, looked_at: list[Examined]) -> str:
+    """Why what was found does not say which domain is to be changed; empty: it does."""
+    found = [domain for it in looked_at for domain in it.domains]
+    if len(found) <= 1:
+        return ""
+    uuids = [domain.uuid for domain in found]
+    places = ", ".join(f"{domain.uuid or 'one without a UUID'} at {domain.host.label}" for domain in found)
+    tells_apart = all(uuids) and len({*uuids}) == len(uuids)
+    give = "its UUID, or its connection by -c URI" if tells_apart else "its connection by -c URI"
+    return (
+        f"{called!r} is {len(found)} domains, and only one is changed at a time: {places}. "
+        f"Nothing was changed; to say which is meant, give {give}"
+    )
 
 
 def _exercised(

@@ -206,6 +206,27 @@ def test_a_domain_with_errors_or_in_a_job_is_not_changed(folder: Path, web: Fold
     assert "device_add" not in [name for name, _ in web.qemu.heard]
 
 
+def test_of_two_guests_that_are_called_so_the_one_whose_uuid_is_given_is_exercised(
+    tmp_path: Path, folder: Path, web: FolderGuest
+) -> None:
+    (folder / "more").mkdir()
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"version: 1\nconnections: [{{qmp: {folder}}}, {{qmp: {folder}/more}}]\npolicies: [none]\n"
+    )
+    words = ["--config.file", str(config), "--exercise", "--output", "json"]
+    with FolderGuest(folder / "more", "web") as other:
+        refused = CliRunner().invoke(app, ["doctor", "web", *words])
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert f"{web.qemu.uuid} at qmp:{folder}, {other.qemu.uuid} at qmp:{folder}/more" in refused.stderr
+        assert "device_add" not in [name for guest in (web, other) for name, _ in guest.qemu.heard]
+
+        done = CliRunner().invoke(app, ["doctor", web.qemu.uuid, *words])
+        last = [host["domains"][0]["findings"][-1] for host in json.loads(done.stdout)["hosts"][:1]]
+        assert [(it["check"], it["severity"]) for it in last] == [("exercise", "ok")]
+        assert "device_add" not in [name for name, _ in other.qemu.heard]
+
+
 def test_no_domain_is_changed_that_was_not_named(folder: Path, web: FolderGuest) -> None:
     result = CliRunner().invoke(app, ["doctor", "--qmp", str(folder), "--exercise"])
     assert (result.exit_code, result.stdout) == (2, "")

@@ -19,6 +19,7 @@ from autoscaler.doctor.finding import Finding, Fix, Mend, Part, Severity
 from autoscaler.doctor.from_libvirt import build_of, vcpus_of
 from autoscaler.doctor.mending import difference, mended
 from autoscaler.doctor.report import report_of
+from tests.fakes.libvirt_domains import pretend_domain
 
 URI = "test:///default"
 DEFINED = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
@@ -99,6 +100,47 @@ def test_it_is_applied_when_that_is_asked_for_with_what_was_kept_in_a_file_of_on
 
     assert "nothing to fix in its definition" in run("--yes").stdout
     assert backups(tmp_path) == [kept], "a second time does nothing"
+
+
+TWICE = {
+    "another UUID": ("5f0c6a52-8b1e-4f6c-9a53-3c1c3e0f7a11", "give its UUID, or its connection by -c URI"),
+    "the same UUID": ("6695eb01-f6a4-8304-79aa-97f2502e193f", "give its connection by -c URI"),
+}
+
+
+@pytest.mark.parametrize(("uuid", "advice"), TWICE.values(), ids=TWICE)
+def test_of_two_domains_that_are_called_so_none_is_changed(
+    domain: libvirt.virDomain, tmp_path: Path, uuid: str, advice: str
+) -> None:
+    other = pretend_domain("test", vcpus=2, maximum=2).replace("<memory", f"<uuid>{uuid}</uuid><memory")
+    (tmp_path / "node.xml").write_text(f"<node>{other}</node>")
+    elsewhere = f"test://{tmp_path}/node.xml"
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"version: 1\nconnections: [{{libvirt: '{URI}'}}, {{libvirt: '{elsewhere}'}}]\npolicies: [none]\n"
+    )
+    before = domain.XMLDesc(DEFINED)
+    words = ["doctor", "test", "--config.file", str(config)]
+
+    result = CliRunner().invoke(app, [*words, "--fix", "--yes"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{domain.UUIDString()} at {URI}, {uuid} at {elsewhere}" in result.stderr
+    assert result.stderr.rstrip().endswith(advice)
+    assert (domain.XMLDesc(DEFINED), backups(tmp_path)) == (before, [])
+
+    assert CliRunner().invoke(app, words).stdout.count("Domain test") == 2, "to look at both is well"
+
+
+def test_one_of_two_is_mended_by_its_uuid(domain: libvirt.virDomain, tmp_path: Path) -> None:
+    (tmp_path / "node.xml").write_text(f"<node>{pretend_domain('test', vcpus=2, maximum=2)}</node>")
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"version: 1\nconnections: [{{libvirt: 'test://{tmp_path}/node.xml'}}, {{libvirt: '{URI}'}}]\n"
+        "policies: [none]\n"
+    )
+    words = ["doctor", domain.UUIDString(), "--config.file", str(config), "--fix", "--yes"]
+    assert "applied; it takes effect" in CliRunner().invoke(app, words).stdout
+    assert ET.fromstring(domain.XMLDesc(DEFINED)).findtext("vcpu") == "4"
 
 
 def test_what_cannot_be_kept_is_not_replaced(
