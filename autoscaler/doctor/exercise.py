@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from autoscaler.backends.closing import HostClosing
 from autoscaler.core.model import RunState
+from autoscaler.core.policy import OPT_OUT, opted_out
 from autoscaler.doctor.checks.room import raise_to
 from autoscaler.doctor.finding import Fix, error, note, ok, warning
 from autoscaler.errors import AgentError, AutoscalerError, Denied
@@ -245,4 +246,7 @@ def _obstacle(view: DomainView) -> str:
         return f"it is {view.state}"
     if view.job:
         return f"a {view.job} holds it"
+    if opted_out(view.labels):
+        key, value = OPT_OUT
+        return f"its owner keeps it out by the label {key}={value!r}"
     return "" if view.claimed_by is None else f"{view.claimed_by} runs it, and its vCPUs are counted there"

@@ -206,6 +206,24 @@ def test_a_domain_with_errors_or_in_a_job_is_not_changed(folder: Path, web: Fold
     assert "device_add" not in [name for name, _ in web.qemu.heard]
 
 
+@pytest.mark.parametrize("written", ["off", "No"])
+def test_a_domain_that_its_owner_keeps_out_is_left_alone(
+    tmp_path: Path, folder: Path, web: FolderGuest, written: str
+) -> None:
+    home = folder / "web"
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"version: 1\nconnections: [{{qmp: [{{name: web, qmp: 'unix:{home}/qmp.sock', "
+        f"agent: 'unix:{home}/agent.sock', labels: {{autoscaling: '{written}'}}}}]}}]\npolicies: [none]\n"
+    )
+    words = ["doctor", "web", "--config.file", str(config), "--exercise", "--output", "json"]
+    finding = found(CliRunner().invoke(app, words))
+    assert (finding["severity"], finding["seen"]) == ("note", "it was not exercised")
+    assert finding["means"] == "its owner keeps it out by the label autoscaling='off'"
+    assert "device_add" not in [name for name, _ in web.qemu.heard]
+    assert not [name for name in web.agent.asked if "set" in name or "write" in name]
+
+
 def test_of_two_guests_that_are_called_so_the_one_whose_uuid_is_given_is_exercised(
     tmp_path: Path, folder: Path, web: FolderGuest
 ) -> None:
