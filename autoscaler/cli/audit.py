@@ -15,6 +15,7 @@ from autoscaler.cli.arguments import complete_domain
 from autoscaler.cli.configured import DEFAULT_CONFIG, ConfigOption, read_config
 from autoscaler.cli.explain import past_time, wall_time_s
 from autoscaler.cli.output import Output, OutputOption, print_json
+from autoscaler.cli.readable import ReadableCommand
 from autoscaler.core.printable import printable
 from autoscaler.errors import AuditUnavailable
 from autoscaler.service.audit_chain import Head, read_line
@@ -43,7 +44,7 @@ def _head(text: str) -> Head:
         raise typer.BadParameter(str(error)) from None
 
 
-@audit_app.command(short_help="Say whether the audit log is whole.")
+@audit_app.command(cls=ReadableCommand, short_help="Say whether the audit log is whole.")
 def verify(
     *,
     state: StateOption = None,
@@ -104,7 +105,7 @@ def _print(verdict: Verdict, notes: list[str]) -> None:
     typer.echo(f"head: {verdict.head}")
 
 
-@audit_app.command(short_help="Print who changed what, and why.")
+@audit_app.command(cls=ReadableCommand, short_help="Print who changed what, and why.")
 def show(
     *,
     domain: Annotated[

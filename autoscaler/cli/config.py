@@ -9,6 +9,7 @@ import typer
 
 from autoscaler.cli.configured import DEFAULT_CONFIG, ConfigOption, loaded_config
 from autoscaler.cli.output import Output, OutputOption, print_json, print_table
+from autoscaler.cli.readable import ReadableCommand
 
 config_app = typer.Typer(help="The service's configuration.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -18,7 +19,7 @@ def _group() -> None:
     """Keep `show` a command of its own, though there is no other yet."""
 
 
-@config_app.command(short_help="Print every setting, and where it comes from.")
+@config_app.command(cls=ReadableCommand, short_help="Print every setting, and where it comes from.")
 def show(config_file: ConfigOption = DEFAULT_CONFIG, *, output: OutputOption = Output.TEXT) -> None:
     """Print every setting that the service would go by, defaults too, and where each comes from.
 

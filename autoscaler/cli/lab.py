@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from autoscaler.cli.output import Output, OutputOption, print_json, print_table
+from autoscaler.cli.readable import ReadableCommand
 from autoscaler.lab.accel import usable_accel
 from autoscaler.lab.errors import BadSpec, LabError
 from autoscaler.lab.image import build_image
@@ -60,12 +61,13 @@ _Folder = Annotated[
 
 
 @lab_app.command(
+    cls=ReadableCommand,
     epilog="""\b
     Examples:
       autoscaler lab up web-1 --vcpus 1 --maximum 4
       autoscaler lab up rhel-1 --block 'guest-file-*,guest-exec,guest-exec-status' --self-onlining
       autoscaler lab up web-2 --connect qemu:///system
-    """
+    """,
 )
 def up(  # noqa: PLR0913 - each one is an option of the command
     name: _Name,
@@ -130,7 +132,7 @@ def up(  # noqa: PLR0913 - each one is an option of the command
         typer.echo(f"  {what}: {where}")
 
 
-@lab_app.command(epilog="Example: autoscaler lab load web-1 1.8")
+@lab_app.command(cls=ReadableCommand, epilog="Example: autoscaler lab load web-1 1.8")
 def load(
     name: _Name,
     vcpus: Annotated[float, typer.Argument(metavar="VCPUS", help="vCPUs to keep busy; 0 stops.")],
@@ -149,7 +151,9 @@ def load(
     typer.echo(f"{name} wants {vcpus:g} vCPUs")
 
 
-@lab_app.command(epilog="Examples: autoscaler lab down web-1, or autoscaler lab down --all")
+@lab_app.command(
+    cls=ReadableCommand, epilog="Examples: autoscaler lab down web-1, or autoscaler lab down --all"
+)
 def down(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", callback=_checked, help="The guest to end.")
@@ -172,7 +176,7 @@ def down(
         typer.echo("no guest runs here" if name is None else f"{name} does not run")
 
 
-@lab_app.command("list", epilog="Example: autoscaler lab list --output json")
+@lab_app.command("list", cls=ReadableCommand, epilog="Example: autoscaler lab list --output json")
 def list_guests(
     *, connect: _Connect = None, folder: _Folder = None, output: OutputOption = Output.TEXT
 ) -> None:

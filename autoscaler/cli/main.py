@@ -21,6 +21,7 @@ from autoscaler.cli.orders import pause, resume, set_vcpus
 from autoscaler.cli.output import say_when_output_is_lost
 from autoscaler.cli.plan import plan
 from autoscaler.cli.queries import events, list_domains, show, status
+from autoscaler.cli.readable import ReadableCommand
 from autoscaler.cli.reload import reload
 from autoscaler.cli.replay import replay
 from autoscaler.cli.rules import rules
@@ -48,7 +49,8 @@ def _add(name: str, command: Callable[..., None], short_help: str, *examples: st
     """Add a command: a line for the list of commands, and examples for the end of its own help."""
     lines = ("Examples:", *(f"  autoscaler {example}" for example in examples))
     # The mark in front keeps the lines as they are.
-    app.command(name, short_help=short_help, epilog="\b\n" + "\n".join(lines))(command)
+    epilog = "\b\n" + "\n".join(lines)
+    app.command(name, cls=ReadableCommand, short_help=short_help, epilog=epilog)(command)
 
 
 _add("run", run, "Run the service.", "run", "run --config.file ./config.yaml")

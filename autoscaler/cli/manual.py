@@ -14,6 +14,7 @@ import typer.main
 
 from autoscaler import __version__
 from autoscaler.cli.main import app
+from autoscaler.cli.readable import taken
 from autoscaler.cli.roff import Page
 from autoscaler.policyfile.json_schema import section_schema
 from autoscaler.policyfile.schema import PolicyFileKeys
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     Command = Any
     """Of click, which newer versions of typer carry within."""
-    Context = Any
 
 _TITLE = "vcpu-autoscaler"
 _ALSO = {"autoscaler": 8, "vcpu-autoscaler": 8, "vcpu-autoscaler.yaml": 5}
@@ -64,7 +64,7 @@ def commands_page() -> str:
         page.subsection(" ".join((path, *command.collect_usage_pieces(context))))
         for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
             page.paragraph(paragraph)
-        for tag, text in _parameters(command, context):
+        for tag, text in taken(command, context, "argument", "option"):
             page.tagged(tag, text)
         if command.epilog:
             page.example(command.epilog.replace("\b", "").strip().splitlines())
@@ -135,14 +135,6 @@ def _commands(root: Command) -> Iterator[tuple[str, Command]]:
 
 def _command(name: str) -> Command:
     return next(command for path, command in _commands(typer.main.get_command(app)) if path == name)
-
-
-def _parameters(command: Command, context: Context) -> Iterator[tuple[str, str]]:
-    """Arguments and options, each with its help."""
-    for parameter in command.get_params(context):
-        found = parameter.get_help_record(context)
-        if found is not None:
-            yield found
 
 
 def _keys(schema: dict[str, Any], at: str = "") -> Iterator[tuple[str, dict[str, Any], bool]]:

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
 from autoscaler.cli.main import app
 from autoscaler.cli.manual import _commands, pages
+from autoscaler.cli.readable import taken
 from autoscaler.cli.roff import Page, escaped
 
 PAGES = pages()
+PATHS = [path for path, _ in _commands(typer.main.get_command(app))]
 
 
 def set_page(text: str, folder: Path) -> str:
@@ -48,10 +51,22 @@ def test_every_command_is_there_with_every_option_and_its_help(tmp_path: Path) -
     for path, command in commands:
         context = command.make_context(path, [], resilient_parsing=True)
         assert " ".join((path, *command.collect_usage_pieces(context))) in shown
-        for parameter in command.get_params(context):
-            record = parameter.get_help_record(context)
-            if record is not None:
-                assert f"{record[0]} {' '.join(record[1].replace('`', '').split())}" in shown
+        told = "".join(command.get_help(context).split())
+        rows = list(taken(command, context, "argument", "option"))
+        assert len(rows) == len(command.get_params(context))
+        for name, text in rows:
+            assert f"{name} {' '.join(text.replace('`', '').split())}" in shown
+            assert "".join(f"{name}{text}".split()) in told
+
+
+def test_what_a_command_takes_is_told_in_no_words_of_a_programming_language(tmp_path: Path) -> None:
+    shown = set_page(PAGES["autoscaler.8"], tmp_path)
+    helps = [CliRunner().invoke(app, [*path.split(), "--help"]).stdout for path in PATHS]
+    for text in (shown, *helps):
+        assert not re.search(r"<[a-z]|<=x|x>=|x<=|list\[", text)
+    flat = " ".join(" ".join((shown, *helps)).split())
+    for told in ("TRACE... Files of recorded", "[from 0 to 3600]", "[default: 0; at least 0]"):
+        assert flat.count(told) > 1, told
 
 
 def test_every_key_is_there_with_what_it_takes_and_its_default(tmp_path: Path) -> None:
