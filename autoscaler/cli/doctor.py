@@ -75,8 +75,8 @@ def doctor(  # noqa: PLR0913 - each is an option of the command
     Changes no domain but with --exercise and --fix; guests' agents are asked, which libvirt notes as a taint.
     Without a configuration and options, LIBVIRT_DEFAULT_URI or qemu:///system is looked at.
 
-    Exit code 0: nothing worse than notes; 1: warnings or errors; 2: wrong usage, or no such domain; 130, 143:
-    Ctrl-C or SIGTERM ended an exercise.
+    Exit code 0: nothing worse than notes; 1: warnings or errors; 2: wrong usage, no such domain, or several
+    of which one was to be changed; 130, 143: Ctrl-C or SIGTERM ended an exercise.
     """
     misused = _misused(domain, output, exercise=exercise, fix=fix, yes=yes)
     if misused:
