@@ -179,6 +179,10 @@ def _repeated(config: Config, document: Document) -> Iterator[Problem]:
         if label in labels[:index]:
             message = f"the connection {shown(label)} is given twice; merge the two"
             yield document.problem(("connections", index), message)
+    for index, policies in enumerate(config.policies):
+        if policies in config.policies[:index]:
+            message = f"the policies {shown(str(policies))} are given twice; leave one out"
+            yield document.problem(("policies", index), message)
 
 
 def _exposed(config: Config, document: Document) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from autoscaler.backends.labels import checked
 from autoscaler.backends.qmp.guests import GuestList, QmpGuest
 from autoscaler.core.owner import Owner
 from autoscaler.policyfile.effective import Shown
+from autoscaler.policyfile.problem import shown
 from autoscaler.policyfile.typed import Section
 from autoscaler.policyfile.values import (
     Name,
@@ -39,7 +40,13 @@ def _read_address(value: object) -> Address:
 
 
 def _read_folder(value: object) -> str:
-    return read_text(written(value, "write the path of a folder, or a list of guests"))
+    return _whole(read_text(written(value, "write the path of a folder, or a list of guests")))
+
+
+def _whole(path: str) -> str:
+    if path.startswith("~"):
+        raise said(f"the path {shown(path)} begins with ~, which only a shell knows; write it whole, from /")
+    return path
 
 
 def _from_home(path: str, home: Path) -> str:
@@ -56,7 +63,7 @@ def _without_secret(uri: str) -> str:
     return uri
 
 
-Located = Annotated[Text, Shown(_from_home)]
+Located = Annotated[Text, AfterValidator(_whole), Shown(_from_home)]
 """A path that starts from the file's folder."""
 
 

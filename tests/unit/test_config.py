@@ -316,6 +316,29 @@ def test_connections_have_labels_that_tell_them_apart(tmp_path: Path) -> None:
             " did you mean 'warning'?",
             id="level",
         ),
+        *(
+            pytest.param(
+                LIBVIRT + f"{key}: {value}\n",
+                f"3:{len(key) + 3 + value.index('~')}: the path '~/auto' begins with ~, which only a shell "
+                "knows; write it whole, from /",
+                id=f"home of whom, {key}",
+            )
+            for key, value in (
+                ("state", "~/auto"),
+                ("policies", "[~/auto]"),
+                ("web", "{config_file: ~/auto}"),
+            )
+        ),
+        pytest.param(
+            "version: 1\nconnections: [{qmp: ~/auto}]\n",
+            "2:21: the path '~/auto' begins with ~, which only a shell knows; write it whole, from /",
+            id="home of whom, guests",
+        ),
+        pytest.param(
+            LIBVIRT + "policies: [/p/a, b, /p/a]\n",
+            "3:21: the policies '/p/a' are given twice; leave one out",
+            id="policies twice",
+        ),
         pytest.param(
             LIBVIRT + "intervall: 5s\n",
             "3:1: the key 'intervall' is not known here; did you mean 'interval'?",
