@@ -43,9 +43,9 @@ def read_text_file(path: Path) -> TextFile:
     """Read a whole file, or say why it cannot be."""
     name = str(path)
     try:
-        content = _read_bytes(path)
+        content = read_bytes(path)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = unreadable_because(error)
         if isinstance(error, PermissionError):
             reason += f"; `namei -l {shlex.quote(name)}` shows who may, this was user {os.geteuid()}"
         return _unreadable(name, b"", f"the file cannot be read: {reason}")
@@ -79,13 +79,24 @@ def decode(name: str, content: bytes) -> TextFile:
 _TAB_MESSAGE = "a tab cannot indent in YAML; use spaces"
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """The first `MAX_BYTES` + 1 of a file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no file with bytes in it.
+    """
     # Without O_NONBLOCK, a FIFO under this name would hold the service for ever.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("it is not a regular file")
         return file.read(MAX_BYTES + 1)
+
+
+def unreadable_because(error: Exception) -> str:
+    """Why `read_bytes` failed, as the end of a sentence."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _unreadable(name: str, content: bytes, message: str) -> TextFile:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.policyfile.problem import Problem, shown
 from autoscaler.policyfile.strict_yaml import read_document
-from autoscaler.policyfile.text_file import read_text_file
+from autoscaler.policyfile.text_file import read_bytes, read_text_file, unreadable_because
 from autoscaler.policyfile.typed import read_section
 from autoscaler.service.web_config_keys import ClientAuth, WebConfigKeys
 
@@ -114,14 +114,13 @@ def _context(keys: TlsKeys, home: Path, document: Document) -> tuple[ssl.SSLCont
     try:
         # Never asks at the terminal: a service has none.
         context.load_cert_chain(files["cert_file"], files["key_file"], password=lambda: "")
-    except (ssl.SSLError, ValueError) as error:
+    except (OSError, ValueError) as error:
         return None, [_bad_pair(error, files, document)]
     if keys.client_ca_file is not None:
         try:
             context.load_verify_locations(files["client_ca_file"])
-        except (ssl.SSLError, ValueError):
-            message = f"{shown(str(files['client_ca_file']))} holds no certificates in PEM"
-            return None, [document.problem((_TLS, "client_ca_file"), message)]
+        except (OSError, ValueError) as error:
+            return None, [_bad_authority(error, files, document)]
     context.verify_mode = {
         ClientAuth.NONE: ssl.CERT_NONE,
         ClientAuth.IF_GIVEN: ssl.CERT_OPTIONAL,
@@ -133,18 +132,31 @@ def _context(keys: TlsKeys, home: Path, document: Document) -> tuple[ssl.SSLCont
 def _unreadable(files: Mapping[str, Path], document: Document) -> Iterator[Problem]:
     for key, file in files.items():
         try:
-            file.read_bytes()
-        except OSError as error:
-            message = f"{shown(str(file))} cannot be read by the service: {error.strerror}"
+            read_bytes(file)
+        except (OSError, ValueError) as error:
+            message = f"{shown(str(file))} cannot be read by the service: {unreadable_because(error)}"
             yield document.problem((_TLS, key), message)
+
+
+def _is_gone(error: Exception) -> bool:
+    """Whether a file that could be read a moment ago cannot be any more, as while it is renewed."""
+    return isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
 
 
 def _bad_pair(error: Exception, files: Mapping[str, Path], document: Document) -> Problem:
     if isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH":
         message = f"{shown(str(files['key_file']))} is not the key of the certificate in cert_file"
         return document.problem((_TLS, "key_file"), message)
-    message = (
-        f"{shown(str(files['cert_file']))} and {shown(str(files['key_file']))} are no certificate and key "
-        "without a password, in PEM"
-    )
+    pair = f"{shown(str(files['cert_file']))} and {shown(str(files['key_file']))}"
+    message = f"{pair} are no certificate and key without a password, in PEM"
+    if _is_gone(error):
+        message = f"{pair} cannot be read by the service any more: {unreadable_because(error)}"
     return document.problem((_TLS, "cert_file"), message)
+
+
+def _bad_authority(error: Exception, files: Mapping[str, Path], document: Document) -> Problem:
+    message = f"{shown(str(files['client_ca_file']))} holds no certificates in PEM"
+    if _is_gone(error):
+        file = shown(str(files["client_ca_file"]))
+        message = f"{file} cannot be read by the service any more: {unreadable_because(error)}"
+    return document.problem((_TLS, "client_ca_file"), message)

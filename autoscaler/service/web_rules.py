@@ -51,9 +51,19 @@ class WebRules:
 
     async def follow(self) -> None:
         """Look from time to time; never returns."""
+        told = ""
         while self._path is not None:
             await asyncio.sleep(LOOK_EVERY_S)
-            await asyncio.to_thread(self.look)
+            try:
+                await asyncio.to_thread(self.look)
+                told = ""
+            except Exception as error:  # noqa: BLE001 - nothing here may end the looking for good
+                if repr(error) != told:
+                    _log.exception("the web server's file could not be looked at, please report it")
+                told = repr(error)
+                # No files have these stamps, so that the next look reads all of them again.
+                self._seen = []
+                self._keep("the log tells why")
 
     def look(self) -> None:
         """Read the file anew if it, or what it names, is not as it was."""
@@ -69,15 +79,16 @@ class WebRules:
         for problem in loaded.problems:
             _log.error("%s", problem)
         if loaded.config is None:
-            sentence = (
-                f"the web server's file was not reloaded and what it said before holds: {self._check()}"
-            )
-            self.troubles = {"web": f"{sentence} tells what to mend"}
+            self._keep(f"{self._check()} tells what to mend")
             return
         self.config, self.troubles = loaded.config, {}
         self._warn()
         if not first:
             _log.info("the web server's file and its certificates are reloaded")
+
+    def _keep(self, what_to_do: str) -> None:
+        kept = "the web server's file was not reloaded and what it said before holds"
+        self.troubles = {"web": f"{kept}: {what_to_do}"}
 
     def _check(self) -> str:
         return f"`autoscaler check {shlex.quote(str(self._path))}`"

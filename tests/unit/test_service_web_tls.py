@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import ssl
@@ -174,6 +175,46 @@ def test_a_broken_new_file_keeps_the_old_one_and_says_so_until_it_is_mended(
         authority.sign("web")
         wait(lambda: server.troubles == {})
         assert serial_of(server) != before
+
+
+class Stumbling(web_rules.WebRules):
+    """Rules whose reading fails in a way that nobody thought of, as long as `reason` is set."""
+
+    reason = ""
+
+    def look(self) -> None:
+        super().look()
+        if self.reason:
+            raise RuntimeError(self.reason)
+
+
+def test_a_failure_that_nobody_thought_of_is_a_trouble_and_looking_goes_on(
+    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    path = tmp_path / "web.yaml"
+    path.write_text(TLS)
+    rules = Stumbling(path)
+    loop = asyncio.new_event_loop()
+    following = threading.Thread(target=loop.run_forever)
+    following.start()
+    try:
+        task = asyncio.run_coroutine_threadsafe(rules.follow(), loop)
+        rules.reason = "no thread is left"
+        wait(lambda: "the log tells why" in rules.troubles.get("web", ""))
+        time.sleep(0.1)
+        assert caplog.text.count("RuntimeError: no thread is left") == 1
+        rules.reason = ""
+        wait(lambda: rules.troubles == {})
+        before = rules.config
+        authority.sign("web")
+        wait(lambda: rules.config is not before)
+        task.cancel()
+        wait(task.done)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        following.join()
+        loop.close()
 
 
 def test_a_server_does_not_start_with_a_broken_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

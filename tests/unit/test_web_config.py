@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -176,3 +179,40 @@ def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(folder: Pat
     )
     (problem,) = said(load(folder, TLS + "}\n"))
     assert "without a password" in problem
+
+
+ASKING = TLS + ", client_auth_type: VerifyClientCertIfGiven, client_ca_file: ca.pem}\n"
+
+
+@pytest.mark.parametrize("name", ["web.crt", "web.key", "ca.pem"])
+def test_a_certificate_that_goes_and_comes_while_it_is_read_is_a_problem_at_worst(
+    folder: Path, name: str
+) -> None:
+    file, kept, over = folder / name, folder / "kept", threading.Event()
+    os.link(file, kept)
+
+    def renew() -> None:
+        while not over.is_set():
+            file.unlink()
+            time.sleep(0.0002)
+            os.link(kept, file)
+            time.sleep(0.0002)
+
+    renewing = threading.Thread(target=renew)
+    renewing.start()
+    try:
+        found = {problem for _ in range(1500) for problem in said(load(folder, ASKING))}
+    finally:
+        over.set()
+        renewing.join()
+    assert found
+    assert all("cannot be read by the service" in problem for problem in found)
+
+
+@pytest.mark.parametrize("name", ["web.crt", "web.key", "ca.pem"])
+def test_what_is_no_file_is_refused_and_waited_for_by_nobody(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    (problem,) = said(load(folder, ASKING))
+    assert problem.startswith(f"1:{ASKING.index(name) + 1}: ")
+    assert problem.endswith("cannot be read by the service: it is not a regular file")
