@@ -60,14 +60,15 @@ def check(
 
     Exit code 0: nothing found; 1: problems, or no connection; 2: a path does not exist.
     """
-    wanted = [*(paths or ()), *(_configured(config_file) if config_file else ())] or [_DEFAULT_PATH]
+    configured, web_file = _configured(config_file) if config_file else ([], None)
+    wanted = [*(paths or ()), *configured] or [_DEFAULT_PATH]
     absent = [path for path in wanted if not _exists(path)]
     for path in absent:
         typer.echo(f"autoscaler check: there is no {printable(str(path))}; name a file or a folder", err=True)
     present = [path for path in wanted if path not in absent]
     if not present:
         raise typer.Exit(2)
-    findings = _findings(present)
+    findings = _findings(present, web_file)
     covered, trouble = _coverage(findings, connect)
     findings = findings.with_facts(covered.domains if covered else ()).judged(strict=strict)
     if output is Output.TEXT:
@@ -85,14 +86,13 @@ def check(
     raise typer.Exit(2 if absent else 1 if findings.errors else 0)
 
 
-def _configured(config_file: Path) -> list[Path]:
-    """A configuration and what it names: all that a service would read at its start."""
-    if not _exists(config_file):
-        return [config_file]
-    config = load_config(config_file).config
+def _configured(config_file: Path) -> tuple[list[Path], Path | None]:
+    """A configuration and what it names: all that a service would read at its start; its web file again."""
+    config = load_config(config_file).config if _exists(config_file) else None
     if config is None:
-        return [config_file]
-    return [config_file, *config.policies, *([config.web_config_file] if config.web_config_file else ())]
+        return [config_file], None
+    web_file = config.web_config_file
+    return [config_file, *config.policies, *([web_file] if web_file else ())], web_file
 
 
 def _coverage(findings: "_Findings", uri: str | None) -> tuple[Coverage | None, AutoscalerError | None]:
@@ -139,10 +139,15 @@ class _Findings:
         return replace(self, errors=self.errors + self.warnings, warnings=[]) if strict else self
 
 
-def _findings(paths: Sequence[Path]) -> _Findings:
+def _findings(paths: Sequence[Path], web_file: Path | None) -> _Findings:
     files, errors = policy_files(paths)
     configurations = [file for file in files if _has_key(file, "connections")]
-    web_files = [file for file in files if any(_has_key(file, key) for key in WebConfigKeys.model_fields)]
+    web_files = [
+        file
+        for file in files
+        # In the one that is configured, there may be nothing.
+        if file == web_file or any(_has_key(file, key) for key in WebConfigKeys.model_fields)
+    ]
     loaded = load_policies([file for file in files if file not in (*configurations, *web_files)])
     errors += loaded.errors
     errors += (problem for file in web_files for problem in load_web_config(file).problems)

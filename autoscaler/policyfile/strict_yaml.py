@@ -53,6 +53,9 @@ class Scalar:
     """Written without quotes."""
 
 
+NOTHING = Scalar("", plain=True)
+"""What stands behind a key without a value."""
+
 _TOP: Mark = (1, 1)
 
 Data = Scalar | list["Data"] | dict[str, "Data"]
@@ -106,9 +109,14 @@ class Document:
         return Problem(self.file, *marks.get(path, _TOP), message)
 
 
-def read_document(file: TextFile) -> Document:
-    """Read one file's text; whatever is wrong with it is in the document's problems."""
-    composer = _Composer(file)
+def read_document(file: TextFile, *, empty: Data | None = None) -> Document:
+    """Read one file's text; whatever is wrong with it is in the document's problems.
+
+    Args:
+        file: what was read.
+        empty: what a file means in which nothing is written; None: it has to have something.
+    """
+    composer = _Composer(file, empty)
     data = None if file.text is None else composer.document(file.text)
     return Document(
         file=file.name,
@@ -127,8 +135,9 @@ class _Abandoned(Exception):
 class _Composer:
     """Walks the events of one file once and notes where everything stands."""
 
-    def __init__(self, file: TextFile) -> None:
+    def __init__(self, file: TextFile, empty: Data | None) -> None:
         self._file = file.name
+        self._empty = empty
         self._next: Callable[[], yaml.Event]
         self.keys: dict[KeyPath, Mark] = {}
         self.values: dict[KeyPath, Mark] = {}
@@ -140,7 +149,7 @@ class _Composer:
             self._next = LOADER(text).get_event
             self._next()
             if isinstance(self._next(), yaml.StreamEndEvent):
-                self._abandon(_TOP, "the file is empty")
+                return self._nothing()
             data = self._node(self._next(), ())
             self._next()
             if not isinstance(event := self._next(), yaml.StreamEndEvent):
@@ -153,10 +162,13 @@ class _Composer:
         except _Abandoned:
             pass
         else:
-            if data != Scalar("", plain=True):
-                return data
-            self._note(_TOP, "the file is empty")
+            return self._nothing() if data == NOTHING else data
         return None
+
+    def _nothing(self) -> Data | None:
+        if self._empty is None:
+            self._note(_TOP, "the file is empty")
+        return self._empty
 
     def _node(self, event: yaml.Event, path: KeyPath) -> Data:
         start = self.values[path] = _place(event.start_mark)

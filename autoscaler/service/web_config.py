@@ -55,11 +55,14 @@ class LoadedWebConfig:
     problems: tuple[Problem, ...]
     files: tuple[Path, ...]
     """All that was read, or was to be."""
+    is_blank: bool
+    """Whether not even a comment is in it, as a full disk may leave it."""
 
 
 def load_web_config(path: Path) -> LoadedWebConfig:
     """Read the file, and the certificates that it names. Never raises for anything that they hold."""
-    document = read_document(read_text_file(path))
+    file = read_text_file(path)
+    document = read_document(file, empty={})
     problems, files = list(document.problems), [path]
     config: WebConfig | None = None
     if document.data is not None:
@@ -74,7 +77,10 @@ def load_web_config(path: Path) -> LoadedWebConfig:
                     problems += found
             config = _config(keys, tls)
     return LoadedWebConfig(
-        config=None if problems else config, problems=tuple(sorted(problems)), files=tuple(files)
+        config=None if problems else config,
+        problems=tuple(sorted(problems)),
+        files=tuple(files),
+        is_blank=not file.content.strip(),
     )
 
 

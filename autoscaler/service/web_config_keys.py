@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from autoscaler.policyfile.problem import shown
-from autoscaler.policyfile.strict_yaml import Scalar
+from autoscaler.policyfile.strict_yaml import NOTHING, Scalar
 from autoscaler.policyfile.typed import Section
 from autoscaler.policyfile.values import (
     NotEmpty,
@@ -172,6 +172,8 @@ class RateKeys(Section):
 
 def _read_users(value: object) -> dict[str, bytes]:
     """Names and hashes; what is refused is not repeated, for it may be a password."""
+    if value == NOTHING:
+        return {}
     if not isinstance(value, dict):
         raise said(
             "'basic_auth_users' takes a line for each user: the name, a colon, and the password's bcrypt hash"

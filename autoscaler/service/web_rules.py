@@ -1,6 +1,7 @@
 """The web server's file as it stands: read at the start, and again when it or a certificate changes.
 
-Invariant: what is broken leaves the last good rules in force, and is a trouble until it is mended.
+Invariant: what is broken leaves the last good rules in force, and is a trouble until it is mended. So does a
+file that became blank: one that could not be written to its end must not let everybody in.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from autoscaler.backends.file_stamp import stamp_at
 from autoscaler.errors import AutoscalerError
+from autoscaler.policyfile.problem import shown
 from autoscaler.service.web_config import WebConfig, load_web_config
 
 if TYPE_CHECKING:
@@ -80,6 +82,10 @@ class WebRules:
             _log.error("%s", problem)
         if loaded.config is None:
             self._keep(f"{self._check()} tells what to mend")
+            return
+        if loaded.is_blank and self.config != WebConfig():
+            _log.error("%s is blank", self._path)
+            self._keep(f"{shown(str(self._path))} is blank; write {{}} into it where nothing is to be asked")
             return
         self.config, self.troubles = loaded.config, {}
         self._warn()

@@ -259,5 +259,6 @@ def test_the_file_of_the_web_server_is_checked_alone_and_with_its_configuration(
         assert result.exit_code == 1
         assert "web.yaml:1:19: error: the password of 'alice' is no bcrypt hash" in result.output
         assert "hunter2" not in result.output
-    (tmp_path / "web.yaml").write_text("http_server_config: {http2: true}\n")
-    assert run("--config.file", "config.yaml").output == "3 files, 0 errors, 0 warnings\n"
+    for text in ("http_server_config: {http2: true}\n", "# Everybody may ask.\n", ""):
+        (tmp_path / "web.yaml").write_text(text)
+        assert run("--config.file", "config.yaml").output == "3 files, 0 errors, 0 warnings\n"

@@ -177,6 +177,18 @@ def test_a_broken_new_file_keeps_the_old_one_and_says_so_until_it_is_mended(
         assert serial_of(server) != before
 
 
+def test_a_file_that_became_blank_lets_nobody_in_and_one_that_says_so_does(tmp_path: Path) -> None:
+    with served(tmp_path, ALICE) as server, client(server) as asking:
+        (tmp_path / "web.yaml").write_text("")
+        wait(lambda: "is blank; write {} into it" in server.troubles.get("web", ""))
+        assert asking.get("/-/healthy").status_code == 401
+        (tmp_path / "web.yaml").write_text("# Everybody may ask.\n")
+        wait(lambda: asking.get("/-/healthy").status_code == 200)
+        assert server.troubles == {}
+    with served(tmp_path, "") as server, client(server) as asking:
+        assert asking.get("/-/healthy").status_code == 200
+
+
 class Stumbling(web_rules.WebRules):
     """Rules whose reading fails in a way that nobody thought of, as long as `reason` is set."""
 

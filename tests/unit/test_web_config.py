@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.service.web_config import LoadedWebConfig, load_web_config
+from autoscaler.service.web_config import LoadedWebConfig, WebConfig, load_web_config
 from tests.fakes.certificates import Authority, hashed
 
 TLS = "tls_server_config: {cert_file: web.crt, key_file: web.key"
@@ -87,6 +87,13 @@ def test_without_keys_of_a_kind_nothing_of_that_kind_is_asked(folder: Path) -> N
     assert not tls.asks_certificate
 
 
+@pytest.mark.parametrize("text", ["", "\n", "# nothing\n", "---\n", "{}\n", "basic_auth_users:\n"])
+def test_where_nothing_is_written_nothing_is_asked(folder: Path, text: str) -> None:
+    loaded = load(folder, text)
+    assert (said(loaded), loaded.config) == ([], WebConfig())
+    assert loaded.is_blank is (text.strip() == "")
+
+
 @pytest.mark.parametrize(
     ("text", "part"),
     [
@@ -141,7 +148,6 @@ def test_without_keys_of_a_kind_nothing_of_that_kind_is_asked(folder: Path) -> N
         pytest.param("basic_auth_users: ^{a:b: x}", "has no colon", id="colon"),
         pytest.param("basic_auth_users: ^[alice]", "a line for each user", id="list"),
         pytest.param("^users: {alice: x}", "not known here", id="another key of the file"),
-        pytest.param("^", "the file is empty", id="nothing"),
     ],
 )
 def test_a_mistake_is_told_at_its_place(folder: Path, text: str, part: str) -> None:
