@@ -9,6 +9,7 @@ import typer
 
 from autoscaler.cli.coverage import Coverage, Covered, coverage
 from autoscaler.cli.output import Output, OutputOption, print_json, print_table
+from autoscaler.cli.uris import checked_uri
 from autoscaler.core.counted import counted
 from autoscaler.core.owner import Owner
 from autoscaler.core.policy import PolicySet
@@ -42,6 +43,7 @@ def check(
             "-c",
             "--connect",
             metavar="URI",
+            callback=checked_uri,
             help="Say which policy governs each domain of this libvirt connection, too.",
         ),
     ] = None,

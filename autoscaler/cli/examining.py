@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from autoscaler.cli.configured import DEFAULT_CONFIG, is_missing, read_config
+from autoscaler.cli.uris import checked_uri, default_uri
 from autoscaler.doctor.facts import DomainFacts, HostFacts, Way
 from autoscaler.doctor.gather_qmp import gather_qmp
 from autoscaler.doctor.report import DomainReport, HostReport, report_of
@@ -61,7 +61,7 @@ def chosen_config(file: Path | None, uri: str | None, folder: Path | None) -> Co
         typer.echo("autoscaler doctor: give --config.file, or a connection by -c or --qmp", err=True)
         raise typer.Exit(2)
     named: list[Connection] = []
-    if uri is not None:
+    if (uri := checked_uri(uri)) is not None:
         named.append(LibvirtConnection(uri))
     if folder is not None:
         named.append(QmpFolderConnection(folder.absolute()))
@@ -69,7 +69,7 @@ def chosen_config(file: Path | None, uri: str | None, folder: Path | None) -> Co
         return Config(connections=tuple(named), policies=())
     if file is not None or not is_missing(DEFAULT_CONFIG):
         return read_config(file or DEFAULT_CONFIG, command="doctor")
-    fallback = LibvirtConnection(os.environ.get("LIBVIRT_DEFAULT_URI") or _FALLBACK)
+    fallback = LibvirtConnection(default_uri() or _FALLBACK)
     return Config(connections=(fallback,), policies=())
 
 

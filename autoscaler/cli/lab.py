@@ -13,6 +13,7 @@ from rich.console import Console
 
 from autoscaler.cli.output import Output, OutputOption, print_json, print_table
 from autoscaler.cli.readable import ReadableCommand
+from autoscaler.cli.uris import checked_uri
 from autoscaler.lab.accel import usable_accel
 from autoscaler.lab.errors import BadSpec, LabError
 from autoscaler.lab.image import build_image
@@ -52,6 +53,7 @@ _Connect = Annotated[
         "--connect",
         "-c",
         metavar="URI",
+        callback=checked_uri,
         help="A libvirt connection, such as qemu:///system; without it the guests run under bare QEMU.",
     ),
 ]

@@ -1,6 +1,5 @@
 """The key `connections` of the configuration: where the guests are."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
@@ -10,9 +9,11 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 from autoscaler.backends.address import Address, parse_address
 from autoscaler.backends.labels import checked
 from autoscaler.backends.qmp.guests import GuestList, QmpGuest
+from autoscaler.backends.uri import WHY_REFUSED, has_secret
 from autoscaler.core.owner import Owner
 from autoscaler.policyfile.effective import Shown
 from autoscaler.policyfile.problem import shown
+from autoscaler.policyfile.strict_yaml import Scalar
 from autoscaler.policyfile.typed import Section
 from autoscaler.policyfile.values import (
     Name,
@@ -27,9 +28,6 @@ from autoscaler.policyfile.values import (
     wrong,
 )
 from autoscaler.service.settings import Connection, LibvirtConnection, QmpFolderConnection, QmpListConnection
-
-_SECRET = re.compile(r"(?i)://[^/?#@]*:[^/?#]*@|[?&;][^=&;]*(?:passw|secret|token)[^=&;]*=")
-"""A password behind the user's name, or a query by the name of one."""
 
 
 def _read_address(value: object) -> Address:
@@ -53,14 +51,10 @@ def _from_home(path: str, home: Path) -> str:
     return str(home / path)
 
 
-def _without_secret(uri: str) -> str:
-    if _SECRET.search(uri):
-        # A URI names its host in every log, metric and page. This one is not shown.
-        raise said(
-            "'libvirt' has a password or a token in it, which libvirt takes from no URI; leave it out: "
-            "ssh has keys for that, TLS has certificates, and SASL libvirt's auth.conf"
-        )
-    return uri
+def _without_secret(value: object) -> object:
+    if isinstance(value, Scalar) and has_secret(value.text):
+        raise said(f"'libvirt' {WHY_REFUSED}")
+    return value
 
 
 Located = Annotated[Text, AfterValidator(_whole), Shown(_from_home)]
@@ -119,7 +113,8 @@ class ConnectionKeys(Section):
         Annotated[
             str,
             matching(r"[a-z][a-z0-9+.-]*://.*", "write a URI, such as qemu:///system"),
-            AfterValidator(_without_secret),
+            # Looked at first: whatever else is wrong is shown with the URI.
+            BeforeValidator(_without_secret),
         ]
         | None
     ) = None

@@ -295,6 +295,31 @@ def test_without_a_configuration_the_connection_of_virsh_is_looked_at(
     assert json.loads(run("--output", "json").stdout)["hosts"][0]["label"] == "test:///default"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("doctor", "-c"),
+        ("check", "--connect"),
+        ("lab", "list", "-c"),
+    ],
+)
+@pytest.mark.parametrize("uri", ["qemu+ssh://joe:Pl4nted@kvm-1/system", "test:///default?pwd=Pl4nted"])
+def test_a_connection_with_a_secret_is_wrong_usage_and_not_repeated(words: tuple[str, ...], uri: str) -> None:
+    result = CliRunner().invoke(app, [*words, uri])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "has a password or a token in it" in " ".join(result.stderr.split())
+    assert "Pl4nted" not in result.output
+
+
+def test_a_secret_in_the_connection_of_virsh_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autoscaler.cli.examining.DEFAULT_CONFIG", Path("/nonexistent/config.yaml"))
+    monkeypatch.setenv("LIBVIRT_DEFAULT_URI", "qemu+tls://kvm-1/system?token=Pl4nted")
+    result = run()
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "LIBVIRT_DEFAULT_URI has a password or a token in it" in " ".join(result.stderr.split())
+    assert "Pl4nted" not in result.output
+
+
 def test_a_host_without_libvirt_python_is_told_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

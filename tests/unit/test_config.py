@@ -104,6 +104,25 @@ def test_connections_alone_make_a_configuration(tmp_path: Path) -> None:
     assert load(tmp_path, LIBVIRT).config == Config(connections=(LibvirtConnection("qemu:///system"),))
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "qemu+ssh://root@kvm-1:22/system?keyfile=/root/.ssh/id&sshauth=agent,privkey&known_hosts=/k&no_tty=1",
+        "qemu+tls://kvm-1:16514/system?pkipath=/pki&TLS_Priority=NORMAL;no_verify=1&auth=sasl.gssapi",
+        "qemu+ssh://root@[fe80::1]:22/system?socket=/run/a@b:c&netcat=/opt/nc&mode=legacy&proxy=native",
+        "qemu+ext:///system?command=/opt/tunnel&name=qemu%3A///system",
+        "qemu:///embed?root=/srv/guests",
+        "test:///tmp/a:b@c.xml?another",
+        "vpx://alice@vc/Datacenter/host?auto_answer=1&vcenter=*&transport=https",
+    ],
+)
+def test_what_libvirt_knows_of_a_uri_is_taken(tmp_path: Path, uri: str) -> None:
+    loaded = load(tmp_path, f"version: 1\nconnections: [{{libvirt: {uri!r}}}]\n")
+    assert loaded.errors == ()
+    assert loaded.config is not None
+    assert loaded.config.connections == (LibvirtConnection(uri),)
+
+
 def test_a_limit_of_the_host_that_is_not_written_is_as_by_default(tmp_path: Path) -> None:
     config = load(tmp_path, LIBVIRT + "host: {overcommit: 2}\n").config
     assert config is not None
@@ -162,6 +181,15 @@ def test_connections_have_labels_that_tell_them_apart(tmp_path: Path) -> None:
                 "qemu+tls://:s3cret@kvm-1:16514/system",
                 "qemu+tls://kvm-1/system?socket=/a&Password=s3cret",
                 "qemu+tls://kvm-1/system?access_token=s3cret",
+                "qemu+tls://kvm-1/system?pwd=s3cret",
+                "qemu+tls://kvm-1/system?no_verify=1;pass=s3cret",
+                "qemu+tls://kvm-1/system?apikey=s3cret",
+                "qemu+tls://kvm-1/system?AuthKey=s3cret",
+                "qemu+tls://kvm-1/system?pass%77ord=s3cret",
+                "qemu+ssh://bob%3As3cret@kvm-1/system",
+                "qemu+ssh://bob:s3/cret@kvm-1/system",
+                "remote+tls://kvm-1?name=qemu%2Bssh%3A//bob%3As3cret@kvm-1/system",
+                "QEMU+SSH://bob:s3cret@kvm-1/system",
             )
         ),
         pytest.param(
