@@ -8,11 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from autoscaler.backends.uri import has_secret, is_harmless
+
 HIDDEN = "REDACTED"
 
-_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^/\s'\"@]*@)")
-_WEB = re.compile(r"(?P<origin>https?://[^/\s'\"]+/)[^\s'\"<>,;)`]+")
-"""Whose path may be all that keeps others from using it, as that of a webhook."""
+_USER = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?:[^/\s'\"]*|(?!/)[^/@\s'\"]*:[^\s'\"]*)@")
+"""A slash in front of the ``@`` may be one of a password."""
+_WEB = re.compile(r"(?i)(?P<origin>https?://[^/?#\s'\"<>,;)`]*[/?#])[^\s\"<>]+")
+"""Whose path or query may be all that keeps others from using it, as that of a webhook."""
+_PARAMETERS = re.compile(r"(?P<address>[A-Za-z][A-Za-z0-9+.-]*://[^?\s'\"<>]*\?)(?P<query>[^\s'\"<>,)`]+)")
 _SECRET_KEY = re.compile(r"(?i)passw|passphrase|secret|token|api[_-]?key|credential|authorization|cookie")
 _QUERY = re.compile(
     r"(?i)(?P<name>[?&;][\w.-]*(?:token|key|secret|passw\w*|auth|credential|signature|sig|code)[\w.-]*=)[^&\s'\"#]+"
@@ -37,8 +41,9 @@ _XML_ELEMENT = re.compile(
 def redacted(text: str) -> str:
     """The text without passwords, tokens and credentials in URLs."""
     for pattern, kept in (
+        (_USER, rf"\g<scheme>{HIDDEN}@"),
         (_WEB, rf"\g<origin>{HIDDEN}"),
-        (_URL, rf"\g<scheme>{HIDDEN}@"),
+        (_PARAMETERS, _known_parameters),
         (_QUERY, rf"\g<name>{HIDDEN}"),
         (_HEADER, rf"\g<name>{HIDDEN}"),
         (_BEARER, rf"\g<name> {HIDDEN}"),
@@ -46,6 +51,18 @@ def redacted(text: str) -> str:
     ):
         text = pattern.sub(kept, text)
     return text
+
+
+def _known_parameters(uri: re.Match[str]) -> str:
+    """A URI without what is in parameters that libvirt does not know."""
+    return uri["address"] + re.sub(r"[^&;]+", _known_parameter, uri["query"])
+
+
+def _known_parameter(parameter: re.Match[str]) -> str:
+    name, equals, _ = parameter[0].partition("=")
+    if is_harmless(name) and not has_secret(f"?{parameter[0]}"):
+        return parameter[0]
+    return f"{name}={HIDDEN}" if equals else HIDDEN
 
 
 def redacted_value(value: object) -> object:

@@ -111,6 +111,16 @@ def test_what_cannot_be_had_says_so_in_its_place(config: Path, tmp_path: Path) -
         f"Basic {PLANTED}Q6cGFzcw==",
         f'{{"access_token": "{PLANTED}"}}',
         f"https://host/a/{PLANTED}/b?x={PLANTED}#{PLANTED}",
+        f"HTTPS://hooks.example.net/services/T00/B00/{PLANTED}",
+        f"https://example.net?{PLANTED}",
+        f"https://example.net#{PLANTED}",
+        f"https://example.net/a;b,c)'{PLANTED}",
+        f"https://joe:{PLANTED}@{PLANTED}@example.net",
+        f"qemu+ssh://bob%3A{PLANTED}@host/system",
+        f"qemu+ssh://bob:{PLANTED}/{PLANTED}@host/system",
+        f"qemu+tls://host/system?no_verify=1&pwd={PLANTED};pa%73s={PLANTED}&x={PLANTED}",
+        f"qemu+tls://host/system?{PLANTED}",
+        f"qemu+tls://host/system?name=qemu%2Btls%3A%2F%2Fbob%3A{PLANTED}%40host",
     ],
 )
 def test_a_secret_is_hidden_in_whatever_text(text: str) -> None:
@@ -133,4 +143,6 @@ def test_a_secret_is_hidden_in_a_domains_xml(xml: str) -> None:
 def test_what_is_no_secret_stays() -> None:
     text = "domain 'web-1' runs 2 vCPUs: see `virsh -c qemu:///system vcpucount web-1`"
     assert redacted(text) == text
+    uri = "qemu+ssh://host:22/system?socket=/run/a&NO_tty=1;name=qemu:///system"
+    assert redacted(f"'{uri}' answers again") == f"'{uri}' answers again"
     assert redacted_xml("<vcpu current='2'>4</vcpu>") == "<vcpu current='2'>4</vcpu>"
