@@ -41,8 +41,10 @@ def mended(definition: str, findings: Iterable[Finding]) -> str:
 
 def difference(before: str, after: str) -> str:
     """What differs, line by line, without secrets."""
-    old, new = (_root(minidom.parseString(text)).toxml().splitlines() for text in (before, after))  # noqa: S318
-    return redacted_xml("\n".join(unified_diff(old, new, "its definition", "mended", lineterm="")))
+    # Secrets go before lines do: it may be the tag around one by which it is known.
+    old, new = (redacted_xml(_root(minidom.parseString(it)).toxml()) for it in (before, after))  # noqa: S318
+    lines = unified_diff(old.splitlines(), new.splitlines(), "its definition", "mended", lineterm="")
+    return "\n".join(lines)
 
 
 def _raise_maximum(root: Element, mend: Mend) -> None:

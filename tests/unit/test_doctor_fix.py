@@ -282,3 +282,24 @@ def test_a_difference_shows_no_password() -> None:
     assert "+    <channel" in shown
     assert "passwd" in shown
     assert "Planted-1" not in shown
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        ("<qemu:commandline>", "</qemu:commandline>"),
+        ('<sysinfo type="fwcfg">', "</sysinfo>"),
+    ],
+)
+@pytest.mark.parametrize("secret_lines", [2, 9])
+def test_a_difference_shows_no_secret_whose_tags_it_leaves_out(
+    opening: str, closing: str, secret_lines: int
+) -> None:
+    """It shows three lines beside each that differs."""
+    secret = "".join(f'    <entry name="opt/{it}">Planted-2</entry>\n' for it in range(secret_lines))
+    before = DEFINITION.replace("  <vcpu ", f"  {opening}\n{secret}  {closing}\n  <vcpu ").replace(
+        "  </devices>\n", f"  </devices>\n  {opening}\n{secret}  {closing}\n"
+    )
+    shown = difference(before, mended(before, TROUBLES))
+    assert "+    <channel" in shown
+    assert "Planted-2" not in shown
