@@ -18,15 +18,18 @@ from urllib.request import ProxyHandler, build_opener
 import yaml
 
 from autoscaler import __version__
-from autoscaler.doctor.redacted import redacted, redacted_value
+from autoscaler.doctor.redacted import HIDDEN, is_secret, redacted, redacted_value
 from autoscaler.errors import AutoscalerError
 from autoscaler.policyfile.load import policy_files
+from autoscaler.policyfile.strict_yaml import Scalar, read_document
+from autoscaler.policyfile.text_file import read_text_file
 from autoscaler.service.journal_reader import events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from autoscaler.policyfile.strict_yaml import Data
     from autoscaler.service.settings import Config
 
 _TIMEOUT_S = 5.0
@@ -44,8 +47,9 @@ decisions.json   the newest decisions and changes in the journal
 metrics.txt      the metrics of the service, where it runs
 log.txt          the end of the log, of the service and its actuator, where journalctl may show it
 
-Comments are left out of YAML. REDACTED stands for what was taken for a password, a token, credentials, or the
-path of a web address. Names of hosts, guests, policies and users stay: look it over before handing it on.
+Comments are left out of YAML. REDACTED stands for what was taken for a password, a token or credentials, for
+what is behind the host of a web address, and for what libvirt does not know in a URI. Names of hosts, guests,
+policies and users stay: look it over before handing it on.
 """
 
 
@@ -106,14 +110,40 @@ def _json(value: object) -> str:
 
 
 def _yaml(file: Path | None) -> str | None:
-    """The document and not the text, which could have a secret anywhere, in a comment too."""
+    """The document and not the text, which could have a secret anywhere, in a comment too.
+
+    Read as the service does, so that `on` and `22:30` stay what they are, and no alias grows beyond bounds.
+    """
     if file is None:
         return None
-    try:
-        plain = yaml.safe_load(file.read_text())
-    except yaml.YAMLError:
-        return "not at hand: the file is no YAML, see `autoscaler check`\n"
-    return yaml.safe_dump(redacted_value(plain), sort_keys=False)
+    data = read_document(read_text_file(file)).data
+    if data is None:
+        return "not at hand: the file cannot be read as YAML, see `autoscaler check`\n"
+    events = (
+        *(yaml.StreamStartEvent(), yaml.DocumentStartEvent()),
+        *_events(data),
+        *(yaml.DocumentEndEvent(), yaml.StreamEndEvent()),
+    )
+    return str(yaml.emit(events, allow_unicode=True, width=_LONGEST))
+
+
+def _events(data: Data) -> Iterator[yaml.Event]:
+    """The same as it was written, without secrets."""
+    plain = (True, True)
+    if isinstance(data, Scalar):
+        style = None if data.plain else '"'
+        yield yaml.ScalarEvent(None, None, plain, str(redacted_value(data.text)), style=style)
+    elif isinstance(data, dict):
+        yield yaml.MappingStartEvent(None, None, implicit=True, flow_style=False)
+        for key, value in data.items():
+            yield yaml.ScalarEvent(None, None, plain, redacted(key))
+            yield from _events(Scalar(HIDDEN, plain=True) if is_secret(key) else value)
+        yield yaml.MappingEndEvent()
+    else:
+        yield yaml.SequenceStartEvent(None, None, implicit=True, flow_style=False)
+        for value in data:
+            yield from _events(value)
+        yield yaml.SequenceEndEvent()
 
 
 def _metrics(config: Config) -> str:

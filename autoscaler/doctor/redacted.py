@@ -65,11 +65,16 @@ def _known_parameter(parameter: re.Match[str]) -> str:
     return f"{name}={HIDDEN}" if equals else HIDDEN
 
 
+def is_secret(key: str) -> bool:
+    """Whether all of what has this name is taken for a secret."""
+    return _SECRET_KEY.search(key) is not None
+
+
 def redacted_value(value: object) -> object:
     """The same of a JSON value: all of what has a secret's name, and the secrets in each text."""
     if isinstance(value, Mapping):
         return {
-            redacted(str(key)): HIDDEN if _SECRET_KEY.search(str(key)) else redacted_value(one)
+            redacted(str(key)): HIDDEN if is_secret(str(key)) else redacted_value(one)
             for key, one in value.items()
         }
     if isinstance(value, list | tuple):

@@ -14,6 +14,8 @@ from typer.testing import CliRunner, Result
 from autoscaler.cli import bundle
 from autoscaler.cli.main import app
 from autoscaler.doctor.redacted import redacted, redacted_xml
+from autoscaler.policyfile.strict_yaml import read_document
+from autoscaler.policyfile.text_file import decode
 from tests.fakes.examples import POLICY
 from tests.fakes.simulated_guest import SimulatedClock, SimulatedGuest
 from tests.fakes.simulated_host import SimulatedHost
@@ -83,6 +85,41 @@ def test_it_has_all_that_helps_for_its_owner_alone_and_no_secret(config: Path, t
     assert json.loads(found["decisions.json"])
     assert all(name.partition("/")[0] in found["README.txt"] for name in found if name != "README.txt")
     assert "Look it over" in result.stderr
+
+
+PECULIAR = (
+    r"""
+version: 1
+on: [begun, ended, no, ~, 017, 0x1F, 1e3, 2026-01-01]
+to: 22:30
+quoted: {"on": "on", 'x': '22:30', "*": "*", empty: "", nothing: }
+lines: "a\nb\tc"
+more: |
+  one
+  two
+"<<": [[], {}, "# none", "a: b", "ü", "&a"]
+long: """
+    + "word " * 60
+)
+
+
+def test_yaml_reads_as_it_was_written(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text(PECULIAR)
+    run(config, tmp_path / "bundle.tar.gz")
+    text = members(tmp_path / "bundle.tar.gz")["policies/000-web.yaml"]
+    assert "\nto: 22:30\n" in text
+    assert "\non:\n- begun\n" in text
+    again, before = (read_document(decode("f", it.encode())) for it in (text, PECULIAR))
+    assert (again.data, again.problems) == (before.data, ())
+
+
+def test_yaml_that_would_grow_beyond_bounds_does_not(config: Path, tmp_path: Path) -> None:
+    laughs = "".join(f"a{it}: &a{it} [{', '.join([f'*a{it - 1}'] * 9)}]\n" for it in range(1, 40))
+    (tmp_path / "web.yaml").write_text(f"a0: &a0 ha\n{laughs}")
+    run(config, tmp_path / "bundle.tar.gz")
+    text = members(tmp_path / "bundle.tar.gz")["policies/000-web.yaml"]
+    assert text.startswith("a0: ha\n")
+    assert len(text) < 10_000
 
 
 def test_nothing_is_written_over(config: Path, tmp_path: Path) -> None:
