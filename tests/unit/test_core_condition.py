@@ -49,8 +49,17 @@ def test_a_maximum_that_is_not_in_the_way_is_not_mentioned(
     assert headroom(view, policy, proposed) is None
 
 
-def test_a_hostile_name_does_not_turn_the_advice_into_another_command() -> None:
-    name = "web; rm -rf $HOME `id` '\"\n"
+HOSTILE = "web; rm -rf $HOME `id` '\""
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [
+        pytest.param(HOSTILE, HOSTILE, id="of another command"),
+        pytest.param(f"{HOSTILE}\n", VIEW.id.uuid, id="of two lines"),
+    ],
+)
+def test_a_hostile_name_does_not_turn_the_advice_into_another_command(name: str, called: str) -> None:
     view = replace(VIEW, name=name)
     for sentence in (
         headroom(view, replace(POLICY, max_vcpus=8), 1),
@@ -59,7 +68,7 @@ def test_a_hostile_name_does_not_turn_the_advice_into_another_command() -> None:
     ):
         assert sentence is not None
         line = sentence[sentence.index("virsh") :]
-        assert shlex.split(line.rpartition("`")[0])[4] == name
+        assert shlex.split(line.rpartition("`")[0])[4] == called
 
 
 @pytest.mark.parametrize(
