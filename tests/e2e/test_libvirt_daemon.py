@@ -384,6 +384,25 @@ def test_a_qemu_that_hangs_costs_one_sweep_its_patience_and_hides_no_domain(
     assert ended_s - then_s < 0.3
 
 
+def test_three_qemus_that_hang_together_hide_no_domain_and_hold_up_no_change_of_another(
+    daemon: LibvirtDaemon, hypervisor: LibvirtHypervisor, bare: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(libvirt_backend, "SWEEP_PATIENCE_S", (0.5, 0.5))
+    with contextlib.ExitStack() as stack:
+        others = [stack.enter_context(running(daemon, "hanging")) for _ in range(3)]
+        hypervisor.domains()
+        for guest in others:
+            stack.enter_context(hung(guest))
+        eventually(hypervisor.domains, unless=(BackendUnavailable,))
+        began_s = time.monotonic()
+        seen = {view.id for view in hypervisor.domains()}
+        took_s = time.monotonic() - began_s
+        hypervisor.plug(bare.id, expect=1, target=2)
+
+    assert {bare.id, *(guest.id for guest in others)} <= seen
+    assert took_s < 0.3
+
+
 def test_a_guest_that_hangs_keeps_no_other_agent_waiting_and_is_back_in_step_later(
     agents: LibvirtAgentChannel, linux: Guest, bare: Guest
 ) -> None:
