@@ -16,6 +16,7 @@ from autoscaler.cli.examining import Examined, chosen_config, examined, policies
 from autoscaler.cli.fixing import fix as mend
 from autoscaler.cli.interruptible import interruptible
 from autoscaler.cli.output import Output, OutputOption, print_json
+from autoscaler.cli.uris import checked_uri
 from autoscaler.core.named import virsh
 from autoscaler.doctor.asking import Request
 from autoscaler.doctor.exercise import exercised
@@ -38,7 +39,9 @@ def doctor(  # noqa: PLR0913 - each is an option of the command
     *,
     connect: Annotated[
         str | None,
-        typer.Option("-c", "--connect", metavar="URI", help="Look at this libvirt connection."),
+        typer.Option(
+            "-c", "--connect", metavar="URI", callback=checked_uri, help="Look at this libvirt connection."
+        ),
     ] = None,
     qmp: Annotated[
         Path | None,

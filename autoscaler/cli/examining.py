@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from autoscaler.cli.configured import DEFAULT_CONFIG, is_missing, read_config
-from autoscaler.cli.uris import checked_uri, default_uri
+from autoscaler.cli.uris import default_uri
 from autoscaler.doctor.facts import DomainFacts, HostFacts, Way
 from autoscaler.doctor.gather_qmp import gather_qmp
 from autoscaler.doctor.report import DomainReport, HostReport, report_of
@@ -61,7 +61,7 @@ def chosen_config(file: Path | None, uri: str | None, folder: Path | None) -> Co
         typer.echo("autoscaler doctor: give --config.file, or a connection by -c or --qmp", err=True)
         raise typer.Exit(2)
     named: list[Connection] = []
-    if (uri := checked_uri(uri)) is not None:
+    if uri is not None:
         named.append(LibvirtConnection(uri))
     if folder is not None:
         named.append(QmpFolderConnection(folder.absolute()))

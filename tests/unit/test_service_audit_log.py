@@ -182,13 +182,18 @@ def test_a_file_of_some_age_is_followed_by_a_new_one(folder: Path) -> None:
     assert verdict_on(folder).findings == ()
 
 
+def pass_two_days(log: AuditLog, clock: SimulatedClock) -> None:
+    """Have something to write, and the time go on."""
+    write(log, 2)
+    clock.now_s += 2 * DAY_S
+    log.look_after()
+
+
 def test_old_files_are_forgotten_whole_and_the_log_says_from_where_it_begins(folder: Path) -> None:
     clock = SimulatedClock()
     with audit_log(folder, clock, file_s=DAY_S, keep_s=10 * DAY_S) as log:
         for _ in range(20):
-            write(log, 2)
-            clock.now_s += 2 * DAY_S
-            log.look_after()
+            pass_two_days(log, clock)
     verdict = verdict_on(folder)
     assert verdict.findings == ()
     assert verdict.first is not None
@@ -207,9 +212,7 @@ def test_a_file_whose_first_line_was_cut_short_keeps_no_file_from_being_forgotte
     (folder / "000000000004.jsonl").write_bytes(first)
     with audit_log(folder, clock, file_s=DAY_S, keep_s=10 * DAY_S) as log:
         for _ in range(20):
-            write(log, 2)
-            clock.now_s += 2 * DAY_S
-            log.look_after()
+            pass_two_days(log, clock)
             assert faults(folder) == []
     assert len(audit_files(folder)) <= 8
     assert audit_files(folder)[0].name > "000000000020.jsonl"
@@ -221,9 +224,7 @@ def test_a_first_line_that_somebody_edited_is_found_though_what_came_before_is_f
     clock = SimulatedClock()
     with audit_log(folder, clock, file_s=DAY_S, keep_s=10 * DAY_S) as log:
         for _ in range(2):
-            write(log, 2)
-            clock.now_s += 2 * DAY_S
-            log.look_after()
+            pass_two_days(log, clock)
         second = audit_files(folder)[1]
         second.write_bytes(second.read_bytes().replace(b'"began"', b'"ended"', 1))
         write(log, 1)
