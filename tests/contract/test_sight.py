@@ -109,14 +109,17 @@ def test_a_pause_is_heard_of(scene: Scene, bystander: Domain) -> None:
 
 
 @on_backends_with_labels
-def test_labels_that_a_domains_owner_writes_are_seen_at_once(scene: Scene, bystander: Domain) -> None:
+def test_labels_that_a_domains_owner_writes_are_seen_long_before_a_minute_is_over(
+    scene: Scene, bystander: Domain
+) -> None:
     def shows(labels: dict[str, str]) -> bool:
         return scene.view(bystander).labels == labels
 
     for labels in ({"tier": "gold"}, {"autoscaling": "off", "ort": "Köln & Bonn"}, {}):
         bystander.label(labels)
 
-        eventually(partial(shows, labels), within_s=1.0)
+        # By libvirt's event: the round that finds what no event told takes a minute.
+        eventually(partial(shows, labels))
 
 
 @on_backends_without_labels
