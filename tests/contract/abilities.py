@@ -41,7 +41,7 @@ class Abilities:
 
 
 # Guests of a folder have nobody who could write their labels down.
-_SCRIPTED = Abilities(carries_labels=False, agent_timeout_s=0.5, silence_s=1.5)
+_SCRIPTED = Abilities(carries_labels=False, agent_timeout_s=0.5)
 
 # Before it asks an agent libvirt gets into step with it: up to 5 s twice, beyond the service's own time.
 _LIBVIRT = Abilities(boots_guests=True, shows_it_gone=False, silence_s=14.0, to_paused_guest=DomainBusy)

@@ -16,7 +16,7 @@ from tests.contract.scene import Scene
 
 OF_THE_PROCESS = {"libvirt-events"}
 """Threads that serve every connection of the process, and end with it."""
-PROMPT_S = 1.0
+PROMPT_S = 3.0
 
 
 def threads() -> set[threading.Thread]:

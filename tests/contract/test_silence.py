@@ -12,7 +12,7 @@ from tests.contract.backend import Backend, Domain, Inhabited, eventually
 from tests.contract.calls import Call, every_call_to_the_guest
 from tests.contract.scene import Scene, refused
 
-PROMPT_S = 2.0
+PROMPT_S = 4.0
 """Far more than a sweep and a plug take, on a busy machine too."""
 
 

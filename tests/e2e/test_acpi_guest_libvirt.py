@@ -59,7 +59,7 @@ def test_that_a_guest_is_slow_is_no_failure(seen: dict[str, Any]) -> None:
 
 @needs_events
 def test_a_newer_libvirt_does_not_wait_for_the_guest(seen: dict[str, Any]) -> None:
-    assert seen["silent_s"] < 1.0
+    assert seen["silent_s"] < 3.0
 
 
 def test_a_refusal_is_heard_with_its_meaning(seen: dict[str, Any]) -> None:

@@ -186,7 +186,7 @@ def test_a_hung_guest_costs_its_own_threads_only(house: House) -> None:
     began_s = time.monotonic()
     house.guests.sample(other)
     house.hypervisor.plug(web.id, expect=2, target=3)
-    assert time.monotonic() - began_s < 2.0
+    assert time.monotonic() - began_s < 5.0
     for thread in threads:
         thread.join()
     assert len(failures) == 20

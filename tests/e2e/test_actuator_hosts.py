@@ -32,7 +32,7 @@ pytest.importorskip("libvirt")
 MOST_OF_A_SERVICE = 193
 """Requests that a service has out at most."""
 MORE_THAN_ITS_SHARE = MOST_AT_ONCE + 100
-SOON_S = 2.0
+SOON_S = 5.0
 END_S = 6.0
 
 

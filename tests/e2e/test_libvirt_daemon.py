@@ -47,6 +47,8 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a private libvirtd ne
 
 LABEL = "host"
 PATIENCE_S = 30.0
+SWEEP_S = 2.0
+"""How long a sweep waits for a QEMU that hangs; far more than one takes that waits for none."""
 NOT_YET = (AgentAbsent, AgentUnresponsive)
 
 
@@ -152,7 +154,7 @@ def test_a_domain_of_nova_and_a_count_that_virsh_sets_are_seen_though_its_qemu_h
     try:
         began_s = time.monotonic()
         description.read_description(hypervisor._reader.connection().lookupByUUIDString(bare.id.uuid))
-        assert time.monotonic() - began_s < 1.0
+        assert time.monotonic() - began_s < 5.0
     finally:
         os.kill(bare.pid, signal.SIGCONT)
     assert view_of(hypervisor, bare.id).claimed_by is Owner.NOVA
@@ -369,7 +371,7 @@ def hung(guest: Guest) -> Iterator[None]:
 def test_a_qemu_that_hangs_costs_one_sweep_its_patience_and_hides_no_domain(
     hypervisor: LibvirtHypervisor, linux: Guest, bare: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(libvirt_backend, "SWEEP_PATIENCE_S", (0.5, 0.5))
+    monkeypatch.setattr(libvirt_backend, "SWEEP_PATIENCE_S", (SWEEP_S, SWEEP_S))
     hypervisor.domains()
     with hung(linux):
         begun_s = time.monotonic()
@@ -380,14 +382,14 @@ def test_a_qemu_that_hangs_costs_one_sweep_its_patience_and_hides_no_domain(
         hypervisor.plug(bare.id, expect=1, target=2)
 
     assert {linux.id, bare.id} <= first & second
-    assert then_s - begun_s < 1.0
-    assert ended_s - then_s < 0.3
+    assert then_s - begun_s < 2 * SWEEP_S
+    assert ended_s - then_s < SWEEP_S
 
 
 def test_three_qemus_that_hang_together_hide_no_domain_and_hold_up_no_change_of_another(
     daemon: LibvirtDaemon, hypervisor: LibvirtHypervisor, bare: Guest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(libvirt_backend, "SWEEP_PATIENCE_S", (0.5, 0.5))
+    monkeypatch.setattr(libvirt_backend, "SWEEP_PATIENCE_S", (SWEEP_S, SWEEP_S))
     with contextlib.ExitStack() as stack:
         others = [stack.enter_context(running(daemon, "hanging")) for _ in range(3)]
         hypervisor.domains()
@@ -400,21 +402,21 @@ def test_three_qemus_that_hang_together_hide_no_domain_and_hold_up_no_change_of_
         hypervisor.plug(bare.id, expect=1, target=2)
 
     assert {bare.id, *(guest.id for guest in others)} <= seen
-    assert took_s < 0.3
+    assert took_s < SWEEP_S
 
 
 def test_a_guest_that_hangs_keeps_no_other_agent_waiting_and_is_back_in_step_later(
     agents: LibvirtAgentChannel, linux: Guest, bare: Guest
 ) -> None:
     with hung(linux), ThreadPoolExecutor(1) as pool:
-        silence = pool.submit(agents.ask, linux.id, "guest-ping", timeout_s=2)
+        silence = pool.submit(agents.ask, linux.id, "guest-ping", timeout_s=6)
         begun_s = time.monotonic()
         with pytest.raises(AgentAbsent):
             agents.ask(bare.id, "guest-ping", timeout_s=1)
         with pytest.raises(DomainBusy, match="still out"):
             agents.ask(linux.id, "guest-ping", timeout_s=0.1)
-        assert time.monotonic() - begun_s < 1.0
-        assert isinstance(silence.exception(10), AgentUnresponsive)
+        assert time.monotonic() - begun_s < 4.0
+        assert isinstance(silence.exception(20), AgentUnresponsive)
 
     vcpus = eventually(lambda: agents.ask(linux.id, "guest-get-vcpus", timeout_s=5), unless=NOT_YET)
 

@@ -169,7 +169,7 @@ def test_bytes_that_trickle_do_not_extend_the_deadline(
 ) -> None:
     agent.slow_s = 0.02
     agent.faults[ANY] = Fault.TRICKLE
-    assert 0.3 <= took_s(lambda: channel.ask(WEB, "guest-info", timeout_s=0.3), AgentUnresponsive) < 0.8
+    assert 0.3 <= took_s(lambda: channel.ask(WEB, "guest-info", timeout_s=0.3), AgentUnresponsive) < 3.0
 
 
 @pytest.mark.parametrize(
@@ -211,13 +211,13 @@ def test_an_agent_that_moved_is_followed(folder: Path, agent: ScriptedAgent) -> 
 def test_a_second_call_waits_for_its_turn_and_no_longer(
     agent: ScriptedAgent, channel: SocketAgentChannel
 ) -> None:
-    agent.slow_s = 0.5
+    agent.slow_s = 3.0
     agent.faults["guest-info"] = Fault.SLOW
     first = threading.Thread(target=channel.ask, args=(WEB, "guest-info"), kwargs={"timeout_s": PLENTY_S})
     first.start()
     while not agent.asked:
         time.sleep(0.005)
-    assert took_s(lambda: channel.ask(WEB, PING, timeout_s=0.1), DomainBusy) < 0.4
+    assert took_s(lambda: channel.ask(WEB, PING, timeout_s=0.1), DomainBusy) < 2.0
     assert channel.ask(WEB, PING, timeout_s=PLENTY_S) == {}
     first.join()
 
@@ -230,10 +230,10 @@ def test_a_hung_guest_does_not_hold_up_another(folder: Path, agent: ScriptedAgen
         opened(lambda domain: agent.address if domain == WEB else other.address) as channel,
     ):
         hung = threading.Thread(
-            target=took_s, args=(lambda: channel.ask(WEB, PING, timeout_s=0.5), AgentUnresponsive)
+            target=took_s, args=(lambda: channel.ask(WEB, PING, timeout_s=3.0), AgentUnresponsive)
         )
         hung.start()
-        assert channel.ask(database, PING, timeout_s=0.4) == {}
+        assert channel.ask(database, PING, timeout_s=2.5) == {}
         assert hung.is_alive()
         hung.join()
 
@@ -245,7 +245,9 @@ def test_forgetting_a_domain_ends_the_call_that_is_out(
     agent.faults["guest-info"] = Fault.SILENT
     forgetting = threading.Timer(0.1, channel.forget, (WEB,))
     forgetting.start()
-    assert took_s(lambda: channel.ask(WEB, "guest-info", timeout_s=PLENTY_S), AgentUnresponsive) < 1
+    assert (
+        took_s(lambda: channel.ask(WEB, "guest-info", timeout_s=PLENTY_S), AgentUnresponsive) < PLENTY_S / 2
+    )
     forgetting.join()
     agent.faults.clear()
     assert channel.ask(WEB, PING, timeout_s=PLENTY_S) == {}

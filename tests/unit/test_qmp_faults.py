@@ -301,7 +301,7 @@ def test_closing_amid_hung_and_down_guests_is_clean_and_quick(
     with caplog.at_level(logging.DEBUG, logger="asyncio"):
         hypervisor.close()
 
-    assert time.monotonic() - started_s < 1.0
+    assert time.monotonic() - started_s < 2.0
     assert threading.active_count() == threads
     hung.stop()
     later.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -349,19 +350,21 @@ def test_a_disk_that_does_not_take_what_was_written_refuses_too_until_it_does(
 
 
 def test_a_slow_disk_holds_up_no_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[int] = []
+    asked, goes_on, ended = list[int](), threading.Event(), list[bool]()
 
     def slow(descriptor: int) -> None:
-        slept.append(descriptor)
-        time.sleep(0.3)
+        asked.append(descriptor)
+        ended.append(goes_on.wait(20))
 
     monkeypatch.setattr(os, "fsync", slow)
     with audit_log(folder) as log:
-        begun_s = time.monotonic()
+        write(log, 1)
+        wait_until(lambda: asked)
         write(log, 200)
-        assert time.monotonic() - begun_s < 0.25
-        wait_until(lambda: slept)
-    assert len(slept) < 10
+        assert not ended
+        goes_on.set()
+    assert all(ended)
+    assert len(asked) < 10
 
 
 @pytest.mark.parametrize("how", ["removed", "cut", "replaced"])

@@ -115,7 +115,7 @@ def test_a_reader_in_the_way_of_many_orders_is_waited_for_once(journal: SqliteJo
         began_s = time.monotonic()
         for number in range(60):
             journal.ordered(replace(HELD, domain=DomainId(DOMAIN.host, f"u-{number}")))
-        assert time.monotonic() - began_s < 4.0
+        assert time.monotonic() - began_s < 10.0
     assert len(journal.orders()) == 60
 
 

@@ -280,7 +280,7 @@ def test_a_slow_reader_is_cut_while_the_service_ticks_on(site: Site, monkeypatch
                 break
             time.sleep(0.3)
         assert not len(page.listeners)
-        assert slowest_s < 0.1
+        assert slowest_s < 3.0
         assert _is_over(slow)
 
 

@@ -352,7 +352,7 @@ def test_five_hundred_idle_tls_connections_do_not_delay_a_scrape(
 def test_handshakes_that_are_not_ended_are_cut_in_time_and_keep_nobody_out(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tls, "HANDSHAKE_WITHIN_S", 1)
+    monkeypatch.setattr(tls, "HANDSHAKE_WITHIN_S", 4)
     monkeypatch.setattr(tls, "MOST_HANDSHAKES", 4)
     with served(tmp_path, TLS) as server, ExitStack() as held, client(server, authority.trusting()) as asking:
         silent = [
@@ -361,7 +361,7 @@ def test_handshakes_that_are_not_ended_are_cut_in_time_and_keep_nobody_out(
         ]
         started_s = time.monotonic()
         assert is_over(silent[0])
-        assert time.monotonic() - started_s < 0.9
+        assert time.monotonic() - started_s < 3.0
         assert asking.get("/-/healthy").status_code == 200
         assert all(map(is_over, silent))
 
