@@ -16,7 +16,7 @@ from autoscaler.actuator.bounds_file import written
 from autoscaler.cli.configured import DEFAULT_CONFIG, ConfigOption, read_config
 from autoscaler.errors import AutoscalerError
 from autoscaler.policyfile import load_policies
-from autoscaler.policyfile.load import fingerprint, policy_files
+from autoscaler.policyfile.load import fingerprint
 from autoscaler.service.config import load_config
 from autoscaler.service.policy_watch import PolicyWatch
 
@@ -96,11 +96,10 @@ def _await_change(paths: Sequence[Path], seen: str) -> None:
 
 def _text(config_file: Path) -> str:
     config = read_config(config_file, command="bounds")
-    files, errors = policy_files(config.policies)
-    loaded = load_policies(files)
-    for problem in (*errors, *loaded.errors):
+    loaded = load_policies(config.policies)
+    for problem in loaded.errors:
         typer.echo(f"{problem.place}: error: {problem.message}", err=True)
-    if errors or loaded.errors or loaded.policy_set is None:
+    if loaded.policy_set is None:
         raise typer.Exit(1)
     return written(
         Charter(

@@ -15,7 +15,7 @@ from autoscaler.core.owner import Owner
 from autoscaler.core.policy import PolicySet
 from autoscaler.errors import AutoscalerError
 from autoscaler.policyfile import Problem, load_policies
-from autoscaler.policyfile.load import policy_files
+from autoscaler.policyfile.load import policy_files, unread_folders
 from autoscaler.policyfile.problem import printable, shown
 from autoscaler.policyfile.strict_yaml import read_document
 from autoscaler.policyfile.text_file import read_text_file
@@ -153,7 +153,7 @@ def _findings(paths: Sequence[Path], web_file: Path | None) -> _Findings:
     loaded = load_policies([file for file in files if file not in (*configurations, *web_files)])
     errors += loaded.errors
     errors += (problem for file in web_files for problem in load_web_config(file).problems)
-    warnings = list(loaded.warnings)
+    warnings = [*unread_folders(paths), *loaded.warnings]
     adopted: dict[str, frozenset[Owner]] = {}
     for file in configurations:
         configuration = load_config(file)

@@ -15,7 +15,6 @@ from autoscaler.doctor.gather_qmp import gather_qmp
 from autoscaler.doctor.report import DomainReport, HostReport, report_of
 from autoscaler.errors import BackendUnavailable
 from autoscaler.policyfile import load_policies
-from autoscaler.policyfile.load import policy_files
 from autoscaler.service.clock import SystemClock
 from autoscaler.service.settings import Config, Connection, LibvirtConnection, QmpFolderConnection
 
@@ -77,9 +76,8 @@ def policies_of(config: Config) -> PolicySet | None:
     """All that govern; None: they are not known, or have errors, which is said."""
     if not config.policies:
         return None
-    files, errors = policy_files(config.policies)
-    loaded = load_policies(files)
-    if errors or loaded.policy_set is None:
+    loaded = load_policies(config.policies)
+    if loaded.policy_set is None:
         typer.echo(
             "autoscaler doctor: the policies have errors, so domains are looked at without them; see "
             "`autoscaler check`",

@@ -10,7 +10,6 @@ import typer
 
 from autoscaler.cli.configured import DEFAULT_CONFIG, ConfigOption, read_config
 from autoscaler.policyfile import load_policies
-from autoscaler.policyfile.load import policy_files
 from autoscaler.policyfile.problem import printable
 from autoscaler.rules import Options, document
 
@@ -83,10 +82,9 @@ def _policies(paths: list[Path] | None, config_file: Path) -> Sequence[Policy]:
         typer.echo(f"autoscaler rules: there is no {printable(str(path))}; name a file or a folder", err=True)
     if absent:
         raise typer.Exit(2)
-    files, errors = policy_files(wanted)
-    loaded = load_policies(files)
-    for problem in (*errors, *loaded.errors):
+    loaded = load_policies(wanted)
+    for problem in loaded.errors:
         typer.echo(f"{problem.place}: error: {problem.message}", err=True)
-    if errors or loaded.errors or loaded.policy_set is None:
+    if loaded.policy_set is None:
         raise typer.Exit(1)
     return loaded.policy_set.policies

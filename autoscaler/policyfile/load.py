@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from autoscaler.policyfile.text_file import TextFile
 
 _SUFFIXES = frozenset({".yaml", ".yml"})
+_UNREAD = "a folder in a folder is not looked into: name it as well, or move its policy files up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +50,19 @@ def load_policies(paths: Sequence[Path]) -> LoadedPolicies:
 
     Never raises for anything that a path or a file holds: all errors of all files are in the result.
     """
-    return load_texts(*_read_files(paths))
+    return load_texts(*_read_files(paths), warnings=unread_folders(paths))
 
 
-def load_texts(files: Sequence[TextFile], problems: Sequence[Problem] = ()) -> LoadedPolicies:
-    """Load policies from texts, wherever they came from; `problems` are what was wrong before."""
+def load_texts(
+    files: Sequence[TextFile], problems: Sequence[Problem] = (), *, warnings: Sequence[Problem] = ()
+) -> LoadedPolicies:
+    """Load policies from texts, wherever they came from.
+
+    Args:
+        files: the texts.
+        problems: what was wrong before they were read.
+        warnings: what is to be told with the warnings of their policies.
+    """
     errors = list(problems)
     fingerprint = _fingerprint(files, errors)
     placed: list[PlacedPolicy] = []
@@ -69,7 +78,7 @@ def load_texts(files: Sequence[TextFile], problems: Sequence[Problem] = ()) -> L
     return LoadedPolicies(
         policy_set=None if errors else PolicySet(policies=tuple(policies), digest=_digest(files)),
         errors=_in_order(errors, files),
-        warnings=_in_order(check_order(placed, matches), files),
+        warnings=_in_order([*warnings, *check_order(placed, matches)], files),
         fingerprint=fingerprint,
     )
 
@@ -96,13 +105,43 @@ def policy_files(paths: Sequence[Path]) -> tuple[list[Path], list[Problem]]:
     return list(files.values()), problems
 
 
+def unread_folders(paths: Sequence[Path]) -> list[Problem]:
+    """A warning for each folder with policy files that lies in one of these and is not one of them."""
+    named = {os.path.realpath(path) for path in paths}
+    return [
+        Problem(str(folder), 1, 1, _UNREAD)
+        for path in paths
+        for folder in _folders_in(path)
+        if os.path.realpath(folder) not in named and _holds_policies(folder)
+    ]
+
+
+def _folders_in(path: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in path.iterdir() if entry.is_dir() and entry.name[0] != ".")
+    except OSError:
+        # A file; or whatever is in the way is told where the path's own files are read.
+        return []
+
+
+def _holds_policies(folder: Path) -> bool:
+    try:
+        return bool(_policies_in(folder))
+    except OSError:
+        return False
+
+
+def _policies_in(folder: Path) -> list[Path]:
+    # Editors keep locks and copies under names that start with a dot.
+    entries = [entry for entry in folder.iterdir() if entry.suffix in _SUFFIXES and entry.name[0] != "."]
+    return sorted(entry for entry in entries if not entry.is_dir())
+
+
 def _files_of(path: Path) -> tuple[list[Path], Problem | None]:
     try:
         if not path.is_dir():
             return [path], None
-        # Editors keep locks and copies under names that start with a dot.
-        entries = [entry for entry in path.iterdir() if entry.suffix in _SUFFIXES and entry.name[0] != "."]
-        files = sorted(entry for entry in entries if not entry.is_dir())
+        files = _policies_in(path)
     except OSError as error:
         return [], Problem(str(path), 1, 1, f"this path cannot be read: {error.strerror}")
     if files:

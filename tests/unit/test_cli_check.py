@@ -67,6 +67,16 @@ def test_a_warning_is_an_error_when_strict(tmp_path: Path) -> None:
     assert json.loads(run("a.yaml", "--output", "json", "--strict").output)["warnings"] == []
 
 
+def test_a_folder_whose_policies_go_unread_is_warned_of(tmp_path: Path) -> None:
+    for folder in ("policies", "policies/more"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.yaml").write_text(GOOD)
+    assert run("policies").output == (
+        "policies/more:1:1: warning: a folder in a folder is not looked into: name it as well, or move its "
+        "policy files up\n1 file, 0 errors, 1 warning\n"
+    )
+
+
 def test_json_has_every_problem_in_its_parts(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(BAD.replace(", max: yes", ""))
     result = run("a.yaml", "--output", "json")

@@ -538,6 +538,21 @@ def test_a_folder_is_read_in_name_order_without_what_is_not_a_policy_file(tmp_pa
     assert [policy.name for policy in loaded.policy_set.policies] == ["a.yaml", "b.yml", "c.yaml"]
 
 
+def test_a_folder_in_a_folder_is_warned_of_where_its_policies_would_go_unread(tmp_path: Path) -> None:
+    for folder in ("", "unread", "named", ".git"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        text = GOOD.replace("name: a", f"name: 'a{folder}'").replace("[a]", f"['a{folder}']")
+        (tmp_path / folder / "p.yaml").write_text(text)
+    (tmp_path / "empty").mkdir()
+    loaded = load_policies([tmp_path, tmp_path / "named"])
+    assert loaded.errors == ()
+    (unread,) = loaded.warnings
+    assert (unread.file, unread.message) == (
+        str(tmp_path / "unread"),
+        "a folder in a folder is not looked into: name it as well, or move its policy files up",
+    )
+
+
 def test_a_folder_without_policy_files_is_an_error(tmp_path: Path) -> None:
     (problem,) = load_policies([tmp_path]).errors
     assert problem.message == "the folder holds no policy file; put one there, named *.yaml or *.yml"
