@@ -63,7 +63,7 @@ def booted(package: Path, folder: Path) -> Iterator[DebianMachine]:
     place = folder / "machine"
     place.mkdir()
     libvirt = ("libvirt-daemon-system", "libvirt-clients", "polkitd", "qemu-system-x86")
-    ansible_needs, readme_needs = "python3-apt", "curl"
-    machine = DebianMachine(RELEASE, place, package, *libvirt, ansible_needs, readme_needs)
+    ansible_needs, readme_needs, remote_needs = "python3-apt", "curl", "openssh-server"
+    machine = DebianMachine(RELEASE, place, package, *libvirt, ansible_needs, readme_needs, remote_needs)
     yield machine
     machine.close()

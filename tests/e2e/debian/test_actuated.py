@@ -15,6 +15,7 @@ from autoscaler.lab.accel import Accel
 from autoscaler.lab.domain_xml import domain_xml
 from autoscaler.lab.image import Image
 from autoscaler.lab.spec import GuestSpec
+from tests.fakes.certificates import Authority
 from tests.fakes.debian_machine import NEEDED, DebianMachine
 from tests.fakes.packaged_service import (
     ACTUATOR,
@@ -33,9 +34,11 @@ pytestmark = NEEDED
 MANUAL = Path(__file__).parents[3] / "deploy" / "README.md"
 GUEST = "web-1"
 HOME = "/var/tmp/guest"
-QUICK = "interval: 1s\nhost: {pressure_below: 100%}\n"
+MOST = 6
+QUICK = "interval: 1s\nhost: {pressure_below: 100%, overcommit: 16}\n"
 POLICY = (
-    "version: 1\npolicies:\n  - {{name: web, match: {{name: ['web-*']}}, vcpus: {{min: {least}, max: 4}}}}\n"
+    "version: 1\npolicies:\n"
+    "  - {{name: web, match: {{name: ['web-*']}}, vcpus: {{min: {least}, max: {most}}}}}\n"
 )
 PATIENCE_S = 90.0
 """An emulated guest boots in 15 s where it has a CPU for itself."""
@@ -47,7 +50,7 @@ def machine(booted: DebianMachine, package: Path, lab_image: Image) -> Iterator[
     if not active(booted):
         install(booted, package)
     image = booted.copied_image(lab_image, HOME)
-    booted.write(f"{HOME}/domain.xml", domain_xml(GuestSpec(name=GUEST), image, Accel.TCG))
+    booted.write(f"{HOME}/domain.xml", domain_xml(GuestSpec(name=GUEST, maximum=MOST), image, Accel.TCG))
     booted.run("virsh", "create", f"{HOME}/domain.xml")
     yield booted
     booted.run("virsh", "destroy", GUEST)
@@ -57,7 +60,7 @@ def machine(booted: DebianMachine, package: Path, lab_image: Image) -> Iterator[
 
 def want(machine: DebianMachine, vcpus: int) -> None:
     """Have the policy ask for so many, and wait until the guest runs them."""
-    machine.write(OWN, POLICY.format(least=vcpus))
+    machine.write(OWN, POLICY.format(least=vcpus, most=MOST))
     machine.run("systemctl", "reload", UNIT)
     end_s = time.monotonic() + PATIENCE_S
     found: object = None
@@ -68,9 +71,40 @@ def want(machine: DebianMachine, vcpus: int) -> None:
             found = {key: domain["vcpus"][key] for key in ("online", "plugged")}
 
 
+def guests_vcpus(machine: DebianMachine) -> str:
+    """How many libvirt says that the guest has."""
+    return machine.say("virsh", "vcpucount", GUEST, "--live", "--active")
+
+
 def told(machine: DebianMachine) -> str:
     """What both processes say."""
     return machine.say("journalctl", "--unit=vcpu-autoscaler*", "--output=cat")
+
+
+@pytest.fixture
+def kvm_1(machine: DebianMachine) -> Iterator[str]:
+    """The manual's name of another host, which is this machine here."""
+    config, hosts = machine.path(CONFIG), machine.path("/etc/hosts")
+    configured, known = config.read_text(), hosts.read_text()
+    with hosts.open("a") as names:
+        names.write("127.0.0.1 kvm-1\n")
+    yield "kvm-1"
+    hosts.write_text(known)
+    config.write_text(configured)
+    machine.run("systemctl", "stop", "libvirtd-tls.socket")
+    for user in ("autoscaler-reads", "autoscaler-changes"):
+        machine.run("userdel", "--force", "--remove", user, check=False)
+    for made in ("/etc/pki", "/etc/ssh/vcpu-autoscaler"):
+        shutil.rmtree(machine.path(made), ignore_errors=True)
+    for made in ("/etc/ssh/ssh_config.d/vcpu-autoscaler.conf", "/etc/ssh/ssh_known_hosts"):
+        machine.path(made).unlink(missing_ok=True)
+
+
+def watch(machine: DebianMachine, uri: str) -> None:
+    """Have it watch the guests of this libvirt, and no other's."""
+    config = machine.path(CONFIG)
+    config.write_text(config.read_text().replace("qemu:///system", uri))
+    machine.run("systemctl", "restart", UNIT)
 
 
 def in_the_manual(before: str) -> str:
@@ -142,10 +176,63 @@ def test_by_the_manual_the_actuator_is_turned_off_and_on_again_with_the_same_res
         assert sorted(machine.path(CONFIG).read_text().split("\n")) == sorted(config.split("\n"))
 
 
+def test_by_the_manual_a_guest_of_another_host_is_changed_over_ssh_and_the_services_key_only_reads(
+    machine: DebianMachine, kvm_1: str
+) -> None:
+    machine.run("sh", "-euc", in_the_manual("*SSH.*"))
+    machine.run(
+        "sh", "-euc", f"cd /etc/ssh/vcpu-autoscaler\n{in_the_manual(f'On `{kvm_1}`, as root, where')}"
+    )
+    uri = f"qemu+ssh://{kvm_1}/system"
+    watch(machine, uri)
+
+    want(machine, 5)
+
+    assert {
+        (client["unix_user_name"], client["readonly"])
+        for client in libvirt_clients(machine)
+        if client["unix_user_name"] != "root"
+    } == {("autoscaler-reads", "yes"), ("autoscaler-changes", "yes"), ("autoscaler-changes", "no")}
+    taken_over = ("runuser", "--user=vcpu-autoscaler", "--")
+    shrunk = machine.run(*taken_over, "virsh", "-c", uri, "setvcpus", GUEST, "1", "--live", check=False)
+    assert "read only access" in shrunk.stderr
+    machine.run(*taken_over, "ssh", kvm_1, "touch", "/tmp/entered", check=False)
+    assert not machine.path("/tmp/entered").exists()
+
+
+def test_by_the_manual_a_guest_of_another_host_is_changed_over_tls(
+    machine: DebianMachine, kvm_1: str, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    server, client = authority.sign("server", kvm_1), authority.sign("client", "client")
+    machine.run("mkdir", "-p", "/etc/pki/CA", "/etc/pki/libvirt/private", "/tmp/client")
+    for file, *places in (
+        (authority.file, "/etc/pki/CA/cacert.pem", "/tmp/client/cacert.pem"),
+        (server[0], "/etc/pki/libvirt/servercert.pem"),
+        (server[1], "/etc/pki/libvirt/private/serverkey.pem"),
+        (client[0], "/tmp/client/clientcert.pem"),
+        (client[1], "/tmp/client/clientkey.pem"),
+    ):
+        for place in places:
+            machine.write(place, file.read_text())
+    machine.run("sh", "-euc", in_the_manual("*TLS.*"))
+    machine.run("sh", "-euc", f"cd /tmp/client\n{in_the_manual('in the folder of the client')}")
+    watch(machine, f"qemu+tls://{kvm_1}/system?pkipath=/etc/pki/vcpu-autoscaler")
+
+    want(machine, MOST)
+
+    assert {client["readonly"] for client in libvirt_clients(machine) if client["transport"] == "tls"} == {
+        "yes",
+        "no",
+    }
+
+
 def test_a_purge_ends_both_processes_and_leaves_the_guest_as_it_is(machine: DebianMachine) -> None:
+    before = guests_vcpus(machine)
+
     machine.run("dpkg", "--purge", "vcpu-autoscaler")
 
     assert not any(active(machine, unit) for unit in (UNIT, ACTUATOR, BOUNDS))
     assert left_of_it(machine) == set()
     assert [client for client in libvirt_clients(machine) if client["unix_user_name"] != "root"] == []
-    assert machine.say("virsh", "vcpucount", GUEST, "--live", "--active") == "4"
+    assert guests_vcpus(machine) == before
