@@ -376,6 +376,11 @@ def test_a_connection_that_could_not_be_opened_says_what_to_do(
             "Cannot read CA certificate '/etc/pki/CA/cacert.pem'",
             "/etc/pki/libvirt",
         ),
+        (
+            "qemu+tls://kvm-1/system?pkipath=/etc/pki/autoscaler",
+            "Cannot read CA certificate '/etc/pki/autoscaler/cacert.pem'",
+            "?pkipath=FOLDER",
+        ),
         ("qemu://kvm-1/system", "Cannot read CA certificate '/etc/pki/CA/cacert.pem'", "/etc/pki/libvirt"),
         ("qemu+ssh://kvm-1/system", "Cannot recv data: Permission denied (publickey)", "?keyfile=PATH"),
         ("qemu+tcp://kvm-1/system", "unable to connect to server", "virtproxyd-tcp.socket"),

@@ -50,7 +50,8 @@ _LONGEST_TEXT = 300
 _REACH_ADVICE = {
     "unix": "is libvirtd (or virtqemud) running? `systemctl start virtqemud.socket` or "
     "`systemctl start libvirtd`",
-    "tls": "user {user} needs libvirt's certificates in /etc/pki/CA and /etc/pki/libvirt, and that host a "
+    "tls": "user {user} needs libvirt's certificates, readable, in /etc/pki/CA and /etc/pki/libvirt or where "
+    "`?pkipath=FOLDER` in the URI says, and that host a "
     "`systemctl start virtproxyd-tls.socket` (or libvirtd-tls.socket)",
     "ssh": "user {user} needs a key that asks for no password, `?keyfile=PATH` in the URI, and that host's "
     "own in /etc/ssh/ssh_known_hosts",
