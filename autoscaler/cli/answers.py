@@ -56,7 +56,7 @@ _HOSTS = list_of(
         label=HOST,
         connected=flag("whether it answered the last look"),
         trouble=maybe(text("why it cannot be used"), "it can"),
-        unseen=map_of(text("why"), "domains that are configured and cannot be seen"),
+        unseen=map_of(text("why"), "domains that cannot be seen, or are left to another connection"),
         shares=maybe(_SHARES, "nobody has asked yet"),
     ),
     "every connection",

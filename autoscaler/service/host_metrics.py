@@ -75,7 +75,12 @@ def host_families(hosts: Collection[HostSnapshot]) -> Iterator[Metric]:
         [((host.label,), float(host.connected)) for host in hosts if host.libvirt],
     )
     unseen = [((host.label,), float(len(host.unseen))) for host in hosts]
-    yield gauge("host_unseen_domains", "Domains that are configured but cannot be seen.", ("host",), unseen)
+    yield gauge(
+        "host_unseen_domains",
+        "Domains that cannot be seen, or are left to another connection.",
+        ("host",),
+        unseen,
+    )
     shares = [(host.label, host.shares) for host in hosts if host.shares is not None]
     vcpus = [
         ((label, state), float(count))

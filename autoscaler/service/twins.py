@@ -29,21 +29,22 @@ class Twins:
 
     def among(self, found: Mapping[str, Mapping[DomainId, DomainView]]) -> Collection[DomainId]:
         """Those that are to be left to another, of what the connections have found, by their labels."""
-        owners: dict[tuple[str, str], str] = {}
+        owners: dict[tuple[str, str], DomainView] = {}
         twins: set[DomainId] = set()
         left: dict[str, dict[str, str]] = {}
         for host in self._hosts:
             for domain, view in found.get(host.label, {}).items():
-                owner = owners.setdefault((host.place, domain.uuid), host.label)
-                if owner != host.label:
+                owner = owners.setdefault((host.place, domain.uuid), view)
+                if owner.id.host != host.label:
                     twins.add(domain)
-                    left.setdefault(host.label, {})[view.name] = _why(view, owner)
+                    left.setdefault(host.label, {})[view.name] = _why(owner)
         self._left = left
         return twins
 
 
-def _why(view: DomainView, owner: str) -> str:
+def _why(owner: DomainView) -> str:
     return (
-        f"it is domain {view.name} of the connection {owner} once more, which has it: take one of the two "
-        "connections out of the configuration"
+        f"by its UUID it is domain {owner.name} of the connection {owner.id.host} once more, which has it: "
+        "take one of the two connections out of the configuration or, if these are two guests, start one of "
+        "them with another UUID"
     )

@@ -266,6 +266,20 @@ def test_one_libvirt_by_two_names_has_each_of_its_guests_once(tmp_path: Path) ->
     assert "connection sim once more" in again.unseen["shop-1"]
 
 
+def test_a_guest_of_another_name_with_the_same_uuid_is_told_of_both(tmp_path: Path) -> None:
+    class Copy(SecondLook):
+        def domains(self) -> Sequence[DomainView]:
+            return [replace(view, name="copy") for view in super().domains()]
+
+    clock = SimulatedClock()
+    first = SimulatedHost(clock, [SimulatedGuest("shop-1", clock)])
+    simulation = Simulation(first, [HIGH], folder=tmp_path, limits=TIGHT, beside=[Copy(first)])
+    simulation.run(2)
+    told = simulation.snapshot.hosts[1].unseen["copy"]
+    assert "domain shop-1 of the connection sim" in told
+    assert "if these are two guests, start one of them with another UUID" in told
+
+
 @pytest.mark.parametrize("most", [1, 3])
 def test_a_host_begins_no_more_changes_in_a_minute_than_it_may(tmp_path: Path, most: int) -> None:
     names = [f"batch-{number}" for number in range(6)]
