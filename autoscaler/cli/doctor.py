@@ -171,7 +171,7 @@ def _several(called: str | None, looked_at: list[Examined]) -> str:
     uuids = [domain.uuid for domain in found]
     places = ", ".join(f"{domain.uuid or 'one without a UUID'} at {domain.host.label}" for domain in found)
     tells_apart = all(uuids) and len({*uuids}) == len(uuids)
-    give = "its UUID, or its connection by -c URI" if tells_apart else "its connection by -c URI"
+    give = f"{'its UUID, or ' if tells_apart else ''}its connection by -c URI or --qmp FOLDER"
     return (
         f"{called!r} is {len(found)} domains, and only one is changed at a time: {places}. "
         f"Nothing was changed; to say which is meant, give {give}"

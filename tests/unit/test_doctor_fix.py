@@ -103,8 +103,14 @@ def test_it_is_applied_when_that_is_asked_for_with_what_was_kept_in_a_file_of_on
 
 
 TWICE = {
-    "another UUID": ("5f0c6a52-8b1e-4f6c-9a53-3c1c3e0f7a11", "give its UUID, or its connection by -c URI"),
-    "the same UUID": ("6695eb01-f6a4-8304-79aa-97f2502e193f", "give its connection by -c URI"),
+    "another UUID": (
+        "5f0c6a52-8b1e-4f6c-9a53-3c1c3e0f7a11",
+        "give its UUID, or its connection by -c URI or --qmp FOLDER",
+    ),
+    "the same UUID": (
+        "6695eb01-f6a4-8304-79aa-97f2502e193f",
+        "give its connection by -c URI or --qmp FOLDER",
+    ),
 }
 
 
