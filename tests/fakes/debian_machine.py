@@ -12,6 +12,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -95,8 +96,8 @@ class DebianMachine:
         self._log = folder / "log"
         over = folder / "over"
         over.mkdir()
-        self._group = _cgroups() / f"vcpu-autoscaler-{os.getpid()}-{folder.name}"
-        self._group.mkdir()
+        # Not called by a number of the process, which another PID namespace has as well.
+        self._group = Path(tempfile.mkdtemp(prefix="vcpu-autoscaler-", dir=_cgroups()))
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 ("sh", "-c", _BOOT, "machine.sh", PROJECT, release, self._group, over, *packages),
