@@ -142,7 +142,10 @@ class _Findings:
 
 
 def _findings(paths: Sequence[Path], web_file: Path | None) -> _Findings:
-    files, errors = policy_files(paths)
+    # The web server's is one file: a folder in its place is none, whatever is in it.
+    files, errors = policy_files([path for path in paths if path != web_file])
+    if web_file in paths and web_file not in files:
+        files = [*files, web_file]
     configurations = [file for file in files if _has_key(file, "connections")]
     web_files = [
         file

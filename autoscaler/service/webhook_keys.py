@@ -4,18 +4,23 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from autoscaler.policyfile.effective import Shown
+from autoscaler.policyfile.strict_yaml import Scalar
 from autoscaler.policyfile.typed import Section
 from autoscaler.policyfile.values import NotEmpty, duration, one_of, read_text, said, wrong
 from autoscaler.service.settings import Occasion, WebhookSettings
 
 _RULE = "write an address such as https://example.net/hook, without a user and a password"
+_REFUSED = f"'url' is no address that can be told; {_RULE}"
+"""What stands there may be a secret, and is not shown."""
 _DEFAULT = WebhookSettings(url="")
 
 
 def _read_url(value: object) -> str:
+    if isinstance(value, Scalar) and not value.text.isprintable():
+        raise said(_REFUSED)  # before anything shows it
     text = read_text(value)
     try:
         parts = urlsplit(text)
@@ -23,8 +28,7 @@ def _read_url(value: object) -> str:
     except ValueError:
         known = False
     if not known or not text.isascii() or not text.isprintable() or " " in text or "@" in parts.netloc:
-        # What stands there may be a secret, and is not shown.
-        raise said(f"'url' is no address that can be told; {_RULE}")
+        raise said(_REFUSED)
     return text
 
 
@@ -54,6 +58,14 @@ class WebhookKeys(Section):
     """Longest that it may take until the receiver has answered."""
     give_up: Annotated[float, duration("1m", "7d")] = _DEFAULT.give_up_s
     """How old something may become before it is told no more."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_bare_address(cls, value: object) -> object:
+        """Do not let an address that stands in the place of the keys be shown."""
+        if isinstance(value, Scalar) and value.text:
+            raise said("'webhook' takes keys, such as {url: ADDRESS}")
+        return value
 
     def settings(self) -> WebhookSettings:
         """The same as settings."""

@@ -272,3 +272,12 @@ def test_the_file_of_the_web_server_is_checked_alone_and_with_its_configuration(
     for text in ("http_server_config: {http2: true}\n", "# Everybody may ask.\n", ""):
         (tmp_path / "web.yaml").write_text(text)
         assert run("--config.file", "config.yaml").output == "3 files, 0 errors, 0 warnings\n"
+
+
+def test_a_folder_of_policies_in_the_place_of_the_web_servers_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/a.yaml").write_text(GOOD)
+    (tmp_path / "config.yaml").write_text(CONFIG + "policies: [folder/a.yaml]\nweb: {config_file: folder}\n")
+    result = run("--config.file", "config.yaml")
+    assert result.exit_code == 1
+    assert "folder:1:1: error: the file cannot be read: Is a directory" in result.output

@@ -418,6 +418,23 @@ def test_with_a_file_that_says_who_may_ask_it_warns_by_what_that_says(tmp_path: 
     assert loaded.warnings == ()
 
 
+@pytest.mark.parametrize(
+    "webhook",
+    [
+        "\n  url: |\n    https://example.net/s3cret",
+        '{url: "https://example.net/s3cret\\n"}',
+        "https://example.net/s3cret",
+        "'https://example.net/s3cret'",
+    ],
+)
+def test_an_address_that_is_written_wrongly_is_not_shown_for_it_may_be_a_secret(
+    tmp_path: Path, webhook: str
+) -> None:
+    mistakes = said(load(tmp_path, LIBVIRT + f"webhook: {webhook}\n"))
+    assert mistakes
+    assert "s3cret" not in "".join(mistakes)
+
+
 def test_a_name_of_the_service_is_written_without_its_port(tmp_path: Path) -> None:
     (problem,) = said(load(tmp_path, LIBVIRT + 'web: {hosts: [a.example, "a.example:443"]}\n'))
     assert "'hosts[1]' cannot be 'a.example:443'; write a host's name, without a port" in problem
