@@ -22,6 +22,7 @@ from autoscaler.backends.closing import HostClosing
 from autoscaler.backends.local.server import LineServer
 from autoscaler.backends.reached import Reaching
 from autoscaler.backends.system_clock import SystemClock
+from autoscaler.backends.systemd_journal import WithPriority, graded, is_journal
 from autoscaler.core.printable import printable
 from autoscaler.errors import AutoscalerError
 
@@ -49,7 +50,8 @@ def main() -> None:
     try:
         code = _run(sys.argv[1:])
     except AutoscalerError as error:
-        sys.stderr.write(f"autoscaler-actuator: {printable(str(error))}\n")
+        said = f"autoscaler-actuator: {printable(str(error))}"
+        sys.stderr.write(graded(said, logging.ERROR, sys.stderr) + "\n")
         sys.exit(1)
     logging.shutdown()
     # Python's own end would close each connection that was left to a daemon that hangs, and wait for that.
@@ -59,7 +61,8 @@ def main() -> None:
 def _run(arguments: Sequence[str]) -> int:
     told = _options().parse_args(arguments)
     log = logging.StreamHandler()
-    log.setFormatter(_OneLine("%(levelname)s %(message)s"))
+    lines = _OneLine("%(levelname)s %(message)s")
+    log.setFormatter(WithPriority(lines) if is_journal(sys.stderr, os.environ) else lines)
     logging.basicConfig(level=logging.INFO, handlers=[log])
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 import tempfile
 import threading
 from contextlib import suppress
@@ -13,7 +15,7 @@ import typer
 
 from autoscaler.actuator.bounds import Charter, bounds_of
 from autoscaler.actuator.bounds_file import written
-from autoscaler.cli.configured import DEFAULT_CONFIG, ConfigOption, read_config
+from autoscaler.cli.configured import DEFAULT_CONFIG, ConfigOption, read_config, told
 from autoscaler.errors import AutoscalerError
 from autoscaler.policyfile import load_policies
 from autoscaler.policyfile.load import fingerprint
@@ -98,7 +100,7 @@ def _text(config_file: Path) -> str:
     config = read_config(config_file, command="bounds")
     loaded = load_policies(config.policies)
     for problem in loaded.errors:
-        typer.echo(f"{problem.place}: error: {problem.message}", err=True)
+        typer.echo(told(problem, logging.ERROR, sys.stderr), err=True)
     if loaded.policy_set is None:
         raise typer.Exit(1)
     return written(

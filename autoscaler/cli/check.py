@@ -1,5 +1,7 @@
 """The command `check`: says what is wrong with policy files and configurations before the service has to."""
 
+import logging
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -7,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from autoscaler.backends.systemd_journal import graded
+from autoscaler.cli.configured import told
 from autoscaler.cli.coverage import Coverage, Covered, coverage
 from autoscaler.cli.output import Output, OutputOption, print_json, print_table
 from autoscaler.cli.uris import checked_uri
@@ -66,7 +70,8 @@ def check(
     wanted = [*(paths or ()), *configured] or [_DEFAULT_PATH]
     absent = [path for path in wanted if not _exists(path)]
     for path in absent:
-        typer.echo(f"autoscaler check: there is no {printable(str(path))}; name a file or a folder", err=True)
+        sentence = f"autoscaler check: there is no {printable(str(path))}; name a file or a folder"
+        typer.echo(graded(sentence, logging.ERROR, sys.stderr), err=True)
     present = [path for path in wanted if path not in absent]
     if not present:
         raise typer.Exit(2)
@@ -144,7 +149,7 @@ class _Findings:
 def _findings(paths: Sequence[Path], web_file: Path | None) -> _Findings:
     # The web server's is one file: a folder in its place is none, whatever is in it.
     files, errors = policy_files([path for path in paths if path != web_file])
-    if web_file in paths and web_file not in files:
+    if web_file is not None and web_file in paths and web_file not in files:
         files = [*files, web_file]
     configurations = [file for file in files if _has_key(file, "connections")]
     web_files = [
@@ -180,9 +185,9 @@ def _has_key(path: Path, key: str) -> bool:
 
 
 def _print(findings: _Findings) -> None:
-    for severity, problems in (("error", findings.errors), ("warning", findings.warnings)):
+    for level, problems in ((logging.ERROR, findings.errors), (logging.WARNING, findings.warnings)):
         for problem in problems:
-            typer.echo(f"{problem.place}: {severity}: {problem.message}")
+            typer.echo(told(problem, level, sys.stdout))
     errors, warnings = len(findings.errors), len(findings.warnings)
     parts = (counted(findings.files, "file"), counted(errors, "error"), counted(warnings, "warning"))
     typer.echo(", ".join(parts))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from autoscaler.backends.systemd_journal import graded
 from autoscaler.policyfile.problem import printable
 from autoscaler.service.config import load_config
 
 if TYPE_CHECKING:
+    from autoscaler.policyfile.problem import Problem
     from autoscaler.service.config import Config, LoadedConfig
 
 DEFAULT_CONFIG = Path("/etc/vcpu-autoscaler/config.yaml")
@@ -46,19 +50,29 @@ def loaded_config(path: Path, *, command: str) -> LoadedConfig:
     """The configuration with where it comes from, without an error; see `read_config`."""
     if is_missing(path):
         typer.echo(
-            f"autoscaler {command}: there is no configuration {printable(str(path))}: write one with the "
-            "keys 'connections' and 'policies', or name another by --config.file FILE",
+            graded(
+                f"autoscaler {command}: there is no configuration {printable(str(path))}: write one with the "
+                "keys 'connections' and 'policies', or name another by --config.file FILE",
+                logging.ERROR,
+                sys.stderr,
+            ),
             err=True,
         )
         raise typer.Exit(2)
     loaded = load_config(path)
     for problem in loaded.warnings:
-        typer.echo(f"{problem.place}: warning: {problem.message}", err=True)
+        typer.echo(told(problem, logging.WARNING, sys.stderr), err=True)
     for problem in loaded.errors:
-        typer.echo(f"{problem.place}: error: {problem.message}", err=True)
+        typer.echo(told(problem, logging.ERROR, sys.stderr), err=True)
     if loaded.config is None:
         raise typer.Exit(2)
     return loaded
+
+
+def told(problem: Problem, level: int, stream: TextIO | None) -> str:
+    """A problem of a file as a line for people, fit for the journal where a unit runs the command."""
+    severity = logging.getLevelName(level).lower()
+    return graded(f"{problem.place}: {severity}: {problem.message}", level, stream)
 
 
 def control_socket(config_file: Path, socket: Path | None, *, command: str) -> Path:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autoscaler import __version__
+from autoscaler.backends.systemd_journal import graded
 from autoscaler.cli.advise import advise
 from autoscaler.cli.audit import audit_app
 from autoscaler.cli.bounds import bounds
@@ -182,7 +184,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(1)
     except AutoscalerError as error:
-        typer.echo(f"autoscaler: {printable(str(error))}", err=True)
+        typer.echo(graded(f"autoscaler: {printable(str(error))}", logging.ERROR, sys.stderr), err=True)
         sys.exit(1)
 
 

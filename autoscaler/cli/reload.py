@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from typing import Any, cast
 
 import typer
 
-from autoscaler.cli.configured import DEFAULT_CONFIG, ConfigOption, SocketOption, control_socket
+from autoscaler.cli.configured import DEFAULT_CONFIG, ConfigOption, SocketOption, control_socket, told
 from autoscaler.cli.output import Output, OutputOption, print_json
 from autoscaler.policyfile.problem import Problem, printable
 from autoscaler.service.control_client import ask_control
@@ -28,9 +30,8 @@ def reload(
     if output is Output.JSON:
         print_json(answer)
     else:
-        for severity in ("error", "warning"):
-            for found in answer[f"{severity}s"]:
-                problem = Problem(**found)
-                typer.echo(f"{problem.place}: {severity}: {problem.message}", err=True)
+        for key, level in (("errors", logging.ERROR), ("warnings", logging.WARNING)):
+            for found in answer[key]:
+                typer.echo(told(Problem(**found), level, sys.stderr), err=True)
         typer.echo(printable(answer["sentence"]), err=not answer["in_force"])
     raise typer.Exit(0 if answer["in_force"] else 1)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
+from autoscaler.backends.systemd_journal import WithPriority, is_journal
 from autoscaler.core.printable import printable
 from autoscaler.service.settings import LogFormat
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _BARE = re.compile(r"[\w.:@/+-]+", re.ASCII)
 """What needs no quotes as a value of logfmt."""
-_PRIORITIES = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6, logging.DEBUG: 7}
-"""By the level, those of syslog, as systemd's journal reads them at the start of a line."""
 
 
 def begin_logging(
@@ -37,15 +35,6 @@ def begin_logging(
     formatter = _FORMS[form]()
     lines.setFormatter(WithPriority(formatter) if is_journal(stream, environment) else formatter)
     logging.basicConfig(level=level.upper(), handlers=[lines])
-
-
-def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Whether a stream is the one that systemd connected to its journal."""
-    try:
-        found = os.fstat(stream.fileno())
-    except (OSError, ValueError):
-        return False
-    return environment.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 class TextLines(logging.Formatter):
@@ -74,20 +63,6 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record."""
         return _quoted(_keys_of(record))
-
-
-class WithPriority(logging.Formatter):
-    """The lines of another formatter, each with the priority of its record: ``<4>``."""
-
-    def __init__(self, lines: logging.Formatter) -> None:
-        super().__init__()
-        self._lines = lines
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The lines of a record."""
-        grave = (priority for level, priority in _PRIORITIES.items() if record.levelno >= level)
-        priority = next(grave, 7)
-        return "\n".join(f"<{priority}>{line}" for line in self._lines.format(record).split("\n"))
 
 
 _FORMS = {LogFormat.TEXT: TextLines, LogFormat.LOGFMT: LogfmtLines, LogFormat.JSON: JsonLines}

@@ -13,13 +13,12 @@ from typing import TextIO
 
 import pytest
 
+from autoscaler.backends.systemd_journal import WithPriority, is_journal
 from autoscaler.service.log_lines import (
     JsonLines,
     LogfmtLines,
     TextLines,
-    WithPriority,
     begin_logging,
-    is_journal,
 )
 from autoscaler.service.settings import LogFormat, LogLevel
 
