@@ -45,7 +45,7 @@ config.yaml      the configuration
 policies/        the policy files
 decisions.json   the newest decisions and changes in the journal
 metrics.txt      the metrics of the service, where it runs
-log.txt          the end of the log, of the service and its actuator, where journalctl may show it
+log.txt          the end of the log, of the service, its actuator and its bounds, where journalctl may show it
 
 Comments are left out of YAML. REDACTED stands for what was taken for a password, a token or credentials, for
 what is behind the host of a web address, and for what libvirt does not know in a URI. Names of hosts, guests,
@@ -153,7 +153,7 @@ def _metrics(config: Config) -> str:
 
 
 def _log() -> str:
-    units = ("--unit=vcpu-autoscaler", "--unit=vcpu-autoscaler-actuator")
+    units = [f"--unit=vcpu-autoscaler{of}" for of in ("", "-actuator", "-bounds")]
     command = ("journalctl", *units, f"--lines={_LOG_LINES}", "--no-pager", "--quiet")
     ran = subprocess.run(command, capture_output=True, timeout=30, check=True)  # noqa: S603 - fixed words
     return ran.stdout.decode(errors="replace") or "nothing\n"

@@ -34,6 +34,11 @@ _HEADER = re.compile(
     r"(?i)(?P<name>\b(?:authorization|proxy-authorization|cookie|x-api-key)[\"']?\s*[:=]\s*).*"
 )
 _BEARER = re.compile(r"(?i)\b(?P<name>bearer|basic)\s+[A-Za-z0-9+/._~=-]{6,}")
+_HASH = re.compile(r"\$(?:2[abxy]?|[1567y]|gy|argon2\w*)\$[./A-Za-z0-9$=,+-]{8,}")
+"""Of a password, as htpasswd and crypt write it: whoever has it may try passwords."""
+_PRIVATE_KEY = re.compile(
+    r"(?s)(?P<begin>-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?P<end>-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+)
 _XML_ATTRIBUTE = re.compile(
     r"(?i)(?P<name>\b(?:passw\w*|secret|token|key)\s*=\s*)(?P<quote>[\"']).*?(?P=quote)"
 )
@@ -53,6 +58,8 @@ def redacted(text: str) -> str:
         (_HEADER, rf"\g<name>{HIDDEN}"),
         (_BEARER, rf"\g<name> {HIDDEN}"),
         (_NAMED, rf"\g<name>{HIDDEN}"),
+        (_HASH, HIDDEN),
+        (_PRIVATE_KEY, rf"\g<begin>{HIDDEN}\g<end>"),
     ):
         text = pattern.sub(kept, text)
     return text

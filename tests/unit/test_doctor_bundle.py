@@ -137,6 +137,21 @@ def test_what_cannot_be_had_says_so_in_its_place(config: Path, tmp_path: Path) -
     assert members(file)["decisions.json"].startswith("not at hand: ")
 
 
+def test_the_log_of_each_of_the_three_processes_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journalctl = tmp_path / "bin/journalctl"
+    journalctl.parent.mkdir()
+    journalctl.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    journalctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(journalctl.parent), prepend=":")
+    file = tmp_path / "bundle.tar.gz"
+    CliRunner().invoke(app, ["doctor", "-c", "test:///default", "--bundle", str(file)])
+    asked = [word for word in members(file)["log.txt"].split() if word.startswith("--unit")]
+    units = {unit.stem for unit in Path("deploy/systemd").glob("*.service")}
+    assert {word.removeprefix("--unit=") for word in asked} == units
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -159,6 +174,11 @@ def test_what_cannot_be_had_says_so_in_its_place(config: Path, tmp_path: Path) -
         f"qemu+tls://host/system?no_verify=1&pwd={PLANTED};pa%73s={PLANTED}&x={PLANTED}",
         f"qemu+tls://host/system?{PLANTED}",
         f"qemu+tls://host/system?name=qemu%2Btls%3A%2F%2Fbob%3A{PLANTED}%40host",
+        f"prometheus: $2y$10$abcdefghijklmnopqrstuu{PLANTED}.Z1Z1Z1Z1Z1Z1Z1Z1/Z1Z1Z",
+        f"root:$6$salt${PLANTED}abcdefgh:19000",
+        f"$argon2id$v=19$m=65536,t=3,p=4${PLANTED}",
+        f"-----BEGIN EC PRIVATE KEY-----\nMHcCAQ{PLANTED}\n-----END EC PRIVATE KEY-----",
+        f"-----BEGIN PRIVATE KEY-----\nMHcCAQ{PLANTED}\n",
     ],
 )
 def test_a_secret_is_hidden_in_whatever_text(text: str) -> None:
