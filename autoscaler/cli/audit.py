@@ -24,6 +24,8 @@ from autoscaler.service.audit_verify import verified
 from autoscaler.service.journal_reader import audit_head
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from autoscaler.service.audit_chain import Entry
     from autoscaler.service.audit_verify import Verdict
 
@@ -73,7 +75,7 @@ def verify(
     by_journal, note = audit_head(folder / "journal.sqlite")
     if by_journal is not None:
         seen["the journal"] = by_journal
-    verdict = verified(lines_of(_folder(folder)), seen)
+    verdict = _verdict(_folder(folder), seen)
     notes = [*verdict.notes, *([note] if note else [])]
     if output is Output.JSON:
         print_json(
@@ -89,6 +91,15 @@ def verify(
     else:
         _print(verdict, notes)
     raise typer.Exit(1 if verdict.findings else 0)
+
+
+def _verdict(folder: Path, seen: Mapping[str, Head]) -> Verdict:
+    """Of the log as it is; anew where the service forgot a file meanwhile, so that none is missed."""
+    while True:
+        oldest = audit_files(folder)[:1]
+        verdict = verified(lines_of(folder), seen)
+        if audit_files(folder)[:1] == oldest:
+            return verdict
 
 
 def _print(verdict: Verdict, notes: list[str]) -> None:

@@ -48,7 +48,8 @@ def audit_files(folder: Path) -> list[Path]:
 def lines_of(folder: Path) -> Iterator[tuple[bytes, str]]:
     """Every line of every file with its newline, oldest first, and its place: file and line.
 
-    What is longer than a line may be comes in pieces, none of which is a line.
+    What is longer than a line may be comes in pieces, none of which is a line. A file that is gone when its
+    turn comes, as one that the service forgot, is passed over.
 
     Raises:
         AuditUnavailable: a file cannot be read.
@@ -60,6 +61,8 @@ def lines_of(folder: Path) -> Iterator[tuple[bytes, str]]:
                 while line := file.readline(MOST_LINE_BYTES):
                     number += 1
                     yield line, f"{path.name}:{number}"
+        except FileNotFoundError:
+            continue
         except OSError as error:
             raise unreadable(path, error) from error
 

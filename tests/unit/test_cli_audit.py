@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -21,6 +23,7 @@ from autoscaler.core.orders import EVERY, Order, OrderKind
 from autoscaler.core.policy import PolicySet
 from autoscaler.errors import AuditUnavailable
 from autoscaler.service import audit_entries
+from autoscaler.service.audit_files import audit_files
 from autoscaler.service.journal import SqliteJournal
 from tests.fakes.audited import audit_log
 from tests.fakes.examples import DOMAIN, GROWTH, OPERATION, PEER
@@ -97,6 +100,27 @@ def test_what_was_done_to_a_log_is_found_and_is_an_exit_code(
     found = answer(state, "verify")
     assert isinstance(found, dict)
     assert (found["whole"], found["findings"][0]["fault"]) == (False, fault)
+
+
+def test_a_log_whose_old_files_are_forgotten_while_it_is_read_is_whole(tmp_path: Path) -> None:
+    ended = threading.Event()
+
+    def write_and_forget() -> None:
+        with audit_log(tmp_path / "audit", file_bytes=2000, most_bytes=8000) as log:
+            while not ended.is_set():
+                log.note(audit_entries.stopped())
+                log.look_after()
+
+    writer = threading.Thread(target=write_and_forget)
+    writer.start()
+    try:
+        while len(audit_files(tmp_path / "audit")) < 3:
+            time.sleep(0.001)
+        told = {audit(tmp_path, "verify").exit_code for _ in range(60)}
+    finally:
+        ended.set()
+        writer.join()
+    assert told == {0}
 
 
 def test_a_line_that_was_seen_elsewhere_shows_what_the_journal_does_not(state: Path) -> None:
