@@ -76,10 +76,12 @@ Depends: python3 (>= 3.$python_minor), python3 (<< 3.$((python_minor + 1))), pyt
 Recommends: libvirt-daemon-system
 Suggests: prometheus, python3-matplotlib, python3-numpy
 Description: holds the service levels of KVM guests with the fewest vCPUs
- It watches each running guest's CPU load through the QEMU guest agent, and hot-adds, brings online and takes
- offline vCPUs, without a reboot, so that a stated service level is kept.
+ It watches each running guest's CPU load through the QEMU guest agent, and
+ hot-adds, brings online and takes offline vCPUs, without a reboot, so that a
+ stated service level is kept.
  .
- As installed it only observes: it changes no guest before an administrator writes a policy that says so.
+ As installed it only observes: it changes no guest before an administrator
+ writes a policy that says so.
 END
     (cd "$tree" && find etc -type f | sed 's#^#/#' | LC_ALL=C sort >DEBIAN/conffiles)
     (cd "$tree" && find . -type f ! -path './DEBIAN/*' ! -path './etc/*' -printf '%P\0' | LC_ALL=C sort -z |
@@ -116,6 +118,9 @@ step "laying out the package" \
         "If pip cannot reach its package index from here, tell it of your proxy or mirror:" \
         "    export HTTPS_PROXY=http://PROXY:PORT, or pip config set global.index-url URL" \
         "Then run this again."
+# As Debian's policy has it.
+gzip -9n "$tree"/usr/share/man/man*/*
+find "$tree/usr" -type d -empty -delete
 # shellcheck source=/dev/null
 . /etc/os-release
 architecture=$(dpkg --print-architecture)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,21 @@ def machine(installed: DebianMachine) -> Iterator[DebianMachine]:
     """The same for a test to do with as it likes."""
     yield installed
     installed.run("dpkg", "--purge", "vcpu-autoscaler")
+
+
+def test_its_files_are_as_debians_policy_has_them(package: Path) -> None:
+    def told(*command: str) -> list[str]:
+        done = subprocess.run(("dpkg-deb", *command), capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()
+
+    paths = [line.split(maxsplit=5)[5].partition(" -> ")[0] for line in told("--contents", str(package))]
+    pages = [path for path in paths if "/share/man/" in path and not path.endswith("/")]
+    assert len(pages) == 3
+    assert all(page.endswith(".gz") for page in pages)
+    folders = [path for path in paths if path.endswith("/")]
+    assert all(any(path != folder and path.startswith(folder) for path in paths) for folder in folders)
+    description = told("--field", str(package), "Description")
+    assert all(len(line) <= 80 for line in description)
 
 
 def test_as_installed_it_runs_confined_and_observes(installed: DebianMachine) -> None:
