@@ -132,6 +132,16 @@ def written(folder: Path, text: str) -> None:
     (folder / "web.yaml").write_text(text)
 
 
+@pytest.fixture
+def patient(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
+    """A watch of the folder that waits long for an editor, and has told of "second" after its first look."""
+    monkeypatch.setattr(policy_watch, "_QUIET_MS", 1500)
+    with watching(folder) as watched:
+        written(folder, "second")
+        watched.wait()
+        yield watched
+
+
 def renamed_over(folder: Path, text: str) -> None:
     (folder / ".web.yaml.new").write_text(text)
     (folder / ".web.yaml.new").rename(folder / "web.yaml")
@@ -225,18 +235,11 @@ def test_a_file_that_vanishes_and_comes_back_is_noticed_both_times(folder: Path)
 
 
 @pytest.mark.usefixtures("by_kernel")
-def test_a_file_that_vanishes_for_a_moment_only_is_not_told(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(policy_watch, "_QUIET_MS", 1500)
-    with watching(folder) as watched:
-        # The look that a watch begins with is over once something was told.
-        written(folder, "second")
-        watched.wait()
-        (folder / "web.yaml").rename(folder / "away")
-        time.sleep(0.2)
-        (folder / "away").rename(folder / "web.yaml")
-        assert watched.told(within_s=3.0) == 0
+def test_a_file_that_vanishes_for_a_moment_only_is_not_told(folder: Path, patient: Watched) -> None:
+    (folder / "web.yaml").rename(folder / "away")
+    time.sleep(0.2)
+    (folder / "away").rename(folder / "web.yaml")
+    assert patient.told(within_s=3.0) == 0
 
 
 @pytest.mark.usefixtures("by_looking")
@@ -323,18 +326,11 @@ def test_what_leaves_the_bytes_as_they_were_is_no_change(
 
 
 @pytest.mark.usefixtures("by_kernel")
-def test_a_folder_that_is_exchanged_for_the_same_is_no_change(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(policy_watch, "_QUIET_MS", 1500)
-    with watching(folder) as watched:
-        # The look that a watch begins with is over once something was told.
-        written(folder, "second")
-        watched.wait()
-        folder_exchanged(folder, "second")
-        assert watched.told(within_s=3.0) == 0
-        written(folder, "third")
-        watched.wait()
+def test_a_folder_that_is_exchanged_for_the_same_is_no_change(folder: Path, patient: Watched) -> None:
+    folder_exchanged(folder, "second")
+    assert patient.told(within_s=3.0) == 0
+    written(folder, "third")
+    patient.wait()
 
 
 @pytest.mark.usefixtures("by_kernel")
